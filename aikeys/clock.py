@@ -1,0 +1,31 @@
+"""The one place that reads the clock. Everything else takes the time as an argument."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+def now_s() -> int:
+    """Return the current time in whole seconds since 1970 (UTC)."""
+    return int(time.time())
+
+
+def now_us() -> int:
+    """Return the current time in microseconds since 1970 (UTC)."""
+    return time.time_ns() // 1000
+
+
+def rfc3339(at_s: float) -> str:
+    """Return a time in seconds since 1970 as RFC 3339 in UTC, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at_s))
+
+
+def as_datetime(at_s: float) -> datetime:
+    """Return a time in seconds since 1970 as an aware datetime in UTC."""
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(at_s, UTC)

@@ -1,0 +1,107 @@
+"""SQLite as both stores use it: explicit transactions, a vault's permissions, errors in our own words.
+
+- Every write is BEGIN IMMEDIATE: a deferred transaction that reads and then writes fails at once under
+  concurrency, whatever the busy timeout.
+- Directories are 0700 and files 0600; what another user could write is refused, with the chmod to run.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aikeys.errors import AikeysError, BadConfiguration, Damaged, MachineFailed
+
+BUSY_TIMEOUT_S = 30.0
+
+
+class DiskFull(MachineFailed):
+    """No room to write; what was there before is untouched."""
+
+    code = "disk_full"
+
+
+def make_directory(path: str) -> None:
+    """Create a directory (0700) with its parents; one that others can write is refused."""
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise MachineFailed(f"cannot create {path}: {error.strerror}") from None
+    refuse_if_writable_by_others(path)
+
+
+def refuse_if_writable_by_others(path: str) -> None:
+    """Raise BadConfiguration where the group or others can write, or another user owns the file."""
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise MachineFailed(f"cannot read {path}: {error.strerror}") from None
+    if os.name != "posix":
+        return
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        mode = "700" if stat.S_ISDIR(status.st_mode) else "600"
+        raise BadConfiguration(f"{path} can be written by other users", f"run: chmod {mode} {path}")
+    if status.st_uid not in (os.geteuid(), 0):
+        raise BadConfiguration(f"{path} belongs to another user", "use a home of your own with --home")
+
+
+def create_file(path: str) -> None:
+    """Create an empty file with mode 0600 unless it is there."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
+    except OSError as error:
+        raise MachineFailed(f"cannot create {path}: {error.strerror}") from None
+
+
+def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
+    """Open a database file that exists; the caller wraps its use in `translated`."""
+    from urllib.parse import quote
+
+    mode = "ro" if read_only else "rw"
+    connection = sqlite3.connect(
+        f"file:{quote(path)}?mode={mode}", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None
+    )
+    connection.execute("PRAGMA trusted_schema=OFF")
+    return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """One BEGIN IMMEDIATE … COMMIT; anything raised inside rolls back."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+_FULL = ("database or disk is full", "disk i/o error")
+_MACHINE = ("readonly", "unable to open", "locked", "busy", "interrupted")
+
+
+@contextmanager
+def translated(path: str) -> Iterator[None]:
+    """Turn SQLite's errors about a file into ours: full or unwritable is the machine, all else is damage."""
+    try:
+        yield
+    except AikeysError:
+        raise
+    except sqlite3.Error as error:
+        raise _in_our_words(path, str(error)) from None
+    except (ValueError, OverflowError, TypeError):
+        raise Damaged(f"{path} is damaged", "restore a backup: aikeys restore FILE") from None
+
+
+def _in_our_words(path: str, text: str) -> AikeysError:
+    lower = text.lower()
+    if any(words in lower for words in _FULL):
+        return DiskFull(f"cannot write {path}: the disk or a file size limit is full", "nothing was lost; make room")
+    if any(words in lower for words in _MACHINE):
+        return MachineFailed(f"cannot use {path}: {text}", "check that the disk is writable and no program holds it")
+    return Damaged(f"{path} is damaged: {text}", "restore a backup: aikeys restore FILE")
