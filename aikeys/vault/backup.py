@@ -1,0 +1,159 @@
+"""Backup and restore: one encrypted file, copied through SQLite's own backup.
+
+A restored vault goes on from the newest epoch that ledger or vault know, so that no earlier copy passes for it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from aikeys import clock
+from aikeys.errors import AikeysError, BadConfiguration, Damaged, ExistsAlready, MachineFailed, NotFound
+from aikeys.ledger.store import Act, Ledger
+from aikeys.storage import ballast, sqlite
+from aikeys.vault import store
+from aikeys.vault.format import Rows
+from aikeys.vault.opening import Opened, Place, check_manifest
+from aikeys.vault.unlock.methods import KEYRING
+from aikeys.vault.writing import signed
+
+
+def backup(place: Place, rows: Rows, path: str) -> None:
+    """Write the vault to a new file; raises BadConfiguration where only this machine's keyring could open it."""
+    if all(method.kind == KEYRING for method in rows.methods):
+        raise BadConfiguration(
+            "only this machine's keyring opens the vault, so a backup would be useless",
+            "first: aikeys unlock-method add recovery",
+        )
+    if os.path.exists(path):
+        raise ExistsAlready(f"{path} exists", "name a new file")
+    temporary = f"{path}.part"
+    _remove(temporary)
+    sqlite.create_file(temporary)
+    try:
+        with sqlite.translated(temporary), _copying(place.vault.path, temporary) as (source, target):
+            source.backup(target)
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.link(temporary, path)
+    except OSError as error:
+        raise MachineFailed(f"cannot write {path}: {error.strerror}") from None
+    finally:
+        _remove(temporary)
+    place.ledger.open().event(Act("backup", "vault", f"epoch={rows.manifest.epoch}"))
+
+
+@contextmanager
+def _copying(source: str, target: str) -> Iterator[tuple[sqlite3.Connection, sqlite3.Connection]]:
+    first = sqlite.connect(source, read_only=True)
+    try:
+        second = sqlite.connect(target)
+        try:
+            yield first, second
+        finally:
+            second.close()
+    finally:
+        first.close()
+
+
+def read_backup(path: str) -> Rows:
+    """Return the rows of a backup, their manifest checked against its own public key."""
+    if not os.path.isfile(path):
+        raise NotFound(f"there is no backup at {path}", "name the file that aikeys backup wrote")
+    with sqlite.translated(path):
+        connection = sqlite.connect(path, read_only=True)
+        try:
+            connection.execute("BEGIN")
+            rows = store.read_rows(connection, path)
+        finally:
+            connection.close()
+    check_manifest(rows)
+    return rows
+
+
+def restore(place: Place, path: str, unlock: Callable[[Rows], Opened]) -> tuple[Opened, str]:
+    """Put a backup in the vault's place; returns it opened, and where a damaged vault was moved to (or nothing).
+
+    The new rows are prepared in a file beside the vault and copied in one SQLite transaction: a crash leaves the old
+    vault or the new one.
+    """
+    opened = unlock(read_backup(path))
+    sqlite.make_directory(place.home)
+    ledger = place.ledger
+    if ledger.exists:
+        ledger.open()
+    else:
+        ledger.create(os.urandom(16))
+    aside = _move_damaged_aside(place)
+    prepared = place.vault.path + ".restoring"
+    header = opened.rows.header._replace(ledger_id=ledger.ledger_id)
+    opened = opened._replace(rows=opened.rows._replace(header=header))
+    epoch = _next_epoch(place, ledger, opened.rows)
+    intent = ledger.intent(Act("restore", "vault", f"file={os.path.basename(path)}"), header.vault_id, epoch)
+    opened = opened._replace(rows=signed(opened, epoch, intent.head))
+    try:
+        _prepare(prepared, path, opened.rows)
+        if not place.vault.exists:
+            sqlite.create_file(place.vault.path)
+        with sqlite.translated(place.vault.path), _copying(prepared, place.vault.path) as (source, target):
+            target.execute("PRAGMA synchronous=FULL")
+            source.backup(target)
+    except BaseException as error:
+        ledger.outcome(intent.entry, error.code if isinstance(error, AikeysError) else "failed")
+        raise
+    finally:
+        _remove(prepared)
+    ledger.outcome(intent.entry, "ok", opened.rows.manifest.digest)
+    ledger.close()
+    ballast.load(place.home)
+    return opened, aside
+
+
+def _prepare(prepared: str, path: str, rows: Rows) -> None:
+    _remove(prepared)
+    sqlite.create_file(prepared)
+    with sqlite.translated(prepared), _copying(path, prepared) as (source, target):
+        source.backup(target)
+        with sqlite.transaction(target):
+            store.write_difference(target, store.read_rows(target, prepared), rows)
+            target.execute("DELETE FROM queued")
+
+
+def _next_epoch(place: Place, ledger: Ledger, rows: Rows) -> int:
+    """Return an epoch above all that were seen of this vault, also by a restore that was killed half way."""
+    seen = [rows.manifest.epoch]
+    anchor = ledger.anchors().get(rows.header.vault_id)
+    if anchor is not None:
+        seen.append(anchor.epoch)
+    seen += [epoch for _, epoch in ledger.open_intents(rows.header.vault_id)]
+    try:
+        present = place.vault.read()
+    except AikeysError:
+        return max(seen) + 1
+    if present.header.vault_id == rows.header.vault_id:
+        seen.append(present.manifest.epoch)
+    return max(seen) + 1
+
+
+def _move_damaged_aside(place: Place) -> str:
+    """Move a vault that SQLite itself cannot read out of the way, its journal with it."""
+    if not place.vault.exists:
+        return ""
+    try:
+        place.vault.read()
+    except Damaged:
+        aside = f"{place.vault.path}.damaged-{clock.now_s()}"
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            if os.path.exists(place.vault.path + suffix):
+                os.rename(place.vault.path + suffix, aside + suffix)
+        return aside
+    return ""
+
+
+def _remove(path: str) -> None:
+    for suffix in ("", "-journal"):
+        if os.path.exists(path + suffix):
+            os.unlink(path + suffix)

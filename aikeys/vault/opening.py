@@ -1,0 +1,132 @@
+"""Open a vault: first the ledger's anchor, then the rows and their manifest, then an unlock method.
+
+The anchor is read before the rows: a writer between the two reads can only make the rows newer.
+"""
+
+from __future__ import annotations
+
+import os
+from hmac import compare_digest
+from typing import NamedTuple
+
+from aikeys.errors import Damaged
+from aikeys.ledger.entries import Anchor
+from aikeys.ledger.store import Ledger
+from aikeys.secret import Secret
+from aikeys.vault import sealing
+from aikeys.vault.format import (
+    Content,
+    Key,
+    KeyVersion,
+    Rows,
+    decode_content,
+    manifest_digest,
+    manifest_message,
+    secret_context,
+    vault_context,
+)
+from aikeys.vault.store import VaultFile
+
+_HINT = "restore a backup: aikeys restore FILE"
+
+
+class Place(NamedTuple):
+    """Where a vault and its ledger live."""
+
+    home: str
+    ledger_directory: str
+
+    @property
+    def vault(self) -> VaultFile:
+        return VaultFile(self.home)
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.ledger_directory)
+
+
+def place_of(home: str, ledger_directory: str | None = None) -> Place:
+    """Return the place of a home; AIKEYS_LEDGER names another directory for the ledger."""
+    home = os.path.abspath(home)
+    return Place(home, os.path.abspath(ledger_directory) if ledger_directory else home)
+
+
+class Opened(NamedTuple):
+    """A vault with its key. `method_id` is the unlock method used, empty for a session."""
+
+    rows: Rows
+    vault_key: Secret
+    method_id: bytes
+
+    def data_key(self, key: Key, row: KeyVersion) -> bytes:
+        """Return the data key of a version."""
+        context = secret_context("data-key", self.rows.header.vault_id, key, row.base_url, row.version)
+        return sealing.unseal(self.vault_key.reveal(), row.wrapped_key, context)
+
+    def content(self, key: Key, row: KeyVersion | None = None) -> Content:
+        """Open a key's current version, or the one given."""
+        row = row or self.rows.version_of(key)
+        context = secret_context("secret", self.rows.header.vault_id, key, row.base_url, row.version)
+        return decode_content(sealing.unseal(self.data_key(key, row), row.sealed, context))
+
+    def signing_key(self) -> bytes:
+        """Return the Ed25519 private key; raises Damaged where it is not the public key's."""
+        header = self.rows.header
+        private = sealing.unseal(
+            self.vault_key.reveal(), header.signing_sealed, vault_context("signing-key", header.vault_id)
+        )
+        if sealing.signing_public(private) != header.signing_public:
+            raise Damaged("the vault's signing key does not fit its public key", _HINT)
+        return private
+
+
+def picture(place: Place) -> Rows:
+    """Return the vault's rows, checked as far as one can without a key.
+
+    Raises NotFound without a vault and Damaged where manifest, anchor or ledger contradict the rows.
+    """
+    vault = place.vault
+    vault.require()
+    ledger = place.ledger
+    if not ledger.exists:
+        rows = vault.read()
+        check_manifest(rows)
+        raise Damaged(f"the ledger of this vault is missing: {ledger.path}", "put it back, or: aikeys restore FILE")
+    try:
+        ledger.open()
+        anchors = ledger.anchors()
+        rows = vault.read()
+        check_manifest(rows)
+        _check_anchor(rows, anchors.get(rows.header.vault_id), ledger)
+    finally:
+        ledger.close()
+    return rows
+
+
+def check_manifest(rows: Rows, signing_public: bytes | None = None) -> None:
+    """Raise Damaged unless the manifest is signed and fits the rows."""
+    header, manifest = rows.header, rows.manifest
+    if signing_public is not None and not compare_digest(signing_public, header.signing_public):
+        raise Damaged("the vault's signing key was exchanged", _HINT)
+    if not compare_digest(manifest_digest(rows), manifest.digest):
+        raise Damaged("the vault's rows were changed, removed or put back", _HINT)
+    message = manifest_message(header.vault_id, manifest)
+    if not sealing.is_signed(header.signing_public, manifest.signature, message):
+        raise Damaged("the vault's manifest is not signed by its key", _HINT)
+
+
+def _check_anchor(rows: Rows, anchor: Anchor | None, ledger: Ledger) -> None:
+    manifest = rows.manifest
+    if rows.header.ledger_id != ledger.ledger_id:
+        raise Damaged(f"{ledger.path} belongs to another vault", "put the right one back, or: aikeys restore FILE")
+    if ledger.hash_at(manifest.ledger_count) != manifest.ledger_head:
+        raise Damaged(f"{ledger.path} lacks entries that the vault has seen", "put the newer ledger back")
+    if anchor is None:
+        return
+    if manifest.epoch < anchor.epoch:
+        raise Damaged(
+            f"the vault is older than its last recorded state (epoch {manifest.epoch}, recorded {anchor.epoch})",
+            "to go back on purpose: aikeys restore FILE",
+        )
+    if manifest.epoch == anchor.epoch and manifest.digest != anchor.digest:
+        raise Damaged("the vault is not the one the ledger recorded", "to take it on purpose: aikeys restore FILE")

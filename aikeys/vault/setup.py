@@ -1,0 +1,40 @@
+"""Make a vault: ledger first, then an announced and finished `init`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from aikeys import clock
+from aikeys.errors import ExistsAlready
+from aikeys.ledger.store import Act
+from aikeys.storage import ballast, sqlite
+from aikeys.vault import changes
+from aikeys.vault.writing import signed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aikeys.vault.opening import Opened, Place
+    from aikeys.vault.unlock.methods import NewMethod
+
+
+def make_vault(place: Place, new: Sequence[NewMethod]) -> Opened:
+    """Make a vault that these methods open; raises ExistsAlready."""
+    vault, ledger = place.vault, place.ledger
+    if vault.exists:
+        raise ExistsAlready(f"there is a vault in {place.home} already", "add a key: aikeys add NAME")
+    sqlite.make_directory(place.home)
+    if ledger.exists:
+        ledger.open()
+    else:
+        ledger.create(os.urandom(16))
+    opened = changes.new_vault(new, ledger.ledger_id, clock.now_s(), os.urandom)
+    kinds = ",".join(method.kind for method in new)
+    intent = ledger.intent(Act("init", "vault", f"methods={kinds}"), opened.rows.header.vault_id, 1)
+    opened = opened._replace(rows=signed(opened, 1, intent.head))
+    vault.create(opened.rows)
+    ledger.outcome(intent.entry, "ok", opened.rows.manifest.digest)
+    ledger.close()
+    ballast.load(place.home)
+    return opened

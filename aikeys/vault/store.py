@@ -1,0 +1,194 @@
+"""vault.db: read all rows, write what differs. The only module that knows the vault's SQL.
+
+journal_mode=DELETE and synchronous=FULL: one file to copy. secure_delete: what is taken away is overwritten.
+A row whose checksum or types are wrong is Damaged before anybody looks at it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from aikeys.errors import BadConfiguration, Damaged, NotFound
+from aikeys.storage import sqlite
+from aikeys.vault.format import (
+    APPLICATION_ID,
+    FORMAT,
+    NO_MANIFEST,
+    Header,
+    Key,
+    KeyVersion,
+    Manifest,
+    Rows,
+    UnlockMethod,
+    checksum,
+)
+
+FILE_NAME = "vault.db"
+_HINT = "restore a backup: aikeys restore FILE"
+_TABLES: dict[str, Any] = {
+    "header": Header,
+    "unlock_method": UnlockMethod,
+    "key": Key,
+    "key_version": KeyVersion,
+    "manifest": Manifest,
+}
+_SQL_TYPES = {int: "INTEGER", str: "TEXT", bytes: "BLOB"}
+
+
+class Queued(NamedTuple):
+    """An administrative act that could not be written to the ledger when it happened."""
+
+    at_us: int
+    act: str
+    subject: str
+
+
+def _create_statements() -> Iterator[str]:
+    for table, row in _TABLES.items():
+        columns = ", ".join(f"{name} {_SQL_TYPES[kind]} NOT NULL" for name, kind in row.__annotations__.items())
+        yield f"CREATE TABLE {table}({columns}, checksum BLOB NOT NULL) STRICT"
+    yield "CREATE TABLE queued(at_us INTEGER NOT NULL, act TEXT NOT NULL, subject TEXT NOT NULL) STRICT"
+
+
+class VaultFile:
+    """The file itself. `read` for a consistent picture, `writing` for one exclusive change."""
+
+    def __init__(self, home: str) -> None:
+        self.home = home
+        self.path = os.path.join(home, FILE_NAME)
+
+    @property
+    def exists(self) -> bool:
+        """Tell whether there is a vault; an empty file left by a crash during init is none."""
+        try:
+            return os.stat(self.path).st_size > 0
+        except OSError:
+            return False
+
+    def require(self) -> None:
+        """Raise NotFound without a vault."""
+        if not self.exists:
+            raise NotFound(f"there is no vault in {self.home}", "make one: aikeys init")
+
+    def create(self, rows: Rows) -> None:
+        """Write a new vault in one transaction."""
+        sqlite.make_directory(self.home)
+        sqlite.create_file(self.path)
+        with sqlite.translated(self.path):
+            connection = self._connect()
+            try:
+                connection.execute("PRAGMA page_size=1024")
+                with sqlite.transaction(connection):
+                    for statement in _create_statements():
+                        connection.execute(statement)
+                    connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+                    connection.execute(f"PRAGMA user_version={FORMAT}")
+                    write_difference(connection, None, rows)
+            finally:
+                connection.close()
+
+    def read(self) -> Rows:
+        """Return all rows as of one instant; raises NotFound, Damaged, BadConfiguration."""
+        self.require()
+        with sqlite.translated(self.path):
+            connection = self._connect()
+            try:
+                connection.execute("BEGIN")
+                return read_rows(connection, self.path)
+            finally:
+                connection.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Hold the vault's write lock; commits when the block ends, rolls back when it raises."""
+        self.require()
+        with sqlite.translated(self.path):
+            connection = self._connect()
+            try:
+                with sqlite.transaction(connection):
+                    yield connection
+            finally:
+                connection.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        sqlite.refuse_if_writable_by_others(self.home)
+        sqlite.refuse_if_writable_by_others(self.path)
+        read_only = not os.access(self.path, os.W_OK) or not os.access(self.home, os.W_OK)
+        connection = sqlite.connect(self.path, read_only=read_only)
+        if not read_only:
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA secure_delete=ON")
+        return connection
+
+
+def read_rows(connection: sqlite3.Connection, path: str) -> Rows:
+    """Read and check every table inside the caller's transaction."""
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application_id != APPLICATION_ID:
+        raise Damaged(f"{path} is not an aikeys vault, or its header is damaged", _HINT)
+    if version != FORMAT:
+        _refuse_version(connection, path, version)
+    tables = {table: tuple(_read_table(connection, path, table)) for table in _TABLES}
+    if len(tables["header"]) != 1 or len(tables["manifest"]) != 1:
+        raise Damaged(f"{path} has lost its header or manifest", _HINT)
+    header = tables["header"][0]
+    if header.format != FORMAT:
+        raise Damaged(f"{path}: the header contradicts the file's version", _HINT)
+    return Rows(header, tables["unlock_method"], tables["key"], tables["key_version"], tables["manifest"][0])
+
+
+def _refuse_version(connection: sqlite3.Connection, path: str, version: int) -> None:
+    row = connection.execute("SELECT format FROM header").fetchone()
+    if version > FORMAT and row is not None and row[0] == version:
+        raise BadConfiguration(f"{path} has vault format {version}, this aikeys knows {FORMAT}", "upgrade aikeys")
+    raise Damaged(f"{path}: the file's version was damaged", _HINT)
+
+
+def _read_table(connection: sqlite3.Connection, path: str, table: str) -> Iterator[Any]:
+    kind = _TABLES[table]
+    types = list(kind.__annotations__.values())
+    for *fields, stored in connection.execute(f"SELECT {', '.join(kind._fields)}, checksum FROM {table}"):  # noqa: S608
+        if any(type(field) is not expected for field, expected in zip(fields, types, strict=True)):
+            raise Damaged(f"{path}: a row of {table} has a field of the wrong type", _HINT)
+        row = kind(*fields)
+        if checksum(row) != stored:
+            raise Damaged(f"{path}: a row of {table} is damaged", _HINT)
+        yield row
+
+
+def write_difference(connection: sqlite3.Connection, old: Rows | None, new: Rows) -> None:
+    """Delete rows that are gone, insert rows that are new."""
+    before, after = _by_table(old), _by_table(new)
+    for table, rows in after.items():
+        for row in before[table] - rows:
+            where = " AND ".join(f"{name} = ?" for name in row._fields)
+            connection.execute(f"DELETE FROM {table} WHERE {where}", row)  # noqa: S608
+        for row in sorted(rows - before[table]):
+            marks = ", ".join("?" * (len(row) + 1))
+            connection.execute(f"INSERT INTO {table} VALUES ({marks})", (*row, checksum(row)))  # noqa: S608
+
+
+def _by_table(rows: Rows | None) -> dict[str, set[Any]]:
+    if rows is None:
+        return {table: set() for table in _TABLES}
+    manifest = set() if rows.manifest == NO_MANIFEST else {rows.manifest}
+    groups: list[set[Any]] = [{rows.header}, set(rows.methods), set(rows.keys), set(rows.versions), manifest]
+    return dict(zip(_TABLES, groups, strict=True))
+
+
+def queue(connection: sqlite3.Connection, item: Queued) -> None:
+    """Keep an act for the ledger inside the vault's own transaction."""
+    connection.execute("INSERT INTO queued VALUES (?, ?, ?)", item)
+
+
+def take_queue(connection: sqlite3.Connection) -> list[Queued]:
+    """Return and empty the queue."""
+    items = [Queued(*row) for row in connection.execute("SELECT at_us, act, subject FROM queued ORDER BY at_us")]
+    if items:
+        connection.execute("DELETE FROM queued")
+    return items

@@ -1,0 +1,168 @@
+"""In which order a vault is opened: session, OS keyring, key file, passphrase given, question.
+
+Never asks where it may not: without a way the answer is Locked, with what was tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from aikeys.errors import BadConfiguration, Locked, TokenRefused, WrongPassphrase
+from aikeys.secret import Secret
+from aikeys.vault.format import Header, Rows, UnlockMethod
+from aikeys.vault.opening import Opened
+from aikeys.vault.unlock import methods
+
+MAX_PASSPHRASE_FILE_BYTES = 64 * 1024
+
+
+class Means(NamedTuple):
+    """What may be used: environment variables, and a way to ask (None where asking is not allowed)."""
+
+    environ: Mapping[str, str]
+    ask: Callable[[str], str] | None
+
+
+class Used(NamedTuple):
+    """An opened vault, and the unlock secret that opened it (None for a session)."""
+
+    opened: Opened
+    secret: Secret | None
+
+
+def open_rows(rows: Rows, means: Means) -> Used:
+    """Open checked rows; raises Locked, WrongPassphrase, TokenRefused, Damaged."""
+    if means.environ.get("AIKEYS_TOKEN"):
+        raise TokenRefused("AIKEYS_TOKEN is set, and this version knows no tokens", "unset AIKEYS_TOKEN")
+    tried: list[str] = []
+    session = _from_session(rows.header)
+    if session is not None:
+        return Used(Opened(rows, session, b""), None)
+    for method in _sorted(rows.methods):
+        secret = _held_by_machine(method, rows.header, tried)
+        if secret is not None:
+            return _opened(rows, method, secret)
+    given = _given(means.environ)
+    if given is not None:
+        return _with_text(rows, given)
+    if means.ask is not None and _takes_text(rows):
+        return _with_text(rows, means.ask(_question(rows)))
+    reasons = "; ".join(tried) or "no passphrase was given and none may be asked for"
+    raise Locked(f"the vault is locked: {reasons}", _way_in(rows))
+
+
+def _sorted(rows: tuple[UnlockMethod, ...]) -> list[UnlockMethod]:
+    return sorted(rows, key=lambda row: (methods.KINDS.index(row.kind) if row.kind in methods.KINDS else 9, row.id))
+
+
+def session_payload(opened: Opened) -> bytes:
+    """Return what `unlock` keeps in the kernel: vault key and the public key it vouches for."""
+    return opened.vault_key.reveal() + opened.rows.header.signing_public
+
+
+def _from_session(header: Header) -> Secret | None:
+    from aikeys.vault.unlock import kernel_keyring
+
+    payload = kernel_keyring.get(header.vault_id.hex())
+    if payload is None or len(payload) != 64:
+        return None
+    vault_key, signing_public = payload[:32], payload[32:]
+    if methods.commitment(vault_key) != header.commitment or signing_public != header.signing_public:
+        return None
+    return Secret(vault_key)
+
+
+def _held_by_machine(method: UnlockMethod, header: Header, tried: list[str]) -> Secret | None:
+    try:
+        if method.kind == methods.KEYRING:
+            from aikeys.vault.unlock import os_keyring
+
+            secret = os_keyring.load(method.place, header.vault_id.hex())
+            if secret is None:
+                tried.append("the OS keyring has no entry for this vault")
+            return secret
+        if method.kind == methods.KEY_FILE:
+            from aikeys.vault.unlock import key_file
+
+            return key_file.read(method.place)
+    except Locked as error:
+        tried.append(error.message)
+    return None
+
+
+def _opened(rows: Rows, method: UnlockMethod, secret: Secret) -> Used:
+    vault_key = methods.open_with(method, secret.reveal(), rows.header)
+    return Used(Opened(rows, Secret(vault_key), method.id), secret)
+
+
+def given_passphrase(environ: Mapping[str, str]) -> str | None:
+    """Return the passphrase of AIKEYS_PASSPHRASE_FILE (one trailing newline is not part of it) or AIKEYS_PASSPHRASE."""
+    return _given(environ)
+
+
+def _given(environ: Mapping[str, str]) -> str | None:
+    path = environ.get("AIKEYS_PASSPHRASE_FILE")
+    if path:
+        return read_passphrase_file(path)
+    return environ.get("AIKEYS_PASSPHRASE") or None
+
+
+def read_passphrase_file(path: str) -> str:
+    """Return a file's first line as a passphrase; raises BadConfiguration where it cannot be read or is empty."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_PASSPHRASE_FILE_BYTES)
+    except OSError as error:
+        raise BadConfiguration(f"cannot read the passphrase file {path}: {error.strerror}") from None
+    text = data.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "surrogateescape")
+    if not text:
+        raise BadConfiguration(f"the passphrase file {path} is empty", "write the passphrase into it")
+    return text
+
+
+def _takes_text(rows: Rows) -> bool:
+    return any(row.kind in (methods.PASSPHRASE, methods.RECOVERY) for row in rows.methods)
+
+
+def _question(rows: Rows) -> str:
+    if any(row.kind == methods.PASSPHRASE for row in rows.methods):
+        return "Passphrase (or recovery code)"
+    return "Recovery code"
+
+
+def _with_text(rows: Rows, text: str) -> Used:
+    """Open with what was typed or given: a recovery code is known by its form, all else is a passphrase."""
+    from aikeys.vault.unlock import recovery_code
+
+    by_kind = {row.kind: row for row in rows.methods}
+    recovery, passphrase = by_kind.get(methods.RECOVERY), by_kind.get(methods.PASSPHRASE)
+    if recovery is not None and (passphrase is None or recovery_code.looks_like(text)):
+        try:
+            return _opened(rows, recovery, recovery_code.decode(text))
+        except WrongPassphrase:
+            if passphrase is None:
+                raise
+    if passphrase is None:
+        raise Locked("the vault has no passphrase", _way_in(rows))
+    return _opened(rows, passphrase, Secret(methods.passphrase_bytes(text)))
+
+
+def _way_in(rows: Rows) -> str:
+    kinds = {row.kind for row in rows.methods}
+    ways = []
+    if methods.PASSPHRASE in kinds:
+        ways.append("set AIKEYS_PASSPHRASE_FILE to a file with the passphrase, or run aikeys unlock on a terminal")
+    if methods.RECOVERY in kinds:
+        ways.append("the recovery code works as a passphrase")
+    if methods.KEY_FILE in kinds:
+        ways.append("put the key file back")
+    return "; ".join(ways) or "log in to the desktop session that holds the OS keyring"
+
+
+def quietly(rows: Rows, means: Means) -> Opened | None:
+    """Open without a question, None where that is not possible; a wrong passphrase still raises."""
+    try:
+        return open_rows(rows, means._replace(ask=None)).opened
+    except Locked:
+        return None

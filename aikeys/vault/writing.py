@@ -1,0 +1,135 @@
+"""The one way to change a vault: intent in the ledger -> vault commit -> outcome in the ledger.
+
+- Everything happens under the vault's write lock, on rows read and checked inside it.
+- An intent without an outcome is resolved by the next writer: the vault's epoch tells whether it happened.
+- What only takes access away goes on without a ledger, and queues its entry inside the vault.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import NamedTuple
+
+from aikeys import clock
+from aikeys.errors import AikeysError, Locked, MachineFailed
+from aikeys.ledger.entries import Head
+from aikeys.ledger.store import Act, Ledger
+from aikeys.storage import ballast
+from aikeys.storage.sqlite import DiskFull
+from aikeys.vault import sealing, store
+from aikeys.vault.format import Manifest, Rows, manifest_digest, manifest_message
+from aikeys.vault.opening import Opened, Place, check_manifest
+from aikeys.vault.unlock.methods import commitment
+
+Change = Callable[[Opened], Opened]
+
+
+class Written(NamedTuple):
+    """The vault after a change, and whether its entry had to be queued."""
+
+    opened: Opened
+    queued: bool
+
+
+def write(place: Place, opened: Opened, act: Act, change: Change, *, takes_away: bool = False) -> Written:
+    """Apply a pure change to the vault as it is now; raises what the change raises, and nothing is written then."""
+    try:
+        return _write(place, opened, act, change, takes_away=takes_away)
+    except DiskFull:
+        if not takes_away or not ballast.drop(place.home):
+            raise
+    written = _write(place, opened, act, change, takes_away=True)
+    ballast.load(place.home)
+    return written
+
+
+def _write(place: Place, opened: Opened, act: Act, change: Change, *, takes_away: bool) -> Written:
+    ledger = place.ledger
+    intent = None
+    try:
+        with place.vault.writing() as connection:
+            current = _refreshed(connection, place, opened)
+            _settle(connection, ledger, current.rows, takes_away=takes_away)
+            changed = change(current)
+            epoch = current.rows.manifest.epoch + 1
+            intent, head = _announce(connection, ledger, act, current.rows, takes_away=takes_away)
+            result = changed._replace(rows=signed(changed, epoch, head))
+            store.write_difference(connection, current.rows, result.rows)
+    except BaseException as error:
+        if intent is not None:
+            _note_failure(ledger, intent, error)
+        ledger.close()
+        raise
+    if intent is not None:
+        _note_success(ledger, intent, result.rows)
+    ledger.close()
+    return Written(result, queued=intent is None)
+
+
+def signed(opened: Opened, epoch: int, head: Head) -> Rows:
+    """Return the rows with a manifest for them."""
+    rows = opened.rows
+    blank = Manifest(epoch, head.number, head.hash, manifest_digest(rows), b"")
+    signature = sealing.sign(opened.signing_key(), manifest_message(rows.header.vault_id, blank))
+    return rows._replace(manifest=blank._replace(signature=signature))
+
+
+def _refreshed(connection: sqlite3.Connection, place: Place, opened: Opened) -> Opened:
+    rows = store.read_rows(connection, place.vault.path)
+    header = opened.rows.header
+    if rows.header.commitment != commitment(opened.vault_key.reveal()):
+        raise Locked("the vault got a new key while this command ran", "run the command again")
+    check_manifest(rows, header.signing_public)
+    return opened._replace(rows=rows)
+
+
+def _settle(connection: sqlite3.Connection, ledger: Ledger, rows: Rows, *, takes_away: bool) -> None:
+    """Resolve what a killed process left open, and write what was queued."""
+    try:
+        settle_intents(ledger, rows)
+        for item in store.take_queue(connection):
+            ledger.event(Act(item.act, item.subject, f"queued_at={clock.rfc3339(item.at_us / 1e6)}"))
+    except MachineFailed:
+        if not takes_away:
+            raise
+
+
+def settle_intents(ledger: Ledger, rows: Rows) -> None:
+    """Give every open intent of this vault its outcome; the caller holds the vault's write lock."""
+    epoch = rows.manifest.epoch
+    for entry, intended in ledger.open_intents(rows.header.vault_id):
+        if epoch >= intended:
+            ledger.outcome(entry, "ok", rows.manifest.digest if epoch == intended else None)
+        else:
+            ledger.outcome(entry, "abandoned")
+
+
+def _announce(
+    connection: sqlite3.Connection, ledger: Ledger, act: Act, rows: Rows, *, takes_away: bool
+) -> tuple[int | None, Head]:
+    try:
+        intent = ledger.intent(act, rows.header.vault_id, rows.manifest.epoch + 1)
+    except MachineFailed:
+        if not takes_away:
+            raise
+        store.queue(connection, store.Queued(clock.now_us(), act.act, act.subject))
+        return None, Head(rows.manifest.ledger_count, rows.manifest.ledger_head)
+    return intent.entry, intent.head
+
+
+def _note_success(ledger: Ledger, intent: int, rows: Rows) -> None:
+    """Write the outcome; the vault has changed already, so where this fails the next writer says it."""
+    try:
+        ledger.outcome(intent, "ok", rows.manifest.digest)
+    except MachineFailed:
+        return
+
+
+def _note_failure(ledger: Ledger, intent: int, error: BaseException) -> None:
+    """Say in the ledger that an announced act failed; where that fails too, the next writer says it."""
+    status = error.code if isinstance(error, AikeysError) else "failed"
+    try:
+        ledger.outcome(intent, status)
+    except AikeysError:
+        return
