@@ -1,0 +1,220 @@
+"""Reads `config.toml` of the home and `.aikeys.toml` of a project, and says where the home is.
+
+Rules: a missing `config.toml` means the defaults; anything unknown or of a wrong type is refused, with the file, the
+key and the nearest known name. A project's file comes with a repository, so from anyone: it may hold names of keys and
+labels only, never commands, URLs or secrets, and no refusal ever repeats a value. `exec` loads this module first:
+`os` only at the top, everything heavier inside the functions.
+"""
+# os.path only: pathlib costs milliseconds on the hot path
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple, NoReturn, cast
+
+from aikeys.errors import BadConfiguration, MachineFailed
+
+CONFIG_FILE = "config.toml"
+PROJECT_FILE = ".aikeys.toml"
+
+_LARGEST_FILE = 1 << 20
+_LONGEST_NAME = 64
+_CONFIG_KNOWN = {"defaults": ("labels", "model"), "exec": ("keys",), "providers": ()}
+_PROJECT_KNOWN = {"defaults": ("labels",), "exec": ("keys",)}
+
+_Table = Mapping[str, object]
+_Labels = tuple[tuple[str, str], ...]
+_NOTHING: _Table = MappingProxyType({})
+
+
+class Config(NamedTuple):
+    """What `config.toml` says; `providers` holds one free table for each provider."""
+
+    model: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
+    exec_keys: tuple[str, ...] = ()
+    providers: Mapping[str, Mapping[str, object]] = MappingProxyType({})
+
+
+EMPTY = Config()
+
+
+class Project(NamedTuple):
+    """What `.aikeys.toml` says: names of keys and labels, nothing else."""
+
+    exec_keys: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+def load(home: str) -> Config:
+    """Read `config.toml` of the home; a missing file gives the defaults."""
+    path = os.path.join(home, CONFIG_FILE)
+    try:
+        tables = _read(path)
+    except FileNotFoundError:
+        return EMPTY
+    _refuse_unknown(path, tables, _CONFIG_KNOWN)
+    defaults = _table(path, tables, "defaults")
+    providers = _table(path, tables, "providers")
+    return Config(
+        model=_text(path, "defaults.model", defaults.get("model", "")),
+        labels=_labels(path, defaults),
+        exec_keys=_keys(path, _table(path, tables, "exec")),
+        providers=MappingProxyType({name: _table(path, providers, name, "providers.") for name in providers}),
+    )
+
+
+def find_project_file(start: str) -> str | None:
+    """Return the nearest `.aikeys.toml` in `start` or a folder above it, as git looks for `.git`."""
+    folder = os.path.abspath(start)
+    while True:
+        path = os.path.join(folder, PROJECT_FILE)
+        if os.path.isfile(path):
+            return path
+        above = os.path.dirname(folder)
+        if above == folder:
+            return None
+        folder = above
+
+
+def load_project(path: str) -> Project:
+    """Read a project's file; anything but `[exec] keys` and `[defaults] labels` is refused."""
+    try:
+        tables = _read(path)
+    except FileNotFoundError:
+        raise BadConfiguration(f"{path} does not exist", "it was there a moment ago: run the command again") from None
+    _refuse_unknown(path, tables, _PROJECT_KNOWN)
+    project = Project(
+        exec_keys=_keys(path, _table(path, tables, "exec")),
+        labels=_labels(path, _table(path, tables, "defaults")),
+    )
+    for name in project.exec_keys:
+        _refuse_unsafe(path, "exec.keys", name)
+    for label in project.labels:
+        for part in label:
+            _refuse_unsafe(path, "defaults.labels", part)
+    return project
+
+
+def default_home(environ: Mapping[str, str]) -> str:
+    """Return AIKEYS_HOME, or where the user's data belongs on this system; an empty variable counts as unset."""
+    chosen = environ.get("AIKEYS_HOME")
+    if chosen:
+        return os.path.abspath(os.path.expanduser(chosen))
+    if sys.platform != "linux":
+        from platformdirs import user_data_dir
+
+        return user_data_dir("aikeys", appauthor=False)
+    data = environ.get("XDG_DATA_HOME", "")
+    if not os.path.isabs(data):  # the XDG rules: a relative path is ignored
+        data = os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".local", "share")
+    return os.path.join(data, "aikeys")
+
+
+def _read(path: str) -> _Table:
+    import tomllib
+
+    try:
+        with open(path, "rb") as file:
+            content = file.read(_LARGEST_FILE + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise MachineFailed(f"{path} cannot be read: {error.strerror}", "check the file's owner and mode") from None
+    if len(content) > _LARGEST_FILE:
+        raise BadConfiguration(f"{path} is larger than 1 MiB", "keep settings only in it")
+    try:
+        return cast("_Table", tomllib.loads(content.decode("utf-8-sig")))
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        problem = f"{path} is not UTF-8 text in line {line}"
+    except (ValueError, RecursionError) as error:  # the parser's own words may repeat the line: only its number is kept
+        problem = f"{path} is not valid TOML{_line_of(str(error), content)}"
+    raise BadConfiguration(problem, "correct the line; text values stand in double quotes")
+
+
+def _line_of(message: str, content: bytes) -> str:
+    import re
+
+    found = re.search(r"\(at line (\d+), column \d+\)$", message)
+    if found:
+        return f" in line {found[1]}"
+    if message.endswith("(at end of document)"):
+        return f" in line {len(content.splitlines())}"
+    return ""
+
+
+def _refuse_unknown(path: str, tables: _Table, known: Mapping[str, tuple[str, ...]]) -> None:
+    for section in tables:
+        if section not in known:
+            _unknown(path, _shown(section), section, [*known])
+        if section == "providers":
+            continue
+        for key in _table(path, tables, section):
+            if key not in known[section]:
+                _unknown(path, f"{section}.{_shown(key)}", key, [*known[section]])
+
+
+def _unknown(path: str, place: str, name: str, known: list[str]) -> NoReturn:
+    from difflib import get_close_matches
+
+    nearest = get_close_matches(name, known, n=1)
+    hint = f"did you mean {nearest[0]}?" if nearest else f"known here: {', '.join(known)}"
+    if os.path.basename(path) == PROJECT_FILE:
+        hint += "; a project's file holds names of keys and labels only, never commands, URLs or secrets"
+    raise BadConfiguration(f"{path}: {place} is not known", hint)
+
+
+def _shown(name: str) -> str:
+    """Return a name as it may appear in a message: nothing that could be a secret, no control characters."""
+    return "a long name" if len(name) > _LONGEST_NAME else ascii(name)[1:-1]
+
+
+def _table(path: str, tables: _Table, name: str, prefix: str = "") -> _Table:
+    value = tables.get(name, _NOTHING)
+    if not isinstance(value, Mapping):
+        raise BadConfiguration(
+            f"{path}: {prefix}{_shown(name)} must be a table", f"write it as [{prefix}{_shown(name)}]"
+        )
+    return value
+
+
+def _text(path: str, key: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise BadConfiguration(f"{path}: {key} must be text", "put the value in double quotes")
+    return value
+
+
+def _keys(path: str, table: _Table) -> tuple[str, ...]:
+    value = table.get("keys", [])
+    if not isinstance(value, list) or not all(isinstance(name, str) and name for name in value):
+        raise BadConfiguration(f"{path}: exec.keys must be a list of names", 'for example keys = ["openai"]')
+    return tuple(value)
+
+
+def _labels(path: str, table: _Table) -> _Labels:
+    value = table.get("labels", {})
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        raise BadConfiguration(
+            f"{path}: defaults.labels must be a table of texts", 'for example labels = { team = "search" }'
+        )
+    return tuple(value.items())
+
+
+def _refuse_unsafe(path: str, key: str, value: str) -> None:
+    """Refuse what is no name, without repeating it: it may be the secret that must not stand there."""
+    reason = ""
+    if len(value) > _LONGEST_NAME and " " not in value:
+        reason = "looks like a secret"
+    elif "://" in value:
+        reason = "is a URL"
+    elif not value.isprintable():
+        reason = "holds control characters"
+    if reason:
+        raise BadConfiguration(
+            f"{path}: a value of {key} {reason}",
+            "only names of keys and labels may stand there; if a secret was committed, have it revoked",
+        )

@@ -1,0 +1,204 @@
+"""Finds provider keys in what others keep: `.env` files, the environment, llm's `keys.json`. Pure: text in, finds out.
+
+Rules: a variable counts when a provider of the catalogue names it, or when its value is recognised. Whatever counts
+but cannot be taken is reported with a reason; no reason and no refusal ever repeats a value. A base URL goes with the
+key only to the provider whose own variable holds it, so that no key is ever sent to another provider's address.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from aikeys.errors import AikeysError, BadConfiguration
+from aikeys.providers import recognition
+from aikeys.providers.catalogue import Provider, check_base_url
+from aikeys.secret import Secret
+
+_Catalogue = dict[str, Provider]
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_REFERENCE = re.compile(r"\$\{?[A-Za-z_(]")
+_STRAY = "\ufeff\u200b"  # what copying from a web page leaves behind, and str.strip() does not take
+# llm's names for keys where they differ from the provider's name in the catalogue
+_LLM_NAMES = {"claude": "anthropic", "google": "gemini"}
+
+
+class Candidate(NamedTuple):
+    """A key that can be imported, and the lines it was found in; `file` is empty for the environment."""
+
+    provider: str
+    variable: str
+    secret: Secret
+    base_url: str
+    file: str
+    line: int
+    end_line: int
+
+
+class Skipped(NamedTuple):
+    """What counts as a provider's key and cannot be taken."""
+
+    variable: str
+    file: str
+    line: int
+    reason: str
+
+
+class Found(NamedTuple):
+    candidates: tuple[Candidate, ...]
+    skipped: tuple[Skipped, ...]
+
+
+class _Entry(NamedTuple):
+    """One assignment, before anyone knows whether its value is a secret: `value` therefore never shows."""
+
+    variable: str
+    value: Secret
+    line: int
+    end_line: int
+
+
+def from_dotenv(text: str, file: str, catalogue: _Catalogue) -> Found:
+    """Find keys in a `.env` file: quotes, `export`, comments and values over several lines as python-dotenv reads."""
+    from io import StringIO
+
+    from dotenv.parser import parse_stream
+
+    entries: list[_Entry] = []
+    skipped: list[Skipped] = []
+    for binding in parse_stream(StringIO(text.removeprefix("\ufeff"), newline="")):
+        original = binding.original.string
+        body = original.lstrip()
+        line = binding.original.line + _newlines(original[: len(original) - len(body)])
+        end_line = line + _newlines(body.rstrip())
+        if binding.error:
+            skipped.append(Skipped("", file, line, "the line cannot be read: a quote may be missing"))
+        elif binding.key and binding.value is None and recognition.guess(catalogue, binding.key) is not None:
+            skipped.append(Skipped("", file, line, "a key without a variable: write NAME=value"))
+        elif binding.key and binding.value is not None and _VARIABLE.match(binding.key):
+            entries.append(_Entry(binding.key, _secret(binding.value), line, end_line))
+    found = _sort_out(entries, file, catalogue)
+    return Found(found.candidates, tuple(sorted((*skipped, *found.skipped), key=lambda one: one.line)))
+
+
+def from_environment(environ: Mapping[str, str], catalogue: _Catalogue) -> Found:
+    """Find keys in environment variables; they have no file and no line."""
+    return _sort_out([_Entry(name, _secret(value), 0, 0) for name, value in environ.items()], "", catalogue)
+
+
+def from_llm(text: str, file: str, catalogue: _Catalogue) -> Found:
+    """Find keys in the `keys.json` of simonw/llm, which maps a name to a key."""
+    import json
+
+    try:
+        document = json.loads(text.removeprefix("\ufeff"))
+    except json.JSONDecodeError as error:
+        problem = f"{file} is not valid JSON in line {error.lineno}"
+    except (ValueError, RecursionError):
+        problem = f"{file} is not valid JSON"
+    else:
+        problem = "" if isinstance(document, dict) else f"{file} is not llm's keys.json: no object at its top"
+    if problem:  # raised out here, so that no traceback carries the parser's copy of the file
+        raise BadConfiguration(problem, 'llm writes {"openai": "sk-…"}')
+    entries: list[_Entry] = []
+    skipped: list[Skipped] = []
+    for name, value in document.items():
+        line = _line_of(name, text)
+        if isinstance(value, str) and not name.startswith("//"):
+            entries.append(_Entry(name, _secret(value), line, line))
+        elif not isinstance(value, str) and _llm_provider(name, catalogue):
+            skipped.append(Skipped(name, file, line, "the value is not text"))
+    names = {entry.variable: provider for entry in entries if (provider := _llm_provider(entry.variable, catalogue))}
+    found = _sort_out(entries, file, catalogue, names)
+    return Found(found.candidates, tuple(sorted((*skipped, *found.skipped), key=lambda one: one.line)))
+
+
+def _sort_out(
+    entries: Iterable[_Entry], file: str, catalogue: _Catalogue, names: Mapping[str, str] | None = None
+) -> Found:
+    """Take the provider keys out of the entries; `names` are variables known beyond the catalogue's."""
+    entries = list(entries)
+    values = {entry.variable: entry.value for entry in entries}
+    candidates: list[Candidate] = []
+    skipped: list[Skipped] = []
+    for variable, value, line, end_line in entries:
+        owner = (names or {}).get(variable) or recognition.by_variable(catalogue, variable) or ""
+        provider = _provider_of(owner, value, catalogue)
+        reason = _refusal(value) if provider else _unknown(variable, value)
+        if reason:
+            skipped.append(Skipped(variable, file, line, reason))
+        elif provider:
+            base_url = _base_url(catalogue[provider], values)
+            candidates.append(Candidate(provider, variable, value, base_url, file, line, end_line))
+    wanted = {variable for one in candidates for variable in catalogue[one.provider].base_url_env}
+    skipped.extend(
+        Skipped(entry.variable, file, entry.line, "not a base URL that can be taken")
+        for entry in entries
+        if entry.variable in wanted and _text(entry.value) and not _checked(_text(entry.value))
+    )
+    return Found(tuple(candidates), tuple(skipped))
+
+
+def _provider_of(owner: str, value: Secret, catalogue: _Catalogue) -> str:
+    """Return the provider: the one that recognises the value, else the variable's, else nothing."""
+    guessed = recognition.guess(catalogue, _text(value))
+    return guessed if guessed in catalogue else owner
+
+
+def _refusal(value: Secret) -> str:
+    text = _text(value)
+    if not text:
+        return "empty"
+    if _REFERENCE.match(text):
+        return "refers to another variable"
+    if "://" in text:
+        return "a reference or an address, not a key"
+    return "a placeholder" if recognition.looks_like_placeholder(text) else ""
+
+
+def _unknown(variable: str, value: Secret) -> str:
+    """Say that an obvious key is not taken; other variables are nobody's business here."""
+    return "of no known provider" if variable.endswith("_API_KEY") and not _refusal(value) else ""
+
+
+def _base_url(provider: Provider, values: Mapping[str, Secret]) -> str:
+    """Return the first of the provider's own base URL variables that holds one."""
+    urls = (_checked(_text(values[variable])) for variable in provider.base_url_env if variable in values)
+    return next(filter(None, urls), "")
+
+
+def _checked(url: str) -> str:
+    """Return a base URL in its one spelling, or nothing where it is none, holds a password or refers elsewhere."""
+    try:
+        return "" if "$" in url else check_base_url(url)
+    except AikeysError:
+        return ""
+
+
+def _llm_provider(name: str, catalogue: _Catalogue) -> str:
+    other = _LLM_NAMES.get(name, "")
+    return next((known for known in (name, other) if known in catalogue), "")
+
+
+def _line_of(name: str, text: str) -> int:
+    """Return the line of a JSON object's key, or 0 where it is written with escapes."""
+    found = re.search(rf'"{re.escape(name)}"\s*:', text)
+    return _newlines(text[: found.start()]) + 1 if found else 0
+
+
+def _newlines(text: str) -> int:
+    return len(re.findall(r"\r\n|\n|\r", text))
+
+
+def _secret(value: str) -> Secret:
+    """Hide a value as soon as it is read; what cannot be encoded (lone surrogates) becomes empty."""
+    try:
+        return Secret(value.strip().strip(_STRAY).strip().encode())
+    except UnicodeEncodeError:
+        return Secret(b"")
+
+
+def _text(value: Secret) -> str:
+    return value.reveal().decode()

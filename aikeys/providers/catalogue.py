@@ -1,0 +1,169 @@
+"""Responsible for what aikeys knows of each provider: catalogue.toml, and what config.toml adds to it."""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, cast
+
+from aikeys.errors import BadConfiguration, NotFound, Usage
+
+_USER_KEYS = ("title", "protocol", "base_url", "env", "base_url_env", "clear", "key_page")
+_USER_LISTS = ("env", "base_url_env", "clear")
+
+
+class Verification(NamedTuple):
+    """A free request that tells whether a key works. An empty path: none is known."""
+
+    method: str = "GET"
+    path: str = ""
+    admin_path: str = ""
+    auth: str = "bearer"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Provider(NamedTuple):
+    """One provider. Empty means unknown; catalogue.toml says what each field is for."""
+
+    name: str
+    title: str
+    protocol: str
+    base_url: str
+    env: tuple[str, ...]
+    regions: tuple[tuple[str, str], ...] = ()
+    base_url_env: tuple[str, ...] = ()
+    always_base_url: bool = False
+    clear: tuple[str, ...] = ()
+    also_env: tuple[str, ...] = ()
+    key_patterns: tuple[str, ...] = ()
+    shared_patterns: tuple[str, ...] = ()
+    admin_patterns: tuple[str, ...] = ()
+    verify: Verification = Verification()
+    key_page: str = ""
+    source: str = ""
+    date: str = ""
+
+    def base_url_for(self, region: str) -> str:
+        """Return the base URL of a region; no region means the default."""
+        if not region:
+            return self.base_url
+        known = dict(self.regions)
+        if region not in known:
+            hint = f"Known regions: {', '.join(known)}" if known else f"{self.title} is stored without a region"
+            raise NotFound(f"{self.title} has no region {region}", hint)
+        return known[region]
+
+    def sets_base_url(self, url: str) -> bool:
+        """Tell whether the base URL variables must be set for a key of this address, not only cleared."""
+        return bool(url) and (self.always_base_url or url != self.base_url)
+
+
+def load(user: Mapping[str, Mapping[str, object]] | None = None) -> dict[str, Provider]:
+    """Return every provider by name; one that the user defines stands in for a built-in of the same name."""
+    import tomllib
+
+    with open(os.path.join(os.path.dirname(__file__), "catalogue.toml"), "rb") as file:
+        tables = tomllib.load(file)
+    catalogue = {name: _built_in(name, table) for name, table in tables.items()}
+    for name, table in (user or {}).items():
+        catalogue[name] = _user_defined(name, table)
+    return catalogue
+
+
+def find(catalogue: Mapping[str, Provider], name: str) -> Provider:
+    """Return the provider of that name, or fail with the names nearest to it."""
+    provider = catalogue.get(name) or catalogue.get(name.lower())
+    if provider is None:
+        hint = _nearest(name.lower(), catalogue) or f"Define it in config.toml under [providers.{name.lower()}]"
+        raise NotFound(f"no provider is named {name}", hint)
+    return provider
+
+
+def check_base_url(url: str) -> str:
+    """Return a user's base URL in its one spelling: http or https, a host, no password, query or trailing slash."""
+    from urllib.parse import urlsplit
+
+    hint = "Give an address such as https://api.example.com/v1"
+    if any(character <= " " or character in '\x7f\\"<>' for character in url):
+        raise Usage("the base URL holds a character that no address has", hint)
+    if "?" in url or "#" in url:
+        raise Usage("the base URL has a query or a fragment", hint)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise Usage("the base URL is not an address", hint) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise Usage("the base URL is not an http or https address with a host", hint)
+    if "@" in parts.netloc:
+        raise Usage("the base URL holds a user name or password", hint)
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
+
+
+def _built_in(name: str, table: Mapping[str, object]) -> Provider:
+    fields: dict[str, object] = {}
+    for key, value in table.items():
+        if key == "regions":
+            fields[key] = tuple(cast("dict[str, str]", value).items())
+        elif key == "verify":
+            fields[key] = _verification(cast("dict[str, object]", value))
+        else:
+            fields[key] = tuple(value) if isinstance(value, list) else value
+    return Provider(name=name, **fields)  # type: ignore[arg-type]  # the tests check every field's type
+
+
+def _verification(table: Mapping[str, object]) -> Verification:
+    headers = cast("dict[str, str]", table.get("headers", {}))
+    rest = {key: value for key, value in table.items() if key != "headers"}
+    return Verification(headers=tuple(headers.items()), **rest)  # type: ignore[arg-type]  # as above
+
+
+def _user_defined(name: str, table: object) -> Provider:
+    where = f"[providers.{name}] of config.toml"
+    if not isinstance(table, Mapping):
+        raise BadConfiguration(f"{where} is not a table", "Write its settings as lines under that heading")
+    for key in table:
+        if key not in _USER_KEYS:
+            hint = _nearest(str(key), _USER_KEYS) or f"Known settings: {', '.join(_USER_KEYS)}"
+            raise BadConfiguration(f"{where} has an unknown setting {key}", hint)
+    lists = {key: _variables(where, key, table.get(key, [])) for key in _USER_LISTS}
+    texts = {key: _text(where, key, table.get(key, "")) for key in _USER_KEYS if key not in _USER_LISTS}
+    if not lists["env"]:
+        raise BadConfiguration(f"{where} lacks env", 'Name the variables that get the key: env = ["EXAMPLE_API_KEY"]')
+    try:
+        base_url = check_base_url(texts["base_url"]) if texts["base_url"] else ""
+    except Usage as error:
+        raise BadConfiguration(f"{where}: {error.message}", error.hint) from None
+    return Provider(
+        name=name,
+        title=texts["title"] or name,
+        protocol=texts["protocol"] or "openai",
+        base_url=base_url,
+        env=lists["env"],
+        base_url_env=lists["base_url_env"],
+        always_base_url=bool(lists["base_url_env"]),
+        clear=lists["clear"],
+        key_page=texts["key_page"],
+        source="config.toml",
+    )
+
+
+def _text(where: str, key: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise BadConfiguration(f"{where}: {key} is not a text", f'Write {key} = "…"')
+    return value
+
+
+def _variables(where: str, key: str, value: object) -> tuple[str, ...]:
+    names = value if isinstance(value, list) else [value]
+    for name in names:
+        if not isinstance(name, str) or not name.isascii() or not name.isidentifier():
+            raise BadConfiguration(f"{where}: {key} is not a list of variable names", f'Write {key} = ["EXAMPLE_NAME"]')
+    return tuple(names)
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, list(known), n=3, cutoff=0.6)
+    return f"Did you mean {' or '.join(near)}?" if near else ""

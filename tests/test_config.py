@@ -1,0 +1,202 @@
+"""config.toml, .aikeys.toml and where the home is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from aikeys import config
+from aikeys.errors import BadConfiguration, MachineFailed
+
+CANARY = "sk-CANARY-" + "a1" * 40
+
+
+def _home(tmp_path: Path, text: str) -> str:
+    (tmp_path / "config.toml").write_text(text, encoding="utf-8")
+    return str(tmp_path)
+
+
+def _project(tmp_path: Path, text: str) -> str:
+    path = tmp_path / ".aikeys.toml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def _refused(home: str) -> BadConfiguration:
+    with pytest.raises(BadConfiguration) as caught:
+        config.load(home)
+    return caught.value
+
+
+def test_a_missing_config_gives_the_defaults(tmp_path: Path) -> None:
+    assert config.load(str(tmp_path)) == config.EMPTY == config.Config()
+    assert config.EMPTY.providers == {}
+
+
+def test_an_empty_config_gives_the_defaults(tmp_path: Path) -> None:
+    assert config.load(_home(tmp_path, "")) == config.EMPTY
+
+
+def test_a_full_config_is_read(tmp_path: Path) -> None:
+    text = """
+[defaults]
+model = "gpt-5"
+labels = { team = "search", stage = "dev" }
+[exec]
+keys = ["openai", "anthropic"]
+[providers.local]
+base_url = "http://localhost:8000"
+verify = false
+"""
+    read = config.load(_home(tmp_path, text))
+    assert read.model == "gpt-5"
+    assert read.labels == (("team", "search"), ("stage", "dev"))
+    assert read.exec_keys == ("openai", "anthropic")
+    assert read.providers == {"local": {"base_url": "http://localhost:8000", "verify": False}}
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "nearest"),
+    [
+        ('[defualts]\nmodel = "x"', "defualts", "defaults"),
+        ('[defaults]\nmodle = "x"', "defaults.modle", "model"),
+        ('[exec]\nkey = ["x"]', "exec.key", "keys"),
+        ('modle = "x"', "modle", "known here"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest_known_one(
+    tmp_path: Path, text: str, place: str, nearest: str
+) -> None:
+    error = _refused(_home(tmp_path, text))
+    assert error.message == f"{tmp_path}/config.toml: {place} is not known"
+    assert nearest in error.hint
+    assert error.exit_status == 14
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("[defaults]\nmodel = 5", "defaults.model"),
+        ('[defaults]\nlabels = ["a"]', "defaults.labels"),
+        ("[defaults]\nlabels = { a = 1 }", "defaults.labels"),
+        ('[exec]\nkeys = "openai"', "exec.keys"),
+        ("[exec]\nkeys = [1]", "exec.keys"),
+        ('[exec]\nkeys = [""]', "exec.keys"),
+        ("exec = 5", "exec"),
+        ("providers = 5", "providers"),
+        ("[providers]\nlocal = 5", "providers.local"),
+    ],
+)
+def test_a_wrong_type_is_refused_with_its_place(tmp_path: Path, text: str, place: str) -> None:
+    assert f"config.toml: {place} must be" in _refused(_home(tmp_path, text)).message
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("[defaults]\nmodel = \n", 2), (f"[exec]\n\n{CANARY}\n", 3), ('[defaults]\nmodel = """x\n\n', 3)],
+)
+def test_malformed_toml_is_refused_with_its_line_and_without_its_text(tmp_path: Path, text: str, line: int) -> None:
+    error = _refused(_home(tmp_path, text))
+    assert error.message == f"{tmp_path}/config.toml is not valid TOML in line {line}"
+    assert "CANARY" not in repr(error) + error.hint
+
+
+def test_a_file_that_is_not_text_or_too_large_or_too_deep_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_bytes(b"[defaults]\nmodel = '\xff'\n")
+    assert "UTF-8 text in line 2" in _refused(str(tmp_path)).message
+    assert "1 MiB" in _refused(_home(tmp_path, "#" * (1 << 20) + "\n")).message
+    assert "not valid TOML" in _refused(_home(tmp_path, "a = " + "[" * 50_000)).message
+
+
+def test_a_config_that_cannot_be_read_is_the_machines_failure(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").mkdir()
+    with pytest.raises(MachineFailed):
+        config.load(str(tmp_path))
+
+
+def test_the_project_file_is_found_upwards_and_the_nearest_wins(tmp_path: Path) -> None:
+    deep = tmp_path / "a" / "b"
+    deep.mkdir(parents=True)
+    outer = _project(tmp_path, "")
+    assert config.find_project_file(str(deep)) == outer
+    inner = _project(tmp_path / "a", "")
+    assert config.find_project_file(str(deep)) == inner
+
+
+def test_no_project_file_is_none_and_a_folder_of_that_name_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / ".aikeys.toml").mkdir()
+    assert config.find_project_file(str(tmp_path)) is None
+
+
+def test_a_project_names_keys_and_labels(tmp_path: Path) -> None:
+    path = _project(tmp_path, '[exec]\nkeys = ["openai-work"]\n[defaults]\nlabels = { project = "my shop" }\n')
+    assert config.load_project(path) == config.Project(("openai-work",), (("project", "my shop"),))
+    assert config.load_project(_project(tmp_path, "")) == config.Project()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[defaults]\nmodel = "gpt-5"',
+        '[exec]\ncommand = "rm -rf /"',
+        '[providers.openai]\nbase_url = "https://evil.example"',
+        '[exec]\nkeys = ["https://evil.example"]',
+        '[exec]\nkeys = ["\\u001b[2J"]',
+        f'[exec]\nkeys = ["{CANARY}"]',
+        f'[defaults]\nlabels = {{ team = "{CANARY}" }}',
+        f'[defaults]\nlabels = {{ {CANARY} = "team" }}',
+        f'[exec]\n{CANARY} = "x"',
+        f'{CANARY} = "x"',
+        f"{CANARY} = ",
+    ],
+)
+def test_a_project_may_hold_nothing_else_and_a_secret_is_not_repeated(tmp_path: Path, text: str) -> None:
+    path = _project(tmp_path, text)
+    with pytest.raises(BadConfiguration) as caught:
+        config.load_project(path)
+    said = caught.value.message + caught.value.hint
+    assert path in said
+    assert "CANARY" not in said
+    assert "evil" not in said
+    assert "\x1b" not in said
+
+
+def test_a_project_file_that_is_gone_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadConfiguration):
+        config.load_project(str(tmp_path / ".aikeys.toml"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the XDG rules are for Linux")
+@pytest.mark.parametrize(
+    ("environ", "home"),
+    [
+        ({"AIKEYS_HOME": "/vaults/a", "HOME": "/home/u"}, "/vaults/a"),
+        ({"AIKEYS_HOME": "", "HOME": "/home/u"}, "/home/u/.local/share/aikeys"),
+        ({"XDG_DATA_HOME": "/data", "HOME": "/home/u"}, "/data/aikeys"),
+        ({"XDG_DATA_HOME": "", "HOME": "/home/u"}, "/home/u/.local/share/aikeys"),
+        ({"XDG_DATA_HOME": "relative", "HOME": "/home/u"}, "/home/u/.local/share/aikeys"),
+    ],
+)
+def test_the_home_is_chosen_by_the_environment(environ: dict[str, str], home: str) -> None:
+    assert config.default_home(environ) == home
+
+
+def test_a_relative_home_is_made_absolute() -> None:
+    assert config.default_home({"AIKEYS_HOME": "vault"}) == os.path.join(os.getcwd(), "vault")
+
+
+def test_importing_config_loads_nothing_heavy() -> None:
+    heavy = "tomllib", "pathlib", "dotenv", "difflib", "platformdirs", "json"
+    program = f"import sys; import aikeys.config; print([name for name in {heavy!r} if name in sys.modules])"
+    run = subprocess.run(
+        [sys.executable, "-S", "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(config.__file__).parents[1],
+    )
+    assert run.stdout == "[]\n"
