@@ -1,0 +1,128 @@
+"""The environment a lent key runs in (pure). Part of `exec`'s hot path: imports next to nothing.
+
+A key and its base URL travel as one pair: a leftover OPENAI_BASE_URL would send the key to a stranger.
+"""
+
+from __future__ import annotations
+
+from os import fsdecode, fsencode
+from typing import TYPE_CHECKING, NamedTuple
+
+from aikeys.errors import BadConfiguration, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from aikeys.secret import Secret
+
+_MARK = b"AIKEYS_EXEC"
+_KEPT_WHEN_CLEAN = frozenset(
+    b"PATH HOME USER LOGNAME SHELL TERM LANG LANGUAGE TZ TMPDIR XDG_RUNTIME_DIR".split(),
+)
+
+
+class Lent(NamedTuple):
+    """A key with everything `exec` sets or clears for it. An empty base URL means the provider's default."""
+
+    name: str
+    secret: Secret
+    env: tuple[str, ...]
+    base_url_env: tuple[str, ...]
+    base_url: str
+    extra: tuple[tuple[str, str], ...]
+    clear: tuple[str, ...]
+    is_admin: bool
+
+
+class _Claim(NamedTuple):
+    """What one key wants of one variable; the value None wants it absent."""
+
+    owner: str
+    value: bytes | None
+    is_secret: bool
+
+
+def child_environment(
+    parent: Mapping[bytes, bytes],
+    lent: Sequence[Lent],
+    renamed: Mapping[str, str],
+    clean: bool,
+) -> dict[bytes, bytes]:
+    """Return the child's whole environment: `parent` without what is ours or stray, plus the lent keys."""
+    keys = {key.name: key for key in lent}
+    for key in keys.values():
+        _check_key(key)
+    for variable, name in renamed.items():
+        _check_variable(variable, name)
+        if name not in keys:
+            raise Usage(f"--env {variable}={name} names a key that is not lent", f"add {name} to the names")
+    claims: dict[str, _Claim] = {}
+    for key in keys.values():
+        for variable, claim in _claims_of(key, renamed):
+            _claim(claims, variable, claim)
+    stray = {fsencode(variable) for key in keys.values() for variable in key.clear}
+    stray.update(fsencode(variable) for variable, claim in claims.items() if claim.value is None)
+    child = {name: value for name, value in parent.items() if name not in stray and _passes(name, clean)}
+    child.update((fsencode(variable), claim.value) for variable, claim in claims.items() if claim.value is not None)
+    child[_MARK] = fsencode(",".join(keys))
+    return child
+
+
+def nested(parent: Mapping[bytes, bytes]) -> str | None:
+    """Return the keys an outer `aikeys exec` lent (AIKEYS_EXEC), or None outside of one."""
+    value = parent.get(_MARK)
+    return fsdecode(value) if value else None
+
+
+def _check_key(key: Lent) -> None:
+    if key.is_admin:
+        raise BadConfiguration(
+            f"{key.name} is an admin key: exec never hands it out",
+            "lend an ordinary key of the same provider instead",
+        )
+    if b"\0" in key.secret.reveal():
+        raise BadConfiguration(
+            f"{key.name} contains a NUL byte and cannot stand in an environment variable",
+            f"store it again: aikeys rotate {key.name}",
+        )
+
+
+def _check_variable(variable: str, name: str) -> None:
+    wrong = (
+        not variable or variable[0] in "0123456789" or any(letter in "=\0" or letter.isspace() for letter in variable)
+    )
+    if wrong:
+        raise Usage(f"{variable!r} cannot be the name of an environment variable", f"write --env VAR={name}")
+    if variable.startswith("AIKEYS_"):
+        raise Usage(f"{variable} belongs to aikeys and cannot hold a key", f"write --env VAR={name}")
+
+
+def _claims_of(key: Lent, renamed: Mapping[str, str]) -> Iterator[tuple[str, _Claim]]:
+    base_url = fsencode(key.base_url) if key.base_url else None
+    for variable in key.base_url_env:
+        yield variable, _Claim(key.name, base_url, is_secret=False)
+    for variable, value in key.extra:
+        yield variable, _Claim(key.name, fsencode(value), is_secret=False)
+    elsewhere = [variable for variable, name in renamed.items() if name == key.name]
+    for variable in dict.fromkeys(elsewhere or key.env):
+        yield variable, _Claim(key.name, key.secret.reveal(), is_secret=True)
+
+
+def _claim(claims: dict[str, _Claim], variable: str, claim: _Claim) -> None:
+    """Note the claim. Two keys may only agree on a variable that holds no secret, such as one base URL."""
+    before = claims.get(variable)
+    if before is not None:
+        if before.owner != claim.owner and (before.is_secret or claim.is_secret or before.value != claim.value):
+            raise Usage(
+                f"{before.owner} and {claim.owner} both need {variable}",
+                "lend one of them only, or set one key elsewhere with --env VAR=NAME",
+            )
+        if before.owner == claim.owner and claim.is_secret:
+            raise Usage(f"{variable} is already set for {claim.owner} and cannot hold its key", "take another variable")
+    claims[variable] = claim
+
+
+def _passes(name: bytes, clean: bool) -> bool:
+    if name == b"AIKEYS_TOKEN" or name.startswith(b"AIKEYS_PASSPHRASE"):
+        return False
+    return not clean or name in _KEPT_WHEN_CLEAN or name.startswith(b"LC_")

@@ -1,0 +1,44 @@
+"""Rotation as acts on a vault. The ledger's intent and outcome are its journal."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from aikeys import clock
+from aikeys.ledger.store import Act
+from aikeys.vault import changes
+from aikeys.vault.writing import write
+
+if TYPE_CHECKING:
+    from aikeys.secret import Secret
+    from aikeys.vault.format import Key, Rows
+    from aikeys.vault.opening import Opened, Place
+
+
+def replace(place: Place, opened: Opened, key: Key, secret: Secret, grace_s: int) -> Opened:
+    """Make a secret current; the one before stays for `grace_s` seconds, for `undo`."""
+    now = clock.now_s()
+
+    def change(vault: Opened) -> Opened:
+        vault = changes.purge_grace(vault, now)
+        return changes.replace_secret(vault, key.name, secret.reveal(), now + grace_s, now, os.urandom)
+
+    return write(place, opened, Act("rotate", key.name, f"grace_s={grace_s}"), change).opened
+
+
+def undo(place: Place, opened: Opened, key: Key) -> Opened:
+    """Go back to the secret before, while it is in grace; raises NotFound after."""
+    now = clock.now_s()
+    act = Act("rotate-undo", key.name)
+    return write(place, opened, act, lambda vault: changes.undo_rotation(vault, key.name, now)).opened
+
+
+def due(rows: Rows, now_s: int) -> list[Key]:
+    """Return the keys whose rotation is due or that have expired, by name."""
+
+    def is_due(key: Key) -> bool:
+        rotate_at = rows.version_of(key).created_at + key.rotate_every_s
+        return bool(key.rotate_every_s and rotate_at <= now_s) or bool(key.expires_at and key.expires_at <= now_s)
+
+    return sorted(filter(is_due, rows.keys), key=lambda key: key.name)
