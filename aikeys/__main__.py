@@ -1,0 +1,58 @@
+"""Where `aikeys` starts. Imports stand inside functions: Ctrl-C during an import is an interrupt, not a traceback."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> int:
+    """Run the command line this process was started with and return the exit status."""
+    try:
+        return _dispatch(sys.argv[1:])
+    except KeyboardInterrupt:
+        return 130
+
+
+def _dispatch(argv: list[str]) -> int:
+    """Answer what must be fast without importing Typer; hand the rest to the command tree."""
+    from aikeys.cli import app, boundary
+
+    if argv == ["--version"]:
+        return boundary.run(_print_version)
+    if "exec" in argv or "__names" in argv:
+        from aikeys.errors import Usage
+
+        try:
+            words = app.split(argv)
+        except Usage:  # the command tree finds and shows it again
+            return app.main(argv)
+        if words.command == "exec" and "--version" not in words.global_options:
+            app.apply(words.global_options)
+            return boundary.run(lambda: _exec(words.rest), exec_statuses=True)
+        if words.command == "__names":
+            app.apply(words.global_options)
+            return boundary.run(_print_names)
+    return app.main(argv)
+
+
+def _print_version() -> None:
+    from aikeys import __version__
+    from aikeys.cli import terminal
+
+    terminal.out(f"aikeys {__version__}")
+
+
+def _exec(argv: list[str]) -> int:
+    from aikeys.cli.commands import exec_
+
+    return exec_.run(argv)
+
+
+def _print_names() -> None:
+    from aikeys.cli.commands import list_
+
+    list_.print_names()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

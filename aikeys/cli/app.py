@@ -1,0 +1,235 @@
+"""The command line's table of contents: which commands there are, where they live, and the global options.
+
+- A command's module is imported when the command runs; `aikeys --help` shows this table without importing any.
+- Global options stand before or after the command's name, never behind `--` and never inside `exec`, whose
+  arguments belong to the program it starts.
+- Typer is imported inside functions: `exec` and `__names` read this table and run without Typer.
+
+Annotations are evaluated at once in this module (no `__future__` import): Typer has to see them from inside a function.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from importlib import import_module
+from typing import Annotated, Any, NamedTuple
+
+from aikeys import __version__, errors
+from aikeys.cli import boundary, terminal
+
+KEEP, LEND, SPEND, ACCOUNT, VAULT = GROUPS = ("Keep", "Lend", "Spend", "Account", "Vault")
+HIDDEN = ""
+
+
+class Command(NamedTuple):
+    """Where a command lives (module below aikeys.cli.commands), its group in the help, and its one line."""
+
+    module: str
+    group: str
+    help: str
+
+
+COMMANDS: dict[str, Command] = {
+    "init": Command("init", KEEP, "Make a vault"),
+    "add": Command("add", KEEP, "Put a key into the vault"),
+    "list": Command("list_", KEEP, "List the keys"),
+    "ls": Command("list_", HIDDEN, "List the keys"),
+    "show": Command("show", KEEP, "Show what is known of a key"),
+    "edit": Command("edit", KEEP, "Change what is recorded of a key"),
+    "verify": Command("verify", KEEP, "Ask the providers whether keys work"),
+    "rotate": Command("rotate", KEEP, "Replace a key by a new one"),
+    "revoke": Command("revoke", KEEP, "Remove a key from the vault"),
+    "import": Command("import_", KEEP, "Take keys over from .env files, the environment or llm"),
+    "exec": Command("exec_", LEND, "Run a program with keys in its environment"),
+    "unlock": Command("unlock", LEND, "Keep the vault open for a while"),
+    "lock": Command("lock", LEND, "Close the vault at once"),
+    "providers": Command("providers", SPEND, "List the providers aikeys knows"),
+    "audit": Command("audit", ACCOUNT, "Show who did what with the vault"),
+    "unlock-method": Command("unlock_method", VAULT, "List, add and remove ways to unlock the vault"),
+    "passphrase": Command("passphrase", VAULT, "Change the passphrase"),
+    "backup": Command("backup", VAULT, "Write an encrypted backup"),
+    "restore": Command("restore", VAULT, "Bring a backup back"),
+    "doctor": Command("doctor", VAULT, "Look for what is wrong or unsafe"),
+    "demo": Command("demo", VAULT, "Try aikeys out in a throw-away vault"),
+    "completion": Command("completion", VAULT, "Print the completion script of a shell"),
+}
+
+_FLAGS = {
+    "-q": "quiet",
+    "--quiet": "quiet",
+    "-v": "verbose",
+    "--verbose": "verbose",
+    "--no-input": "no_input",
+    "-y": "yes",
+    "--yes": "yes",
+    "--version": "version",
+}
+
+
+class Words(NamedTuple):
+    """A command line taken apart: the global options, the command's name ("" if none), and what is left for it."""
+
+    global_options: list[str]
+    command: str
+    rest: list[str]
+
+
+def split(argv: Sequence[str]) -> Words:
+    """Take the command line apart; Usage where --home lacks its directory."""
+    words = Words([], "", [])
+    waiting = list(argv)
+    while waiting:
+        word = waiting.pop(0)
+        if word == "--":
+            return words._replace(rest=[*words.rest, "--", *waiting])
+        if word == "--home":
+            if not waiting or waiting[0].startswith("-"):
+                raise errors.Usage("--home needs a directory", "see aikeys --help")
+            words.global_options.extend([word, waiting.pop(0)])
+        elif _is_global(word):
+            words.global_options.append(word)
+        elif words.command or word.startswith("-"):
+            words.rest.append(word)
+        else:
+            words = words._replace(command=word)
+            if word == "exec":
+                return words._replace(rest=[*words.rest, *waiting])
+    return words
+
+
+def hoist(argv: Sequence[str]) -> list[str]:
+    """Move the global options to the front."""
+    global_options, command, rest = split(argv)
+    return [*global_options, *([command] if command else []), *rest]
+
+
+def apply(global_options: Sequence[str]) -> None:
+    """Store global options that `split` found, for what runs without Typer."""
+    waiting = list(global_options)
+    while waiting:
+        word = waiting.pop(0)
+        if word == "--home":
+            terminal.options.home = waiting.pop(0)
+        elif word.startswith("--home="):
+            terminal.options.home = word.removeprefix("--home=")
+        else:
+            for flag in [word] if word in _FLAGS else [f"-{letter}" for letter in word[1:]]:
+                if flag != "--version":
+                    setattr(terminal.options, _FLAGS[flag], True)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run a command line (without the program's name) and return the exit status."""
+    return boundary.run(lambda: _call(argv))
+
+
+def load_all() -> Any:
+    """Return the whole command tree with every module imported, for the generators of man pages and completions."""
+    tree = command_tree()
+    for name in COMMANDS:
+        tree.commands[name] = tree.load(name)
+    return tree
+
+
+def command_tree() -> Any:
+    """Return the root of the command tree; commands are stubs until they are used."""
+    import typer
+
+    from aikeys.cli.help import exit_statuses
+
+    app = typer.Typer(
+        cls=_lazy_group(),
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog=exit_statuses(errors.EXIT_STATUSES),
+    )
+    app.callback()(_root_callback())
+    return typer.main.get_command(app)
+
+
+def _call(argv: Sequence[str]) -> int:
+    # not tree.main(): it turns a closed pipe into status 1 and answers Typer's completion protocol
+    tree = command_tree()
+    with tree.make_context("aikeys", hoist(argv)) as context:
+        status = tree.invoke(context)
+    return status if isinstance(status, int) else 0
+
+
+def _is_global(word: str) -> bool:
+    if word in _FLAGS or word.startswith("--home="):
+        return True
+    return len(word) > 2 and word[0] == "-" and set(word[1:]) <= set("qvy")
+
+
+def _root_callback() -> Any:
+    import typer
+
+    def show_version(wanted: bool) -> None:
+        if wanted:
+            terminal.out(f"aikeys {__version__}")
+            raise typer.Exit
+
+    def root(
+        home: Annotated[
+            str | None, typer.Option("--home", metavar="DIR", help="Use the vault in this directory.")
+        ] = None,
+        quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no messages.")] = False,
+        verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False,
+        no_input: Annotated[bool, typer.Option("--no-input", help="Never ask.")] = False,
+        yes: Annotated[bool, typer.Option("--yes", "-y", help="Answer yes where a yes is asked for.")] = False,
+        version: Annotated[  # noqa: ARG001  its callback does the work
+            bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
+        ] = False,
+    ) -> None:
+        """Keep AI provider keys in an encrypted vault and lend them to programs.
+
+        These options may stand before or after the command's name.
+        """
+        chosen = terminal.options
+        chosen.home, chosen.quiet, chosen.verbose = home, quiet, verbose
+        chosen.no_input, chosen.yes = no_input, yes
+
+    return root
+
+
+@cache
+def _lazy_group() -> Any:
+    import typer
+    from typer.core import TyperCommand, TyperGroup
+
+    class LazyGroup(TyperGroup):
+        """Shows the table as its commands and imports a command's module when it is resolved."""
+
+        def __init__(self, **settings: Any) -> None:
+            super().__init__(**settings)
+            for name, command in COMMANDS.items():
+                stub = TyperCommand(
+                    name,
+                    help=command.help,
+                    hidden=command.group == HIDDEN,
+                    rich_markup_mode=None,
+                    add_help_option=False,
+                )
+                self.commands.setdefault(name, stub)
+
+        def load(self, name: str) -> Any:
+            """Return the real command."""
+            row = COMMANDS[name]
+            real = typer.main.get_command(import_module(f"aikeys.cli.commands.{row.module}").app)
+            real.name = name
+            real.hidden = row.group == HIDDEN
+            return real
+
+        def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+            name, command, rest = super().resolve_command(ctx, args)
+            return (name, self.load(name), rest) if name in COMMANDS else (name, command, rest)
+
+        def format_commands(self, ctx: Any, formatter: Any) -> None:
+            del ctx
+            for group in GROUPS:
+                with formatter.section(group):
+                    formatter.write_dl([(name, row.help) for name, row in COMMANDS.items() if row.group == group])
+
+    return LazyGroup

@@ -1,0 +1,149 @@
+"""The edge of the program: whatever goes wrong becomes one line, a hint and an exit status here, and nowhere else.
+
+- An AikeysError carries its own sentence, hint and status.
+- No traceback and no text of an unforeseen exception is printed: it may hold a secret. AIKEYS_DEBUG=1 shows places
+  in files, no values.
+- What looks like a key on a refused command line is not repeated.
+- Under `exec_statuses` every failure is 125, so that the child's own statuses stay unmistakable; 126 and 127 keep
+  their shell meaning.
+
+Must not know: commands. Typer is recognised by its shape and not imported, because `exec` runs without it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from aikeys.cli import terminal
+from aikeys.errors import AikeysError, Cancelled, CannotExecute, MachineFailed, ProgramNotFound, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+INTERRUPTED = 130
+CLOSED_PIPE = 141  # 128 + SIGPIPE, as the shell reports it of other filters
+EXEC_FAILED = 125
+
+_MACHINE = {
+    errno.ENOSPC: "make room on the disk, then run it again",
+    errno.EDQUOT: "make room within your quota, then run it again",
+    errno.EFBIG: "raise the limit on file sizes (ulimit -f)",
+    errno.EROFS: "choose a place that can be written, with --home",
+    errno.EACCES: "check who owns it and its permissions",
+    errno.EPERM: "check who owns it and its permissions",
+}
+_KEY_LIKE = re.compile(r"(?=[\w.~+/=-]*\d)(?=[\w.~+/=-]*[A-Za-z])[\w.~+/=-]{20,}")
+
+
+def run(main: Callable[[], int | None], exec_statuses: bool = False) -> int:
+    """Call `main`, show what goes wrong, and return the exit status."""
+    try:
+        status = _status(main)
+        if sys.stdout is not None and not sys.stdout.closed:
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _silence_stdout()
+        return CLOSED_PIPE
+    except Exception as failure:  # noqa: BLE001  the last place that can: an unforeseen text may hold a secret
+        _settle_stdout()
+        return _show(failure, exec_statuses=exec_statuses)
+    return status
+
+
+def _status(main: Callable[[], int | None]) -> int:
+    """Call `main`; typer.Exit and SystemExit are ways to return."""
+    try:
+        return main() or 0
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except RuntimeError as leaving:
+        if _is_typers(leaving, "Exit"):
+            status: int = getattr(leaving, "exit_code", 0)
+            return status
+        raise
+
+
+def _show(failure: Exception, *, exec_statuses: bool) -> int:
+    if type(failure).__name__ == "NoArgsIsHelpError" and hasattr(failure, "format_message"):
+        terminal.help_text(failure.format_message())
+        return Usage.exit_status
+    known = _known(failure)
+    if known is None:
+        terminal.error(f"internal error: {type(failure).__name__}")
+        _show_places(failure)
+        return EXEC_FAILED if exec_statuses else AikeysError.exit_status
+    terminal.error(known.message)
+    if known.hint:
+        terminal.hint(known.hint)
+    if exec_statuses and not isinstance(known, CannotExecute | ProgramNotFound):
+        return EXEC_FAILED
+    return known.exit_status
+
+
+def _known(failure: Exception) -> AikeysError | None:
+    """Return the failure in our own words, or None where it is unforeseen."""
+    if isinstance(failure, AikeysError):
+        return failure
+    if hasattr(failure, "exit_code") and hasattr(failure, "format_message"):
+        return _usage(failure)
+    if isinstance(failure, EOFError) or _is_typers(failure, "Abort"):
+        return Cancelled("cancelled")
+    if isinstance(failure, OSError) and failure.errno in _MACHINE:
+        reason = os.strerror(failure.errno).lower()
+        place = failure.filename if isinstance(failure.filename, str) else ""
+        return MachineFailed(f"{place}: {reason}" if place else reason, _MACHINE[failure.errno])
+    return None
+
+
+def _is_typers(failure: Exception, name: str) -> bool:
+    return type(failure).__name__ == name and type(failure).__module__.startswith("typer.")
+
+
+def _usage(failure: Any) -> Usage:
+    text = " ".join(str(failure.format_message()).split())
+    text, _, suggestion = text.partition(". Did you mean ")
+    if text.startswith("Got unexpected extra argument"):  # what follows may be a key typed in the wrong place
+        text = "Unexpected extra argument"
+    text = _KEY_LIKE.sub("…", text.rstrip("."))
+    context = getattr(failure, "ctx", None)
+    path = context.command_path if context is not None else "aikeys"
+    advice = f"see {path} --help"
+    if suggestion:
+        advice = f"did you mean {suggestion.rstrip('?')}? {advice}"
+    return Usage(text[:1].lower() + text[1:], advice)
+
+
+def _show_places(failure: Exception) -> None:
+    if os.environ.get("AIKEYS_DEBUG") != "1":
+        terminal.hint("AIKEYS_DEBUG=1 shows where in the program it happened")
+        return
+    frame = failure.__traceback__
+    while frame is not None:
+        code = frame.tb_frame.f_code
+        terminal.debug(f"{code.co_filename}:{frame.tb_lineno} {code.co_name}")
+        frame = frame.tb_next
+
+
+def _settle_stdout() -> None:
+    """Data printed before the failure comes out before the message about it."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        _silence_stdout()
+
+
+def _silence_stdout() -> None:
+    """Keep the interpreter from failing once more when it flushes at exit."""
+    with suppress(OSError, ValueError, AttributeError):
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stdout.fileno())
+        os.close(devnull)

@@ -1,0 +1,165 @@
+"""`aikeys add`: put a key into the vault."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aikeys import clock
+from aikeys.cli import home, terminal
+from aikeys.cli.help import epilog, new_app
+from aikeys.errors import ExistsAlready, NotFound, ProviderRefused, Usage
+
+if TYPE_CHECKING:
+    from aikeys.providers.catalogue import Provider
+    from aikeys.secret import Secret
+    from aikeys.vault.changes import NewKey
+    from aikeys.vault.format import Content
+
+app = new_app()
+_EXAMPLES = (
+    ("aikeys add openai", "ask for the key, try it, seal it"),
+    ("pass show openai | aikeys add openai-work --provider openai --stdin", "a second key of a provider, piped in"),
+)
+
+
+@app.command(epilog=epilog(_EXAMPLES, (0, 2, 3, 10, 11, 12, 13, 14, 15, 30)))
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The key's name, by default also its provider.")],
+    provider: Annotated[str, typer.Option(metavar="P", help="Whose key it is.")] = "",
+    region: Annotated[str, typer.Option(metavar="R", help="The provider's region.")] = "",
+    base_url: Annotated[
+        str, typer.Option("--base-url", metavar="URL", help="Another address than the provider's.")
+    ] = "",
+    stdin: Annotated[bool, typer.Option("--stdin", help="Read the key from standard input.")] = False,
+    team: Annotated[str, typer.Option(metavar="T", help="Label: team.")] = "",
+    project: Annotated[str, typer.Option(metavar="P", help="Label: project.")] = "",
+    environment: Annotated[str, typer.Option(metavar="E", help="Label: environment.")] = "",
+    user: Annotated[str, typer.Option(metavar="U", help="Label: user.")] = "",
+    rotate_every: Annotated[str, typer.Option("--rotate-every", metavar="90d", help="When it is due again.")] = "",
+    expires: Annotated[str, typer.Option(metavar="DATE", help="The day it ends at the provider.")] = "",
+    no_verify: Annotated[bool, typer.Option("--no-verify", help="Don't try it at the provider.")] = False,
+) -> None:
+    """Put a key into the vault.
+
+    The key is asked for, or read from standard input; never give it as an argument. It is tried on the provider's
+    cheapest endpoint: a key that the provider refuses is not stored, one that could not be tried is.
+    """
+    from aikeys.vault.names import check_name
+
+    check_name(name)
+    where = home.place()
+    if not where.vault.exists and home.is_interactive() and terminal.confirm("There is no vault yet. Make one?", True):
+        from aikeys.cli.commands.init import make
+
+        make()
+    where.vault.require()
+    labels = home.labels_text(team=team, project=project, environment=environment, user=user)
+    rotate_every_s = home.duration_s(rotate_every) if rotate_every else 0
+    expires_at = home.date_s(expires) if expires else 0
+    catalogue = home.catalogue(where)
+    _refuse_taken(name)
+    asked = provider or (name if name in catalogue else "")
+    secret = home.read_secret(f"Key for {asked or name}", from_stdin=stdin)
+    chosen = choose_provider(catalogue, name, provider, secret)
+    url = address(chosen, region, base_url)
+    check_format(chosen, secret)
+    if not no_verify:
+        verify_or_refuse(chosen, url, secret, f"add it anyway: aikeys add {name} --no-verify")
+    new = new_key(name, chosen, url, secret)._replace(
+        region=region, labels=labels, rotate_every_s=rotate_every_s, expires_at=expires_at
+    )
+    store(new, data_on_stdin=stdin)
+    terminal.say(f"added {name} ({chosen.title})")
+
+
+def _refuse_taken(name: str) -> None:
+    """Say that a name is taken before anybody types a key; the change itself checks again."""
+    rows = home.place().vault.read()
+    if rows.key_named(name):
+        raise ExistsAlready(
+            f"a key named {name} exists",
+            f"replace its secret: aikeys rotate {name}; or keep both: aikeys add {name}-2 --provider …",
+        )
+
+
+def choose_provider(catalogue: dict[str, Provider], name: str, wanted: str, secret: Secret) -> Provider:
+    """Return the provider named, else the one of the key's name, else the one whose format the key has."""
+    from aikeys.providers import recognition
+    from aikeys.providers.catalogue import find
+
+    if wanted:
+        return find(catalogue, wanted)
+    guess = recognition.guess(catalogue, secret.reveal().decode())
+    if name in catalogue:
+        if guess and guess != name:
+            terminal.warn(f"this looks like a key of {catalogue[guess].title}; stored as {catalogue[name].title}")
+        return catalogue[name]
+    if guess:
+        terminal.say(f"recognised as a key of {catalogue[guess].title}")
+        return catalogue[guess]
+    raise NotFound(f"whose key {name} is cannot be told from it", f"say it: aikeys add {name} --provider NAME")
+
+
+def address(provider: Provider, region: str, base_url: str) -> str:
+    """Return the base URL of a new key."""
+    from aikeys.providers.catalogue import check_base_url
+
+    if base_url and region:
+        raise Usage("give --region or --base-url, not both", "a base URL stands for itself")
+    return check_base_url(base_url) if base_url else provider.base_url_for(region)
+
+
+def check_format(provider: Provider, secret: Secret) -> None:
+    """Warn where a key does not look like its provider's."""
+    from aikeys.providers.recognition import odd_format
+
+    sentence = odd_format(provider, secret.reveal().decode())
+    if sentence:
+        terminal.warn(sentence)
+
+
+def verify_or_refuse(provider: Provider, base_url: str, secret: Secret, way_on: str) -> None:
+    """Try a key; raises ProviderRefused where the provider says no, says so where it could not be tried."""
+    from aikeys.providers.verification import verify
+
+    verdict = verify(provider, base_url, secret)
+    if verdict.state == "refused":
+        raise ProviderRefused(f"{provider.title} refused the key: {verdict.detail}", way_on)
+    if verdict.state == "unverified":
+        terminal.say(f"not verified: {verdict.detail}")
+    else:
+        terminal.say(f"{provider.title} accepts the key")
+
+
+def content_for(provider: Provider, base_url: str, secret: bytes) -> Content:
+    """Return all that exec needs of a key, to be sealed with it."""
+    from aikeys.vault.format import Content
+
+    sets = base_url if provider.sets_base_url(base_url) else ""
+    return Content(secret, provider.env, provider.base_url_env, sets, (), provider.clear)
+
+
+def new_key(name: str, provider: Provider, base_url: str, secret: Secret) -> NewKey:
+    """Return a key to add, without labels and dates."""
+    from aikeys.providers.recognition import is_admin
+    from aikeys.vault.changes import NewKey
+
+    admin = is_admin(provider, secret.reveal().decode())
+    content = content_for(provider, base_url, secret.reveal())
+    return NewKey(name, provider.name, "", base_url, "", admin, 0, 0, content)
+
+
+def store(new: NewKey, *, data_on_stdin: bool = False) -> None:
+    """Write a new key into the vault."""
+    from aikeys.ledger.store import Act
+    from aikeys.vault import changes
+    from aikeys.vault.writing import write
+
+    where = home.place()
+    now = clock.now_s()
+    opened = home.unlock(where, data_on_stdin=data_on_stdin).opened
+    act = Act("add", new.name, f"provider={new.provider}")
+    write(where, opened, act, lambda vault: changes.add_key(changes.purge_grace(vault, now), new, now, os.urandom))

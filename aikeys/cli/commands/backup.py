@@ -1,0 +1,26 @@
+"""`aikeys backup`: one encrypted file."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from aikeys.cli import home, terminal
+from aikeys.cli.help import epilog, new_app
+
+app = new_app()
+_EXAMPLES = (("aikeys backup ~/usb/aikeys-2026-11.backup", "then try it: aikeys --home /tmp/try restore FILE"),)
+
+
+@app.command(epilog=epilog(_EXAMPLES, (0, 1, 10, 13, 14, 15)))
+def backup(file: Annotated[str, typer.Argument(metavar="FILE", help="A new file.")]) -> None:
+    """Write an encrypted backup: the vault as it is, opened by the same passphrase, code or key file."""
+    from aikeys.vault.backup import backup as write_backup
+    from aikeys.vault.opening import picture
+
+    where = home.place()
+    rows = picture(where)
+    write_backup(where, rows, os.path.abspath(file))
+    terminal.say(f"wrote {file}: {len(rows.keys)} keys")

@@ -1,0 +1,110 @@
+"""`aikeys doctor`: look for what is wrong or unsafe."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from aikeys import clock
+from aikeys.cli import home, terminal
+from aikeys.cli.help import epilog, new_app
+from aikeys.errors import AikeysError, Findings
+
+if TYPE_CHECKING:
+    from aikeys.vault.format import Rows
+    from aikeys.vault.opening import Place
+
+app = new_app()
+_EXAMPLES = (("aikeys doctor", "once after setting up, and when something is odd"),)
+
+
+class Check(NamedTuple):
+    """One thing looked at; `hint` is empty when it is well."""
+
+    name: str
+    finding: str
+    hint: str = ""
+
+
+@app.command(epilog=epilog(_EXAMPLES, (0, 25)))
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Look for what is wrong or unsafe: files, chain, unlock methods, keys that are due, stray variables."""
+    from aikeys.cli.render.json_text import document
+    from aikeys.cli.render.table import table
+
+    checks = list(_checks(home.place()))
+    found = [check for check in checks if check.hint]
+    if as_json:
+        rows = [{**check._asdict(), "ok": not check.hint} for check in checks]
+        terminal.out(document("aikeys.doctor/1", checks=rows))
+    else:
+        lines = [["!" if check.hint else "ok", check.name, check.finding, check.hint] for check in checks]
+        terminal.out_styled(table(("", "CHECK", "FOUND", "WHAT TO DO"), lines))
+    if found:
+        raise Findings(f"{len(found)} of {len(checks)} checks found something", found[0].hint)
+
+
+def _checks(where: Place) -> Iterator[Check]:
+    from aikeys.vault.opening import picture
+
+    try:
+        rows = picture(where)
+    except AikeysError as error:
+        yield Check("vault", error.message, error.hint or "see aikeys-vault(5)")
+        return
+    yield Check("vault", f"{len(rows.keys)} keys, epoch {rows.manifest.epoch}")
+    try:
+        head = where.ledger.open().verify()
+        yield Check("ledger", f"{head.number} entries, chain complete")
+    except AikeysError as error:
+        yield Check("ledger", error.message, "put an unchanged copy back")
+    yield from _unlock_checks(rows)
+    yield from _key_checks(rows)
+    yield from _environment_checks(where, rows)
+
+
+def _unlock_checks(rows: Rows) -> Iterator[Check]:
+    from aikeys.vault.unlock import key_file
+    from aikeys.vault.unlock.methods import KEY_FILE, KEYRING, RECOVERY
+    from aikeys.vault.unlock.order import quietly
+
+    kinds = {method.kind for method in rows.methods}
+    if KEYRING in kinds and len(kinds) == 1:
+        yield Check("unlock", "only the OS keyring opens the vault", "aikeys unlock-method add recovery")
+    elif RECOVERY not in kinds and len(rows.methods) == 1:
+        yield Check("unlock", "one unlock method and no recovery code", "aikeys unlock-method add recovery")
+    else:
+        yield Check("unlock", ", ".join(sorted(kinds)))
+    for method in rows.methods:
+        if method.kind == KEY_FILE and os.path.exists(method.place) and key_file.readable_by_others(method.place):
+            yield Check("key file", f"{method.place} can be read by others", f"chmod 600 {method.place}")
+    try:
+        opened = quietly(rows, home.means())
+        yield Check("open", "opens without a question" if opened else "needs a passphrase or code")
+    except AikeysError as error:
+        yield Check("open", error.message, error.hint)
+
+
+def _key_checks(rows: Rows) -> Iterator[Check]:
+    from aikeys.cli.commands.list_ import due_reason
+
+    for key in sorted(rows.keys, key=lambda key: key.name):
+        reason = due_reason(rows, key, clock.now_s())
+        if reason:
+            yield Check(f"key {key.name}", reason, f"aikeys rotate {key.name}")
+
+
+def _environment_checks(where: Place, rows: Rows) -> Iterator[Check]:
+    try:
+        catalogue = home.catalogue(where)
+    except AikeysError as error:
+        yield Check("config.toml", error.message, error.hint)
+        return
+    for key in sorted(rows.keys, key=lambda key: key.name):
+        provider = catalogue.get(key.provider)
+        for variable in (*provider.env, *provider.base_url_env) if provider else ():
+            if os.environ.get(variable):
+                yield Check("environment", f"{variable} is set in this shell", f"unset {variable}; use aikeys exec")

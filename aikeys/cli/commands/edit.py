@@ -1,0 +1,74 @@
+"""`aikeys edit`: change what is recorded of a key."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from aikeys.cli import home, terminal
+from aikeys.cli.help import epilog, new_app
+from aikeys.errors import Usage
+
+app = new_app()
+_EXAMPLES = (
+    ("aikeys edit openai --team support --rotate-every 90d", "label it, and be told when it is due"),
+    ("aikeys edit openai --rename openai-old", "another name; its secret stays"),
+)
+
+
+@app.command(epilog=epilog(_EXAMPLES, (0, 2, 3, 10, 11, 12, 13, 14, 15)))
+def edit(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The key.")],
+    rename: Annotated[str, typer.Option(metavar="NEW", help="A new name.")] = "",
+    region: Annotated[str | None, typer.Option(metavar="R", help="The provider's region.")] = None,
+    base_url: Annotated[
+        str | None, typer.Option("--base-url", metavar="URL", help="Another address; '' for none.")
+    ] = None,
+    default: Annotated[bool, typer.Option("--default", help="Make it its provider's default key.")] = False,
+    team: Annotated[str | None, typer.Option(metavar="T", help="Label: team; '' takes it away.")] = None,
+    project: Annotated[str | None, typer.Option(metavar="P", help="Label: project.")] = None,
+    environment: Annotated[str | None, typer.Option(metavar="E", help="Label: environment.")] = None,
+    user: Annotated[str | None, typer.Option(metavar="U", help="Label: user.")] = None,
+    rotate_every: Annotated[str | None, typer.Option("--rotate-every", metavar="90d", help="'' for never.")] = None,
+    expires: Annotated[str | None, typer.Option(metavar="DATE", help="'' for never.")] = None,
+) -> None:
+    """Change what is recorded of a key; its secret is changed by `aikeys rotate`."""
+    from aikeys.cli.commands.add import address, content_for
+    from aikeys.ledger.store import Act
+    from aikeys.providers.catalogue import find
+    from aikeys.vault import changes
+    from aikeys.vault.names import check_name
+    from aikeys.vault.writing import write
+
+    where = home.place()
+    opened = home.unlock(where).opened
+    old = changes.require_key(opened.rows, name)
+    given = {"team": team, "project": project, "environment": environment, "user": user}
+    labels = home.labels_of(old.labels) | {label: value for label, value in given.items() if value is not None}
+    new = old._replace(
+        name=check_name(rename) if rename else old.name,
+        region=old.region if region is None else region,
+        labels=home.labels_text(**labels),
+        is_default=1 if default else old.is_default,
+        rotate_every_s=_changed(old.rotate_every_s, rotate_every, home.duration_s),
+        expires_at=_changed(old.expires_at, expires, home.date_s),
+    )
+    url, content = None, None
+    if region is not None or base_url is not None:
+        provider = find(home.catalogue(where), old.provider)
+        url = address(provider, region or "", base_url or "")
+        content = content_for(provider, url, b"")
+    if new == old and url is None:
+        raise Usage("nothing to change was given", "see aikeys edit --help")
+    changed = changes.Edit(new, url, content)
+    write(where, opened, Act("edit", old.name), lambda vault: changes.edit_key(vault, changed, os.urandom))
+    terminal.say(f"changed {new.name}")
+
+
+def _changed(old: int, text: str | None, read: Callable[[str], int]) -> int:
+    if text is None:
+        return old
+    return read(text) if text else 0

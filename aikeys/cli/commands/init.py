@@ -1,0 +1,135 @@
+"""`aikeys init`: make a vault and the ways to open it."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from aikeys.cli import home, terminal
+from aikeys.cli.help import epilog, new_app
+from aikeys.errors import BadConfiguration, ExistsAlready, Usage
+from aikeys.vault.unlock.methods import KEY_FILE, KEYRING, PASSPHRASE, RECOVERY, NewMethod
+
+app = new_app()
+_EXAMPLES = (
+    ("aikeys init", "use the OS keyring where it works, else ask for a passphrase"),
+    ("aikeys init --key-file ~/.config/aikeys.key", "for a machine that runs on its own"),
+)
+_SHORT_PASSPHRASE = 12
+
+
+@app.command(epilog=epilog(_EXAMPLES, (0, 2, 3, 13, 14, 15)))
+def init(
+    passphrase: Annotated[bool, typer.Option("--passphrase", help="Open the vault with a passphrase.")] = False,
+    keyring: Annotated[bool, typer.Option("--keyring", help="Open the vault with the OS keyring.")] = False,
+    key_file: Annotated[
+        str, typer.Option(metavar="PATH", help="Open the vault with a key file, made if need be.")
+    ] = "",
+) -> None:
+    """Make a vault.
+
+    Without a choice the OS keyring is used where it works, else a passphrase: from AIKEYS_PASSPHRASE_FILE or
+    AIKEYS_PASSPHRASE, or asked for. On a terminal a recovery code is made and shown once.
+    """
+    make(passphrase=passphrase, keyring=keyring, key_file=key_file)
+
+
+def make(*, passphrase: bool = False, keyring: bool = False, key_file: str = "") -> None:
+    """Make the vault; `add` and `import` offer this on a terminal."""
+    from aikeys.vault.setup import make_vault
+
+    if passphrase + keyring + bool(key_file) > 1:
+        raise Usage("choose one of --passphrase, --keyring and --key-file", "add others: aikeys unlock-method add")
+    where = home.place()
+    if where.vault.exists:
+        raise ExistsAlready(f"there is a vault in {where.home} already", "add a key: aikeys add NAME")
+    methods, backend = _choose(passphrase=passphrase, keyring=keyring, key_file=key_file)
+    code = ""
+    if home.is_interactive():
+        code, recovery = new_recovery()
+        methods.append(recovery)
+    opened = make_vault(where, methods)
+    if backend:
+        from aikeys.vault.unlock import os_keyring
+
+        os_keyring.store(backend, opened.rows.header.vault_id.hex(), methods[0].secret)
+    terminal.say(f"made a vault in {where.home}, opened by {' and '.join(method.kind for method in methods)}")
+    if code:
+        show_recovery(code)
+    else:
+        terminal.say("no recovery code was made; make one: aikeys unlock-method add recovery")
+
+
+def _choose(*, passphrase: bool, keyring: bool, key_file: str) -> tuple[list[NewMethod], str]:
+    """Return the unlock methods and, for the OS keyring, its backend."""
+    if key_file:
+        return [key_file_method(key_file)], ""
+    if not passphrase:
+        from aikeys.vault.unlock.os_keyring import Found, probe
+
+        found = probe()
+        if isinstance(found, Found):
+            return [NewMethod(KEYRING, found.backend, os.urandom(32))], found.backend
+        if keyring:
+            raise BadConfiguration(f"the OS keyring cannot be used: {found.reason}", "use --passphrase or --key-file")
+        terminal.say(f"no OS keyring ({found.reason}): using a passphrase")
+    return [passphrase_method(new_passphrase())], ""
+
+
+def new_passphrase(new_file: str = "") -> str:
+    """Return a new passphrase: from a file, from the environment, or asked for twice."""
+    from aikeys.vault.unlock.order import given_passphrase, read_passphrase_file
+
+    if new_file == "-":
+        text = terminal.read_stdin_secret().decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")
+    elif new_file:
+        text = read_passphrase_file(new_file)
+    else:
+        text = given_passphrase(os.environ) or ""
+        if not text:
+            text = terminal.ask_hidden("New passphrase")
+            if terminal.ask_hidden("The same again") != text:
+                raise Usage("the two passphrases differ", "try again")
+    if not text:
+        raise Usage("the passphrase is empty", "choose a passphrase of several words")
+    if len(text) < _SHORT_PASSPHRASE:
+        terminal.warn(f"a passphrase under {_SHORT_PASSPHRASE} characters can be guessed from a copy of the vault")
+    return text
+
+
+def passphrase_method(text: str) -> NewMethod:
+    """Return the unlock method of a passphrase."""
+    from aikeys.vault.sealing import STANDARD
+    from aikeys.vault.unlock.methods import passphrase_bytes
+
+    return NewMethod(PASSPHRASE, "", passphrase_bytes(text), STANDARD)
+
+
+def key_file_method(path: str) -> NewMethod:
+    """Return the unlock method of a key file, made where there is none."""
+    from aikeys.vault.unlock import key_file
+
+    path = os.path.abspath(os.path.expanduser(path))
+    if os.path.exists(path):
+        secret = key_file.read(path).reveal()
+    else:
+        secret = os.urandom(32)
+        key_file.create(path, secret)
+        terminal.say(f"made the key file {path}: whoever has it and the vault has the keys")
+    return NewMethod(KEY_FILE, path, secret)
+
+
+def new_recovery() -> tuple[str, NewMethod]:
+    """Return a recovery code and its unlock method."""
+    from aikeys.vault.unlock.recovery_code import encode
+
+    entropy = os.urandom(20)
+    return encode(entropy), NewMethod(RECOVERY, "", entropy)
+
+
+def show_recovery(code: str) -> None:
+    """Show a recovery code, once."""
+    terminal.say("recovery code: write it down and keep it away from this machine; it is shown this once:")
+    terminal.out(code)

@@ -1,0 +1,40 @@
+"""`aikeys revoke`: remove a key from the vault."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from aikeys.cli import home, terminal
+from aikeys.cli.help import epilog, new_app
+from aikeys.errors import Cancelled
+
+app = new_app()
+_EXAMPLES = (("aikeys revoke openai", "remove it; delete it at the provider, too"),)
+
+
+@app.command(epilog=epilog(_EXAMPLES, (0, 3, 10, 11, 12, 13, 14)))
+def revoke(name: Annotated[str, typer.Argument(metavar="NAME", help="The key.")]) -> None:
+    """Remove a key from the vault.
+
+    The provider goes on accepting the key until you delete it there. On a terminal this asks first, unless --yes.
+    It works with a full disk and without a ledger, too: the entry is then written later.
+    """
+    from aikeys.ledger.store import Act
+    from aikeys.vault.changes import remove_key, require_key
+    from aikeys.vault.writing import write
+
+    where = home.place()
+    opened = home.unlock(where).opened
+    key = require_key(opened.rows, name)
+    provider = home.catalogue(where).get(key.provider)
+    question = f"Remove {key.name}? Its secret is destroyed."
+    if not terminal.options.yes and terminal.can_ask() and not terminal.confirm(question):
+        raise Cancelled(f"{key.name} was not removed")
+    written = write(where, opened, Act("revoke", key.name), lambda vault: remove_key(vault, key.name), takes_away=True)
+    if written.queued:
+        terminal.warn("the ledger cannot be written now; the entry is queued in the vault")
+    title = provider.title if provider else key.provider
+    page = f": {provider.key_page}" if provider and provider.key_page else ""
+    terminal.say(f"{key.name} removed from the vault. STILL VALID at {title} until you delete it{page}")

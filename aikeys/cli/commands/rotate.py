@@ -1,0 +1,99 @@
+"""`aikeys rotate`: replace a key by a new one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aikeys import clock
+from aikeys.cli import home, terminal
+from aikeys.cli.help import epilog, new_app
+from aikeys.errors import Cancelled, Usage
+
+if TYPE_CHECKING:
+    from aikeys.vault.format import Key
+    from aikeys.vault.opening import Opened, Place
+
+app = new_app()
+_EXAMPLES = (
+    ("aikeys rotate openai", "show where to make a new key, ask for it, try it, switch"),
+    ("aikeys rotate openai --undo", "back to the one before, within its grace"),
+    ("aikeys rotate --due", "one after the other, all that are due"),
+)
+_NOTES = """\
+\b
+From cron, where nothing can be asked, a mail when something is due:
+  0 9 * * 1  aikeys rotate --due --no-input || echo "keys are due"
+"""
+
+
+@app.command(epilog=epilog(_EXAMPLES, (0, 2, 3, 10, 11, 12, 13, 14, 30), _NOTES))
+def rotate(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="The key.")] = "",
+    due: Annotated[bool, typer.Option("--due", help="Walk through every key that is due.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Go back to the secret before.")] = False,
+    stdin: Annotated[bool, typer.Option("--stdin", help="Read the new key from standard input.")] = False,
+    grace: Annotated[str, typer.Option(metavar="24h", help="How long the old secret is kept for --undo.")] = "24h",
+    no_verify: Annotated[bool, typer.Option("--no-verify", help="Don't try the new key at the provider.")] = False,
+) -> None:
+    """Replace a key by a new one.
+
+    The new key is tried before the old one goes: refused, and nothing changes. Programs started before keep the old
+    key until you delete it at the provider.
+    """
+    if due == bool(name) or (due and (stdin or undo)):
+        raise Usage("name one key, or give --due", "see aikeys rotate --help")
+    grace_s = home.duration_s(grace)
+    where = home.place()
+    if due:
+        _walk(where, grace_s, verify=not no_verify)
+        return
+    from aikeys.rotation.rotate import undo as go_back
+    from aikeys.vault.changes import require_key
+
+    opened = home.unlock(where, data_on_stdin=stdin).opened
+    key = require_key(opened.rows, name)
+    if undo:
+        go_back(where, opened, key)
+        terminal.say(f"{key.name} is back at its earlier secret")
+        return
+    _replace(where, opened, key, grace_s, stdin=stdin, verify=not no_verify)
+
+
+def _replace(where: Place, opened: Opened, key: Key, grace_s: int, *, stdin: bool, verify: bool) -> Opened:
+    from aikeys.cli.commands.add import check_format, verify_or_refuse
+    from aikeys.providers.catalogue import find
+    from aikeys.rotation.rotate import replace
+
+    provider = find(home.catalogue(where), key.provider)
+    if provider.key_page:
+        terminal.say(f"make a new key at {provider.key_page}")
+    secret = home.read_secret(f"New key for {key.name}", from_stdin=stdin)
+    if secret.reveal() == opened.content(key).secret:
+        raise Usage("this is the key the vault has already", f"make a new one at {provider.key_page or provider.title}")
+    check_format(provider, secret)
+    if verify:
+        way_on = f"{key.name} was not changed; to take it anyway: --no-verify"
+        verify_or_refuse(provider, opened.rows.version_of(key).base_url, secret, way_on)
+    opened = replace(where, opened, key, secret, grace_s)
+    until = f"; the old one is kept until {clock.rfc3339(clock.now_s() + grace_s)}" if grace_s else ""
+    terminal.say(f"rotated {key.name}{until}. Delete the old one at {provider.key_page or provider.title}")
+    return opened
+
+
+def _walk(where: Place, grace_s: int, *, verify: bool) -> None:
+    from aikeys.rotation.rotate import due as due_keys
+
+    rows, _ = home.look(where)
+    keys = due_keys(rows, clock.now_s())
+    if not keys:
+        terminal.say("nothing is due")
+        return
+    names = ", ".join(key.name for key in keys)
+    if not terminal.can_ask():
+        raise Cancelled(f"due: {names}; new keys are needed and may not be asked for", "run it on a terminal")
+    terminal.say(f"due: {names}")
+    opened = home.unlock(where).opened
+    for key in keys:
+        opened = _replace(where, opened, key, grace_s, stdin=False, verify=verify)

@@ -1,0 +1,170 @@
+"""`aikeys unlock-method`: the ways to open the vault."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aikeys import clock
+from aikeys.cli import home, terminal
+from aikeys.cli.help import epilog, new_app
+from aikeys.errors import AikeysError, BadConfiguration, Usage
+
+if TYPE_CHECKING:
+    from aikeys.vault.format import Rows
+    from aikeys.vault.opening import Opened
+    from aikeys.vault.unlock.methods import NewMethod
+
+app = new_app()
+_ADD = (
+    ("aikeys unlock-method add recovery", "a code for the day everything else is lost"),
+    ("aikeys unlock-method add key-file ~/aikeys.key", "a file, made if need be"),
+)
+_REMOVE = (("aikeys unlock-method remove keyring", "and give the vault a new key"),)
+
+
+@app.callback()
+def unlock_method() -> None:
+    """List, add and remove ways to unlock the vault."""
+
+
+@app.command("list", epilog=epilog((("aikeys unlock-method list", "the ways to open it"),), (0, 10, 13, 14)))
+def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """List the ways to open the vault."""
+    from aikeys.cli.render.json_text import document
+    from aikeys.cli.render.table import table
+
+    rows, authenticated = home.look(home.place())
+    known = [
+        {
+            "id": method.id.hex(),
+            "kind": method.kind,
+            "place": method.place or None,
+            "created_at": clock.rfc3339(method.created_at),
+        }
+        for method in rows.methods
+    ]
+    if as_json:
+        terminal.out(document("aikeys.unlock-methods/1", unlock_methods=known, authenticated=authenticated))
+        return
+    lines = [[str(row["id"]), str(row["kind"]), str(row["place"] or ""), str(row["created_at"])] for row in known]
+    terminal.out_styled(table(("ID", "KIND", "PLACE", "SINCE"), lines))
+
+
+@app.command(epilog=epilog(_ADD, (0, 2, 3, 10, 11, 12, 13, 14, 15)))
+def add(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="passphrase, keyring, recovery or key-file.")],
+    path: Annotated[str, typer.Argument(metavar="[PATH]", help="The key file.")] = "",
+    new_file: Annotated[str, typer.Option("--new-file", metavar="FILE|-", help="Where a new passphrase stands.")] = "",
+) -> None:
+    """Add a way to open the vault."""
+    from aikeys.ledger.store import Act
+    from aikeys.vault import changes
+    from aikeys.vault.writing import write
+
+    where = home.place()
+    opened = home.unlock(where, data_on_stdin=new_file == "-").opened
+    new, code = _new_method(kind, path, new_file)
+    now = clock.now_s()
+    act = Act("unlock-method-add", kind)
+    if kind == "keyring":
+        from aikeys.vault.unlock import os_keyring
+
+        changes.add_method(opened, new, now, os.urandom)
+        os_keyring.store(new.place, opened.rows.header.vault_id.hex(), new.secret)
+    write(where, opened, act, lambda vault: changes.add_method(vault, new, now, os.urandom))
+    terminal.say(f"the vault opens by {kind}, too")
+    if code:
+        from aikeys.cli.commands.init import show_recovery
+
+        show_recovery(code)
+
+
+def _new_method(kind: str, path: str, new_file: str) -> tuple[NewMethod, str]:
+    """Return the method and, for a recovery code, the code to show."""
+    from aikeys.cli.commands import init
+    from aikeys.vault.unlock.methods import KEYRING, NewMethod
+    from aikeys.vault.unlock.os_keyring import Found, probe
+
+    if (kind == "key-file") != bool(path):
+        raise Usage("a path goes with key-file, and only with it", "aikeys unlock-method add key-file PATH")
+    match kind:
+        case "passphrase":
+            return init.passphrase_method(init.new_passphrase(new_file)), ""
+        case "key-file":
+            return init.key_file_method(path), ""
+        case "recovery":
+            code, method = init.new_recovery()
+            return method, code
+        case "keyring":
+            found = probe()
+            if not isinstance(found, Found):
+                raise BadConfiguration(f"the OS keyring cannot be used: {found.reason}", "choose another kind")
+            return NewMethod(KEYRING, found.backend, os.urandom(32)), ""
+        case _:
+            raise Usage(
+                f"{terminal.printable(kind)} is no kind of unlock method", "passphrase, keyring, recovery or key-file"
+            )
+
+
+@app.command(epilog=epilog(_REMOVE, (0, 2, 3, 10, 11, 12, 13, 14)))
+def remove(
+    which: Annotated[str, typer.Argument(metavar="ID|KIND", help="Its id, or its kind where there is one only.")],
+    compromised: Annotated[
+        bool, typer.Option("--compromised", help="Someone may have it: renew every key of the vault, too.")
+    ] = False,
+) -> None:
+    """Remove a way to open the vault, and give the vault a new key. The last one stays.
+
+    With --compromised signing key, gateway key and every data key are new as well, and only the unlock method you
+    opened the vault with survives.
+    """
+    from aikeys.ledger.store import Act
+    from aikeys.vault import changes
+    from aikeys.vault.writing import write
+
+    where = home.place()
+    used = home.unlock(where)
+    method = changes.find_method(used.opened.rows, which)
+
+    def change(vault: Opened) -> Opened:
+        vault = changes.remove_method(vault, method.id, os.urandom)
+        if not compromised:
+            return vault
+        if used.secret is None or used.opened.method_id == method.id:
+            raise Usage(
+                "open the vault with another unlock method than the one to remove",
+                "aikeys lock, then give the other one",
+            )
+        return changes.renew_everything(vault, (used.opened.method_id, used.secret.reveal()), os.urandom)
+
+    act = Act("unlock-method-remove", method.kind, "compromised" if compromised else "")
+    written = write(where, used.opened, act, change)
+    end_session(written.opened)
+    forget_removed(used.opened.rows, written.opened.rows)
+    terminal.say(f"removed {method.kind}; the vault has a new key")
+    if compromised:
+        terminal.warn("the keys were readable: rotate each of them, and add other unlock methods anew")
+
+
+def end_session(opened: Opened) -> None:
+    """End a session of `aikeys unlock`: the vault's key has changed."""
+    from aikeys.vault.unlock import kernel_keyring
+
+    if kernel_keyring.drop(opened.rows.header.vault_id.hex()):
+        terminal.say("the unlocked session has ended; again: aikeys unlock")
+
+
+def forget_removed(before: Rows, after: Rows) -> None:
+    """Delete the OS keyring's entry of a method that is gone; best effort, the entry opens nothing now."""
+    from aikeys.vault.unlock import os_keyring
+
+    kept = {method.id for method in after.methods}
+    for method in before.methods:
+        if method.kind == "keyring" and method.id not in kept:
+            try:
+                os_keyring.delete(method.place, before.header.vault_id.hex())
+            except AikeysError as error:
+                terminal.detail(f"the old keyring entry stays: {error.message}")

@@ -1,0 +1,63 @@
+"""`aikeys verify`: ask the providers whether keys work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aikeys.cli import home, terminal
+from aikeys.cli.help import epilog, new_app
+from aikeys.errors import Findings, NotFound
+
+if TYPE_CHECKING:
+    from aikeys.providers.catalogue import Provider
+    from aikeys.vault.format import Key
+    from aikeys.vault.opening import Opened
+
+app = new_app()
+_EXAMPLES = (("aikeys verify", "all keys"), ("aikeys verify openai --json", "one, for a script"))
+
+
+@app.command(epilog=epilog(_EXAMPLES, (0, 3, 10, 11, 12, 13, 14, 25)))
+def verify(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Keys; all without a name.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Ask the providers whether keys work; costs nothing. A key that is refused is a finding."""
+    from aikeys.cli.render.json_text import document
+    from aikeys.cli.render.table import table
+    from aikeys.vault.changes import require_key
+
+    where = home.place()
+    opened = home.unlock(where).opened
+    keys = [require_key(opened.rows, name) for name in names or ()] or sorted(
+        opened.rows.keys, key=lambda key: key.name
+    )
+    if not keys:
+        raise NotFound("the vault has no keys", "add one: aikeys add NAME")
+    catalogue = home.catalogue(where)
+    results = []
+    with terminal.progress("verifying", len(keys)) as advance:
+        for key in keys:
+            state, detail = _ask(opened, key, catalogue.get(key.provider))
+            results.append({"name": key.name, "provider": key.provider, "state": state, "detail": detail})
+            advance()
+    if as_json:
+        terminal.out(document("aikeys.verify/1", keys=results))
+    else:
+        terminal.out_styled(table(("NAME", "PROVIDER", "STATE", "DETAIL"), [list(row.values()) for row in results]))
+    refused = [row["name"] for row in results if row["state"] == "refused"]
+    if refused:
+        raise Findings(f"refused: {', '.join(refused)}", f"replace it: aikeys rotate {refused[0]}")
+
+
+def _ask(opened: Opened, key: Key, provider: Provider | None) -> tuple[str, str]:
+    from aikeys.providers.verification import verify as ask
+    from aikeys.secret import Secret
+
+    if provider is None:
+        return "unverified", "the provider is not in the catalogue"
+    version = opened.rows.version_of(key)
+    verdict = ask(provider, version.base_url, Secret(opened.content(key).secret))
+    return verdict.state, verdict.detail

@@ -1,0 +1,126 @@
+"""What every command needs of its surroundings: the home, how it may be opened, what was typed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from aikeys.cli import terminal
+from aikeys.errors import Usage
+from aikeys.vault.opening import Place, place_of
+
+if TYPE_CHECKING:
+    from aikeys.providers.catalogue import Provider
+    from aikeys.secret import Secret
+    from aikeys.vault.format import Rows
+    from aikeys.vault.unlock.order import Means, Used
+
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+
+def place() -> Place:
+    """Return where the vault and the ledger live: --home, AIKEYS_HOME, or the user's data directory."""
+    home = terminal.options.home
+    if not home:
+        from aikeys.config import default_home
+
+        home = default_home(os.environ)
+    return place_of(home, os.environ.get("AIKEYS_LEDGER"))
+
+
+def means(*, data_on_stdin: bool = False) -> Means:
+    """Return how the vault may be opened now; without a terminal nothing is asked."""
+    from aikeys.vault.unlock.order import Means
+
+    def ask(question: str) -> str:
+        return terminal.ask_hidden(question, data_on_stdin=data_on_stdin)
+
+    return Means(os.environ, ask if terminal.can_ask(data_on_stdin=data_on_stdin) else None)
+
+
+def unlock(where: Place, *, data_on_stdin: bool = False) -> Used:
+    """Check and open the vault."""
+    from aikeys.vault.opening import picture
+    from aikeys.vault.unlock.order import open_rows
+
+    return open_rows(picture(where), means(data_on_stdin=data_on_stdin))
+
+
+def look(where: Place) -> tuple[Rows, bool]:
+    """Return the rows for a listing, and whether a key vouched for them; says so when none did."""
+    from aikeys.vault.opening import picture
+    from aikeys.vault.unlock.order import quietly
+
+    rows = picture(where)
+    authenticated = quietly(rows, means()) is not None
+    if not authenticated:
+        terminal.say("locked: not authenticated (checked against the vault's own public key only)")
+    return rows, authenticated
+
+
+def catalogue(where: Place) -> dict[str, Provider]:
+    """Return the providers, those of config.toml included."""
+    from aikeys import config
+    from aikeys.providers.catalogue import load
+
+    return load(config.load(where.home).providers)
+
+
+def read_secret(question: str, *, from_stdin: bool) -> Secret:
+    """Read a key from stdin or a hidden question; stray white space is taken off, and that is said."""
+    from aikeys.secret import Secret
+
+    data = terminal.read_stdin_secret() if from_stdin else terminal.ask_hidden(question).encode()
+    stripped = data.strip()
+    if not stripped:
+        raise Usage("the key is empty", "pipe it in with --stdin, or type it at the question")
+    if b"\0" in stripped or b"\n" in stripped or b"\r" in stripped:
+        raise Usage("the key holds a line break or a NUL byte", "give one key at a time")
+    if len(data) - len(stripped) > (1 if data.endswith(b"\n") and from_stdin else 0):
+        terminal.say("white space around the key was taken off")
+    try:
+        stripped.decode()
+    except UnicodeDecodeError:
+        raise Usage("the key is not text", "check what was piped in") from None
+    return Secret(stripped)
+
+
+def duration_s(text: str) -> int:
+    """Return a duration such as 24h, 90d or 30m in seconds; raises Usage."""
+    number, unit = text[:-1], text[-1:]
+    if not (number.isascii() and number.isdigit()) or unit not in _UNITS_S or len(number) > 6:
+        raise Usage(f"{terminal.printable(text)} is not a duration", "write 30m, 24h, 90d or 12w")
+    return int(number) * _UNITS_S[unit]
+
+
+def date_s(text: str) -> int:
+    """Return the end of a day such as 2027-03-31 (UTC) in seconds since 1970; raises Usage."""
+    from datetime import UTC, datetime, timedelta
+
+    try:
+        day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+        return int((day + timedelta(days=1)).timestamp())
+    except (ValueError, OverflowError):
+        raise Usage(f"{terminal.printable(text)} is not a date", "write it as 2027-03-31") from None
+
+
+def labels_text(**given: str | None) -> str:
+    """Return labels in their stored form: one `name=value` a line, sorted."""
+    pairs = []
+    for name, value in sorted(given.items()):
+        if value:
+            if any(ord(character) < 32 for character in value) or len(value) > 200:
+                raise Usage(f"the label {name} has a control character or over 200 characters", "shorten it")
+            pairs.append(f"{name}={value}")
+    return "\n".join(pairs)
+
+
+def labels_of(text: str) -> dict[str, str]:
+    """Return stored labels by name."""
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+
+def is_interactive() -> bool:
+    """Tell whether a person sits at a terminal."""
+    return sys.stdin is not None and terminal.can_ask()

@@ -1,0 +1,288 @@
+"""The terminal and its rules. The only place of aikeys that prints, reads standard input or asks.
+
+- Data goes to stdout. Messages, warnings, errors and progress go to stderr, one line each: `aikeys: lower case, no
+  full stop`.
+- Questions go to /dev/tty, never to stdin or stdout, and only where somebody can answer: not under --no-input,
+  AIKEYS_NO_INPUT or CI, not without a terminal. A question that may not be asked is `Cancelled`, never a guess.
+- What is typed at a hidden question is never echoed; Ctrl-C and end of file at a question mean no.
+- Whatever is printed has its control characters escaped: a key's name cannot move the cursor or forge a line.
+- Colour only on a terminal, and not under NO_COLOR.
+
+Must not know: vaults, keys, exit statuses. Rich, termios and the like are imported where they are needed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, NoReturn
+
+from aikeys.errors import Cancelled, MachineFailed, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import TextIO
+
+SECRET_LIMIT_BYTES = 64 * 1024
+_ANSWER_LIMIT_BYTES = 64 * 1024
+_TTY = "/dev/tty"
+_RED = "\033[1;31m"
+_YELLOW = "\033[1;33m"
+_PLAIN = "\033[0m"
+
+_ESCAPES = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
+
+
+class Options:
+    """The global options of this run, as the command line gave them."""
+
+    __slots__ = ("home", "no_input", "quiet", "verbose", "yes")
+
+    def __init__(self) -> None:
+        self.home: str | None = None
+        self.quiet = False
+        self.verbose = False
+        self.no_input = False
+        self.yes = False
+
+
+options = Options()
+
+
+def printable(text: str) -> str:
+    """Return the text on one line, its control characters escaped as `\\x1b`, `\\n` and the like."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else _escaped(sign) for sign in text)
+
+
+def _escaped(sign: str) -> str:
+    """Controls move the cursor, separators break lines, bidirectional marks reorder what is read."""
+    code = ord(sign)
+    return _ESCAPES.get(sign) or (
+        f"\\U{code:08x}" if code >> 16 else f"\\u{code:04x}" if code >> 8 else f"\\x{code:02x}"
+    )
+
+
+def colourful(stream: TextIO | None) -> bool:
+    """Whether colour may be written to the stream."""
+    return on_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def on_terminal(stream: TextIO | None) -> bool:
+    """Whether the stream is an open terminal."""
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:  # closed
+        return False
+
+
+def out(text: str) -> None:
+    """Print data on stdout, with a line end; line ends and tabs inside stand, other control characters are escaped."""
+    kept = "\n".join("\t".join(printable(cell) for cell in line.split("\t")) for line in text.split("\n"))
+    _write_data(kept + "\n")
+
+
+def out_styled(text: str) -> None:
+    """Print text that render/ already escaped and coloured."""
+    _write_data(text + "\n")
+
+
+def out_raw(data: bytes) -> None:
+    """Write bytes on stdout exactly as they are: a key for a pipe (`show --reveal --raw`)."""
+    _stdout().flush()
+    buffer = _stdout().buffer
+    buffer.write(data)
+    buffer.flush()
+
+
+def say(text: str) -> None:
+    """Print a message on stderr, unless --quiet."""
+    if not options.quiet:
+        _message(printable(text))
+
+
+def detail(text: str) -> None:
+    """Print a message on stderr with --verbose only."""
+    if options.verbose and not options.quiet:
+        _message(printable(text))
+
+
+def warn(text: str) -> None:
+    _message(_label("warning: ", _YELLOW) + printable(text))
+
+
+def error(text: str) -> None:
+    _message(_label("error: ", _RED) + printable(text))
+
+
+def hint(text: str) -> None:
+    """Say what to do about the error before it."""
+    _message("hint: " + printable(text))
+
+
+def help_text(text: str) -> None:
+    """Print a command's help on stderr, where it answers a command line that lacks everything."""
+    _write_message("\n".join(printable(line) for line in text.split("\n")) + "\n")
+
+
+def can_ask(*, data_on_stdin: bool = False) -> bool:
+    """Whether somebody is there to answer; `data_on_stdin` where stdin was read as data."""
+    if options.no_input or os.environ.get("AIKEYS_NO_INPUT", "") not in ("", "0"):
+        return False
+    if os.environ.get("CI", "").lower() not in ("", "0", "false"):
+        return False
+    if not on_terminal(sys.stdin) and not (data_on_stdin and on_terminal(sys.stderr)):
+        return False
+    try:
+        os.close(_open_tty())
+    except OSError:
+        return False
+    return True
+
+
+def ask_hidden(question: str, *, data_on_stdin: bool = False) -> str:
+    """Ask for a secret without showing what is typed; Cancelled where nobody can answer."""
+    return _ask(question, hidden=True, data_on_stdin=data_on_stdin)
+
+
+def ask(question: str, default: str = "", *, data_on_stdin: bool = False) -> str:
+    """Ask for a line; an empty answer is the default. Cancelled where nobody can answer."""
+    shown = f"{question} [{default}]" if default else question
+    return _ask(shown, hidden=False, data_on_stdin=data_on_stdin).strip() or default
+
+
+def confirm(question: str, default: bool = False, *, data_on_stdin: bool = False) -> bool:
+    """Ask yes or no; --yes answers for the user. Cancelled where nobody can answer."""
+    if options.yes:
+        return True
+    shown = f"{question} [{'Y/n' if default else 'y/N'}]"
+    while True:
+        answer = _ask(shown, hidden=False, data_on_stdin=data_on_stdin).strip().lower()
+        if answer in ("", "y", "yes", "n", "no"):
+            return answer[0] == "y" if answer else default
+
+
+def read_stdin_secret() -> bytes:
+    """Read a secret of at most 64 KiB from stdin, without the line end after it; Usage where there is none."""
+    stream = sys.stdin
+    if stream is None or stream.closed:
+        raise Usage("standard input is closed", "pipe the key in, or leave --stdin out to be asked")
+    data = stream.buffer.read(SECRET_LIMIT_BYTES + 1)
+    if len(data) > SECRET_LIMIT_BYTES:
+        raise Usage("standard input holds more than 64 KiB", "pipe in the key alone")
+    secret = data.removesuffix(b"\n").removesuffix(b"\r")
+    if not secret:
+        raise Usage("standard input is empty", "pipe the key in, or leave --stdin out to be asked")
+    return secret
+
+
+@contextmanager
+def progress(description: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show a bar on a terminal's stderr, nothing elsewhere; yields a function that advances it by one."""
+    if options.quiet or not on_terminal(sys.stderr):
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(escape(printable(description)), total=total)
+        yield lambda: bar.advance(task)
+
+
+def debug(text: str) -> None:
+    """Print where an internal error came from (AIKEYS_DEBUG=1): places in files, never values."""
+    _message("debug: " + printable(text))
+
+
+def _ask(question: str, *, hidden: bool, data_on_stdin: bool) -> str:
+    if not can_ask(data_on_stdin=data_on_stdin):
+        raise Cancelled(
+            f"“{question}”: an answer is needed and may not be asked",
+            "answer by an option (see --help), or run it on a terminal",
+        )
+    descriptor = _open_tty()
+    try:
+        os.write(descriptor, (printable(question) + ": ").encode("utf-8", "backslashreplace"))
+        line = _read_hidden(descriptor) if hidden else _read_line(descriptor)
+    except KeyboardInterrupt:
+        with suppress(OSError):
+            os.write(descriptor, b"\n")
+        _cancel()
+    finally:
+        os.close(descriptor)
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        raise Usage("the answer is not UTF-8", "pipe it in, or set the terminal to UTF-8") from None
+
+
+def _cancel() -> NoReturn:
+    raise Cancelled("cancelled") from None
+
+
+def _open_tty() -> int:
+    return os.open(_TTY, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+
+
+def _read_hidden(descriptor: int) -> bytes:
+    import termios
+
+    before = termios.tcgetattr(descriptor)
+    silent = [*before]
+    silent[3] = before[3] & ~termios.ECHO
+    termios.tcsetattr(descriptor, termios.TCSAFLUSH, silent)
+    try:
+        line = _read_line(descriptor)
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSAFLUSH, before)
+    os.write(descriptor, b"\n")
+    return line
+
+
+def _read_line(descriptor: int) -> bytes:
+    """Read up to the line end, unbuffered: bytes of the next answer stay in the terminal."""
+    line = b""
+    while not line.endswith(b"\n") and len(line) < _ANSWER_LIMIT_BYTES:
+        chunk = os.read(descriptor, 4096)
+        if not chunk:  # Ctrl-D
+            os.write(descriptor, b"\n")
+            _cancel()
+        line += chunk
+    return line.rstrip(b"\r\n")
+
+
+def _label(word: str, colour: str) -> str:
+    return f"{colour}{word}{_PLAIN}" if colourful(sys.stderr) else word
+
+
+def _message(text: str) -> None:
+    _write_message(f"aikeys: {text}\n")
+
+
+def _write_message(text: str) -> None:
+    """A message nobody can receive is no reason to fail."""
+    if sys.stderr is None:
+        return
+    with suppress(OSError, ValueError):
+        sys.stderr.write(_encodable(text, sys.stderr))
+        sys.stderr.flush()
+
+
+def _stdout() -> TextIO:
+    if sys.stdout is None or sys.stdout.closed:
+        raise MachineFailed("standard output is closed", "send it to a file, a pipe or a terminal")
+    return sys.stdout
+
+
+def _write_data(text: str) -> None:
+    stream = _stdout()
+    stream.write(_encodable(text, stream))
+
+
+def _encodable(text: str, stream: TextIO) -> str:
+    encoding = stream.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)

@@ -1,0 +1,87 @@
+"""The manual pages and completion scripts are those the command tree gives, and are well formed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from aikeys.cli import app
+
+ROOT = Path(__file__).parents[2]
+MISSING = sorted(
+    {row.module for row in app.COMMANDS.values() if find_spec(f"aikeys.cli.commands.{row.module}") is None}
+)
+needs_every_command = pytest.mark.skipif(bool(MISSING), reason=f"command modules not written yet: {', '.join(MISSING)}")
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def needed(program: str) -> str:
+    found = shutil.which(program)
+    if found is None:
+        pytest.skip(f"{program} is not installed")
+    return found
+
+
+def pages() -> list[Path]:
+    found = sorted((ROOT / "man").glob("*.1"))
+    if not found:
+        pytest.skip("no manual pages yet: run python man/generate.py")
+    return found
+
+
+@needs_every_command
+@pytest.mark.parametrize("folder", ["man", "completions"])
+def test_generated_files_are_fresh(folder: str) -> None:
+    done = run(sys.executable, f"{folder}/generate.py", "--check")
+    assert done.returncode == 0, done.stderr
+
+
+@needs_every_command
+def test_every_command_has_a_manual_page() -> None:
+    wanted = {"aikeys.1"} | {f"aikeys-{name}.1" for name, row in app.COMMANDS.items() if row.group != app.HIDDEN}
+    assert {page.name for page in pages()} == wanted
+
+
+@needs_every_command
+def test_every_command_gives_examples_and_exit_statuses() -> None:
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        assert "EXIT STATUS" in text.upper(), page.name
+        assert "EXAMPLES" in text.upper() or page.name == "aikeys.1", page.name
+
+
+def test_mandoc_finds_nothing_in_the_manual_pages() -> None:
+    done = run(needed("mandoc"), "-Tlint", "-W", "style", *map(str, pages()))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_man_warns_of_nothing_in_the_manual_pages() -> None:
+    man = needed("man")
+    for page in pages():
+        assert run(man, "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", str(page)).stderr == ""
+
+
+@pytest.mark.parametrize(("shell", "name"), [("bash", "aikeys.bash"), ("zsh", "_aikeys"), ("fish", "aikeys.fish")])
+def test_the_shell_accepts_its_completion_script(shell: str, name: str) -> None:
+    script = ROOT / "completions" / name
+    if not script.is_file():
+        pytest.skip("no completion scripts yet: run python completions/generate.py")
+    done = run(needed(shell), "-n", str(script))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_bash_stops_behind_the_dashes_of_exec() -> None:
+    script = ROOT / "completions" / "aikeys.bash"
+    if not script.is_file():
+        pytest.skip("no completion scripts yet: run python completions/generate.py")
+    call = 'COMP_WORDS=(aikeys {0}); COMP_CWORD=$((${{#COMP_WORDS[@]}}-1)); _aikeys; echo "${{COMPREPLY[*]}}"'
+    lines = [f"source {script}", call.format("rot"), call.format("exec -- rot")]
+    assert run(needed("bash"), "-c", "\n".join(lines)).stdout == "rotate\n\n"
