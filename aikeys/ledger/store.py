@@ -66,17 +66,19 @@ class Ledger:
         except OSError:
             return False
 
-    def create(self, ledger_id: bytes) -> None:
-        """Start a ledger with this id (16 random bytes)."""
+    def open_or_create(self, ledger_id: bytes) -> Ledger:
+        """Open the ledger, or start one with this id (16 random bytes) where there is none, or a blank file."""
         sqlite.make_directory(os.path.dirname(self.path))
         sqlite.create_file(self.path)
         with self._using(check=False) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
             with sqlite.transaction(connection):
-                for statement in _SCHEMA.strip().split(";\n"):
-                    connection.execute(statement)
-                connection.execute("INSERT INTO ledger VALUES (1, ?, ?)", (FORMAT, ledger_id))
-        self.ledger_id = ledger_id
+                if sqlite.is_blank(connection):
+                    for statement in _SCHEMA.strip().split(";\n"):
+                        connection.execute(statement)
+                    connection.execute("INSERT INTO ledger VALUES (1, ?, ?)", (FORMAT, ledger_id))
+            connection.execute("PRAGMA journal_mode=WAL")
+            self._identify(connection)
+        return self
 
     def open(self) -> Ledger:
         """Check the file and read its id."""

@@ -83,10 +83,7 @@ def restore(place: Place, path: str, unlock: Callable[[Rows], Opened]) -> tuple[
     opened = unlock(read_backup(path))
     sqlite.make_directory(place.home)
     ledger = place.ledger
-    if ledger.exists:
-        ledger.open()
-    else:
-        ledger.create(os.urandom(16))
+    ledger.open_or_create(os.urandom(16))
     aside = _move_damaged_aside(place)
     prepared = place.vault.path + ".restoring"
     header = opened.rows.header._replace(ledger_id=ledger.ledger_id)

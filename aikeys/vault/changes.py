@@ -23,6 +23,7 @@ from aikeys.vault.format import (
     secret_context,
     vault_context,
 )
+from aikeys.vault.names import require_key
 from aikeys.vault.opening import Opened
 from aikeys.vault.unlock import methods
 
@@ -102,17 +103,6 @@ def _sealed(opened: Opened, key: Key, base_url: str, number: int, content: Conte
         sealing.seal(opened.vault_key.reveal(), dice(sealing.NONCE_BYTES), data_key, wrap),
         sealing.seal(data_key, dice(sealing.NONCE_BYTES), encode_content(content), context),
     )
-
-
-def require_key(rows: Rows, name: str) -> Key:
-    """Return the key with this name, or the default key of the provider with this name; raises NotFound."""
-    key = rows.key_named(name)
-    if key is None:
-        key = next((key for key in rows.keys if key.provider == name and key.is_default), None)
-    if key is None:
-        names = ", ".join(sorted(key.name for key in rows.keys)) or "none yet"
-        raise NotFound(f"there is no key named {name}", f"keys: {names}")
-    return key
 
 
 def replace_secret(opened: Opened, name: str, secret: bytes, grace_until: int, now_s: int, dice: Dice) -> Opened:

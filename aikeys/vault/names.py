@@ -1,13 +1,12 @@
-"""Which names a key may have (pure): what fits a shell, a file name and a report without quoting."""
+"""Names of keys (pure): which there may be, what fits a shell and a file name unquoted; and whose key a name means."""
 
 from __future__ import annotations
 
-import string
-
-from aikeys.errors import Usage
+from aikeys.errors import NotFound, Usage
+from aikeys.vault.format import Key, Rows
 
 LONGEST = 64
-_FIRST = string.ascii_letters + string.digits
+_FIRST = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _REST = _FIRST + "._-"
 
 
@@ -22,3 +21,14 @@ def check_name(name: str) -> str:
             f"{name!a} cannot be a key's name", "use letters, digits, dot, dash and underscore; start with a letter"
         )
     return name
+
+
+def require_key(rows: Rows, name: str) -> Key:
+    """Return the key with this name, or the default key of the provider with this name; raises NotFound."""
+    key = rows.key_named(name)
+    if key is None:
+        key = next((key for key in rows.keys if key.provider == name and key.is_default), None)
+    if key is None:
+        names = ", ".join(sorted(key.name for key in rows.keys)) or "none yet"
+        raise NotFound(f"there is no key named {name}", f"keys: {names}")
+    return key

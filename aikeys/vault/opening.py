@@ -6,7 +6,6 @@ The anchor is read before the rows: a writer between the two reads can only make
 from __future__ import annotations
 
 import os
-from hmac import compare_digest
 from typing import NamedTuple
 
 from aikeys.errors import Damaged
@@ -106,9 +105,9 @@ def picture(place: Place) -> Rows:
 def check_manifest(rows: Rows, signing_public: bytes | None = None) -> None:
     """Raise Damaged unless the manifest is signed and fits the rows."""
     header, manifest = rows.header, rows.manifest
-    if signing_public is not None and not compare_digest(signing_public, header.signing_public):
+    if signing_public is not None and signing_public != header.signing_public:
         raise Damaged("the vault's signing key was exchanged", _HINT)
-    if not compare_digest(manifest_digest(rows), manifest.digest):
+    if manifest_digest(rows) != manifest.digest:
         raise Damaged("the vault's rows were changed, removed or put back", _HINT)
     message = manifest_message(header.vault_id, manifest)
     if not sealing.is_signed(header.signing_public, manifest.signature, message):

@@ -13,23 +13,24 @@ from aikeys.vault import changes
 from aikeys.vault.writing import signed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from aikeys.vault.opening import Opened, Place
     from aikeys.vault.unlock.methods import NewMethod
 
 
-def make_vault(place: Place, new: Sequence[NewMethod]) -> Opened:
-    """Make a vault that these methods open; raises ExistsAlready."""
+def make_vault(place: Place, new: Sequence[NewMethod], prepare: Callable[[Opened], None] = lambda _: None) -> Opened:
+    """Make a vault that these methods open; raises ExistsAlready.
+
+    `prepare` stores what opens it elsewhere (the OS keyring) before the vault exists: a failure leaves nothing.
+    """
     vault, ledger = place.vault, place.ledger
     if vault.exists:
         raise ExistsAlready(f"there is a vault in {place.home} already", "add a key: aikeys add NAME")
     sqlite.make_directory(place.home)
-    if ledger.exists:
-        ledger.open()
-    else:
-        ledger.create(os.urandom(16))
+    ledger.open_or_create(os.urandom(16))
     opened = changes.new_vault(new, ledger.ledger_id, clock.now_s(), os.urandom)
+    prepare(opened)
     kinds = ",".join(method.kind for method in new)
     intent = ledger.intent(Act("init", "vault", f"methods={kinds}"), opened.rows.header.vault_id, 1)
     opened = opened._replace(rows=signed(opened, 1, intent.head))

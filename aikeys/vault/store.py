@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from aikeys.errors import BadConfiguration, Damaged, NotFound
+from aikeys.errors import AikeysError, BadConfiguration, Damaged, ExistsAlready, NotFound
 from aikeys.storage import sqlite
 from aikeys.vault.format import (
     APPLICATION_ID,
@@ -63,15 +63,20 @@ class VaultFile:
 
     @property
     def exists(self) -> bool:
-        """Tell whether there is a vault; an empty file left by a crash during init is none."""
+        """Tell whether there is a vault, in whatever state; a blank file left by a crash during init is none."""
         try:
-            return os.stat(self.path).st_size > 0
-        except OSError:
+            if os.stat(self.path).st_size == 0:
+                return False
+            self.read()
+        except (OSError, NotFound):
             return False
+        except AikeysError:
+            return True
+        return True
 
     def require(self) -> None:
-        """Raise NotFound without a vault."""
-        if not self.exists:
+        """Raise NotFound without a vault file."""
+        if not os.path.exists(self.path) or os.stat(self.path).st_size == 0:
             raise NotFound(f"there is no vault in {self.home}", "make one: aikeys init")
 
     def create(self, rows: Rows) -> None:
@@ -83,6 +88,8 @@ class VaultFile:
             try:
                 connection.execute("PRAGMA page_size=1024")
                 with sqlite.transaction(connection):
+                    if not sqlite.is_blank(connection):
+                        raise ExistsAlready(f"there is a vault in {self.home} already", "add a key: aikeys add NAME")
                     for statement in _create_statements():
                         connection.execute(statement)
                     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
@@ -130,6 +137,8 @@ def read_rows(connection: sqlite3.Connection, path: str) -> Rows:
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application_id != APPLICATION_ID:
+        if application_id == 0 and sqlite.is_blank(connection):
+            raise NotFound(f"there is no vault in {os.path.dirname(path)}", "make one: aikeys init")
         raise Damaged(f"{path} is not an aikeys vault, or its header is damaged", _HINT)
     if version != FORMAT:
         _refuse_version(connection, path, version)

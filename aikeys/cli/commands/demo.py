@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 import shlex
+import string
 import subprocess
 import sys
 import tempfile
@@ -42,9 +44,11 @@ def demo(keep: Annotated[bool, typer.Option("--keep", help="Leave the vault ther
 
 
 def _tell(folder: str) -> None:
-    from aikeys.vault.unlock.recovery_code import encode
-
-    made_up = [f"sk-demo-{encode(os.urandom(20)).replace('-', '').lower()}" for _ in range(3)]
+    made_up = [
+        _made_up("sk-{}T3Blbk" + "FJ{}", 20),
+        _made_up("sk-ant-api03-{}AA", 93),
+        _made_up("sk-{}T3Blbk" + "FJ{}", 20),
+    ]
     home = os.path.join(folder, "home")
     _step(home, "make a vault that a key file opens", ["init", "--key-file", os.path.join(folder, "key")])
     _step(home, "add two keys", ["add", "openai", "--stdin", "--no-verify"], made_up[0])
@@ -57,6 +61,11 @@ def _tell(folder: str) -> None:
     _step(home, "take one away", ["revoke", "anthropic"])
     _step(home, "it is gone", ["exec", "anthropic", "--", sys.executable, "-c", _CHILD], expected=125)
     _step(home, "all of it is on record", ["audit"])
+
+
+def _made_up(form: str, size: int) -> str:
+    """Return a key of a provider's form that nobody ever issued."""
+    return form.format(*("".join(random.choices(string.ascii_letters + string.digits, k=size)) for _ in range(2)))  # noqa: S311
 
 
 def _step(home: str, title: str, arguments: list[str], secret: str = "", expected: int = 0) -> None:

@@ -40,12 +40,12 @@ def edit(
     from aikeys.ledger.store import Act
     from aikeys.providers.catalogue import find
     from aikeys.vault import changes
-    from aikeys.vault.names import check_name
+    from aikeys.vault.names import check_name, require_key
     from aikeys.vault.writing import write
 
     where = home.place()
     opened = home.unlock(where).opened
-    old = changes.require_key(opened.rows, name)
+    old = require_key(opened.rows, name)
     given = {"team": team, "project": project, "environment": environment, "user": user}
     labels = home.labels_of(old.labels) | {label: value for label, value in given.items() if value is not None}
     new = old._replace(

@@ -94,7 +94,7 @@ def _chosen(arguments: ExecArguments, where: Place, rows: Rows) -> list[Key]:
 
 
 def _resolved(rows: Rows, name: str) -> Key:
-    from aikeys.vault.changes import require_key
+    from aikeys.vault.names import require_key
 
     return require_key(rows, name)
 

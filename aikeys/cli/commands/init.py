@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
 from aikeys.errors import BadConfiguration, ExistsAlready, Usage
 from aikeys.vault.unlock.methods import KEY_FILE, KEYRING, PASSPHRASE, RECOVERY, NewMethod
+
+if TYPE_CHECKING:
+    from aikeys.vault.opening import Opened
 
 app = new_app()
 _EXAMPLES = (
@@ -50,11 +53,14 @@ def make(*, passphrase: bool = False, keyring: bool = False, key_file: str = "")
     if home.is_interactive():
         code, recovery = new_recovery()
         methods.append(recovery)
-    opened = make_vault(where, methods)
-    if backend:
-        from aikeys.vault.unlock import os_keyring
 
-        os_keyring.store(backend, opened.rows.header.vault_id.hex(), methods[0].secret)
+    def prepare(opened: Opened) -> None:
+        if backend:
+            from aikeys.vault.unlock import os_keyring
+
+            os_keyring.store(backend, opened.rows.header.vault_id.hex(), methods[0].secret)
+
+    make_vault(where, methods, prepare)
     terminal.say(f"made a vault in {where.home}, opened by {' and '.join(method.kind for method in methods)}")
     if code:
         show_recovery(code)

@@ -22,7 +22,8 @@ def revoke(name: Annotated[str, typer.Argument(metavar="NAME", help="The key.")]
     It works with a full disk and without a ledger, too: the entry is then written later.
     """
     from aikeys.ledger.store import Act
-    from aikeys.vault.changes import remove_key, require_key
+    from aikeys.vault.changes import remove_key
+    from aikeys.vault.names import require_key
     from aikeys.vault.writing import write
 
     where = home.place()

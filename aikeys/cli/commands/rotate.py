@@ -50,7 +50,7 @@ def rotate(
         _walk(where, grace_s, verify=not no_verify)
         return
     from aikeys.rotation.rotate import undo as go_back
-    from aikeys.vault.changes import require_key
+    from aikeys.vault.names import require_key
 
     opened = home.unlock(where, data_on_stdin=stdin).opened
     key = require_key(opened.rows, name)

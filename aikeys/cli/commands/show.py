@@ -30,7 +30,7 @@ def show(
     """Show what is known of a key."""
     from aikeys.cli.render.json_text import document
     from aikeys.cli.render.table import table
-    from aikeys.vault.changes import require_key
+    from aikeys.vault.names import require_key
 
     if raw and (not reveal or as_json):
         raise Usage("--raw goes with --reveal and without --json", "see aikeys show --help")

@@ -27,7 +27,7 @@ def verify(
     """Ask the providers whether keys work; costs nothing. A key that is refused is a finding."""
     from aikeys.cli.render.json_text import document
     from aikeys.cli.render.table import table
-    from aikeys.vault.changes import require_key
+    from aikeys.vault.names import require_key
 
     where = home.place()
     opened = home.unlock(where).opened

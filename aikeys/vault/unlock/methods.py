@@ -6,7 +6,6 @@ id and signing public key: a vault forged around a stored public key cannot have
 
 from __future__ import annotations
 
-from hmac import compare_digest
 from typing import TYPE_CHECKING, NamedTuple
 
 from aikeys.errors import Damaged, WrongPassphrase
@@ -65,13 +64,13 @@ def envelope(public: bytes, vault_id: bytes, method_id: bytes, vault_key: bytes)
 def open_with(method: UnlockMethod, secret: bytes, header: Header) -> bytes:
     """Return the vault key; raises WrongPassphrase, or Damaged where the vault was forged around the method."""
     private, binding_key = _credentials(method, secret, header.vault_id)
-    if not compare_digest(sealing.public_half(private), method.public_key):
+    if sealing.public_half(private) != method.public_key:
         raise WrongPassphrase(_wrong(method.kind), "nothing was changed; try again")
     bound = sealing.unseal(binding_key, method.binding, _binding_context(method, header))
-    if not compare_digest(bound, _bound(header)):
+    if bound != _bound(header):
         raise Damaged("the vault was forged: its unlock method belongs to another vault", _HINT)
     vault_key = sealing.take_over(private, method.envelope, method_context("envelope", header.vault_id, method.id))
-    if not compare_digest(commitment(vault_key), header.commitment):
+    if commitment(vault_key) != header.commitment:
         raise Damaged("the vault's key does not fit the vault", _HINT)
     return vault_key
 
