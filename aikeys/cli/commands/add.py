@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from aikeys.providers.catalogue import Provider
     from aikeys.secret import Secret
     from aikeys.vault.changes import NewKey
-    from aikeys.vault.format import Content
+    from aikeys.vault.format import Content, Rows
+    from aikeys.vault.opening import Opened, Place
 
 app = new_app()
 _EXAMPLES = (
@@ -60,7 +61,8 @@ def add(
     rotate_every_s = home.duration_s(rotate_every) if rotate_every else 0
     expires_at = home.date_s(expires) if expires else 0
     catalogue = home.catalogue(where)
-    _refuse_taken(name)
+    opened = home.unlock(where, data_on_stdin=stdin).opened
+    _refuse_taken(opened.rows, name)
     asked = provider or (name if name in catalogue else "")
     secret = home.read_secret(f"Key for {asked or name}", from_stdin=stdin)
     chosen = choose_provider(catalogue, name, provider, secret)
@@ -71,13 +73,12 @@ def add(
     new = new_key(name, chosen, url, secret)._replace(
         region=region, labels=labels, rotate_every_s=rotate_every_s, expires_at=expires_at
     )
-    store(new, data_on_stdin=stdin)
+    store(where, opened, new)
     terminal.say(f"added {name} ({chosen.title})")
 
 
-def _refuse_taken(name: str) -> None:
+def _refuse_taken(rows: Rows, name: str) -> None:
     """Say that a name is taken before anybody types a key; the change itself checks again."""
-    rows = home.place().vault.read()
     if rows.key_named(name):
         raise ExistsAlready(
             f"a key named {name} exists",
@@ -152,14 +153,12 @@ def new_key(name: str, provider: Provider, base_url: str, secret: Secret) -> New
     return NewKey(name, provider.name, "", base_url, "", admin, 0, 0, content)
 
 
-def store(new: NewKey, *, data_on_stdin: bool = False) -> None:
+def store(where: Place, opened: Opened, new: NewKey) -> None:
     """Write a new key into the vault."""
     from aikeys.ledger.store import Act
     from aikeys.vault import changes
     from aikeys.vault.writing import write
 
-    where = home.place()
     now = clock.now_s()
-    opened = home.unlock(where, data_on_stdin=data_on_stdin).opened
     act = Act("add", new.name, f"provider={new.provider}")
     write(where, opened, act, lambda vault: changes.add_key(changes.purge_grace(vault, now), new, now, os.urandom))

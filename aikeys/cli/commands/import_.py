@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aikeys.imports.sources import Found
     from aikeys.providers.catalogue import Provider
     from aikeys.secret import Secret
-    from aikeys.vault.opening import Opened
+    from aikeys.vault.opening import Opened, Place
 
 app = new_app()
 _EXAMPLES = (
@@ -58,7 +58,7 @@ def import_(
     if new and not terminal.options.yes and not terminal.confirm(f"Add {len(new)} keys?", True):
         raise Cancelled("nothing was imported")
     for item in new:
-        _add(item, catalogue)
+        _add(where, opened, item, catalogue)
         terminal.say(f"added {item.name}")
     _say_what_to_delete(planned)
 
@@ -108,12 +108,12 @@ def _plan(found: Found, opened: Opened) -> list[Planned]:
     return plan(found.candidates, {key.name: key.provider for key in opened.rows.keys}, same_secret)
 
 
-def _add(item: Planned, catalogue: dict[str, Provider]) -> None:
+def _add(where: Place, opened: Opened, item: Planned, catalogue: dict[str, Provider]) -> None:
     from aikeys.cli.commands.add import new_key, store
 
     candidate = item.candidate
     provider = catalogue[candidate.provider]
-    store(new_key(item.name, provider, candidate.base_url or provider.base_url, candidate.secret))
+    store(where, opened, new_key(item.name, provider, candidate.base_url or provider.base_url, candidate.secret))
 
 
 def _place(file: str, line: int) -> str:
