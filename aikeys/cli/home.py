@@ -39,12 +39,19 @@ def means(*, data_on_stdin: bool = False) -> Means:
     return Means(os.environ, ask if terminal.can_ask(data_on_stdin=data_on_stdin) else None)
 
 
-def unlock(where: Place, *, data_on_stdin: bool = False) -> Used:
-    """Check and open the vault."""
-    from aikeys.vault.opening import picture
+def unlock(where: Place, *, data_on_stdin: bool = False, takes_away: bool = False) -> Used:
+    """Check and open the vault; what only takes access away goes on without a ledger, and says so."""
+    from aikeys.vault.opening import LedgerMissing, picture, picture_without_ledger
     from aikeys.vault.unlock.order import open_rows
 
-    return open_rows(picture(where), means(data_on_stdin=data_on_stdin))
+    try:
+        rows = picture(where)
+    except LedgerMissing as error:
+        if not takes_away:
+            raise
+        terminal.warn(error.message)
+        rows = picture_without_ledger(where)
+    return open_rows(rows, means(data_on_stdin=data_on_stdin))
 
 
 def look(where: Place) -> tuple[Rows, bool]:
@@ -110,8 +117,8 @@ def labels_text(**given: str | None) -> str:
     pairs = []
     for name, value in sorted(given.items()):
         if value:
-            if any(ord(character) < 32 for character in value) or len(value) > 200:
-                raise Usage(f"the label {name} has a control character or over 200 characters", "shorten it")
+            if not value.isprintable() or len(value) > 200:
+                raise Usage(f"the label {name} has an unprintable character or over 200 characters", "shorten it")
             pairs.append(f"{name}={value}")
     return "\n".join(pairs)
 

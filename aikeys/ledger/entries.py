@@ -41,7 +41,7 @@ class Anchor(NamedTuple):
     """The newest state of a vault that the ledger knows to be committed."""
 
     epoch: int
-    digest: bytes
+    state: bytes
 
 
 def genesis(ledger_id: bytes) -> Head:

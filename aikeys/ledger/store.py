@@ -147,7 +147,7 @@ class Ledger:
         return Intent(head.number, head)
 
     def outcome(self, intent: int, status: str, manifest: bytes | None = None) -> None:
-        """Say how an intent ended, once; `manifest` (its digest) anchors the vault's new state."""
+        """Say how an intent ended, once; `manifest` (its digest and the signing key) anchors the vault's new state."""
         with self._using() as connection, sqlite.transaction(connection):
             row = connection.execute(
                 "SELECT e.act, e.subject, o.vault_id, o.epoch FROM open_intent o JOIN entry e ON e.id = o.entry "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from aikeys import clock
 from aikeys.ledger.store import Act
@@ -11,27 +11,38 @@ from aikeys.vault import changes
 from aikeys.vault.writing import write
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aikeys.secret import Secret
     from aikeys.vault.format import Key, Rows
     from aikeys.vault.opening import Opened, Place
 
 
-def replace(place: Place, opened: Opened, key: Key, secret: Secret, grace_s: int) -> Opened:
-    """Make a secret current; the one before stays for `grace_s` seconds, for `undo`."""
+class NewSecret(NamedTuple):
+    """A secret to rotate to; the one before stays for `grace_s` seconds."""
+
+    secret: Secret
+    is_admin: bool
+    grace_s: int
+
+
+def replace(place: Place, opened: Opened, key: Key, new: NewSecret) -> Opened:
+    """Make a secret current; the one before stays for its grace, for `undo`."""
     now = clock.now_s()
+    replacement = changes.Replacement(new.secret.reveal(), new.is_admin, now + new.grace_s)
 
     def change(vault: Opened) -> Opened:
         vault = changes.purge_grace(vault, now)
-        return changes.replace_secret(vault, key.name, secret.reveal(), now + grace_s, now, os.urandom)
+        return changes.replace_secret(vault, key.name, replacement, now, os.urandom)
 
-    return write(place, opened, Act("rotate", key.name, f"grace_s={grace_s}"), change).opened
+    return write(place, opened, Act("rotate", key.name, f"grace_s={new.grace_s}"), change).opened
 
 
-def undo(place: Place, opened: Opened, key: Key) -> Opened:
+def undo(place: Place, opened: Opened, key: Key, is_admin: Callable[[bytes], bool]) -> Opened:
     """Go back to the secret before, while it is in grace; raises NotFound after."""
     now = clock.now_s()
     act = Act("rotate-undo", key.name)
-    return write(place, opened, act, lambda vault: changes.undo_rotation(vault, key.name, now)).opened
+    return write(place, opened, act, lambda vault: changes.undo_rotation(vault, key.name, is_admin, now)).opened
 
 
 def due(rows: Rows, now_s: int) -> list[Key]:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import TypeVar
 
+from aikeys.storage.sqlite import DiskFull
+
+T = TypeVar("T")
 SIZE_BYTES = 256 * 1024
 _NAME = "ballast"
 
@@ -25,6 +30,19 @@ def load(home: str) -> None:
         os.close(handle)
     if written < SIZE_BYTES:
         drop(home)
+
+
+def with_room(home: str, work: Callable[[], T]) -> T:
+    """Do what takes access away; where the disk is full, throw the ballast off and try once more."""
+    try:
+        return work()
+    except DiskFull:
+        if not drop(home):
+            raise
+    try:
+        return work()
+    finally:
+        load(home)
 
 
 def drop(home: str) -> bool:

@@ -26,7 +26,7 @@ def _tagged(field: Field) -> tuple[int, bytes]:
         return 1, b"%d" % field
     if isinstance(field, bytes):
         return 2, field
-    return 3, field.encode("utf-8", "surrogatepass")
+    return 3, field.encode()
 
 
 def unpack(data: bytes) -> tuple[Field, ...]:

@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from aikeys import clock
-from aikeys.errors import AikeysError, BadConfiguration, Damaged, ExistsAlready, MachineFailed, NotFound
+from aikeys.errors import BadConfiguration, Damaged, ExistsAlready, MachineFailed, NotFound
 from aikeys.ledger.store import Act, Ledger
 from aikeys.storage import ballast, sqlite
 from aikeys.vault import store
 from aikeys.vault.format import Rows
-from aikeys.vault.opening import Opened, Place, check_manifest
+from aikeys.vault.opening import Opened, Place, anchored, check_manifest
 from aikeys.vault.unlock.methods import KEYRING
-from aikeys.vault.writing import signed
+from aikeys.vault.writing import settle_intents, signed
 
 
 def backup(place: Place, rows: Rows, path: str) -> None:
@@ -30,15 +30,15 @@ def backup(place: Place, rows: Rows, path: str) -> None:
         )
     if os.path.exists(path):
         raise ExistsAlready(f"{path} exists", "name a new file")
-    temporary = f"{path}.part"
-    _remove(temporary)
+    temporary = f"{path}.{os.urandom(4).hex()}"
     sqlite.create_file(temporary)
     try:
         with sqlite.translated(temporary), _copying(place.vault.path, temporary) as (source, target):
             source.backup(target)
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
-        os.link(temporary, path)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        os.replace(temporary, path)
     except OSError as error:
         raise MachineFailed(f"cannot write {path}: {error.strerror}") from None
     finally:
@@ -77,61 +77,61 @@ def read_backup(path: str) -> Rows:
 def restore(place: Place, path: str, unlock: Callable[[Rows], Opened]) -> tuple[Opened, str]:
     """Put a backup in the vault's place; returns it opened, and where a damaged vault was moved to (or nothing).
 
-    The new rows are prepared in a file beside the vault and copied in one SQLite transaction: a crash leaves the old
-    vault or the new one.
+    One transaction: a crash leaves the old vault or the new one.
     """
     opened = unlock(read_backup(path))
     sqlite.make_directory(place.home)
     ledger = place.ledger
     ledger.open_or_create(os.urandom(16))
     aside = _move_damaged_aside(place)
-    prepared = place.vault.path + ".restoring"
     header = opened.rows.header._replace(ledger_id=ledger.ledger_id)
     opened = opened._replace(rows=opened.rows._replace(header=header))
-    epoch = _next_epoch(place, ledger, opened.rows)
-    intent = ledger.intent(Act("restore", "vault", f"file={os.path.basename(path)}"), header.vault_id, epoch)
-    opened = opened._replace(rows=signed(opened, epoch, intent.head))
-    try:
-        _prepare(prepared, path, opened.rows)
-        if not place.vault.exists:
-            sqlite.create_file(place.vault.path)
-        with sqlite.translated(place.vault.path), _copying(prepared, place.vault.path) as (source, target):
-            target.execute("PRAGMA synchronous=FULL")
-            source.backup(target)
-    except BaseException as error:
-        ledger.outcome(intent.entry, error.code if isinstance(error, AikeysError) else "failed")
-        raise
-    finally:
-        _remove(prepared)
-    ledger.outcome(intent.entry, "ok", opened.rows.manifest.digest)
+    act = Act("restore", "vault", f"file={os.path.basename(path)}")
+    put = _replace_present if place.vault.exists else _put_where_none_is
+    opened = put(place, ledger, opened, act)
     ledger.close()
     ballast.load(place.home)
     return opened, aside
 
 
-def _prepare(prepared: str, path: str, rows: Rows) -> None:
-    _remove(prepared)
-    sqlite.create_file(prepared)
-    with sqlite.translated(prepared), _copying(path, prepared) as (source, target):
-        source.backup(target)
-        with sqlite.transaction(target):
-            store.write_difference(target, store.read_rows(target, prepared), rows)
-            target.execute("DELETE FROM queued")
+def _replace_present(place: Place, ledger: Ledger, opened: Opened, act: Act) -> Opened:
+    """Change the vault's rows into the backup's under the write lock, like any other change."""
+    vault_id = opened.rows.header.vault_id
+    with place.vault.writing() as connection:
+        present = store.read_rows(connection, place.vault.path)
+        if present.header.vault_id == vault_id:
+            settle_intents(ledger, present)
+        epoch = _next_epoch(ledger, opened.rows, present)
+        intent = ledger.intent(act, vault_id, epoch)
+        opened = opened._replace(rows=signed(opened, epoch, intent.head))
+        store.write_difference(connection, present, opened.rows)
+    ledger.outcome(intent.entry, "ok", anchored(opened.rows))
+    return opened
 
 
-def _next_epoch(place: Place, ledger: Ledger, rows: Rows) -> int:
-    """Return an epoch above all that were seen of this vault, also by a restore that was killed half way."""
+def _put_where_none_is(place: Place, ledger: Ledger, opened: Opened, act: Act) -> Opened:
+    epoch = _next_epoch(ledger, opened.rows, None)
+    intent = ledger.intent(act, opened.rows.header.vault_id, epoch)
+    opened = opened._replace(rows=signed(opened, epoch, intent.head))
+    place.vault.create(opened.rows)
+    ledger.outcome(intent.entry, "ok", anchored(opened.rows))
+    return opened
+
+
+def _next_epoch(ledger: Ledger, rows: Rows, present: Rows | None) -> int:
+    """Return an epoch above all that were seen of this vault; only what its own key signed counts."""
+    vault_id = rows.header.vault_id
     seen = [rows.manifest.epoch]
-    anchor = ledger.anchors().get(rows.header.vault_id)
+    anchor = ledger.anchors().get(vault_id)
     if anchor is not None:
         seen.append(anchor.epoch)
-    seen += [epoch for _, epoch in ledger.open_intents(rows.header.vault_id)]
-    try:
-        present = place.vault.read()
-    except AikeysError:
-        return max(seen) + 1
-    if present.header.vault_id == rows.header.vault_id:
-        seen.append(present.manifest.epoch)
+    seen += [epoch for _, epoch in ledger.open_intents(vault_id)]
+    if present is not None and present.header.vault_id == vault_id:
+        try:
+            check_manifest(present, rows.header.signing_public)
+            seen.append(present.manifest.epoch)
+        except Damaged:
+            return max(seen) + 1
     return max(seen) + 1
 
 

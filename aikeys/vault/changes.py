@@ -23,12 +23,12 @@ from aikeys.vault.format import (
     secret_context,
     vault_context,
 )
-from aikeys.vault.names import require_key
+from aikeys.vault.names import exact_key
 from aikeys.vault.opening import Opened
 from aikeys.vault.unlock import methods
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from aikeys.vault.sealing import Dice
 
@@ -105,45 +105,57 @@ def _sealed(opened: Opened, key: Key, base_url: str, number: int, content: Conte
     )
 
 
-def replace_secret(opened: Opened, name: str, secret: bytes, grace_until: int, now_s: int, dice: Dice) -> Opened:
-    """Make a new version current; the one before stays in grace, or goes at once where `grace_until` is past."""
+class Replacement(NamedTuple):
+    """A new secret for a key; the one before stays in grace until then, or goes at once where that is past."""
+
+    secret: bytes
+    is_admin: bool
+    grace_until: int
+
+
+def replace_secret(opened: Opened, name: str, new: Replacement, now_s: int, dice: Dice) -> Opened:
+    """Make a new version current. One earlier version is kept at most: the one just replaced."""
     rows = opened.rows
-    key = require_key(rows, name)
+    key = exact_key(rows, name)
     current = rows.version_of(key)
-    content = opened.content(key)._replace(secret=secret)
+    content = opened.content(key)._replace(secret=new.secret)
     number = max(row.version for row in rows.versions if row.key_id == key.id) + 1
     fresh = _sealed(opened, key, current.base_url, number, content, dice)._replace(created_at=now_s)
-    kept = [row for row in rows.versions if row != current]
-    if grace_until > now_s:
-        kept.append(current._replace(grace_until=grace_until))
-    return _with_key(opened, key, key._replace(version=number), (*kept, fresh))
+    kept = [row for row in rows.versions if row.key_id != key.id]
+    if new.grace_until > now_s:
+        kept.append(current._replace(grace_until=new.grace_until))
+    return _with_key(opened, key, key._replace(version=number, is_admin=int(new.is_admin)), (*kept, fresh))
 
 
-def undo_rotation(opened: Opened, name: str, now_s: int) -> Opened:
-    """Make the newest version in grace current again; the other takes its place in grace. Raises NotFound."""
+def undo_rotation(opened: Opened, name: str, is_admin: Callable[[bytes], bool], now_s: int) -> Opened:
+    """Make the version in grace current again; the other takes its place in grace. Raises NotFound."""
     rows = opened.rows
-    key = require_key(rows, name)
+    key = exact_key(rows, name)
     current, previous = rows.version_of(key), rows.previous_of(key)
     if previous is None or previous.grace_until <= now_s:
         raise NotFound(f"{key.name} has no earlier secret in grace", "rotate it again with the secret you want")
+    admin = is_admin(opened.content(key, previous).secret)
     swapped = {
         current: current._replace(grace_until=previous.grace_until),
         previous: previous._replace(grace_until=0),
     }
     versions = tuple(swapped.get(row, row) for row in rows.versions)
-    return _with_key(opened, key, key._replace(version=previous.version), versions)
+    return _with_key(opened, key, key._replace(version=previous.version, is_admin=int(admin)), versions)
 
 
 def purge_grace(opened: Opened, now_s: int) -> Opened:
     """Destroy earlier secrets whose grace is over."""
-    kept = tuple(row for row in opened.rows.versions if not 0 < row.grace_until <= now_s)
+    current = {(key.id, key.version) for key in opened.rows.keys}
+    kept = tuple(
+        row for row in opened.rows.versions if (row.key_id, row.version) in current or not 0 < row.grace_until <= now_s
+    )
     return opened._replace(rows=opened.rows._replace(versions=kept))
 
 
 def remove_key(opened: Opened, name: str) -> Opened:
     """Destroy a key with all its versions; another key of its provider becomes the default."""
     rows = opened.rows
-    key = require_key(rows, name)
+    key = exact_key(rows, name)
     keys = [other for other in rows.keys if other.id != key.id]
     if key.is_default:
         heir = min((other for other in keys if other.provider == key.provider), key=_age, default=None)
@@ -157,9 +169,10 @@ def _age(key: Key) -> tuple[int, str]:
 
 
 class Edit(NamedTuple):
-    """The key as it should be; `base_url` and `content` None keep what is sealed."""
+    """What to change of a key, applied to the row as it is then; None keeps what is sealed."""
 
-    key: Key
+    key_id: bytes
+    apply: Callable[[Key], Key]
     base_url: str | None = None
     content: Content | None = None
 
@@ -167,12 +180,12 @@ class Edit(NamedTuple):
 def edit_key(opened: Opened, edit: Edit, dice: Dice) -> Opened:
     """Change a key; where name, provider or base URL change, its secrets are sealed anew under new versions."""
     rows = opened.rows
-    old = next((key for key in rows.keys if key.id == edit.key.id), None)
+    old = next((key for key in rows.keys if key.id == edit.key_id), None)
     if old is None:
-        raise NotFound(f"there is no key named {edit.key.name}", "see: aikeys list")
-    if any(key.name == edit.key.name and key.id != old.id for key in rows.keys):
-        raise ExistsAlready(f"a key named {edit.key.name} exists", "choose another name")
-    new, versions = edit.key, rows.versions
+        raise NotFound("the key is gone", "see: aikeys list")
+    new, versions = edit.apply(old), rows.versions
+    if any(key.name == new.name and key.id != old.id for key in rows.keys):
+        raise ExistsAlready(f"a key named {new.name} exists", "choose another name")
     if (old.name, old.provider) != (new.name, new.provider) or edit.base_url is not None or edit.content is not None:
         new, versions = _resealed(opened, old, edit, dice)
     opened = _with_key(opened, old, new, versions)
@@ -182,6 +195,7 @@ def edit_key(opened: Opened, edit: Edit, dice: Dice) -> Opened:
 def _resealed(opened: Opened, old: Key, edit: Edit, dice: Dice) -> tuple[Key, tuple[KeyVersion, ...]]:
     own = sorted(row for row in opened.rows.versions if row.key_id == old.id)
     others = [row for row in opened.rows.versions if row.key_id != old.id]
+    new = edit.apply(old)
     number, current = max(row.version for row in own), old.version
     for row in own:
         number += 1
@@ -189,11 +203,11 @@ def _resealed(opened: Opened, old: Key, edit: Edit, dice: Dice) -> tuple[Key, tu
         if edit.content is not None:
             content = edit.content._replace(secret=content.secret)
         base_url = row.base_url if edit.base_url is None else edit.base_url
-        fresh = _sealed(opened, edit.key, base_url, number, content, dice)
+        fresh = _sealed(opened, new, base_url, number, content, dice)
         others.append(fresh._replace(created_at=row.created_at, grace_until=row.grace_until))
         if row.version == old.version:
             current = number
-    return edit.key._replace(version=current), tuple(others)
+    return new._replace(version=current), tuple(others)
 
 
 def _with_key(opened: Opened, old: Key, new: Key, versions: tuple[KeyVersion, ...]) -> Opened:
@@ -281,7 +295,7 @@ def renew_everything(opened: Opened, survivor: tuple[bytes, bytes], dice: Dice) 
     header = _with_identity(rows.header, opened.vault_key.reveal(), dice)
     opened = opened._replace(rows=rows._replace(header=header), method_id=method_id)
     for key in rows.keys:
-        edited = Edit(key, content=opened.content(key))
+        edited = Edit(key.id, lambda same: same, content=opened.content(key))
         new, versions = _resealed(opened, key, edited, dice)
         opened = _with_key(opened, key, new, versions)
     kept = [methods.rebind(row, secret, header, dice) for row in rows.methods if row.id == method_id]

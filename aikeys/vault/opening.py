@@ -29,6 +29,10 @@ from aikeys.vault.store import VaultFile
 _HINT = "restore a backup: aikeys restore FILE"
 
 
+class LedgerMissing(Damaged):
+    """The vault names a ledger that is not there."""
+
+
 class Place(NamedTuple):
     """Where a vault and its ledger live."""
 
@@ -79,6 +83,11 @@ class Opened(NamedTuple):
         return private
 
 
+def anchored(rows: Rows) -> bytes:
+    """Return what the ledger keeps of a vault's state: the manifest's digest and the signing public key."""
+    return rows.manifest.digest + rows.header.signing_public
+
+
 def picture(place: Place) -> Rows:
     """Return the vault's rows, checked as far as one can without a key.
 
@@ -88,9 +97,10 @@ def picture(place: Place) -> Rows:
     vault.require()
     ledger = place.ledger
     if not ledger.exists:
-        rows = vault.read()
-        check_manifest(rows)
-        raise Damaged(f"the ledger of this vault is missing: {ledger.path}", "put it back, or: aikeys restore FILE")
+        check_manifest(vault.read())
+        raise LedgerMissing(
+            f"the ledger of this vault is missing: {ledger.path}", "put it back, or: aikeys restore FILE"
+        )
     try:
         ledger.open()
         anchors = ledger.anchors()
@@ -99,6 +109,13 @@ def picture(place: Place) -> Rows:
         _check_anchor(rows, anchors.get(rows.header.vault_id), ledger)
     finally:
         ledger.close()
+    return rows
+
+
+def picture_without_ledger(place: Place) -> Rows:
+    """Return the vault's rows checked by their manifest alone: enough to take access away."""
+    rows = place.vault.read()
+    check_manifest(rows)
     return rows
 
 
@@ -121,11 +138,16 @@ def _check_anchor(rows: Rows, anchor: Anchor | None, ledger: Ledger) -> None:
     if ledger.hash_at(manifest.ledger_count) != manifest.ledger_head:
         raise Damaged(f"{ledger.path} lacks entries that the vault has seen", "put the newer ledger back")
     if anchor is None:
+        if not ledger.open_intents(rows.header.vault_id):
+            raise Damaged(f"{ledger.path} has never seen this vault", "to take it on purpose: aikeys restore FILE")
         return
     if manifest.epoch < anchor.epoch:
         raise Damaged(
             f"the vault is older than its last recorded state (epoch {manifest.epoch}, recorded {anchor.epoch})",
             "to go back on purpose: aikeys restore FILE",
         )
-    if manifest.epoch == anchor.epoch and manifest.digest != anchor.digest:
+    if manifest.epoch > anchor.epoch and anchored(rows)[32:] != anchor.state[32:]:
+        if manifest.epoch not in [epoch for _, epoch in ledger.open_intents(rows.header.vault_id)]:
+            raise Damaged("the vault is signed by another key than the ledger recorded", _HINT)
+    elif manifest.epoch == anchor.epoch and anchored(rows) != anchor.state:
         raise Damaged("the vault is not the one the ledger recorded", "to take it on purpose: aikeys restore FILE")

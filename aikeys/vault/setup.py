@@ -10,6 +10,7 @@ from aikeys.errors import ExistsAlready
 from aikeys.ledger.store import Act
 from aikeys.storage import ballast, sqlite
 from aikeys.vault import changes
+from aikeys.vault.opening import anchored
 from aikeys.vault.writing import signed
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def make_vault(place: Place, new: Sequence[NewMethod], prepare: Callable[[Opened
     intent = ledger.intent(Act("init", "vault", f"methods={kinds}"), opened.rows.header.vault_id, 1)
     opened = opened._replace(rows=signed(opened, 1, intent.head))
     vault.create(opened.rows)
-    ledger.outcome(intent.entry, "ok", opened.rows.manifest.digest)
+    ledger.outcome(intent.entry, "ok", anchored(opened.rows))
     ledger.close()
     ballast.load(place.home)
     return opened

@@ -134,6 +134,13 @@ class VaultFile:
 
 def read_rows(connection: sqlite3.Connection, path: str) -> Rows:
     """Read and check every table inside the caller's transaction."""
+    try:
+        return _read_rows(connection, path)
+    except (ValueError, OverflowError, TypeError):
+        raise Damaged(f"{path} is damaged", _HINT) from None
+
+
+def _read_rows(connection: sqlite3.Connection, path: str) -> Rows:
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application_id != APPLICATION_ID:
@@ -195,9 +202,11 @@ def queue(connection: sqlite3.Connection, item: Queued) -> None:
     connection.execute("INSERT INTO queued VALUES (?, ?, ?)", item)
 
 
-def take_queue(connection: sqlite3.Connection) -> list[Queued]:
-    """Return and empty the queue."""
-    items = [Queued(*row) for row in connection.execute("SELECT at_us, act, subject FROM queued ORDER BY at_us")]
-    if items:
-        connection.execute("DELETE FROM queued")
-    return items
+def queued(connection: sqlite3.Connection) -> list[Queued]:
+    """Return what waits for the ledger, oldest first."""
+    return [Queued(*row) for row in connection.execute("SELECT at_us, act, subject FROM queued ORDER BY at_us")]
+
+
+def unqueue(connection: sqlite3.Connection, item: Queued) -> None:
+    """Forget an act that the ledger has now."""
+    connection.execute("DELETE FROM queued WHERE at_us = ? AND act = ? AND subject = ?", item)

@@ -15,11 +15,9 @@ from aikeys import clock
 from aikeys.errors import AikeysError, Locked, MachineFailed
 from aikeys.ledger.entries import Head
 from aikeys.ledger.store import Act, Ledger
-from aikeys.storage import ballast
-from aikeys.storage.sqlite import DiskFull
 from aikeys.vault import sealing, store
 from aikeys.vault.format import Manifest, Rows, manifest_digest, manifest_message
-from aikeys.vault.opening import Opened, Place, check_manifest
+from aikeys.vault.opening import Opened, Place, anchored, check_manifest
 from aikeys.vault.unlock.methods import commitment
 
 Change = Callable[[Opened], Opened]
@@ -34,31 +32,20 @@ class Written(NamedTuple):
 
 def write(place: Place, opened: Opened, act: Act, change: Change, *, takes_away: bool = False) -> Written:
     """Apply a pure change to the vault as it is now; raises what the change raises, and nothing is written then."""
-    try:
-        return _write(place, opened, act, change, takes_away=takes_away)
-    except DiskFull:
-        if not takes_away or not ballast.drop(place.home):
-            raise
-    written = _write(place, opened, act, change, takes_away=True)
-    ballast.load(place.home)
-    return written
-
-
-def _write(place: Place, opened: Opened, act: Act, change: Change, *, takes_away: bool) -> Written:
     ledger = place.ledger
     intent = None
     try:
         with place.vault.writing() as connection:
             current = _refreshed(connection, place, opened)
-            _settle(connection, ledger, current.rows, takes_away=takes_away)
             changed = change(current)
+            _settle(connection, ledger, current.rows, takes_away=takes_away)
             epoch = current.rows.manifest.epoch + 1
             intent, head = _announce(connection, ledger, act, current.rows, takes_away=takes_away)
             result = changed._replace(rows=signed(changed, epoch, head))
             store.write_difference(connection, current.rows, result.rows)
-    except BaseException as error:
+    except AikeysError as error:
         if intent is not None:
-            _note_failure(ledger, intent, error)
+            _note_failure(ledger, intent, error.code)
         ledger.close()
         raise
     if intent is not None:
@@ -88,9 +75,10 @@ def _settle(connection: sqlite3.Connection, ledger: Ledger, rows: Rows, *, takes
     """Resolve what a killed process left open, and write what was queued."""
     try:
         settle_intents(ledger, rows)
-        for item in store.take_queue(connection):
+        for item in store.queued(connection):
             ledger.event(Act(item.act, item.subject, f"queued_at={clock.rfc3339(item.at_us / 1e6)}"))
-    except MachineFailed:
+            store.unqueue(connection, item)
+    except AikeysError:
         if not takes_away:
             raise
 
@@ -99,10 +87,10 @@ def settle_intents(ledger: Ledger, rows: Rows) -> None:
     """Give every open intent of this vault its outcome; the caller holds the vault's write lock."""
     epoch = rows.manifest.epoch
     for entry, intended in ledger.open_intents(rows.header.vault_id):
-        if epoch >= intended:
-            ledger.outcome(entry, "ok", rows.manifest.digest if epoch == intended else None)
+        if epoch == intended and rows.manifest.ledger_count == entry:
+            ledger.outcome(entry, "ok", anchored(rows))
         else:
-            ledger.outcome(entry, "abandoned")
+            ledger.outcome(entry, "unknown" if epoch > intended else "abandoned")
 
 
 def _announce(
@@ -110,7 +98,7 @@ def _announce(
 ) -> tuple[int | None, Head]:
     try:
         intent = ledger.intent(act, rows.header.vault_id, rows.manifest.epoch + 1)
-    except MachineFailed:
+    except AikeysError:
         if not takes_away:
             raise
         store.queue(connection, store.Queued(clock.now_us(), act.act, act.subject))
@@ -121,14 +109,13 @@ def _announce(
 def _note_success(ledger: Ledger, intent: int, rows: Rows) -> None:
     """Write the outcome; the vault has changed already, so where this fails the next writer says it."""
     try:
-        ledger.outcome(intent, "ok", rows.manifest.digest)
+        ledger.outcome(intent, "ok", anchored(rows))
     except MachineFailed:
         return
 
 
-def _note_failure(ledger: Ledger, intent: int, error: BaseException) -> None:
+def _note_failure(ledger: Ledger, intent: int, status: str) -> None:
     """Say in the ledger that an announced act failed; where that fails too, the next writer says it."""
-    status = error.code if isinstance(error, AikeysError) else "failed"
     try:
         ledger.outcome(intent, status)
     except AikeysError:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
 from aikeys.errors import Usage
+
+if TYPE_CHECKING:
+    from aikeys.vault.format import Key
 
 app = new_app()
 _EXAMPLES = (
@@ -40,30 +43,36 @@ def edit(
     from aikeys.ledger.store import Act
     from aikeys.providers.catalogue import find
     from aikeys.vault import changes
-    from aikeys.vault.names import check_name, require_key
+    from aikeys.vault.names import check_name, exact_key
     from aikeys.vault.writing import write
 
     where = home.place()
     opened = home.unlock(where).opened
-    old = require_key(opened.rows, name)
+    old = exact_key(opened.rows, name)
     given = {"team": team, "project": project, "environment": environment, "user": user}
-    labels = home.labels_of(old.labels) | {label: value for label, value in given.items() if value is not None}
-    new = old._replace(
-        name=check_name(rename) if rename else old.name,
-        region=old.region if region is None else region,
-        labels=home.labels_text(**labels),
-        is_default=1 if default else old.is_default,
-        rotate_every_s=_changed(old.rotate_every_s, rotate_every, home.duration_s),
-        expires_at=_changed(old.expires_at, expires, home.date_s),
-    )
+    new_name = check_name(rename) if rename else ""
+    kept_region = "" if base_url else region
+
+    def apply(key: Key) -> Key:
+        labels = home.labels_of(key.labels) | {label: value for label, value in given.items() if value is not None}
+        return key._replace(
+            name=new_name or key.name,
+            region=key.region if kept_region is None else kept_region,
+            labels=home.labels_text(**labels),
+            is_default=1 if default else key.is_default,
+            rotate_every_s=_changed(key.rotate_every_s, rotate_every, home.duration_s),
+            expires_at=_changed(key.expires_at, expires, home.date_s),
+        )
+
+    new = apply(old)
     url, content = None, None
     if region is not None or base_url is not None:
         provider = find(home.catalogue(where), old.provider)
-        url = address(provider, region or "", base_url or "")
+        url = address(provider, new.region, base_url or "")
         content = content_for(provider, url, b"")
     if new == old and url is None:
         raise Usage("nothing to change was given", "see aikeys edit --help")
-    changed = changes.Edit(new, url, content)
+    changed = changes.Edit(old.id, apply, url, content)
     write(where, opened, Act("edit", old.name), lambda vault: changes.edit_key(vault, changed, os.urandom))
     terminal.say(f"changed {new.name}")
 

@@ -57,8 +57,10 @@ def make(*, passphrase: bool = False, keyring: bool = False, key_file: str = "")
     def prepare(opened: Opened) -> None:
         if backend:
             from aikeys.vault.unlock import os_keyring
+            from aikeys.vault.unlock.order import entry_name
 
-            os_keyring.store(backend, opened.rows.header.vault_id.hex(), methods[0].secret)
+            name = entry_name(opened.rows.header, opened.rows.methods[0])
+            os_keyring.store(backend, name, methods[0].secret)
 
     make_vault(where, methods, prepare)
     terminal.say(f"made a vault in {where.home}, opened by {' and '.join(method.kind for method in methods)}")
@@ -84,7 +86,7 @@ def _choose(*, passphrase: bool, keyring: bool, key_file: str) -> tuple[list[New
     return [passphrase_method(new_passphrase())], ""
 
 
-def new_passphrase(new_file: str = "") -> str:
+def new_passphrase(new_file: str = "", *, from_environment: bool = True) -> str:
     """Return a new passphrase: from a file, from the environment, or asked for twice."""
     from aikeys.vault.unlock.order import given_passphrase, read_passphrase_file
 
@@ -93,7 +95,7 @@ def new_passphrase(new_file: str = "") -> str:
     elif new_file:
         text = read_passphrase_file(new_file)
     else:
-        text = given_passphrase(os.environ) or ""
+        text = (given_passphrase(os.environ) if from_environment else "") or ""
         if not text:
             text = terminal.ask_hidden("New passphrase")
             if terminal.ask_hidden("The same again") != text:

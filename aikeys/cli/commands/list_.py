@@ -19,7 +19,7 @@ _EXAMPLES = (("aikeys list", "all keys"), ("aikeys list --due --json", "for a sc
 _SOON_S = 14 * 86400
 
 
-@app.command(epilog=epilog(_EXAMPLES, (0, 10, 13, 14)))
+@app.command(epilog=epilog(_EXAMPLES, (0, 10, 12, 13, 14, 21)))
 def list_(
     due: Annotated[bool, typer.Option("--due", help="Only keys that are due for rotation or expire soon.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

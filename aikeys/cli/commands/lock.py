@@ -19,8 +19,12 @@ def lock() -> None:
     from aikeys.vault.unlock import kernel_keyring
 
     where = home.place()
-    vault_id = where.vault.read().header.vault_id.hex()
-    dropped = kernel_keyring.drop(vault_id)
+    try:
+        dropped = kernel_keyring.drop(where.vault.read().header.vault_id.hex())
+    except AikeysError:
+        if kernel_keyring.drop_all():
+            terminal.say("which vault this is cannot be read: every unlocked session of this user was ended")
+        raise
     terminal.say("locked" if dropped else "there was no unlocked session")
     if not dropped:
         return

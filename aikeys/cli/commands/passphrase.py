@@ -38,14 +38,7 @@ def passphrase(
 
     where = home.place()
     used = home.unlock(where, data_on_stdin=new_file == "-")
-    if new_file:
-        text = new_passphrase(new_file)
-    else:
-        text = terminal.ask_hidden("New passphrase")
-        if terminal.ask_hidden("The same again") != text:
-            from aikeys.errors import Usage
-
-            raise Usage("the two passphrases differ", "try again")
+    text = new_passphrase(new_file, from_environment=False)
     new = passphrase_method(text)
     now = clock.now_s()
 

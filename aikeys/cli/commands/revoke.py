@@ -22,18 +22,24 @@ def revoke(name: Annotated[str, typer.Argument(metavar="NAME", help="The key.")]
     It works with a full disk and without a ledger, too: the entry is then written later.
     """
     from aikeys.ledger.store import Act
+    from aikeys.storage import ballast
     from aikeys.vault.changes import remove_key
-    from aikeys.vault.names import require_key
-    from aikeys.vault.writing import write
+    from aikeys.vault.names import exact_key
+    from aikeys.vault.writing import Written, write
 
     where = home.place()
-    opened = home.unlock(where).opened
-    key = require_key(opened.rows, name)
+    opened = ballast.with_room(where.home, lambda: home.unlock(where, takes_away=True).opened)
+    key = exact_key(opened.rows, name)
     provider = home.catalogue(where).get(key.provider)
     question = f"Remove {key.name}? Its secret is destroyed."
     if not terminal.options.yes and terminal.can_ask() and not terminal.confirm(question):
         raise Cancelled(f"{key.name} was not removed")
-    written = write(where, opened, Act("revoke", key.name), lambda vault: remove_key(vault, key.name), takes_away=True)
+    act = Act("revoke", key.name)
+
+    def take_away() -> Written:
+        return write(where, opened, act, lambda vault: remove_key(vault, key.name), takes_away=True)
+
+    written = ballast.with_room(where.home, take_away)
     if written.queued:
         terminal.warn("the ledger cannot be written now; the entry is queued in the vault")
     title = provider.title if provider else key.provider

@@ -49,13 +49,15 @@ def rotate(
     if due:
         _walk(where, grace_s, verify=not no_verify)
         return
+    from aikeys.providers.recognition import is_admin
     from aikeys.rotation.rotate import undo as go_back
-    from aikeys.vault.names import require_key
+    from aikeys.vault.names import exact_key
 
     opened = home.unlock(where, data_on_stdin=stdin).opened
-    key = require_key(opened.rows, name)
+    key = exact_key(opened.rows, name)
     if undo:
-        go_back(where, opened, key)
+        provider = home.catalogue(where).get(key.provider)
+        go_back(where, opened, key, lambda secret: provider is not None and is_admin(provider, secret.decode()))
         terminal.say(f"{key.name} is back at its earlier secret")
         return
     _replace(where, opened, key, grace_s, stdin=stdin, verify=not no_verify)
@@ -64,7 +66,8 @@ def rotate(
 def _replace(where: Place, opened: Opened, key: Key, grace_s: int, *, stdin: bool, verify: bool) -> Opened:
     from aikeys.cli.commands.add import check_format, verify_or_refuse
     from aikeys.providers.catalogue import find
-    from aikeys.rotation.rotate import replace
+    from aikeys.providers.recognition import is_admin
+    from aikeys.rotation.rotate import NewSecret, replace
 
     provider = find(home.catalogue(where), key.provider)
     if provider.key_page:
@@ -76,7 +79,8 @@ def _replace(where: Place, opened: Opened, key: Key, grace_s: int, *, stdin: boo
     if verify:
         way_on = f"{key.name} was not changed; to take it anyway: --no-verify"
         verify_or_refuse(provider, opened.rows.version_of(key).base_url, secret, way_on)
-    opened = replace(where, opened, key, secret, grace_s)
+    admin = is_admin(provider, secret.reveal().decode())
+    opened = replace(where, opened, key, NewSecret(secret, admin, grace_s))
     until = f"; the old one is kept until {clock.rfc3339(clock.now_s() + grace_s)}" if grace_s else ""
     terminal.say(f"rotated {key.name}{until}. Delete the old one at {provider.key_page or provider.title}")
     return opened

@@ -30,7 +30,7 @@ def unlock_method() -> None:
     """List, add and remove ways to unlock the vault."""
 
 
-@app.command("list", epilog=epilog((("aikeys unlock-method list", "the ways to open it"),), (0, 10, 13, 14)))
+@app.command("list", epilog=epilog((("aikeys unlock-method list", "the ways to open it"),), (0, 10, 12, 13, 14, 21)))
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """List the ways to open the vault."""
     from aikeys.cli.render.json_text import document
@@ -69,12 +69,17 @@ def add(
     new, code = _new_method(kind, path, new_file)
     now = clock.now_s()
     act = Act("unlock-method-add", kind)
-    if kind == "keyring":
-        from aikeys.vault.unlock import os_keyring
 
-        changes.add_method(opened, new, now, os.urandom)
-        os_keyring.store(new.place, opened.rows.header.vault_id.hex(), new.secret)
-    write(where, opened, act, lambda vault: changes.add_method(vault, new, now, os.urandom))
+    def change(vault: Opened) -> Opened:
+        changed = changes.add_method(vault, new, now, os.urandom)
+        if kind == "keyring":
+            from aikeys.vault.unlock import os_keyring
+            from aikeys.vault.unlock.order import entry_name
+
+            os_keyring.store(new.place, entry_name(vault.rows.header, changed.rows.methods[-1]), new.secret)
+        return changed
+
+    write(where, opened, act, change)
     terminal.say(f"the vault opens by {kind}, too")
     if code:
         from aikeys.cli.commands.init import show_recovery
@@ -160,11 +165,12 @@ def end_session(opened: Opened) -> None:
 def forget_removed(before: Rows, after: Rows) -> None:
     """Delete the OS keyring's entry of a method that is gone; best effort, the entry opens nothing now."""
     from aikeys.vault.unlock import os_keyring
+    from aikeys.vault.unlock.order import entry_name
 
     kept = {method.id for method in after.methods}
     for method in before.methods:
         if method.kind == "keyring" and method.id not in kept:
             try:
-                os_keyring.delete(method.place, before.header.vault_id.hex())
+                os_keyring.delete(method.place, entry_name(before.header, method))
             except AikeysError as error:
                 terminal.detail(f"the old keyring entry stays: {error.message}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from aikeys.errors import BadConfiguration, Locked, TokenRefused, WrongPassphrase
+from aikeys.errors import AikeysError, BadConfiguration, Damaged, Locked, TokenRefused, WrongPassphrase
 from aikeys.secret import Secret
 from aikeys.vault.format import Header, Rows, UnlockMethod
 from aikeys.vault.opening import Opened
@@ -39,21 +39,38 @@ def open_rows(rows: Rows, means: Means) -> Used:
     session = _from_session(rows.header)
     if session is not None:
         return Used(Opened(rows, session, b""), None)
+    first: AikeysError | None = None
     for method in _sorted(rows.methods):
-        secret = _held_by_machine(method, rows.header, tried)
-        if secret is not None:
-            return _opened(rows, method, secret)
+        try:
+            secret = _held_by_machine(method, rows.header, tried)
+        except Damaged as error:
+            tried.append(error.message)
+            first = first or error
+            continue
+        try:
+            if secret is not None:
+                return _opened(rows, method, secret)
+        except WrongPassphrase as error:
+            tried.append(error.message)
+            first = first or error
     given = _given(means.environ)
     if given is not None:
         return _with_text(rows, given)
     if means.ask is not None and _takes_text(rows):
         return _with_text(rows, means.ask(_question(rows)))
+    if first is not None:
+        raise first
     reasons = "; ".join(tried) or "no passphrase was given and none may be asked for"
     raise Locked(f"the vault is locked: {reasons}", _way_in(rows))
 
 
 def _sorted(rows: tuple[UnlockMethod, ...]) -> list[UnlockMethod]:
     return sorted(rows, key=lambda row: (methods.KINDS.index(row.kind) if row.kind in methods.KINDS else 9, row.id))
+
+
+def entry_name(header: Header, method: UnlockMethod) -> str:
+    """Return the name of a method's entry in the OS keyring."""
+    return f"{header.vault_id.hex()}:{method.id.hex()}"
 
 
 def session_payload(opened: Opened) -> bytes:
@@ -78,7 +95,7 @@ def _held_by_machine(method: UnlockMethod, header: Header, tried: list[str]) -> 
         if method.kind == methods.KEYRING:
             from aikeys.vault.unlock import os_keyring
 
-            secret = os_keyring.load(method.place, header.vault_id.hex())
+            secret = os_keyring.load(method.place, entry_name(header, method))
             if secret is None:
                 tried.append("the OS keyring has no entry for this vault")
             return secret
