@@ -188,6 +188,8 @@ class Ledger:
     def verify(self) -> Head:
         """Recompute the whole chain and the anchors; raises Damaged naming the first entry that is wrong."""
         with self._using() as connection:
+            if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+                raise Damaged(f"{self.path} is damaged", "put an unchanged copy back")
             head = genesis(self.ledger_id)
             anchors: dict[bytes, tuple[int, bytes]] = {}
             for *fields, stored in connection.execute(f"SELECT {_COLUMNS}, hash FROM entry ORDER BY id"):  # noqa: S608

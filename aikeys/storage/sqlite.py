@@ -102,6 +102,8 @@ def translated(path: str) -> Iterator[None]:
         raise
     except sqlite3.Error as error:
         raise _in_our_words(path, str(error)) from None
+    except UnicodeDecodeError:  # SQLite's own message quotes a damaged schema
+        raise Damaged(f"{path} is damaged", "restore a backup: aikeys restore FILE") from None
 
 
 def _in_our_words(path: str, text: str) -> AikeysError:
