@@ -148,7 +148,7 @@ def test_an_older_ledger_is_damage(make_home: Any) -> None:
         home.rows()
 
 
-@pytest.mark.parametrize("kept", [0.9, 0.5, 0.1, 0.0])
+@pytest.mark.parametrize("kept", [0.8, 0.5, 0.1, 0.0])  # 0.9 cuts only unused room of the last page
 def test_a_truncated_ledger_is_damage(make_home: Any, kept: float) -> None:
     home = _two_keys(make_home)
     data = home.ledger.read_bytes()
