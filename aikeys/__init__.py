@@ -6,11 +6,15 @@ Map of the package; arrows of import point down only (pyproject.toml, import-lin
     lending/     hand keys to a child process (`aikeys exec`)
     rotation/    replace a key safely: verify, switch, grace, undo
     imports/     find keys in .env files, the environment and llm's keys.json
+    reports/     questions over the ledger: rows, totals, coverage, forecast, anomalies
     vault/       sealed keys: format (pure), unlock methods, store, changes
-    ledger/      hash-chained record of administrative acts, anchor of the vault's epoch
+    budgets/     limits, periods, decisions (pure), reservations
+    alerts/      who is told, once: email, webhook, command
+    ledger/      hash-chained record of calls and administrative acts, roll-ups, anchor of the vault's epoch
+    pricing/     price book (data), cost of a usage, worst case of a request
     providers/   catalogue of providers (data), recognising a key's format, verifying a key
     storage/     SQLite files with the permissions of a vault
-    config, secret, clock, errors
+    config, money, secret, clock, errors
 """
 
 __version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Limits on spending: who and over which period, decisions (pure), reservations."""
