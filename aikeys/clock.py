@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
 
@@ -17,6 +19,14 @@ def now_s() -> int:
 def now_us() -> int:
     """Return the current time in microseconds since 1970 (UTC)."""
     return time.time_ns() // 1000
+
+
+def local_zone(environ: Mapping[str, str]) -> str:
+    """Return this machine's time zone by its IANA name: TZ, else where /etc/localtime leads, else UTC."""
+    from zoneinfo import available_timezones
+
+    name = environ.get("TZ", "").lstrip(":") or os.path.realpath("/etc/localtime").partition("/zoneinfo/")[2]
+    return name if name in available_timezones() and not name.startswith(("posix/", "right/")) else "UTC"
 
 
 def rfc3339(at_s: float) -> str:

@@ -1,8 +1,9 @@
 """What an entry is and how entries are chained (pure: no clock, no files).
 
-- An act that changes a vault is an *intent* before and an *outcome* after; anything else is an *event*.
+- An act that changes a vault is an *intent* before and an *outcome* after; anything else somebody does is an *event*.
+- A call is one request to one provider, recorded when it is settled; a correction is a call of its own.
 - hash = SHA-256(hash of the entry before, canonical bytes of every field); the first follows `genesis`.
-- A person's name is not in the chain, a salted digest is: the name can be erased and everything still verifies.
+- A person's name or address is not in the chain, a salted digest is: the text can be erased and all still verifies.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from aikeys.storage.canonical import pack
 
 
 class Entry(NamedTuple):
-    """One row; `at_us` is microseconds since 1970, `actor` the salted digest of the operating system's user."""
+    """An act. `at_us` is microseconds since 1970, `actor` the digest of who did it, `person` of whom it is about."""
 
     id: int
     at_us: int
@@ -22,6 +23,7 @@ class Entry(NamedTuple):
     act: str
     subject: str
     actor: bytes
+    person: bytes | None
     detail: str
     status: str
     intent: int | None
@@ -44,16 +46,21 @@ class Anchor(NamedTuple):
     state: bytes
 
 
-def genesis(ledger_id: bytes) -> Head:
-    """Return what the first entry follows."""
-    return Head(0, sha256(pack("aikeys/1/ledger", ledger_id)).digest())
+def genesis(ledger_id: bytes, zone: str) -> Head:
+    """Return what the first entry follows; `zone` (IANA) says when this ledger's days begin."""
+    return Head(0, sha256(pack("aikeys/1/ledger", ledger_id, zone)).digest())
 
 
 def chain_hash(previous: bytes, entry: Entry) -> bytes:
-    """Return the hash of an entry that follows one with the hash `previous`."""
-    return sha256(previous + pack("aikeys/1/entry", *entry)).digest()
+    """Return the hash of an act that follows an entry with the hash `previous`."""
+    return sha256(previous + pack("aikeys/1/act", *entry)).digest()
 
 
-def actor_digest(salt: bytes, name: str) -> bytes:
-    """Return what stands in the chain for a person."""
+def person_digest(salt: bytes, name: str) -> bytes:
+    """Return what stands in the chain for a person or an address."""
     return sha256(pack("aikeys/1/person", salt, name)).digest()
+
+
+def checkpoint_message(ledger_id: bytes, head: Head, at_us: int) -> bytes:
+    """Return what the vault's signing key signs to vouch for the ledger up to an entry."""
+    return pack("aikeys/1/checkpoint", ledger_id, head.number, head.hash, at_us)

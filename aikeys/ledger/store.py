@@ -1,46 +1,40 @@
-"""ledger.db: append, anchor, read back. The only module that knows the ledger's SQL.
+"""ledger.db: open, append acts, anchor, read acts back. With the modules beside it, the only place of its SQL.
 
-WAL and synchronous=FULL: an entry is on disk before the act it stands for goes on.
+WAL and synchronous=FULL: an entry is on disk before the act it stands for goes on. Everything that writes does so in
+`writing()`, one transaction with one time and one head.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
 from aikeys import clock
 from aikeys.errors import Damaged
-from aikeys.ledger.entries import Anchor, Entry, Head, actor_digest, chain_hash, genesis
+from aikeys.ledger.entries import Anchor, Entry, Head, chain_hash, checkpoint_message, genesis, person_digest
 from aikeys.storage import sqlite
 
-FORMAT = 1
 FILE_NAME = "ledger.db"
-_SCHEMA = """
-CREATE TABLE ledger(one INTEGER PRIMARY KEY CHECK(one = 1), format INTEGER NOT NULL, ledger_id BLOB NOT NULL) STRICT;
-CREATE TABLE entry(
-  id INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, phase TEXT NOT NULL, act TEXT NOT NULL, subject TEXT NOT NULL,
-  actor BLOB NOT NULL, detail TEXT NOT NULL, status TEXT NOT NULL, intent INTEGER UNIQUE, vault_id BLOB,
-  epoch INTEGER, manifest BLOB, hash BLOB NOT NULL) STRICT;
-CREATE TABLE person(name TEXT PRIMARY KEY, salt BLOB NOT NULL, digest BLOB NOT NULL) STRICT;
-CREATE TABLE anchor(vault_id BLOB PRIMARY KEY, epoch INTEGER NOT NULL, digest BLOB NOT NULL) STRICT;
-CREATE TABLE open_intent(entry INTEGER PRIMARY KEY, vault_id BLOB NOT NULL, epoch INTEGER NOT NULL) STRICT;
-"""
+_FORMAT = 1
 _COLUMNS = ", ".join(Entry._fields)
+_HEAD = """SELECT id, hash FROM (SELECT * FROM (SELECT id, hash FROM entry ORDER BY id DESC LIMIT 1)
+  UNION ALL SELECT * FROM (SELECT id, hash FROM call ORDER BY id DESC LIMIT 1)) ORDER BY id DESC LIMIT 1"""
 _TYPES: tuple[type | tuple[type, ...], ...] = (
-    int, int, str, str, str, bytes, str, str,
+    int, int, str, str, str, bytes, (bytes, type(None)), str, str,
     (int, type(None)), (bytes, type(None)), (int, type(None)), (bytes, type(None)),
 )  # fmt: skip
 
 
 class Act(NamedTuple):
-    """What somebody does: `exec`, subject `openai`, detail `program=python`. Never a secret."""
+    """What somebody does: `exec`, subject `openai`, detail `program=python`, `person` it is about. Never a secret."""
 
     act: str
     subject: str
     detail: str = ""
+    person: str = ""
 
 
 class Intent(NamedTuple):
@@ -50,6 +44,74 @@ class Intent(NamedTuple):
     head: Head
 
 
+class Names(NamedTuple):
+    """Whom an act's digests stand for; empty for nobody, and for whoever was erased."""
+
+    actor: str
+    person: str
+
+
+class Signer(NamedTuple):
+    """Who vouches for the ledger: an Ed25519 public key and its way to sign a message."""
+
+    public: bytes
+    sign: Callable[[bytes], bytes]
+
+
+class Change(NamedTuple):
+    """What an act did to a vault: its intent's number, the vault, its new epoch and state."""
+
+    intent: int | None = None
+    vault_id: bytes | None = None
+    epoch: int | None = None
+    manifest: bytes | None = None
+
+
+_NO_CHANGE = Change()
+
+
+class Writer:
+    """One transaction on the ledger, with one time. `connection` is for the stores that write beside the entries."""
+
+    def __init__(self, connection: sqlite3.Connection, ledger: Ledger, now_us: int) -> None:
+        self.connection = connection
+        self.ledger = ledger
+        self.now_us = now_us
+        self.head = read_head(connection, ledger)
+
+    def act(self, act: Act, status: str = "ok", *, phase: str = "event", change: Change = _NO_CHANGE) -> Head:
+        """Append an act and return the new head."""
+        actor = self.person(_user_name())
+        about = self.person(act.person) if act.person else None
+        entry = Entry(
+            self.head.number + 1, self.now_us, phase, act.act, act.subject, actor, about, act.detail, status, *change
+        )
+        digest = chain_hash(self.head.hash, entry)
+        self.connection.execute(
+            f"INSERT INTO entry({_COLUMNS}, hash) VALUES ({', '.join('?' * (len(entry) + 1))})",  # noqa: S608
+            (*entry, digest),
+        )
+        self.head = Head(entry.id, digest)
+        return self.head
+
+    def person(self, name: str) -> bytes:
+        """Return the digest that stands for a person or an address, a new one where it is new."""
+        row = self.connection.execute("SELECT digest FROM person WHERE name = ?", (name,)).fetchone()
+        if row:
+            return bytes(row[0])
+        salt = os.urandom(16)
+        digest = person_digest(salt, name)
+        self.connection.execute("INSERT INTO person VALUES (?, ?, ?)", (digest, name, salt))
+        return digest
+
+    def checkpoint(self, signer: Signer) -> None:
+        """Vouch for everything up to the head; the newest checkpoint of a day (UTC) is kept."""
+        signature = signer.sign(checkpoint_message(self.ledger.ledger_id, self.head, self.now_us))
+        day = self.now_us // 86_400_000_000
+        row = (day, *self.head, self.now_us, signer.public, signature)
+        self.connection.execute("INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?, ?, ?, ?)", row)
+
+
 class Ledger:
     """An open ledger. Every method may raise Damaged or MachineFailed."""
 
@@ -57,6 +119,7 @@ class Ledger:
         self.path = os.path.join(directory, FILE_NAME)
         self._connection: sqlite3.Connection | None = None
         self.ledger_id = b""
+        self.zone = "UTC"
 
     @property
     def exists(self) -> bool:
@@ -66,16 +129,18 @@ class Ledger:
         except OSError:
             return False
 
-    def open_or_create(self, ledger_id: bytes) -> Ledger:
+    def open_or_create(self, ledger_id: bytes, zone: str = "UTC") -> Ledger:
         """Open the ledger, or start one with this id (16 random bytes) where there is none, or a blank file."""
+        from aikeys.ledger.schema import STATEMENTS
+
         sqlite.make_directory(os.path.dirname(self.path))
         sqlite.create_file(self.path)
         with self._using(check=False) as connection:
             with sqlite.transaction(connection):
                 if sqlite.is_blank(connection):
-                    for statement in _SCHEMA.strip().split(";\n"):
+                    for statement in STATEMENTS.strip().split(";\n"):
                         connection.execute(statement)
-                    connection.execute("INSERT INTO ledger VALUES (1, ?, ?)", (FORMAT, ledger_id))
+                    connection.execute("INSERT INTO ledger VALUES (1, ?, ?, ?, 0, NULL)", (_FORMAT, ledger_id, zone))
             connection.execute("PRAGMA journal_mode=WAL")
             self._identify(connection)
         return self
@@ -92,6 +157,23 @@ class Ledger:
             self._connection = None
 
     @contextmanager
+    def writing(self) -> Iterator[Writer]:
+        """One transaction; anything raised inside leaves the ledger as it was."""
+        with self._using() as connection, sqlite.transaction(connection):
+            yield Writer(connection, self, clock.now_us())
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """One state of the ledger for several reads."""
+        with self._using() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+    @contextmanager
     def _using(self, *, check: bool = True) -> Iterator[sqlite3.Connection]:
         with sqlite.translated(self.path):
             if self._connection is None:
@@ -104,29 +186,29 @@ class Ledger:
             yield self._connection
 
     def _identify(self, connection: sqlite3.Connection) -> None:
-        row = connection.execute("SELECT format, ledger_id FROM ledger").fetchone()
-        if row is None or not isinstance(row[1], bytes):
+        row = connection.execute("SELECT format, ledger_id, zone FROM ledger").fetchone()
+        if row is None or not isinstance(row[1], bytes) or not isinstance(row[2], str):
             raise Damaged(f"{self.path} has lost its header", "restore a backup: aikeys restore FILE")
-        if row[0] != FORMAT:
+        if row[0] != _FORMAT:
             raise Damaged(f"{self.path} has format {row[0]}, which this aikeys does not know", "upgrade aikeys")
-        self.ledger_id = row[1]
+        self.ledger_id, self.zone = row[1:]
 
     def head(self) -> Head:
         """Return the newest entry's number and hash."""
         with self._using() as connection:
-            return self._head(connection)
-
-    def _head(self, connection: sqlite3.Connection) -> Head:
-        row = connection.execute("SELECT id, hash FROM entry ORDER BY id DESC LIMIT 1").fetchone()
-        return Head(*row) if row else genesis(self.ledger_id)
+            return read_head(connection, self)
 
     def hash_at(self, number: int) -> bytes | None:
         """Return the hash of entry number `number`, None where there is no such entry."""
         if number == 0:
-            return genesis(self.ledger_id).hash
+            return genesis(self.ledger_id, self.zone).hash
         with self._using() as connection:
-            row = connection.execute("SELECT hash FROM entry WHERE id = ?", (number,)).fetchone()
-        return row[0] if row else None
+            for table in ("entry", "call"):
+                row = connection.execute(f"SELECT hash FROM {table} WHERE id = ?", (number,)).fetchone()  # noqa: S608
+                if row is not None:
+                    return bytes(row[0])
+            base = read_base(connection, self)
+        return base.hash if base.number == number else None
 
     def anchors(self) -> dict[bytes, Anchor]:
         """Return the newest committed state of every vault this ledger has seen."""
@@ -134,21 +216,24 @@ class Ledger:
             rows = connection.execute("SELECT vault_id, epoch, digest FROM anchor").fetchall()
         return {row[0]: Anchor(row[1], row[2]) for row in rows}
 
-    def event(self, act: Act, status: str = "ok") -> None:
-        """Record something that changes no vault."""
-        with self._using() as connection, sqlite.transaction(connection):
-            self._append(connection, "event", act, status)
+    def event(self, act: Act, status: str = "ok", signer: Signer | None = None) -> None:
+        """Record something that changes no vault; a signer vouches for the ledger up to it."""
+        with self.writing() as writer:
+            writer.act(act, status)
+            if signer is not None:
+                writer.checkpoint(signer)
 
     def intent(self, act: Act, vault_id: bytes, epoch: int) -> Intent:
         """Announce an act that will move a vault to `epoch`."""
-        with self._using() as connection, sqlite.transaction(connection):
-            head = self._append(connection, "intent", act, "", vault_id=vault_id, epoch=epoch)
-            connection.execute("INSERT INTO open_intent VALUES (?, ?, ?)", (head.number, vault_id, epoch))
+        with self.writing() as writer:
+            head = writer.act(act, "", phase="intent", change=Change(None, vault_id, epoch))
+            writer.connection.execute("INSERT INTO open_intent VALUES (?, ?, ?)", (head.number, vault_id, epoch))
         return Intent(head.number, head)
 
-    def outcome(self, intent: int, status: str, manifest: bytes | None = None) -> None:
+    def outcome(self, intent: int, status: str, manifest: bytes | None = None, signer: Signer | None = None) -> None:
         """Say how an intent ended, once; `manifest` (its digest and the signing key) anchors the vault's new state."""
-        with self._using() as connection, sqlite.transaction(connection):
+        with self.writing() as writer:
+            connection = writer.connection
             row = connection.execute(
                 "SELECT e.act, e.subject, o.vault_id, o.epoch FROM open_intent o JOIN entry e ON e.id = o.entry "
                 "WHERE o.entry = ?",
@@ -157,8 +242,8 @@ class Ledger:
             if row is None:
                 return
             act, subject, vault_id, epoch = row
-            extra = {"intent": intent, "vault_id": vault_id, "epoch": epoch, "manifest": manifest}
-            self._append(connection, "outcome", Act(act, subject), status, **extra)
+            change = Change(intent, vault_id, epoch, manifest)
+            writer.act(Act(act, subject), status, phase="outcome", change=change)
             connection.execute("DELETE FROM open_intent WHERE entry = ?", (intent,))
             if manifest is not None:
                 connection.execute(
@@ -166,6 +251,8 @@ class Ledger:
                     "SET epoch = excluded.epoch, digest = excluded.digest WHERE excluded.epoch > epoch",
                     (vault_id, epoch, manifest),
                 )
+            if signer is not None:
+                writer.checkpoint(signer)
 
     def open_intents(self, vault_id: bytes) -> list[tuple[int, int]]:
         """Return (entry, epoch) of intents without an outcome."""
@@ -174,79 +261,34 @@ class Ledger:
                 "SELECT entry, epoch FROM open_intent WHERE vault_id = ? ORDER BY entry", (vault_id,)
             ).fetchall()
 
-    def entries(self, newest: int | None = None) -> list[tuple[Entry, str]]:
-        """Return entries, oldest first, each with its actor's name (empty when erased)."""
+    def entries(self, newest: int | None = None) -> list[tuple[Entry, Names]]:
+        """Return acts, oldest first, each with the names of its actor and of whom it is about."""
         limit = -1 if newest is None else newest
         with self._using() as connection:
             rows = connection.execute(
-                f"SELECT {_COLUMNS}, (SELECT name FROM person WHERE digest = actor) FROM "  # noqa: S608
-                "(SELECT * FROM entry ORDER BY id DESC LIMIT ?) ORDER BY id",
+                f"SELECT {_COLUMNS}, (SELECT name FROM person WHERE digest = e.actor), "  # noqa: S608
+                "(SELECT name FROM person WHERE digest = e.person) FROM "
+                "(SELECT * FROM entry ORDER BY id DESC LIMIT ?) e ORDER BY id",
                 (limit,),
             ).fetchall()
-        return [(_checked(row[:-1], self.path), row[-1] or "") for row in rows]
+        return [(checked(row[:-2], self.path), Names(row[-2] or "", row[-1] or "")) for row in rows]
 
     def verify(self) -> Head:
-        """Recompute the whole chain and the anchors; raises Damaged naming the first entry that is wrong."""
-        with self._using() as connection:
-            if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-                raise Damaged(f"{self.path} is damaged", "put an unchanged copy back")
-            head = genesis(self.ledger_id)
-            anchors: dict[bytes, tuple[int, bytes]] = {}
-            for *fields, stored in connection.execute(f"SELECT {_COLUMNS}, hash FROM entry ORDER BY id"):  # noqa: S608
-                entry = _checked(fields, self.path)
-                head = Head(head.number + 1, chain_hash(head.hash, entry))
-                if entry.id != head.number or stored != head.hash:
-                    raise Damaged(f"{self.path}: entry {head.number} was changed, removed or inserted")
-                if entry.vault_id is not None and entry.manifest is not None and entry.epoch is not None:
-                    anchors[entry.vault_id] = (entry.epoch, entry.manifest)
-            stored_anchors = {row[0]: (row[1], row[2]) for row in connection.execute("SELECT * FROM anchor")}
-        if stored_anchors != anchors:
-            raise Damaged(f"{self.path}: the anchor of a vault was changed")
-        return head
+        """Recompute everything but the signatures; raises Damaged naming the first place that is wrong."""
+        from aikeys.ledger.verify import verify
 
-    def _append(  # noqa: PLR0913
-        self,
-        connection: sqlite3.Connection,
-        phase: str,
-        act: Act,
-        status: str,
-        *,
-        intent: int | None = None,
-        vault_id: bytes | None = None,
-        epoch: int | None = None,
-        manifest: bytes | None = None,
-    ) -> Head:
-        head = self._head(connection)
-        actor = self._person(connection)
-        entry = Entry(
-            head.number + 1,
-            clock.now_us(),
-            phase,
-            *act[:2],
-            actor,
-            act.detail,
-            status,
-            intent,
-            vault_id,
-            epoch,
-            manifest,
-        )
-        digest = chain_hash(head.hash, entry)
-        connection.execute(
-            f"INSERT INTO entry({_COLUMNS}, hash) VALUES ({', '.join('?' * (len(entry) + 1))})",  # noqa: S608
-            (*entry, digest),
-        )
-        return Head(entry.id, digest)
+        return verify(self).head
 
-    def _person(self, connection: sqlite3.Connection) -> bytes:
-        name = _user_name()
-        row = connection.execute("SELECT digest FROM person WHERE name = ?", (name,)).fetchone()
-        if row:
-            return bytes(row[0])
-        salt = os.urandom(16)
-        digest = actor_digest(salt, name)
-        connection.execute("INSERT INTO person VALUES (?, ?, ?)", (name, salt, digest))
-        return digest
+
+def read_head(connection: sqlite3.Connection, ledger: Ledger) -> Head:
+    row = connection.execute(_HEAD).fetchone()
+    return Head(*row) if row else read_base(connection, ledger)
+
+
+def read_base(connection: sqlite3.Connection, ledger: Ledger) -> Head:
+    """Return the entry before the first that is here: the genesis, or the last that was archived."""
+    number, digest = connection.execute("SELECT base, base_hash FROM ledger").fetchone()
+    return Head(number, digest) if number else genesis(ledger.ledger_id, ledger.zone)
 
 
 def _user_name() -> str:
@@ -262,7 +304,8 @@ def _user_name() -> str:
         return f"uid {os.getuid()}"
 
 
-def _checked(fields: list[object] | tuple[object, ...], path: str) -> Entry:
+def checked(fields: list[object] | tuple[object, ...], path: str) -> Entry:
+    """Return a row as an act; raises Damaged where a field has the wrong type."""
     if any(not isinstance(field, kind) for field, kind in zip(fields, _TYPES, strict=True)):
-        raise Damaged(f"{path}: entry {fields[0]!r} has a field of the wrong type")
+        raise Damaged(f"{path}: entry {fields[0]!r} has a field of the wrong type", "put an unchanged copy back")
     return Entry(*fields)

@@ -82,7 +82,7 @@ def restore(place: Place, path: str, unlock: Callable[[Rows], Opened]) -> tuple[
     opened = unlock(read_backup(path))
     sqlite.make_directory(place.home)
     ledger = place.ledger
-    ledger.open_or_create(os.urandom(16))
+    ledger.open_or_create(os.urandom(16), clock.local_zone(os.environ))
     aside = _move_damaged_aside(place)
     header = opened.rows.header._replace(ledger_id=ledger.ledger_id)
     opened = opened._replace(rows=opened.rows._replace(header=header))
@@ -105,7 +105,7 @@ def _replace_present(place: Place, ledger: Ledger, opened: Opened, act: Act) -> 
         intent = ledger.intent(act, vault_id, epoch)
         opened = opened._replace(rows=signed(opened, epoch, intent.head))
         store.write_difference(connection, present, opened.rows)
-    ledger.outcome(intent.entry, "ok", anchored(opened.rows))
+    ledger.outcome(intent.entry, "ok", anchored(opened.rows), opened.signer())
     return opened
 
 
@@ -114,7 +114,7 @@ def _put_where_none_is(place: Place, ledger: Ledger, opened: Opened, act: Act) -
     intent = ledger.intent(act, opened.rows.header.vault_id, epoch)
     opened = opened._replace(rows=signed(opened, epoch, intent.head))
     place.vault.create(opened.rows)
-    ledger.outcome(intent.entry, "ok", anchored(opened.rows))
+    ledger.outcome(intent.entry, "ok", anchored(opened.rows), opened.signer())
     return opened
 
 

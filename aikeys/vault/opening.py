@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from aikeys.errors import Damaged
 from aikeys.ledger.entries import Anchor
-from aikeys.ledger.store import Ledger
+from aikeys.ledger.store import Ledger, Signer
 from aikeys.secret import Secret
 from aikeys.vault import sealing
 from aikeys.vault.format import (
@@ -71,6 +71,11 @@ class Opened(NamedTuple):
         row = row or self.rows.version_of(key)
         context = secret_context("secret", self.rows.header.vault_id, key, row.base_url, row.version)
         return decode_content(sealing.unseal(self.data_key(key, row), row.sealed, context))
+
+    def signer(self) -> Signer:
+        """Return who vouches for the ledger while this vault is open."""
+        private = self.signing_key()
+        return Signer(self.rows.header.signing_public, lambda message: sealing.sign(private, message))
 
     def signing_key(self) -> bytes:
         """Return the Ed25519 private key; raises Damaged where it is not the public key's."""

@@ -29,14 +29,14 @@ def make_vault(place: Place, new: Sequence[NewMethod], prepare: Callable[[Opened
     if vault.exists:
         raise ExistsAlready(f"there is a vault in {place.home} already", "add a key: aikeys add NAME")
     sqlite.make_directory(place.home)
-    ledger.open_or_create(os.urandom(16))
+    ledger.open_or_create(os.urandom(16), clock.local_zone(os.environ))
     opened = changes.new_vault(new, ledger.ledger_id, clock.now_s(), os.urandom)
     prepare(opened)
     kinds = ",".join(method.kind for method in new)
     intent = ledger.intent(Act("init", "vault", f"methods={kinds}"), opened.rows.header.vault_id, 1)
     opened = opened._replace(rows=signed(opened, 1, intent.head))
     vault.create(opened.rows)
-    ledger.outcome(intent.entry, "ok", anchored(opened.rows))
+    ledger.outcome(intent.entry, "ok", anchored(opened.rows), opened.signer())
     ledger.close()
     ballast.load(place.home)
     return opened

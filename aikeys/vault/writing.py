@@ -49,7 +49,7 @@ def write(place: Place, opened: Opened, act: Act, change: Change, *, takes_away:
         ledger.close()
         raise
     if intent is not None:
-        _note_success(ledger, intent, result.rows)
+        _note_success(ledger, intent, result)
     ledger.close()
     return Written(result, queued=intent is None)
 
@@ -106,10 +106,10 @@ def _announce(
     return intent.entry, intent.head
 
 
-def _note_success(ledger: Ledger, intent: int, rows: Rows) -> None:
+def _note_success(ledger: Ledger, intent: int, opened: Opened) -> None:
     """Write the outcome; the vault has changed already, so where this fails the next writer says it."""
     try:
-        ledger.outcome(intent, "ok", anchored(rows))
+        ledger.outcome(intent, "ok", anchored(opened.rows), opened.signer())
     except MachineFailed:
         return
 

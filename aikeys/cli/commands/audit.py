@@ -12,6 +12,7 @@ from aikeys.cli.help import epilog, new_app
 
 if TYPE_CHECKING:
     from aikeys.ledger.entries import Entry
+    from aikeys.ledger.store import Names
 
 app = new_app()
 _EXAMPLES = (("aikeys audit", "the newest acts"), ("aikeys audit --json -n 1000", "for a script"))
@@ -36,24 +37,24 @@ def audit(
         raise NotFound(f"there is no ledger at {ledger.path}", "make a vault: aikeys init")
     entries = ledger.open().entries(newest)
     if as_json:
-        terminal.out(document("aikeys.audit/1", entries=[_known(entry, actor) for entry, actor in entries]))
+        terminal.out(document("aikeys.audit/1", entries=[_known(*row) for row in entries]))
         return
     lines = [
-        [str(entry.id), clock.rfc3339(entry.at_us / 1e6), actor, entry.phase, entry.act, entry.subject,
-         entry.status, entry.detail]
-        for entry, actor in entries
+        [str(entry.id), clock.rfc3339(entry.at_us / 1e6), names.actor, entry.phase, entry.act,
+         entry.subject + names.person, entry.status, entry.detail]
+        for entry, names in entries
     ]  # fmt: skip
     terminal.out_styled(table(("ID", "WHEN", "WHO", "PHASE", "ACT", "WHAT", "STATUS", "DETAIL"), lines))
 
 
-def _known(entry: Entry, actor: str) -> dict[str, object]:
+def _known(entry: Entry, names: Names) -> dict[str, object]:
     return {
         "id": entry.id,
         "at": clock.rfc3339(entry.at_us / 1e6),
-        "actor": actor or None,
+        "actor": names.actor or None,
         "phase": entry.phase,
         "act": entry.act,
-        "subject": entry.subject,
+        "subject": entry.subject + names.person,
         "status": entry.status or None,
         "detail": entry.detail or None,
         "intent": entry.intent,

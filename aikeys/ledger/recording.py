@@ -1,0 +1,75 @@
+"""Append a call to the chain and add it to the roll-ups, inside a writer's transaction.
+
+Only `aikeys/budgets/booking.py` calls this: what is recorded must also reach the counters and the alerts.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from aikeys.ledger.calendar import Calendar
+from aikeys.ledger.calls import Call, Context, call_hash, context_digest, extra_bytes, numbers_of, pairs_text
+from aikeys.ledger.entries import Head
+from aikeys.ledger.rollups import add_call, word_id
+from aikeys.ledger.store import Writer
+
+
+class Filed(NamedTuple):
+    """A context's row: its id, its slot's id and its digest."""
+
+    id: int
+    slot: int
+    digest: bytes
+
+
+def append_call(writer: Writer, call: Call, calendar: Calendar) -> Head:
+    """Append a settled call; its day and hour are those of `at_us`."""
+    filed = file_context(writer, call.context)
+    number = writer.head.number + 1
+    numbers = numbers_of(number, call)
+    extra = extra_bytes(call)
+    texts = (call.cost_source.encode(), call.status.encode(), filed.digest, extra)
+    digest = call_hash(writer.head.hash, numbers, texts)
+    day = calendar.day_of(call.at_us)
+    writer.connection.execute(
+        f"INSERT INTO call VALUES ({', '.join('?' * 19)})",  # noqa: S608
+        (*numbers, call.cost_source, call.status, filed.id, extra, day, digest),
+    )
+    writer.head = Head(number, digest)
+    token = word_id(writer.connection, call.context.token)
+    add_call(writer.connection, call, filed.slot, token, day)
+    return writer.head
+
+
+def file_context(writer: Writer, context: Context) -> Filed:
+    """Return the row of a context, a new one where it is new."""
+    connection = writer.connection
+    user = writer.person(context.labels.user) if context.labels.user else b""
+    address = writer.person(context.address) if context.address else b""
+    digest = context_digest(context, user, address)
+    row = connection.execute("SELECT id, slot FROM context WHERE digest = ?", (digest,)).fetchone()
+    if row:
+        return Filed(row[0], row[1], digest)
+
+    def word(text: str) -> int:
+        return word_id(connection, text)
+
+    labels = context.labels
+    columns = (
+        *(word(labels.team), word(labels.project), word(labels.environment), user),
+        *(word(context.key), word(context.provider), word(context.model)),
+    )
+    slot = connection.execute(
+        "INSERT INTO slot(team, project, environment, user, key, provider, model) VALUES (?, ?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT DO UPDATE SET team = team RETURNING id",
+        columns,
+    ).fetchone()[0]
+    added = connection.execute(
+        "INSERT INTO context(slot, token, tags, answered, price, address, door, digest) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+        (
+            *(slot, word(context.token), word(pairs_text(labels.tags)), word(context.answered), word(context.price)),
+            *(address, word(context.door), digest),
+        ),
+    ).fetchone()
+    return Filed(added[0], slot, digest)

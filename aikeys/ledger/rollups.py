@@ -1,0 +1,153 @@
+"""Roll-ups: the sums of calls per day (for ever), hour (five weeks), token and declared tag.
+
+They are written in the transaction that writes the call, and `first_wrong` makes them again from the calls.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from aikeys.ledger.calendar import HOUR_US
+from aikeys.ledger.calls import Call, text_pairs
+from aikeys.money import halves
+
+KEPT_HOURS = 35 * 24
+SUMS = "requests, failed, input, cache_read, cache_write, output, reasoning, cost_high, cost_low"
+SUCCESS = "ok"
+_COUNT = SUMS.count(",") + 1
+_ADD = ", ".join(f"{name} = {name} + excluded.{name}" for name in SUMS.split(", "))
+_TABLES = {"rollup_day": "slot", "rollup_token": "token", "rollup_tag": "tag"}
+_OF_CALLS = """sum(corrects = 0), sum(corrects = 0 AND status <> 'ok'), sum(input), sum(cache_read),
+  sum(cache_write_5m + cache_write_1h), sum(output), sum(reasoning), sum(cost_pusd >> 32),
+  sum(cost_pusd & 4294967295)"""
+
+Sums = tuple[int, ...]
+Rows = dict[tuple[int, int, str], Sums]
+
+
+def sums_of(call: Call) -> Sums:
+    """Return what a call adds to a roll-up, in the order of SUMS; a correction is no request."""
+    usage = call.usage
+    is_request = call.corrects is None
+    return (
+        int(is_request),
+        int(is_request and call.status != SUCCESS),
+        *(usage.input, usage.cache_read, usage.cache_write_5m + usage.cache_write_1h, usage.output, usage.reasoning),
+        *halves(call.cost_pusd),
+    )
+
+
+def add_call(connection: sqlite3.Connection, call: Call, slot: int, token: int, day: int) -> None:
+    """Add a call to every roll-up it belongs to."""
+    sums = sums_of(call)
+    add(connection, "rollup_day", (day, slot, call.cost_source, *sums))
+    add(connection, "rollup_hour", (call.at_us // HOUR_US, slot, call.cost_source, *sums))
+    if call.context.token:
+        add(connection, "rollup_token", (day, token, call.cost_source, *sums))
+    for tag in rolled_tags(connection, call.context.labels.tags):
+        add(connection, "rollup_tag", (day, tag, call.cost_source, *sums))
+
+
+def add(connection: sqlite3.Connection, table: str, row: tuple[int | str, ...]) -> None:
+    """Add sums to a row of a roll-up, which need not be there."""
+    connection.execute(
+        f"INSERT INTO {table} VALUES ({', '.join('?' * (3 + _COUNT))}) ON CONFLICT DO UPDATE SET {_ADD}",  # noqa: S608
+        row,
+    )
+
+
+def rolled_tags(connection: sqlite3.Connection, tags: Iterable[tuple[str, str]]) -> list[int]:
+    """Return the words `name=value` of those tags that are declared, new ones where they are new."""
+    wanted = list(tags)
+    if not wanted:
+        return []
+    declared = {row[0] for row in connection.execute("SELECT name FROM rolled_tag")}
+    return [word_id(connection, f"{name}={value}") for name, value in wanted if name in declared]
+
+
+def word_id(connection: sqlite3.Connection, text: str) -> int:
+    """Return the number of a text, a new one where it is new."""
+    row = connection.execute("SELECT id FROM word WHERE text = ?", (text,)).fetchone()
+    if row is None:
+        row = connection.execute("INSERT INTO word(text) VALUES (?) RETURNING id", (text,)).fetchone()
+    return int(row[0])
+
+
+def declare_tag(connection: sqlite3.Connection, name: str) -> None:
+    """Keep a roll-up of a tag from now on, and fill it from the calls that are here."""
+    if connection.execute("INSERT OR IGNORE INTO rolled_tag VALUES (?)", (name,)).rowcount:
+        for (day, tag, source), sums in _made(connection)["rollup_tag"].items():
+            if _word(connection, tag).startswith(f"{name}="):
+                add(connection, "rollup_tag", (day, tag, source, *sums))
+
+
+def forget_old_hours(connection: sqlite3.Connection, now_us: int) -> None:
+    """Drop hourly roll-ups older than five weeks; days stay for ever."""
+    connection.execute("DELETE FROM rollup_hour WHERE hour < ?", (now_us // HOUR_US - KEPT_HOURS,))
+
+
+def first_wrong(connection: sqlite3.Connection) -> tuple[int, str] | None:
+    """Return day and table of a roll-up that is not the sum of its calls (and of what was archived), or None."""
+    made = _made(connection)
+    for table, column in _TABLES.items():
+        stored = _keyed(connection.execute(f"SELECT day, {column}, source, {SUMS} FROM {table}"))  # noqa: S608
+        wrong = [key for key in {*stored, *made[table]} if stored.get(key) != made[table].get(key)]
+        if wrong:
+            return min(wrong)[0], table
+    return _first_wrong_hour(connection)
+
+
+def _first_wrong_hour(connection: sqlite3.Connection) -> tuple[int, str] | None:
+    oldest = connection.execute("SELECT min(hour) FROM rollup_hour").fetchone()[0]
+    if oldest is None or connection.execute("SELECT 1 FROM archived LIMIT 1").fetchone():
+        return None
+    stored = _keyed(connection.execute(f"SELECT hour, slot, source, {SUMS} FROM rollup_hour"))  # noqa: S608
+    made = _keyed(
+        connection.execute(
+            f"SELECT call.at_us / {HOUR_US} AS hour, c.slot, source, {_OF_CALLS} FROM call "  # noqa: S608
+            "JOIN context c ON c.id = call.context WHERE call.day >= ? AND at_us >= ? GROUP BY 1, 2, 3",
+            (oldest // 24 - 1, oldest * HOUR_US),
+        )
+    )
+    wrong = [key for key in {*stored, *made} if stored.get(key) != made.get(key)]
+    return (min(wrong)[0] // 24, "rollup_hour") if wrong else None
+
+
+def _made(connection: sqlite3.Connection) -> dict[str, Rows]:
+    """Make the daily roll-ups from the calls: SQL adds per context, the rest is few rows."""
+    declared = {row[0] for row in connection.execute("SELECT name FROM rolled_tag")}
+    words: dict[int, str] = dict(connection.execute("SELECT id, text FROM word"))
+    numbers = {text: number for number, text in words.items()}
+    contexts = {row[0]: row[1:] for row in connection.execute("SELECT id, slot, token, tags FROM context")}
+    made: dict[str, defaultdict[tuple[int, int, str], list[int]]]
+    made = {table: defaultdict(lambda: [0] * _COUNT) for table in _TABLES}
+    for day, slot, token, tags, source, *sums in _groups(connection, contexts):
+        keys = [("rollup_day", slot)]
+        if words.get(token):
+            keys.append(("rollup_token", token))
+        texts = [f"{name}={value}" for name, value in text_pairs(words.get(tags, "")) if name in declared]
+        keys += [("rollup_tag", numbers[text]) for text in texts if text in numbers]
+        for table, number in keys:
+            row = made[table][day, number, source]
+            row[:] = [one + other for one, other in zip(row, sums, strict=True)]
+    return {table: {key: tuple(row) for key, row in rows.items()} for table, rows in made.items()}
+
+
+def _groups(connection: sqlite3.Connection, contexts: dict[int, tuple[int, int, int]]) -> Iterator[tuple[Any, ...]]:
+    """Yield (day, slot, token, tags, source, sums…) of the calls that are here and of those archived."""
+    query = f"SELECT day, context, source, {_OF_CALLS} FROM call GROUP BY 1, 2, 3"  # noqa: S608
+    for day, context, *rest in connection.execute(query):
+        yield (day, *contexts[context], *rest)
+    query = f"SELECT day, slot, token, tags, source, {SUMS} FROM archived"  # noqa: S608
+    yield from connection.execute(query)
+
+
+def _keyed(rows: Iterable[tuple[int, ...]]) -> Rows:
+    return {(day, number, source): tuple(sums) for day, number, source, *sums in rows}  # type: ignore[misc]
+
+
+def _word(connection: sqlite3.Connection, number: int) -> str:
+    return str(connection.execute("SELECT text FROM word WHERE id = ?", (number,)).fetchone()[0])
