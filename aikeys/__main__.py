@@ -7,6 +7,9 @@ import sys
 
 def main() -> int:
     """Run the command line this process was started with and return the exit status."""
+    import gc
+
+    gc.set_threshold(20_000)  # looking for garbage while modules load takes a tenth of a start
     try:
         return _dispatch(sys.argv[1:])
     except KeyboardInterrupt:
@@ -15,23 +18,30 @@ def main() -> int:
 
 def _dispatch(argv: list[str]) -> int:
     """Answer what must be fast without importing Typer; hand the rest to the command tree."""
-    from aikeys.cli import app, boundary
+    from aikeys.cli import boundary
 
     if argv == ["--version"]:
         return boundary.run(_print_version)
     if "exec" in argv or "__names" in argv:
+        from aikeys.cli import words
         from aikeys.errors import Usage
 
         try:
-            words = app.split(argv)
+            found = words.split(argv)
         except Usage:  # the command tree finds and shows it again
-            return app.main(argv)
-        if words.command == "exec" and "--version" not in words.global_options:
-            app.apply(words.global_options)
-            return boundary.run(lambda: _exec(words.rest), exec_statuses=True)
-        if words.command == "__names":
-            app.apply(words.global_options)
+            return _tree(argv)
+        if found.command == "exec" and "--version" not in found.global_options:
+            words.apply(found.global_options)
+            return boundary.run(lambda: _exec(found.rest), exec_statuses=True)
+        if found.command == "__names":
+            words.apply(found.global_options)
             return boundary.run(_print_names)
+    return _tree(argv)
+
+
+def _tree(argv: list[str]) -> int:
+    from aikeys.cli import app
+
     return app.main(argv)
 
 

@@ -1,4 +1,4 @@
-"""Reads `config.toml` of the home and `.aikeys.toml` of a project, and says where the home is.
+"""Reads `config.toml` of the home and `.aikeys.toml` of a project.
 
 Rules: a missing `config.toml` means the defaults; anything unknown or of a wrong type is refused, with the file, the
 key and the nearest known name. A project's file comes with a repository, so from anyone: it may hold names of keys and
@@ -10,7 +10,6 @@ labels only, never commands, URLs or secrets, and no refusal ever repeats a valu
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple, NoReturn, cast
@@ -97,21 +96,6 @@ def load_project(path: str) -> Project:
         for part in label:
             _refuse_unsafe(path, "defaults.labels", part)
     return project
-
-
-def default_home(environ: Mapping[str, str]) -> str:
-    """Return AIKEYS_HOME, or where the user's data belongs on this system; an empty variable counts as unset."""
-    chosen = environ.get("AIKEYS_HOME")
-    if chosen:
-        return os.path.abspath(os.path.expanduser(chosen))
-    if sys.platform != "linux":
-        from platformdirs import user_data_dir
-
-        return user_data_dir("aikeys", appauthor=False)
-    data = environ.get("XDG_DATA_HOME", "")
-    if not os.path.isabs(data):  # the XDG rules: a relative path is ignored
-        data = os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".local", "share")
-    return os.path.join(data, "aikeys")
 
 
 def _read(path: str) -> _Table:

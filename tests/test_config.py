@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -168,25 +167,6 @@ def test_a_project_may_hold_nothing_else_and_a_secret_is_not_repeated(tmp_path: 
 def test_a_project_file_that_is_gone_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadConfiguration):
         config.load_project(str(tmp_path / ".aikeys.toml"))
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the XDG rules are for Linux")
-@pytest.mark.parametrize(
-    ("environ", "home"),
-    [
-        ({"AIKEYS_HOME": "/vaults/a", "HOME": "/home/u"}, "/vaults/a"),
-        ({"AIKEYS_HOME": "", "HOME": "/home/u"}, "/home/u/.local/share/aikeys"),
-        ({"XDG_DATA_HOME": "/data", "HOME": "/home/u"}, "/data/aikeys"),
-        ({"XDG_DATA_HOME": "", "HOME": "/home/u"}, "/home/u/.local/share/aikeys"),
-        ({"XDG_DATA_HOME": "relative", "HOME": "/home/u"}, "/home/u/.local/share/aikeys"),
-    ],
-)
-def test_the_home_is_chosen_by_the_environment(environ: dict[str, str], home: str) -> None:
-    assert config.default_home(environ) == home
-
-
-def test_a_relative_home_is_made_absolute() -> None:
-    assert config.default_home({"AIKEYS_HOME": "vault"}) == os.path.join(os.getcwd(), "vault")
 
 
 def test_importing_config_loads_nothing_heavy() -> None:

@@ -3,7 +3,7 @@
 - A command's module is imported when the command runs; `aikeys --help` shows this table without importing any.
 - Global options stand before or after the command's name, never behind `--` and never inside `exec`, whose
   arguments belong to the program it starts.
-- Typer is imported inside functions: `exec` and `__names` read this table and run without Typer.
+- Typer is imported inside functions; `exec` and `__names` run without this module (words.py).
 
 Annotations are evaluated at once in this module (no `__future__` import): Typer has to see them from inside a function.
 """
@@ -15,6 +15,7 @@ from typing import Annotated, Any, NamedTuple
 
 from aikeys import __version__, errors
 from aikeys.cli import boundary, terminal
+from aikeys.cli.words import hoist
 
 KEEP, LEND, SPEND, ACCOUNT, VAULT = GROUPS = ("Keep", "Lend", "Spend", "Account", "Vault")
 HIDDEN = ""
@@ -52,69 +53,6 @@ COMMANDS: dict[str, Command] = {
     "demo": Command("demo", VAULT, "Try aikeys out in a throw-away vault"),
     "completion": Command("completion", VAULT, "Print the completion script of a shell"),
 }
-
-_FLAGS = {
-    "-q": "quiet",
-    "--quiet": "quiet",
-    "-v": "verbose",
-    "--verbose": "verbose",
-    "--no-input": "no_input",
-    "-y": "yes",
-    "--yes": "yes",
-    "--version": "version",
-}
-
-
-class Words(NamedTuple):
-    """A command line taken apart: the global options, the command's name ("" if none), and what is left for it."""
-
-    global_options: list[str]
-    command: str
-    rest: list[str]
-
-
-def split(argv: Sequence[str]) -> Words:
-    """Take the command line apart; Usage where --home lacks its directory."""
-    words = Words([], "", [])
-    waiting = list(argv)
-    while waiting:
-        word = waiting.pop(0)
-        if word == "--":
-            return words._replace(rest=[*words.rest, "--", *waiting])
-        if word == "--home":
-            if not waiting or waiting[0].startswith("-"):
-                raise errors.Usage("--home needs a directory", "see aikeys --help")
-            words.global_options.extend([word, waiting.pop(0)])
-        elif _is_global(word):
-            words.global_options.append(word)
-        elif words.command or word.startswith("-"):
-            words.rest.append(word)
-        else:
-            words = words._replace(command=word)
-            if word == "exec":
-                return words._replace(rest=[*words.rest, *waiting])
-    return words
-
-
-def hoist(argv: Sequence[str]) -> list[str]:
-    """Move the global options to the front."""
-    global_options, command, rest = split(argv)
-    return [*global_options, *([command] if command else []), *rest]
-
-
-def apply(global_options: Sequence[str]) -> None:
-    """Store global options that `split` found, for what runs without Typer."""
-    waiting = list(global_options)
-    while waiting:
-        word = waiting.pop(0)
-        if word == "--home":
-            terminal.options.home = waiting.pop(0)
-        elif word.startswith("--home="):
-            terminal.options.home = word.removeprefix("--home=")
-        else:
-            for flag in [word] if word in _FLAGS else [f"-{letter}" for letter in word[1:]]:
-                if flag != "--version":
-                    setattr(terminal.options, _FLAGS[flag], True)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -155,12 +93,6 @@ def _call(argv: Sequence[str]) -> int:
     with tree.make_context("aikeys", hoist(argv)) as context:
         status = tree.invoke(context)
     return status if isinstance(status, int) else 0
-
-
-def _is_global(word: str) -> bool:
-    if word in _FLAGS or word.startswith("--home="):
-        return True
-    return len(word) > 2 and word[0] == "-" and set(word[1:]) <= set("qvy")
 
 
 def _root_callback() -> Any:

@@ -37,7 +37,7 @@ _MACHINE = {
     errno.EACCES: "check who owns it and its permissions",
     errno.EPERM: "check who owns it and its permissions",
 }
-_KEY_LIKE = re.compile(r"(?=[\w.~+/=-]*\d)(?=[\w.~+/=-]*[A-Za-z])[\w.~+/=-]{20,}")
+_KEY_LIKE = r"(?=[\w.~+/=-]*\d)(?=[\w.~+/=-]*[A-Za-z])[\w.~+/=-]{20,}"
 
 
 def run(main: Callable[[], int | None], exec_statuses: bool = False) -> int:
@@ -111,7 +111,7 @@ def _usage(failure: Any) -> Usage:
     text, _, suggestion = text.partition(". Did you mean ")
     if text.startswith("Got unexpected extra argument"):  # what follows may be a key typed in the wrong place
         text = "Unexpected extra argument"
-    text = _KEY_LIKE.sub("…", text.rstrip("."))
+    text = re.sub(_KEY_LIKE, "…", text.rstrip("."))
     context = getattr(failure, "ctx", None)
     path = context.command_path if context is not None else "aikeys"
     advice = f"see {path} --help"

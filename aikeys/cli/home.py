@@ -7,10 +7,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from aikeys.cli import terminal
-from aikeys.errors import Usage
+from aikeys.errors import MachineFailed, Usage
 from aikeys.vault.opening import Place, place_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aikeys.ledger.store import Ledger
     from aikeys.providers.catalogue import Provider
     from aikeys.secret import Secret
     from aikeys.vault.format import Rows
@@ -23,10 +26,23 @@ def place() -> Place:
     """Return where the vault and the ledger live: --home, AIKEYS_HOME, or the user's data directory."""
     home = terminal.options.home
     if not home:
-        from aikeys.config import default_home
-
         home = default_home(os.environ)
     return place_of(home, os.environ.get("AIKEYS_LEDGER"))
+
+
+def default_home(environ: Mapping[str, str]) -> str:
+    """Return AIKEYS_HOME, or where the user's data belongs on this system; an empty variable counts as unset."""
+    chosen = environ.get("AIKEYS_HOME")
+    if chosen:
+        return os.path.abspath(os.path.expanduser(chosen))
+    if sys.platform != "linux":
+        from platformdirs import user_data_dir
+
+        return user_data_dir("aikeys", appauthor=False)
+    data = environ.get("XDG_DATA_HOME", "")
+    if not os.path.isabs(data):  # the XDG rules: a relative path is ignored
+        data = os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".local", "share")
+    return os.path.join(data, "aikeys")
 
 
 def means(*, data_on_stdin: bool = False) -> Means:
@@ -39,14 +55,19 @@ def means(*, data_on_stdin: bool = False) -> Means:
     return Means(os.environ, ask if terminal.can_ask(data_on_stdin=data_on_stdin) else None)
 
 
-def unlock(where: Place, *, data_on_stdin: bool = False, takes_away: bool = False) -> Used:
-    """Check and open the vault; what only takes access away goes on without a ledger, and says so."""
+def unlock(
+    where: Place, *, data_on_stdin: bool = False, takes_away: bool = False, ledger: Ledger | None = None
+) -> Used:
+    """Check and open the vault; what only takes access away goes on without a ledger, and says so.
+
+    A ledger that is given stays open for what is done next.
+    """
     from aikeys.vault.opening import LedgerMissing, picture, picture_without_ledger
     from aikeys.vault.unlock.order import open_rows
 
     try:
-        rows = picture(where)
-    except LedgerMissing as error:
+        rows = picture(where, ledger)
+    except (LedgerMissing, MachineFailed) as error:
         if not takes_away:
             raise
         terminal.warn(error.message)

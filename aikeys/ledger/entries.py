@@ -6,12 +6,9 @@
 - A person's name or address is not in the chain, a salted digest is: the text can be erased and all still verifies.
 """
 
-from __future__ import annotations
-
-from hashlib import sha256
 from typing import NamedTuple
 
-from aikeys.storage.canonical import pack
+from aikeys.storage.canonical import pack, sha256
 
 
 class Entry(NamedTuple):
@@ -48,17 +45,17 @@ class Anchor(NamedTuple):
 
 def genesis(ledger_id: bytes, zone: str) -> Head:
     """Return what the first entry follows; `zone` (IANA) says when this ledger's days begin."""
-    return Head(0, sha256(pack("aikeys/1/ledger", ledger_id, zone)).digest())
+    return Head(0, sha256(pack("aikeys/1/ledger", ledger_id, zone)))
 
 
 def chain_hash(previous: bytes, entry: Entry) -> bytes:
     """Return the hash of an act that follows an entry with the hash `previous`."""
-    return sha256(previous + pack("aikeys/1/act", *entry)).digest()
+    return sha256(previous + pack("aikeys/1/act", *entry))
 
 
 def person_digest(salt: bytes, name: str) -> bytes:
     """Return what stands in the chain for a person or an address."""
-    return sha256(pack("aikeys/1/person", salt, name)).digest()
+    return sha256(pack("aikeys/1/person", salt, name))
 
 
 def checkpoint_message(ledger_id: bytes, head: Head, at_us: int) -> bytes:

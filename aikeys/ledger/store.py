@@ -4,13 +4,11 @@ WAL and synchronous=FULL: an entry is on disk before the act it stands for goes 
 `writing()`, one transaction with one time and one head.
 """
 
-from __future__ import annotations
-
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aikeys import clock
 from aikeys.errors import Damaged
@@ -73,10 +71,11 @@ _NO_CHANGE = Change()
 class Writer:
     """One transaction on the ledger, with one time. `connection` is for the stores that write beside the entries."""
 
-    def __init__(self, connection: sqlite3.Connection, ledger: Ledger, now_us: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, ledger: "Ledger", now_us: int) -> None:
         self.connection = connection
         self.ledger = ledger
         self.now_us = now_us
+        self.filed: dict[Any, Any] = {}  # contexts and their rows (recording.py): most calls of an import share one
         self.head = read_head(connection, ledger)
 
     def act(self, act: Act, status: str = "ok", *, phase: str = "event", change: Change = _NO_CHANGE) -> Head:
@@ -86,6 +85,9 @@ class Writer:
         entry = Entry(
             self.head.number + 1, self.now_us, phase, act.act, act.subject, actor, about, act.detail, status, *change
         )
+        return self._append(entry)
+
+    def _append(self, entry: Entry) -> Head:
         digest = chain_hash(self.head.hash, entry)
         self.connection.execute(
             f"INSERT INTO entry({_COLUMNS}, hash) VALUES ({', '.join('?' * (len(entry) + 1))})",  # noqa: S608
@@ -93,6 +95,11 @@ class Writer:
         )
         self.head = Head(entry.id, digest)
         return self.head
+
+    def repeat(self, entry: Entry) -> Head:
+        """Append what an act said once more, with the same persons, as of now."""
+        again = Entry(self.head.number + 1, self.now_us, "event", *entry[3:9], None, None, None, None)
+        return self._append(again)
 
     def person(self, name: str) -> bytes:
         """Return the digest that stands for a person or an address, a new one where it is new."""
@@ -129,7 +136,7 @@ class Ledger:
         except OSError:
             return False
 
-    def open_or_create(self, ledger_id: bytes, zone: str = "UTC") -> Ledger:
+    def open_or_create(self, ledger_id: bytes, zone: str = "UTC") -> "Ledger":
         """Open the ledger, or start one with this id (16 random bytes) where there is none, or a blank file."""
         from aikeys.ledger.schema import STATEMENTS
 
@@ -145,7 +152,7 @@ class Ledger:
             self._identify(connection)
         return self
 
-    def open(self) -> Ledger:
+    def open(self) -> "Ledger":
         """Check the file and read its id."""
         with self._using():
             return self
@@ -272,6 +279,11 @@ class Ledger:
                 (limit,),
             ).fetchall()
         return [(checked(row[:-2], self.path), Names(row[-2] or "", row[-1] or "")) for row in rows]
+
+    def truncate_log(self) -> None:
+        """Move the write-ahead log into the file and empty it, as far as nobody else is reading."""
+        with self._using() as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def verify(self) -> Head:
         """Recompute everything but the signatures; raises Damaged naming the first place that is wrong."""

@@ -1,13 +1,9 @@
 """The only parser of `exec`'s options (pure): Typer lists the command and hands its arguments over unread."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from aikeys.errors import Usage
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _FLAGS = {
     "--all": "all",

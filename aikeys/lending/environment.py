@@ -3,17 +3,12 @@
 A key and its base URL travel as one pair: a leftover OPENAI_BASE_URL would send the key to a stranger.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterator, Mapping, Sequence
 from os import fsdecode, fsencode
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from aikeys.errors import BadConfiguration, Usage
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from aikeys.secret import Secret
+from aikeys.secret import Secret
 
 _MARK = b"AIKEYS_EXEC"
 _KEPT_WHEN_CLEAN = frozenset(

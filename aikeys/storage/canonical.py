@@ -19,6 +19,15 @@ def pack(*fields: Field) -> bytes:
     return bytes(out)
 
 
+def sha256(data: bytes) -> bytes:
+    """Return a SHA-256. hashlib would load a second OpenSSL into `exec`; for millions of digests it is faster."""
+    from cryptography.hazmat.primitives.hashes import SHA256, Hash
+
+    digest = Hash(SHA256())
+    digest.update(data)
+    return digest.finalize()
+
+
 def _tagged(field: Field) -> tuple[int, bytes]:
     if field is None:
         return 0, b""

@@ -49,9 +49,15 @@ def refuse_if_writable_by_others(path: str) -> None:
 
 
 def create_file(path: str) -> None:
-    """Create an empty file with mode 0600 unless it is there."""
+    """Create an empty file with mode 0600 unless it is there.
+
+    One that is there is not opened: closing it would drop every lock this process holds on it (POSIX).
+    """
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        if not os.path.isfile(path) or os.path.islink(path):
+            raise MachineFailed(f"{path} is there and is no ordinary file", "move it away") from None
     except OSError as error:
         raise MachineFailed(f"cannot create {path}: {error.strerror}") from None
 

@@ -43,7 +43,9 @@ def backup(place: Place, rows: Rows, path: str) -> None:
         raise MachineFailed(f"cannot write {path}: {error.strerror}") from None
     finally:
         _remove(temporary)
-    place.ledger.open().event(Act("backup", "vault", f"epoch={rows.manifest.epoch}"))
+    ledger = place.ledger.open()
+    ledger.event(Act("backup", "vault", f"epoch={rows.manifest.epoch}"))
+    ledger.close()
 
 
 @contextmanager

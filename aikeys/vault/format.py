@@ -7,11 +7,10 @@
 No `__future__` import here: store.py makes the tables from these annotations.
 """
 
-from hashlib import sha256
 from typing import NamedTuple
 
 from aikeys.errors import Damaged
-from aikeys.storage.canonical import Field, pack, unpack
+from aikeys.storage.canonical import Field, pack, sha256, unpack
 
 FORMAT = 1
 APPLICATION_ID = 0x61696B31  # "aik1"
@@ -125,7 +124,7 @@ NO_MANIFEST = Manifest(0, 0, b"", b"", b"")
 
 def row_digest(row: Row) -> bytes:
     """Return SHA-256 over a row's kind and fields."""
-    return sha256(pack("aikeys/1/row", type(row).__name__, *row)).digest()
+    return sha256(pack("aikeys/1/row", type(row).__name__, *row))
 
 
 def checksum(row: Row) -> bytes:
@@ -138,7 +137,7 @@ def manifest_digest(rows: Rows) -> bytes:
     parts = [row_digest(rows.header)]
     groups: tuple[tuple[Row, ...], ...] = (rows.methods, rows.keys, rows.versions)
     parts += [b"".join(row_digest(row) for row in sorted(group)) for group in groups]
-    return sha256(pack("aikeys/1/manifest-rows", *parts)).digest()
+    return sha256(pack("aikeys/1/manifest-rows", *parts))
 
 
 def manifest_message(vault_id: bytes, manifest: Manifest) -> bytes:

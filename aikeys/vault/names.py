@@ -25,7 +25,7 @@ def check_name(name: str) -> str:
         raise Usage("a key's name is empty", "give it a name such as openai or openai-work")
     if len(name) > LONGEST:
         raise Usage(f"a key's name has {len(name)} characters, {LONGEST} are allowed", "choose a shorter name")
-    if name.startswith(("sk-", "AIza", "gsk_", "xai-", "hf_", "pplx-")):
+    if name.startswith(("sk-", "AIza", "gsk_", "xai-", "hf_", "pplx-")) or _has_random_run(name):
         raise Usage(
             "the name looks like a key itself", "give the key at the question or with --stdin, never as an argument"
         )
@@ -35,6 +35,12 @@ def check_name(name: str) -> str:
             "use letters, digits, dot, dash and underscore; start with a letter",
         )
     return name
+
+
+def _has_random_run(name: str) -> bool:
+    """Tell whether 20 letters and digits stand together, both among them: no word is like that, most keys are."""
+    runs = name.replace("_", "-").replace(".", "-").split("-")
+    return any(len(run) >= 20 and not run.isalpha() and not run.isdigit() for run in runs)
 
 
 def exact_key(rows: Rows, name: str) -> Key:

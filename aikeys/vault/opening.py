@@ -3,8 +3,6 @@
 The anchor is read before the rows: a writer between the two reads can only make the rows newer.
 """
 
-from __future__ import annotations
-
 import os
 from typing import NamedTuple
 
@@ -93,14 +91,14 @@ def anchored(rows: Rows) -> bytes:
     return rows.manifest.digest + rows.header.signing_public
 
 
-def picture(place: Place) -> Rows:
-    """Return the vault's rows, checked as far as one can without a key.
+def picture(place: Place, ledger: Ledger | None = None) -> Rows:
+    """Return the vault's rows, checked as far as one can without a key; a ledger that is given is left open.
 
     Raises NotFound without a vault and Damaged where manifest, anchor or ledger contradict the rows.
     """
     vault = place.vault
     vault.require()
-    ledger = place.ledger
+    given, ledger = ledger, ledger or place.ledger
     if not ledger.exists:
         check_manifest(vault.read())
         raise LedgerMissing(
@@ -113,7 +111,8 @@ def picture(place: Place) -> Rows:
         check_manifest(rows)
         _check_anchor(rows, anchors.get(rows.header.vault_id), ledger)
     finally:
-        ledger.close()
+        if given is None:
+            ledger.close()
     return rows
 
 
@@ -152,7 +151,16 @@ def _check_anchor(rows: Rows, anchor: Anchor | None, ledger: Ledger) -> None:
             "to go back on purpose: aikeys restore FILE",
         )
     if manifest.epoch > anchor.epoch and anchored(rows)[32:] != anchor.state[32:]:
-        if manifest.epoch not in [epoch for _, epoch in ledger.open_intents(rows.header.vault_id)]:
+        if not _was_to_change_the_signing_key(rows, ledger):
             raise Damaged("the vault is signed by another key than the ledger recorded", _HINT)
     elif manifest.epoch == anchor.epoch and anchored(rows) != anchor.state:
         raise Damaged("the vault is not the one the ledger recorded", "to take it on purpose: aikeys restore FILE")
+
+
+def _was_to_change_the_signing_key(rows: Rows, ledger: Ledger) -> bool:
+    """Tell whether a process that may change the signing key was killed between these rows and its outcome."""
+    manifest = rows.manifest
+    if (manifest.ledger_count, manifest.epoch) not in ledger.open_intents(rows.header.vault_id):
+        return False
+    intents = [entry for entry, _ in ledger.entries() if entry.id == manifest.ledger_count]
+    return any(intent.act == "restore" or intent.detail == "compromised" for intent in intents)

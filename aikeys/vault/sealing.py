@@ -4,18 +4,16 @@ AES-256-GCM seals, HKDF-SHA256 derives, HPKE (RFC 9180: X25519, HKDF-SHA256, AES
 keys, Ed25519 signs, Argon2id slows down guessing.
 """
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from aikeys.errors import Damaged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from cryptography.hazmat.primitives.hpke import Suite
 
-    Dice = Callable[[int], bytes]
+Dice = Callable[[int], bytes]
+"""Returns so many random bytes."""
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -77,7 +75,7 @@ def stretch(passphrase: bytes, salt: bytes, cost: Cost) -> bytes:
     return kdf.derive(passphrase)
 
 
-def _suite() -> Suite:
+def _suite() -> "Suite":
     from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
     return Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)

@@ -4,8 +4,6 @@ journal_mode=DELETE and synchronous=FULL: one file to copy. secure_delete: what 
 A row whose checksum or types are wrong is Damaged before anybody looks at it.
 """
 
-from __future__ import annotations
-
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -149,6 +147,8 @@ def _read_rows(connection: sqlite3.Connection, path: str) -> Rows:
         raise Damaged(f"{path} is not an aikeys vault, or its header is damaged", _HINT)
     if version != FORMAT:
         _refuse_version(connection, path, version)
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE type IN ('trigger', 'view') LIMIT 1").fetchone():
+        raise Damaged(f"{path} holds a trigger or a view, which aikeys never makes", _HINT)
     tables = {table: tuple(_read_table(connection, path, table)) for table in _TABLES}
     if len(tables["header"]) != 1 or len(tables["manifest"]) != 1:
         raise Damaged(f"{path} has lost its header or manifest", _HINT)

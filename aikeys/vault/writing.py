@@ -2,7 +2,8 @@
 
 - Everything happens under the vault's write lock, on rows read and checked inside it.
 - An intent without an outcome is resolved by the next writer: the vault's epoch tells whether it happened.
-- What only takes access away goes on without a ledger, and queues its entry inside the vault.
+- What only takes access away goes on without a ledger, and queues its entry inside the vault. The next writer puts
+  it into the ledger, once: a writer killed before it took the entry off the queue is noticed by the entry itself.
 """
 
 from __future__ import annotations
@@ -75,12 +76,21 @@ def _settle(connection: sqlite3.Connection, ledger: Ledger, rows: Rows, *, takes
     """Resolve what a killed process left open, and write what was queued."""
     try:
         settle_intents(ledger, rows)
-        for item in store.queued(connection):
-            ledger.event(Act(item.act, item.subject, f"queued_at={clock.rfc3339(item.at_us / 1e6)}"))
+        waiting = store.queued(connection)
+        written = {(entry.act, entry.subject, entry.detail) for entry, _ in ledger.entries()} if waiting else set()
+        for item in waiting:
+            known = (item.act, item.subject, f"queued_at={_to_the_microsecond(item.at_us)}")
+            if known not in written:  # a writer may have ended between its entry and its commit
+                ledger.event(Act(*known))
             store.unqueue(connection, item)
     except AikeysError:
         if not takes_away:
             raise
+
+
+def _to_the_microsecond(at_us: int) -> str:
+    seconds, rest_us = divmod(at_us, 1_000_000)
+    return f"{clock.rfc3339(seconds).removesuffix('Z')}.{rest_us:06d}Z"
 
 
 def settle_intents(ledger: Ledger, rows: Rows) -> None:

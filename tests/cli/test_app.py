@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aikeys import __main__, __version__, errors
-from aikeys.cli import app, terminal
+from aikeys.cli import app, terminal, words
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,7 +35,7 @@ def _fresh_options(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_global_options_move_to_the_front(given: str, hoisted: str) -> None:
-    assert app.hoist(given.split()) == hoisted.split()
+    assert words.hoist(given.split()) == hoisted.split()
 
 
 @pytest.mark.parametrize("words", [["list", "--home"], ["--home", "-q", "list"]])
@@ -51,7 +51,7 @@ def test_options_are_stored_before_and_after_the_command() -> None:
 
 
 def test_options_reach_what_runs_without_typer() -> None:
-    app.apply(["--home=/y", "-qv", "--no-input"])
+    words.apply(["--home=/y", "-qv", "--no-input"])
     chosen = terminal.options
     assert (chosen.home, chosen.quiet, chosen.verbose, chosen.no_input, chosen.yes) == ("/y", True, True, True, False)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -215,3 +217,19 @@ def test_a_vault_exchanged_under_a_running_command_is_not_written(make_home: Any
     with pytest.raises(AikeysError):
         write(home.place, opened, Act("revoke", "openai"), lambda vault: changes.remove_key(vault, "openai"))
     assert home.vault.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "CREATE TRIGGER spy AFTER INSERT ON key_version BEGIN DELETE FROM unlock_method; END",
+        "CREATE VIEW spy AS SELECT * FROM key",
+    ],
+)
+def test_a_planted_trigger_or_view_is_damage(make_home: Any, planted: str) -> None:
+    home = make_home()
+    with closing(sqlite3.connect(home.vault)) as connection:
+        connection.execute(planted)
+        connection.commit()
+    with pytest.raises(Damaged, match="trigger or a view"):
+        home.rows()

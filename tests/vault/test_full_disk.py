@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from aikeys.vault import changes
+from tests.vault.conftest import Home
 
 ADD = ("add", "second", "--provider", "openai", "--stdin", "--no-verify")
 
@@ -48,6 +53,105 @@ def test_a_key_that_finds_no_room_is_refused_with_a_clear_error_and_nothing_is_l
     ledger_file = home.place.ledger.open()
     ledger_file.verify()
     ledger_file.close()
+
+
+PAGE = 4096
+PARTS = 3  # of the limits of each command, so that several processes share them
+WRITERS: dict[str, tuple[tuple[str, ...], str]] = {
+    "add": (ADD, "sk-proj-second"),
+    "rotate": (("rotate", "openai", "--stdin", "--no-verify"), "sk-proj-second"),
+    "unlock-method add": (("unlock-method", "add", "recovery"), ""),
+}
+
+
+def _state(home: Home) -> tuple[dict[str, str], list[str]]:
+    return home.secrets(), sorted(row.kind for row in home.rows().methods)
+
+
+def _largest(home: Home) -> int:
+    return max(path.stat().st_size for path in home.directory.iterdir() if path.name != "ballast")
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("command", WRITERS)
+def test_at_every_limit_on_file_sizes_a_writer_succeeds_or_leaves_the_old_state_and_says_why(
+    make_home: Any, tmp_path: Path, command: str, part: int
+) -> None:
+    words, stdin = WRITERS[command]
+    made = make_home()
+    made.add("openai", "sk-proj-first")
+    made.add("kept", "sk-proj-kept")
+    old = _state(made)
+
+    def fresh() -> Home:
+        shutil.rmtree(tmp_path / "tried", ignore_errors=True)
+        home: Home = made.at(Path(shutil.copytree(made.directory, tmp_path / "tried")))
+        return home
+
+    home = fresh()
+    assert home.run(*words, stdin=stdin).returncode == 0
+    new = _state(home)
+    succeeded = []
+    for limit in list(range(0, _largest(home) + PAGE, PAGE))[part::PARTS]:
+        home = fresh()
+        ended = home.run(*words, stdin=stdin, preexec=_limited(limit))
+        where = f"{command} within {limit} bytes: {ended.returncode} {ended.stdout} {ended.stderr}"
+        assert ended.returncode == 0 or _is_clear(ended), where
+        succeeded.append(ended.returncode == 0)
+        assert _state(home) == (new if succeeded[-1] else old), where
+        _takes_away(home, where)
+    assert succeeded[0] is False
+    assert succeeded == sorted(succeeded), succeeded
+
+
+def _takes_away(home: Home, where: str) -> None:
+    """Revoke without the limit: it works, and the ledger says so."""
+    left = home.secrets()
+    home.change("revoke", lambda vault: changes.remove_key(vault, "openai"))
+    assert home.secrets() == {name: secret for name, secret in left.items() if name != "openai"}, where
+    ledger = home.place.ledger.open()
+    ledger.verify()
+    assert ledger.open_intents(home.rows().header.vault_id) == [], where
+    ledger.close()
+
+
+@pytest.mark.parametrize("disposition", [signal.SIG_DFL, signal.SIG_IGN], ids=["as a shell sets it", "ignored"])
+@pytest.mark.parametrize(
+    "limit",
+    [
+        0,
+        PAGE,
+        4 * PAGE,
+        9 * PAGE,
+        16 * PAGE,
+    ],
+)
+def test_the_signal_of_the_limit_ends_no_command_and_revoke_and_lock_go_on_within_it(
+    make_home: Any, limit: int, disposition: signal.Handlers
+) -> None:
+    home = make_home()
+    home.add("openai", "sk-proj-first")
+    home.add("kept", "sk-proj-kept")
+
+    def limited() -> None:
+        signal.signal(signal.SIGXFSZ, disposition)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    added = home.run(*ADD, stdin="sk-proj-second", preexec=limited)
+    assert added.returncode == 0 or _is_clear(added), (added.returncode, added.stderr)
+    locked = home.run("lock", preexec=limited)
+    assert locked.returncode == 0, locked.stderr
+    before = home.secrets()
+    revoked = home.run("--yes", "revoke", "openai", preexec=limited)
+    if revoked.returncode == 0:
+        before.pop("openai")
+    else:
+        assert _is_clear(revoked), (revoked.returncode, revoked.stderr)
+        assert limit < home.vault.stat().st_size, "the vault itself had room"
+    assert home.secrets() == before
+    assert home.run("--yes", "revoke", "kept").returncode == 0
+    assert home.run("lock").returncode == 0
+    assert home.secrets() == {name: secret for name, secret in before.items() if name != "kept"}
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from aikeys.errors import AikeysError, BadConfiguration, NotFound, Usage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from aikeys.ledger.store import Ledger
     from aikeys.lending.arguments import ExecArguments
     from aikeys.lending.environment import Lent
     from aikeys.vault.format import Key, Rows
@@ -52,12 +53,13 @@ def _lend(arguments: ExecArguments) -> NoReturn:
         raise Usage(f"this runs inside aikeys exec already (keys: {inside})", "to do it on purpose: --nested")
     program = child.find_program(arguments.command[0], os.environ.get("PATH"))
     where = home.place()
-    opened = home.unlock(where).opened
+    ledger = where.ledger
+    opened = home.unlock(where, ledger=ledger).opened
     keys = _chosen(arguments, where, opened.rows)
     lent = [lend_key(opened, key) for key in keys]
     renamed = {variable: _resolved(opened.rows, name).name for variable, name in arguments.env}
     env = environment.child_environment(parent, lent, renamed, arguments.clean_env)
-    _record(where, keys, arguments)
+    _record(ledger, opened, keys, arguments)
     terminal.detail(f"lends {', '.join(key.name for key in keys)} to {arguments.command[0]}")
     child.replace_process(program, arguments.command, env, core_limit)
 
@@ -123,16 +125,14 @@ def _only_key(rows: Rows) -> Key:
     raise Usage("which keys?", f"name them: aikeys exec NAME -- CMD; there are {names}")
 
 
-def _record(where: Place, keys: list[Key], arguments: ExecArguments) -> None:
-    """Write the audit entry; no entry, no key."""
+def _record(ledger: Ledger, opened: Opened, keys: list[Key], arguments: ExecArguments) -> None:
+    """Write the audit entry, signed; no entry, no key. The file closes when this process becomes the program."""
     from aikeys.ledger.store import Act
 
     program = terminal.printable(os.path.basename(arguments.command[0]))
     names = ",".join(key.name for key in keys)
     try:
-        ledger = where.ledger.open()
-        ledger.event(Act("exec", names, f"program={program}"))
-        ledger.close()
+        ledger.event(Act("exec", names, f"program={program}"), signer=opened.signer())
     except AikeysError as error:
         raise BadConfiguration(f"the run cannot be recorded, so no key is lent: {error.message}", error.hint) from None
 

@@ -4,17 +4,12 @@ unlock secret --(Argon2id, or raw)--HKDF--> HPKE private key and a binding key. 
 id and signing public key: a vault forged around a stored public key cannot have that.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from aikeys.errors import Damaged, WrongPassphrase
 from aikeys.storage.canonical import pack
 from aikeys.vault import sealing
 from aikeys.vault.format import Header, UnlockMethod, method_context
-
-if TYPE_CHECKING:
-    from aikeys.vault.sealing import Dice
 
 KEYRING, PASSPHRASE, RECOVERY, KEY_FILE = "keyring", "passphrase", "recovery", "key-file"
 KINDS = (KEYRING, PASSPHRASE, RECOVERY, KEY_FILE)
@@ -40,7 +35,7 @@ def passphrase_bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def make(new: NewMethod, header: Header, vault_key: bytes, now_s: int, dice: Dice) -> UnlockMethod:
+def make(new: NewMethod, header: Header, vault_key: bytes, now_s: int, dice: sealing.Dice) -> UnlockMethod:
     """Return the row of a new unlock method."""
     method_id, salt = dice(8), b""
     memory_kib = passes = lanes = 0
@@ -80,7 +75,7 @@ def commitment(vault_key: bytes) -> bytes:
     return sealing.derive(vault_key, b"aikeys/1/commitment")
 
 
-def rebind(method: UnlockMethod, secret: bytes, header: Header, dice: Dice) -> UnlockMethod:
+def rebind(method: UnlockMethod, secret: bytes, header: Header, dice: sealing.Dice) -> UnlockMethod:
     """Bind a method to a header whose signing key is new; needs the method's secret."""
     _, binding_key = _credentials(method, secret, header.vault_id)
     nonce = dice(sealing.NONCE_BYTES)

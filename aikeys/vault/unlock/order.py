@@ -3,12 +3,10 @@
 Never asks where it may not: without a way the answer is Locked, with what was tried.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from aikeys.errors import AikeysError, BadConfiguration, Damaged, Locked, TokenRefused, WrongPassphrase
+from aikeys.errors import AikeysError, BadConfiguration, Damaged, Locked, MachineFailed, TokenRefused, WrongPassphrase
 from aikeys.secret import Secret
 from aikeys.vault.format import Header, Rows, UnlockMethod
 from aikeys.vault.opening import Opened
@@ -43,7 +41,7 @@ def open_rows(rows: Rows, means: Means) -> Used:
     for method in _sorted(rows.methods):
         try:
             secret = _held_by_machine(method, rows.header, tried)
-        except Damaged as error:
+        except (Damaged, MachineFailed) as error:
             tried.append(error.message)
             first = first or error
             continue

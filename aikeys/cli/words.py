@@ -1,0 +1,79 @@
+"""A command line taken apart before Typer sees it: the global options, the command's name, the rest.
+
+Part of `exec`'s hot path: imports next to nothing.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from aikeys.cli import terminal
+from aikeys.errors import Usage
+
+_FLAGS = {
+    "-q": "quiet",
+    "--quiet": "quiet",
+    "-v": "verbose",
+    "--verbose": "verbose",
+    "--no-input": "no_input",
+    "-y": "yes",
+    "--yes": "yes",
+    "--version": "version",
+}
+
+
+class Words(NamedTuple):
+    """A command line taken apart: the global options, the command's name ("" if none), and what is left for it."""
+
+    global_options: list[str]
+    command: str
+    rest: list[str]
+
+
+def split(argv: Sequence[str]) -> Words:
+    """Take the command line apart; Usage where --home lacks its directory."""
+    words = Words([], "", [])
+    waiting = list(argv)
+    while waiting:
+        word = waiting.pop(0)
+        if word == "--":
+            return words._replace(rest=[*words.rest, "--", *waiting])
+        if word == "--home":
+            if not waiting or waiting[0].startswith("-"):
+                raise Usage("--home needs a directory", "see aikeys --help")
+            words.global_options.extend([word, waiting.pop(0)])
+        elif _is_global(word):
+            words.global_options.append(word)
+        elif words.command or word.startswith("-"):
+            words.rest.append(word)
+        else:
+            words = words._replace(command=word)
+            if word == "exec":
+                return words._replace(rest=[*words.rest, *waiting])
+    return words
+
+
+def hoist(argv: Sequence[str]) -> list[str]:
+    """Move the global options to the front."""
+    global_options, command, rest = split(argv)
+    return [*global_options, *([command] if command else []), *rest]
+
+
+def apply(global_options: Sequence[str]) -> None:
+    """Store global options that `split` found, for what runs without Typer."""
+    waiting = list(global_options)
+    while waiting:
+        word = waiting.pop(0)
+        if word == "--home":
+            terminal.options.home = waiting.pop(0)
+        elif word.startswith("--home="):
+            terminal.options.home = word.removeprefix("--home=")
+        else:
+            for flag in [word] if word in _FLAGS else [f"-{letter}" for letter in word[1:]]:
+                if flag != "--version":
+                    setattr(terminal.options, _FLAGS[flag], True)
+
+
+def _is_global(word: str) -> bool:
+    if word in _FLAGS or word.startswith("--home="):
+        return True
+    return len(word) > 2 and word[0] == "-" and set(word[1:]) <= set("qvy")
