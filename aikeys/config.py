@@ -21,7 +21,15 @@ PROJECT_FILE = ".aikeys.toml"
 
 _LARGEST_FILE = 1 << 20
 _LONGEST_NAME = 64
-_CONFIG_KNOWN = {"defaults": ("labels", "model"), "exec": ("keys",), "providers": ()}
+_CONFIG_KNOWN = {
+    "aliases": (),
+    "currency": ("code", "usd_rate"),
+    "defaults": ("labels", "model"),
+    "exec": ("keys",),
+    "prices": (),
+    "providers": (),
+}
+_FREE = ("aliases", "prices", "providers")  # their keys are the user's names
 _PROJECT_KNOWN = {"defaults": ("labels",), "exec": ("keys",)}
 
 _Table = Mapping[str, object]
@@ -30,12 +38,15 @@ _NOTHING: _Table = MappingProxyType({})
 
 
 class Config(NamedTuple):
-    """What `config.toml` says; `providers` holds one free table for each provider."""
+    """What `config.toml` says; `providers` and `prices` hold one free table for each provider and model."""
 
     model: str = ""
     labels: tuple[tuple[str, str], ...] = ()
     exec_keys: tuple[str, ...] = ()
     providers: Mapping[str, Mapping[str, object]] = MappingProxyType({})
+    prices: Mapping[str, Mapping[str, object]] = MappingProxyType({})
+    aliases: Mapping[str, str] = MappingProxyType({})
+    currency: tuple[str, str] = ("", "")  # its code, and how many of it one USD is
 
 
 EMPTY = Config()
@@ -57,12 +68,15 @@ def load(home: str) -> Config:
         return EMPTY
     _refuse_unknown(path, tables, _CONFIG_KNOWN)
     defaults = _table(path, tables, "defaults")
-    providers = _table(path, tables, "providers")
+    aliases = _table(path, tables, "aliases")
     return Config(
         model=_text(path, "defaults.model", defaults.get("model", "")),
         labels=_labels(path, defaults),
         exec_keys=_keys(path, _table(path, tables, "exec")),
-        providers=MappingProxyType({name: _table(path, providers, name, "providers.") for name in providers}),
+        providers=_tables(path, tables, "providers"),
+        prices=_tables(path, tables, "prices"),
+        aliases=MappingProxyType({name: _text(path, f"aliases.{_shown(name)}", aliases[name]) for name in aliases}),
+        currency=_currency(path, _table(path, tables, "currency")),
     )
 
 
@@ -111,13 +125,23 @@ def _read(path: str) -> _Table:
     if len(content) > _LARGEST_FILE:
         raise BadConfiguration(f"{path} is larger than 1 MiB", "keep settings only in it")
     try:
-        return cast("_Table", tomllib.loads(content.decode("utf-8-sig")))
+        return cast("_Table", tomllib.loads(content.decode("utf-8-sig"), parse_float=_exact))
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         problem = f"{path} is not UTF-8 text in line {line}"
     except (ValueError, RecursionError) as error:  # the parser's own words may repeat the line: only its number is kept
         problem = f"{path} is not valid TOML{_line_of(str(error), content)}"
     raise BadConfiguration(problem, "correct the line; text values stand in double quotes")
+
+
+def _exact(number: str) -> object:
+    """Prices are money: never a float."""
+    from decimal import Decimal
+
+    try:
+        return Decimal(number)
+    except ArithmeticError:  # an exponent beyond all measure
+        raise ValueError("a number is out of range") from None
 
 
 def _line_of(message: str, content: bytes) -> str:
@@ -135,7 +159,7 @@ def _refuse_unknown(path: str, tables: _Table, known: Mapping[str, tuple[str, ..
     for section in tables:
         if section not in known:
             _unknown(path, _shown(section), section, [*known])
-        if section == "providers":
+        if section in _FREE:
             continue
         for key in _table(path, tables, section):
             if key not in known[section]:
@@ -164,6 +188,26 @@ def _table(path: str, tables: _Table, name: str, prefix: str = "") -> _Table:
             f"{path}: {prefix}{_shown(name)} must be a table", f"write it as [{prefix}{_shown(name)}]"
         )
     return value
+
+
+def _tables(path: str, tables: _Table, name: str) -> Mapping[str, _Table]:
+    table = _table(path, tables, name)
+    return MappingProxyType({key: _table(path, table, key, f"{name}.") for key in table})
+
+
+def _currency(path: str, table: _Table) -> tuple[str, str]:
+    import re
+
+    if not table:
+        return "", ""
+    code, rate = (_text(path, f"currency.{name}", table.get(name, "")) for name in ("code", "usd_rate"))
+    if not re.fullmatch("[A-Z]{3}", code, re.ASCII) or code == "USD":
+        raise BadConfiguration(f"{path}: currency.code must be three capital letters other than USD", 'code = "CNY"')
+    if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", rate, re.ASCII) or not rate.strip("0."):
+        raise BadConfiguration(
+            f"{path}: currency.usd_rate must say how many {code} one USD is", 'a decimal number in quotes: "7.1"'
+        )
+    return code, rate
 
 
 def _text(path: str, key: str, value: object) -> str:

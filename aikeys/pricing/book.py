@@ -1,0 +1,234 @@
+"""The price book: who is believed about a model's price.
+
+In this order: the user's own price (config.toml), the updated book in the home, the bundled one, nobody. The updated
+book never expires by age, but one that is older than the bundled one stands behind it. A provider's file is read when
+one of its models is asked for, and only once.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import NamedTuple, cast
+
+from aikeys.errors import Damaged
+from aikeys.pricing import names, overrides, reading, snapshot
+from aikeys.pricing.values import Price
+from aikeys.providers.catalogue import Provider
+
+_DATA = os.path.join(os.path.dirname(__file__), "data")
+_LOOPBACK = re.compile(r"https?://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(/|$)", re.ASCII)
+_Row = Mapping[str, object]
+
+
+class Found(NamedTuple):
+    """A price, and whether the name was certainly its: a fuzzy match is no price under a blocking budget."""
+
+    price: Price
+    is_certain: bool
+
+
+class State(NamedTuple):
+    """One source of prices for `prices status`."""
+
+    source: str
+    date: str
+    providers: int
+    models: int
+    in_use: bool
+
+
+class _Shelf:
+    """The models of one provider from one source."""
+
+    def __init__(self, document: _Row, source: str) -> None:
+        self.provider = str(document["provider"])
+        self.date = str(document["date"])
+        self.source = source
+        self.falls_back = tuple(cast("list[str]", document.get("falls_back", [])))
+        self.rows = cast("list[_Row]", document["models"])
+        self._exact: dict[str, _Row] | None = None
+        self._rules: list[tuple[str, _Row]] = []
+        self._prices: dict[int, Price] = {}
+
+    def ids(self) -> list[str]:
+        return [str(row["id"]) for row in self.rows]
+
+    def exact(self, spelled: str) -> _Row | None:
+        if self._exact is None:
+            self._exact = self._index()
+        return self._exact.get(spelled)
+
+    def by_rule(self, spelled: str) -> tuple[_Row, bool] | None:
+        """Return the first row whose rule fits; a rule of digits only is as good as a name."""
+        self.exact(spelled)
+        fitting = [(listed, row) for listed, row in self._rules if names.matches(listed, spelled)]
+        fitting.sort(key=lambda found: names.is_rule(found[0]))
+        return (fitting[0][1], not names.is_rule(fitting[0][0])) if fitting else None
+
+    def price(self, row: _Row) -> Price:
+        kept = self._prices.get(id(row))  # rows live as long as the shelf
+        if kept is None:
+            source = f"{self.source}-{row['source']}" if "source" in row else self.source
+            kept = self._prices[id(row)] = reading.price(row, self.provider, source, self.date)
+        return kept
+
+    def _index(self) -> dict[str, _Row]:
+        exact: dict[str, _Row] = {}
+        for row in self.rows:
+            exact.setdefault(names.spelled(str(row["id"])), row)
+        for row in self.rows:
+            for name in cast("list[str]", row.get("names", ())):
+                spelled = names.spelled(name)
+                if names.is_rule(name) or "#" in name:
+                    self._rules.append((spelled, row))
+                else:
+                    exact.setdefault(spelled, row)
+        return exact
+
+
+class Book:
+    """Finds prices. `prices` and `aliases` are those of config.toml; `catalogue` says which providers are local."""
+
+    def __init__(
+        self,
+        home: str,
+        prices: Mapping[str, Mapping[str, object]],
+        aliases: Mapping[str, str],
+        catalogue: Mapping[str, Provider],
+    ) -> None:
+        self._home = home
+        self._aliases = aliases
+        self._catalogue = catalogue
+        self._own = overrides.read(prices, (*catalogue, *bundled_providers()))
+        self._shelves: dict[str, tuple[_Shelf, ...]] = {}
+        self._snapshot: snapshot.Snapshot | None = None
+        self._is_loaded = False
+
+    def resolve(self, text: str) -> names.Name:
+        """Return the provider and model that a text names; see names.py."""
+        return names.resolve(text, self._aliases, {*self._catalogue, *bundled_providers()})
+
+    def find(self, provider: str, model: str) -> Found | None:
+        """Return the price of a model; None where nobody knows the model (its price may still be empty: `is_known`)."""
+        spelled = names.spelled(model)
+        own = self._own.get((provider, spelled)) or self._own.get((provider, overrides.ANY))
+        if own is not None:
+            return self._own_price(own, provider, model)
+        if provider in self._catalogue and is_local(self._catalogue[provider]):
+            return Found(Price(provider, model, free=True, source="local"), is_certain=True)
+        return self._listed(provider, spelled)
+
+    def nearest(self, provider: str, model: str) -> list[str]:
+        """Return up to three names of this provider's models that look alike, as `provider/model`."""
+        ids = [each for shelf in self._shelves_of(provider) for each in shelf.ids()]
+        return [f"{provider}/{near}" for near in names.nearest(model, ids)]
+
+    def models(self, provider: str) -> list[str]:
+        """Return the ids of the provider's models, sorted."""
+        return sorted({each for shelf in self._shelves_of(provider) for each in shelf.ids()})
+
+    def states(self) -> list[State]:
+        """Return what each source holds, the most trusted first. Reads every file."""
+        own = [State("config", "", len({provider for provider, _ in self._own}), len(self._own), in_use=True)]
+        bundled = [_bundled(provider) for provider in bundled_providers()]
+        date = max(shelf.date for shelf in bundled)
+        models = sum(len(shelf.rows) for shelf in bundled)
+        states = own if self._own else []
+        kept = self._updated()
+        if kept is not None:
+            count = sum(len(_Shelf(_document(line, name), "updated").rows) for name, line in kept.lines.items())
+            states.append(State("updated", kept.date, len(kept.lines), count, in_use=kept.date >= date))
+        return [*states, State("bundled", date, len(bundled), models, in_use=True)]
+
+    def _own_price(self, own: overrides.Override, provider: str, model: str) -> Found | None:
+        """A price of the user keeps the limits that are known of the model, where it gives none."""
+        target = names.resolve(own.like, {}, {*self._catalogue, *bundled_providers()}) if own.like else None
+        listed = self._listed(
+            *((target.provider, names.spelled(target.model)) if target else (provider, names.spelled(model)))
+        )
+        if target:
+            return listed
+        price = own.price._replace(model=model)
+        if listed is not None and listed.is_certain:
+            price = price._replace(
+                context_window=price.context_window or listed.price.context_window,
+                max_output=price.max_output or listed.price.max_output,
+            )
+        return Found(price, is_certain=True)
+
+    def _listed(self, provider: str, spelled: str) -> Found | None:
+        shelves = self._shelves_of(provider)
+        found = _on(shelves, spelled)
+        if found is not None:
+            return found
+        for other in dict.fromkeys(name for shelf in shelves for name in shelf.falls_back):
+            found = _on(self._shelves_of(other), spelled)
+            if found is not None:  # the other provider's ways of serving are not sold here
+                return found._replace(price=found.price._replace(variants=()))
+        return None
+
+    def _shelves_of(self, provider: str) -> tuple[_Shelf, ...]:
+        if provider not in self._shelves:
+            self._shelves[provider] = tuple(self._read(provider))
+        return self._shelves[provider]
+
+    def _read(self, provider: str) -> Iterator[_Shelf]:
+        bundled = _bundled(provider) if provider in bundled_providers() else None
+        kept = self._updated()
+        updated = None
+        if kept is not None and provider in kept.lines:
+            updated = _Shelf(_document(kept.lines[provider], provider), "updated")
+        both = [shelf for shelf in (updated, bundled) if shelf is not None]
+        yield from sorted(both, key=lambda shelf: shelf.date, reverse=True)
+
+    def _updated(self) -> snapshot.Snapshot | None:
+        if not self._is_loaded:
+            self._snapshot, self._is_loaded = snapshot.load(self._home), True
+        return self._snapshot
+
+
+def load(home: str) -> Book:
+    """Return the price book of a home: its config.toml, its updated prices, the bundled ones."""
+    from aikeys import config
+    from aikeys.providers import catalogue
+
+    settings = config.load(home)
+    return Book(home, settings.prices, settings.aliases, catalogue.load(settings.providers))
+
+
+@cache
+def bundled_providers() -> tuple[str, ...]:
+    """Return the names of the providers that the package has prices of."""
+    return tuple(sorted(file.removesuffix(".json") for file in os.listdir(_DATA) if file.endswith(".json")))
+
+
+def is_local(provider: Provider) -> bool:
+    """Tell whether a provider runs on this machine: its calls cost nothing."""
+    return _LOOPBACK.match(provider.base_url) is not None
+
+
+def _bundled(provider: str) -> _Shelf:
+    with open(os.path.join(_DATA, f"{provider}.json"), encoding="utf-8") as file:
+        return _Shelf(snapshot.parse(file.read(), provider), "bundled")
+
+
+def _document(line: bytes, provider: str) -> _Row:
+    try:
+        return snapshot.parse(line, provider)
+    except ValueError as error:
+        raise Damaged(f"{snapshot.FILE} is damaged: {error}", "fetch it again: aikeys prices update") from None
+
+
+def _on(shelves: tuple[_Shelf, ...], spelled: str) -> Found | None:
+    for shelf in shelves:
+        row = shelf.exact(spelled)
+        if row is not None:
+            return Found(shelf.price(row), is_certain=True)
+    for shelf in shelves:
+        found = shelf.by_rule(spelled)
+        if found is not None:
+            return Found(shelf.price(found[0]), found[1])
+    return None

@@ -1,0 +1,86 @@
+"""What bounds a request (pure): how many input tokens its text can be, and what its media can count.
+
+- Text: a byte-level tokenizer never makes more tokens than bytes, and some normalise first: so the larger of the raw,
+  NFC and NFKC length in UTF-8, with a fixed overhead for every message and tool (role marks, schema wrapping).
+- Media: the caps below. A kind without one, and anything that is only referenced, may fill the whole context window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from aikeys.pricing.values import STANDARD, Service
+
+MESSAGE_TOKENS = 16
+TOOL_TOKENS = 64
+REQUEST_TOKENS = 1024
+"""What a provider adds on its own: its system prompt for tools (Anthropic: up to some 700 tokens), framing."""
+
+MEDIA_TOKENS: dict[tuple[str, str], int] = {
+    # OpenAI, images guide: at most 8 tiles; gpt-4o-mini counts 2,833 + 5,667 a tile, every other model less
+    ("openai", "image"): 2833 + 8 * 5667,
+    ("azure-openai", "image"): 2833 + 8 * 5667,
+    ("openai", "audio_second"): 10,  # OpenAI, realtime costs guide: one token for 100 ms
+    # Anthropic, vision guide: pixels / 750 after scaling to at most 3.75 megapixels
+    ("anthropic", "image"): 5000,
+    # Google, tokens guide: 258 a tile of 256 to 768 pixels after scaling to 3,072 pixels, and one of the whole
+    ("gemini", "image"): 25 * 258,
+    ("gemini", "audio_second"): 32,
+    ("gemini", "document_page"): 1120,  # media resolution guide: the highest one
+}
+
+
+class Media(NamedTuple):
+    """Media of one kind: `image`, `audio_second`, `video_second`, `document_page`, `document` (pages unknown)."""
+
+    kind: str
+    amount: int = 1
+
+    @property
+    def modality(self) -> str:
+        """Return which rates its tokens may have: `image`, `audio`, `video`."""
+        first = self.kind.partition("_")[0]
+        return "image" if first == "document" else first
+
+
+class Bounds(NamedTuple):
+    """What can make a request expensive. A request whose meter needs more than this is refused under a blocking budget.
+
+    `text_tokens`: see `text_tokens()`. `referenced`: content is only named (stored conversations, file ids, caches,
+    URLs). `iterations`: how often the provider may run the model by itself (server-side tools). `max_output`: the cap
+    the request carries for one choice, 0 none; `cap_covers_reasoning`: False where reasoning comes on top of it.
+    `cache_write`: `none`, `auto` (the provider writes by itself, where its price lists that), `5m`, `1h`.
+    `services`: the ways it may be served; empty means any the price knows. `units`: the most of every further unit
+    that may be billed (`web_searches`). It is sent between `from_us` and `until_us`.
+    """
+
+    text_tokens: int
+    from_us: int
+    until_us: int
+    messages: int = 1
+    tools: int = 0
+    media: tuple[Media, ...] = ()
+    referenced: bool = False
+    iterations: int = 1
+    choices: int = 1
+    max_output: int = 0
+    cap_covers_reasoning: bool = True
+    cache_write: str = "auto"
+    services: tuple[Service, ...] = (STANDARD,)
+    output_modalities: tuple[str, ...] = ()
+    units: tuple[tuple[str, int], ...] = ()
+
+
+def text_tokens(texts: Iterable[str]) -> int:
+    """Return the most tokens that texts can be: message contents, tool and schema definitions as sent."""
+    return sum(_longest(text) for text in texts)
+
+
+def _longest(text: str) -> int:
+    raw = len(text.encode("utf-8", "surrogatepass"))
+    if raw == len(text):  # ASCII is its own normal form
+        return raw
+    from unicodedata import normalize
+
+    return max(raw, *(len(normalize(form, text).encode("utf-8", "surrogatepass")) for form in ("NFC", "NFKC")))

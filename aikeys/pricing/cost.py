@@ -1,0 +1,75 @@
+"""The cost of a usage (pure)."""
+
+from __future__ import annotations
+
+from math import lcm
+
+from aikeys.pricing import units
+from aikeys.pricing.values import STANDARD, Line, Price, Priced, Rates, Service
+from aikeys.providers.usage import Usage
+
+_NEVER_DEARER = frozenset({"", "auto", "default", "standard", "standard_only", "on_demand", "flex", "batch", "web"})
+
+
+def cost(price: Price, usage: Usage, *, at_us: int, service: Service = STANDARD) -> Priced:
+    """Return what a usage costs at an instant; never fails, whatever the provider reported.
+
+    A used unit without a rate, and a dearer way of serving (`service_tier:priority`) without rates of its own, stand in
+    `unpriced`.
+    """
+    cells = units.cells(usage)
+    if price.free:
+        return Priced(0, tuple(Line(unit, count, 0) for unit, count in cells), (), price.reference)
+    rates, unmet = rates_at(price, at_us, service)
+    if units.REQUESTS in rates:
+        cells.append((units.REQUESTS, 1))
+    if price.minimums:
+        smallest = dict(price.minimums)
+        cells = [(unit, max(count, smallest.get(unit, 0))) for unit, count in cells]
+    unpriced = [(name, 1) for name in unmet] if rates else []
+    whole_input = units.input_tokens(usage)
+    lines = []
+    exact, scale, charged_pusd = (
+        0,
+        1,
+        0,
+    )  # the sum so far is exact / scale; a line is what it moves the rounded-up sum by
+    for unit, count in cells:
+        rated, is_enough = units.charged_as(unit, rates)
+        if not is_enough:
+            unpriced.append((unit, count))
+        if not rated:
+            continue
+        pusd, per = rates[rated].at(whole_input)
+        common = lcm(scale, per)
+        exact = exact * (common // scale) + count * pusd * (common // per)
+        scale = common
+        upto_pusd = -(-exact // scale)
+        lines.append(Line(unit, count, upto_pusd - charged_pusd))
+        charged_pusd = upto_pusd
+    return Priced(charged_pusd, tuple(lines), tuple(unpriced), price.reference)
+
+
+def unpriced(usage: Usage, reference: str) -> Priced:
+    """Return what is said of a usage whose model has no price at all."""
+    return Priced(0, (), tuple(units.cells(usage)), reference)
+
+
+def rates_at(price: Price, at_us: int, service: Service = STANDARD) -> tuple[Rates, list[str]]:
+    """Return the rates of an instant, and what of `service` has none although it may cost more than the standard."""
+    if not price.tariffs:
+        return {}, []
+    tariff = next((each for each in reversed(price.tariffs) if each.is_active(at_us)), price.tariffs[0])
+    if not service:
+        return tariff.rates, []
+    unmet = {f"{key}:{value}": (key, value) for key, value in service.items() if value not in _NEVER_DEARER}
+    replaced: set[str] = set()
+    rates = dict(tariff.rates)
+    for variant in price.variants:
+        if not variant.fits(service) or not variant.tariff.is_active(at_us):
+            continue
+        rates.update({unit: rate for unit, rate in variant.tariff.rates.items() if unit not in replaced})
+        replaced.update(variant.tariff.rates)
+        for key, value in variant.when:
+            unmet.pop(f"{key}:{value}", None)
+    return rates, list(unmet)
