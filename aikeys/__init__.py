@@ -7,6 +7,8 @@ Map of the package; arrows of import point down only (pyproject.toml, import-lin
     rotation/    replace a key safely: verify, switch, grace, undo
     imports/     find keys in .env files, the environment and llm's keys.json
     reports/     questions over the ledger: rows, totals, coverage, forecast, anomalies
+    spending/    the one way to spend: authorise, reserve, call, settle
+    policy/      budgets, alerts, aliases and prices as one file for git
     vault/       sealed keys: format (pure), unlock methods, store, changes
     budgets/     limits, periods, decisions (pure), reservations
     alerts/      who is told, once: email, webhook, command

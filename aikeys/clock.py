@@ -26,6 +26,8 @@ def local_zone(environ: Mapping[str, str]) -> str:
     from zoneinfo import available_timezones
 
     name = environ.get("TZ", "").lstrip(":") or os.path.realpath("/etc/localtime").partition("/zoneinfo/")[2]
+    if name.removeprefix("Etc/") in ("UTC", "UCT", "Universal", "Zulu"):
+        return "UTC"
     return name if name in available_timezones() and not name.startswith(("posix/", "right/")) else "UTC"
 
 

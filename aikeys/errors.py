@@ -100,6 +100,13 @@ class TokenRefused(AikeysError):
     exit_status = 21
 
 
+class CannotDecide(AikeysError):
+    """A price, a budget or the ledger is missing, so that no answer would be true."""
+
+    code = "cannot_decide"
+    exit_status = 23
+
+
 class Findings(AikeysError):
     code = "findings"
     exit_status = 25

@@ -6,7 +6,7 @@ _aikeys() {
     word=${COMP_WORDS[i]}
     [[ $word == -- ]] && return
     case "$path/$word" in
-      /init|/add|/list|/ls|/show|/edit|/verify|/rotate|/revoke|/import|/exec|/unlock|/lock|/providers|/audit|/unlock-method|/unlock-method/list|/unlock-method/add|/unlock-method/remove|/passphrase|/backup|/restore|/doctor|/demo|/completion) path=$path/$word ;;
+      /init|/add|/list|/ls|/show|/edit|/verify|/rotate|/revoke|/import|/exec|/unlock|/lock|/providers|/report|/ledger|/ledger/verify|/ledger/head|/ledger/export|/ledger/import|/ledger/archive|/ledger/resolve|/ledger/erase|/log|/audit|/budget|/budget/set|/budget/list|/budget/remove|/budget/check|/alert|/alert/add|/alert/list|/alert/remove|/alert/test|/alert/deliver|/prices|/prices/status|/prices/show|/prices/update|/unlock-method|/unlock-method/list|/unlock-method/add|/unlock-method/remove|/passphrase|/backup|/restore|/config|/config/export|/config/apply|/doctor|/demo|/completion) path=$path/$word ;;
     esac
   done
   case $path:$prev in
@@ -34,12 +34,57 @@ _aikeys() {
     /import:--from) :; return ;;
     /exec:--env) :; return ;;
     /unlock:--ttl) :; return ;;
+    /report:--by) :; return ;;
+    /report:--where) :; return ;;
+    /report:--month) :; return ;;
+    /report:--since) :; return ;;
+    /report:--until) :; return ;;
+    /report:--tz) :; return ;;
+    /report:--compare) :; return ;;
+    /report:--top) :; return ;;
+    /report:--format) :; return ;;
+    /ledger/verify:--expect) :; return ;;
+    /ledger/verify:--public-key) compopt -o default; return ;;
+    /ledger/verify:--archive) compopt -o default; return ;;
+    /ledger/export:--format) :; return ;;
+    /ledger/export:--since) :; return ;;
+    /ledger/export:-o|/ledger/export:--output) compopt -o default; return ;;
+    /ledger/archive:--before) :; return ;;
+    /ledger/archive:--to) compopt -o default; return ;;
+    /ledger/resolve:--cost) :; return ;;
+    /ledger/erase:--user) :; return ;;
+    /log:-n|/log:--newest) :; return ;;
     /audit:-n|/audit:--newest) :; return ;;
+    /audit:--since) :; return ;;
+    /audit:--who) :; return ;;
+    /audit:--act) :; return ;;
+    /budget/set:--period) :; return ;;
+    /budget/set:--alert) :; return ;;
+    /budget/set:--at-limit) :; return ;;
+    /budget/remove:--period) :; return ;;
+    /budget/check:--fail-on) :; return ;;
+    /budget/check:--max-unpriced) :; return ;;
+    /budget/check:--format) :; return ;;
+    /alert/add:--email) :; return ;;
+    /alert/add:--smtp) :; return ;;
+    /alert/add:--from) :; return ;;
+    /alert/add:--smtp-user) :; return ;;
+    /alert/add:--password-key) :; return ;;
+    /alert/add:--security) :; return ;;
+    /alert/add:--webhook) :; return ;;
+    /alert/add:--url-key) :; return ;;
+    /alert/add:--style) :; return ;;
+    /alert/add:--sign-key) :; return ;;
+    /alert/add:--command) :; return ;;
+    /alert/add:--time-limit) :; return ;;
+    /alert/add:--on) :; return ;;
+    /alert/list:-n|/alert/list:--newest) :; return ;;
+    /prices/update:--from) compopt -o default; return ;;
     /unlock-method/add:--new-file) compopt -o default; return ;;
     /passphrase:--new-file) compopt -o default; return ;;
   esac
   case $path in
-    '') if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--home -q --quiet -v --verbose --no-input -y --yes --version -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'init add list show edit verify rotate revoke import exec unlock lock providers audit unlock-method passphrase backup restore doctor demo completion' -- "$cur"); fi ;;
+    '') if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--home -q --quiet -v --verbose --no-input -y --yes --version -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'init add list show edit verify rotate revoke import exec unlock lock providers report ledger log audit budget alert prices unlock-method passphrase backup restore config doctor demo completion' -- "$cur"); fi ;;
     /init) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--passphrase --keyring --key-file -h --help' -- "$cur"); else :; fi ;;
     /add) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--provider --region --base-url --stdin --team --project --environment --user --rotate-every --expires --no-verify -h --help' -- "$cur"); else :; fi ;;
     /list) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--due --json -h --help' -- "$cur"); else :; fi ;;
@@ -54,7 +99,32 @@ _aikeys() {
     /unlock) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--ttl -h --help' -- "$cur"); else :; fi ;;
     /lock) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else :; fi ;;
     /providers) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--json -h --help' -- "$cur"); else :; fi ;;
-    /audit) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-n --newest --json -h --help' -- "$cur"); else :; fi ;;
+    /report) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--by --where --month --since --until --tz --compare --top --format --json -h --help' -- "$cur"); else :; fi ;;
+    /ledger) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'verify head export import archive resolve erase' -- "$cur"); fi ;;
+    /ledger/verify) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--expect --public-key --archive --json -h --help' -- "$cur"); else :; fi ;;
+    /ledger/head) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--json -h --help' -- "$cur"); else :; fi ;;
+    /ledger/export) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--format --since -o --output -h --help' -- "$cur"); else :; fi ;;
+    /ledger/import) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--new-ledger --json -h --help' -- "$cur"); else compopt -o default; fi ;;
+    /ledger/archive) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--before --to --json -h --help' -- "$cur"); else :; fi ;;
+    /ledger/resolve) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--cost --json -h --help' -- "$cur"); else :; fi ;;
+    /ledger/erase) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--user -h --help' -- "$cur"); else :; fi ;;
+    /log) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-n --newest --follow --json -h --help' -- "$cur"); else :; fi ;;
+    /audit) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-n --newest --since --who --act --json -h --help' -- "$cur"); else :; fi ;;
+    /budget) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'set list remove check' -- "$cur"); fi ;;
+    /budget/set) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--period --alert --at-limit -h --help' -- "$cur"); else :; fi ;;
+    /budget/list) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--json -h --help' -- "$cur"); else :; fi ;;
+    /budget/remove) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--period -h --help' -- "$cur"); else :; fi ;;
+    /budget/check) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--fail-on --max-unpriced --format --json -h --help' -- "$cur"); else :; fi ;;
+    /alert) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'add list remove test deliver' -- "$cur"); fi ;;
+    /alert/add) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--email --smtp --from --smtp-user --password-key --security --webhook --url-key --style --sign-key --command --time-limit --on -h --help' -- "$cur"); else :; fi ;;
+    /alert/list) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-n --newest --json -h --help' -- "$cur"); else :; fi ;;
+    /alert/remove) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else :; fi ;;
+    /alert/test) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else :; fi ;;
+    /alert/deliver) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--json -h --help' -- "$cur"); else :; fi ;;
+    /prices) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'status show update' -- "$cur"); fi ;;
+    /prices/status) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--json -h --help' -- "$cur"); else :; fi ;;
+    /prices/show) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--json -h --help' -- "$cur"); else :; fi ;;
+    /prices/update) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--from -h --help' -- "$cur"); else :; fi ;;
     /unlock-method) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'list add remove' -- "$cur"); fi ;;
     /unlock-method/list) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--json -h --help' -- "$cur"); else :; fi ;;
     /unlock-method/add) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--new-file -h --help' -- "$cur"); else :; fi ;;
@@ -62,6 +132,9 @@ _aikeys() {
     /passphrase) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--new-file --compromised -h --help' -- "$cur"); else :; fi ;;
     /backup) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else compopt -o default; fi ;;
     /restore) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else compopt -o default; fi ;;
+    /config) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'export apply' -- "$cur"); fi ;;
+    /config/export) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else :; fi ;;
+    /config/apply) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--dry-run --json -h --help' -- "$cur"); else compopt -o default; fi ;;
     /doctor) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--json -h --help' -- "$cur"); else :; fi ;;
     /demo) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--keep -h --help' -- "$cur"); else :; fi ;;
     /completion) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'bash zsh fish' -- "$cur"); fi ;;

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from aikeys.cli import terminal
 from aikeys.errors import MachineFailed, Usage
-from aikeys.vault.opening import Place, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from aikeys.providers.catalogue import Provider
     from aikeys.secret import Secret
     from aikeys.vault.format import Rows
+    from aikeys.vault.opening import Place
     from aikeys.vault.unlock.order import Means, Used
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -24,10 +24,21 @@ _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 def place() -> Place:
     """Return where the vault and the ledger live: --home, AIKEYS_HOME, or the user's data directory."""
-    home = terminal.options.home
-    if not home:
-        home = default_home(os.environ)
-    return place_of(home, os.environ.get("AIKEYS_LEDGER"))
+    from aikeys.vault.opening import place_of
+
+    return place_of(folder(), os.environ.get("AIKEYS_LEDGER"))
+
+
+def folder() -> str:
+    """Return the home's directory."""
+    return os.path.abspath(terminal.options.home or default_home(os.environ))
+
+
+def ledger() -> Ledger:
+    """Return the ledger for what needs no vault: without the vault's modules a report starts faster."""
+    from aikeys.ledger.store import Ledger
+
+    return Ledger(os.path.abspath(os.environ.get("AIKEYS_LEDGER") or folder()))
 
 
 def default_home(environ: Mapping[str, str]) -> str:

@@ -29,7 +29,9 @@ _ANSWER_LIMIT_BYTES = 64 * 1024
 _TTY = "/dev/tty"
 _RED = "\033[1;31m"
 _YELLOW = "\033[1;33m"
+_DIM = "\033[2m"
 _PLAIN = "\033[0m"
+_JOINERS = "\n\t\u200c\u200d\u00a0\u202f\u3000\u2003"
 
 _ESCAPES = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
@@ -95,6 +97,48 @@ def out_raw(data: bytes) -> None:
     buffer = _stdout().buffer
     buffer.write(data)
     buffer.flush()
+
+
+def out_piece(text: str) -> None:
+    """Print a piece of a text at once, without a line end: as it is into a pipe, harmless on a terminal."""
+    stream = _stdout()
+    if on_terminal(stream):
+        stream.write(_encodable(_harmless(text), stream))
+        stream.flush()
+    else:
+        out_raw(text.encode("utf-8", "replace"))
+
+
+def aside(text: str) -> None:
+    """Print a piece of something said in passing (a model's reasoning) on a terminal's stderr, dim."""
+    if not options.quiet and on_terminal(sys.stderr):
+        shown = _harmless(text)
+        _write_message(f"{_DIM}{shown}{_PLAIN}" if colourful(sys.stderr) else shown)
+
+
+def note_in_handler(text: str) -> None:
+    """Print a message on stderr from a signal handler, where Python's own files may be in use."""
+    if not options.quiet:
+        with suppress(OSError):
+            os.write(2, f"\naikeys: {printable(text)}\n".encode())
+
+
+def _harmless(text: str) -> str:
+    """Escape what moves the cursor or reorders text; what joins letters and emoji stays."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() or sign in _JOINERS else _escaped(sign) for sign in text)
+
+
+def read_stdin(limit_bytes: int) -> bytes:
+    """Read what is piped in, nothing where stdin is a terminal or closed; Usage where it is too much."""
+    stream = sys.stdin
+    if stream is None or stream.closed or on_terminal(stream):
+        return b""
+    data = stream.buffer.read(limit_bytes + 1)
+    if len(data) > limit_bytes:
+        raise Usage(f"standard input holds more than {limit_bytes >> 20} MiB", "pipe in less")
+    return data
 
 
 def say(text: str) -> None:

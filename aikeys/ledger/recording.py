@@ -10,21 +10,24 @@ from typing import NamedTuple
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import Call, Context, call_hash, context_digest, extra_bytes, numbers_of, pairs_text
 from aikeys.ledger.entries import Head
-from aikeys.ledger.rollups import add_call, word_id
+from aikeys.ledger.rollups import Place, add_call, word_id
 from aikeys.ledger.store import Writer
+
+_INSERT = f"INSERT INTO call VALUES ({', '.join('?' * 19)})"  # noqa: S608
 
 
 class Filed(NamedTuple):
-    """A context's row: its id, its slot's id and its digest."""
+    """A context's row: its id, its slot's id, the word of its token (None without one), and its digest."""
 
     id: int
     slot: int
+    token: int | None
     digest: bytes
 
 
 def append_call(writer: Writer, call: Call, calendar: Calendar) -> Head:
     """Append a settled call; its day and hour are those of `at_us`."""
-    filed = file_context(writer, call.context)
+    filed = writer.filed.get(call.context) or file_context(writer, call.context)
     number = writer.head.number + 1
     numbers = numbers_of(number, call)
     extra = extra_bytes(call)
@@ -32,24 +35,29 @@ def append_call(writer: Writer, call: Call, calendar: Calendar) -> Head:
     digest = call_hash(writer.head.hash, numbers, texts)
     day = calendar.day_of(call.at_us)
     writer.connection.execute(
-        f"INSERT INTO call VALUES ({', '.join('?' * 19)})",  # noqa: S608
+        _INSERT,
         (*numbers, call.cost_source, call.status, filed.id, extra, day, digest),
     )
     writer.head = Head(number, digest)
-    token = word_id(writer.connection, call.context.token)
-    add_call(writer.connection, call, filed.slot, token, day)
+    add_call(writer.connection, call, Place(filed.slot, filed.token, day), writer.now_us)
     return writer.head
 
 
 def file_context(writer: Writer, context: Context) -> Filed:
-    """Return the row of a context, a new one where it is new."""
+    """Return the row of a context, a new one where it is new; the writer remembers it."""
+    filed = writer.filed[context] = _file(writer, context)
+    return filed
+
+
+def _file(writer: Writer, context: Context) -> Filed:
     connection = writer.connection
     user = writer.person(context.labels.user) if context.labels.user else b""
     address = writer.person(context.address) if context.address else b""
     digest = context_digest(context, user, address)
+    token = word_id(connection, context.token) if context.token else None
     row = connection.execute("SELECT id, slot FROM context WHERE digest = ?", (digest,)).fetchone()
     if row:
-        return Filed(row[0], row[1], digest)
+        return Filed(row[0], row[1], token, digest)
 
     def word(text: str) -> int:
         return word_id(connection, text)
@@ -72,4 +80,4 @@ def file_context(writer: Writer, context: Context) -> Filed:
             *(address, word(context.door), digest),
         ),
     ).fetchone()
-    return Filed(added[0], slot, digest)
+    return Filed(added[0], slot, token, digest)

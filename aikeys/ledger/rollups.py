@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from aikeys.ledger.calendar import HOUR_US
 from aikeys.ledger.calls import Call, text_pairs
@@ -40,12 +40,35 @@ def sums_of(call: Call) -> Sums:
     )
 
 
-def add_call(connection: sqlite3.Connection, call: Call, slot: int, token: int, day: int) -> None:
+class Place(NamedTuple):
+    """Where a call is added up: its slot, the word of its token (or None) and its day."""
+
+    slot: int
+    token: int | None
+    day: int
+
+
+def sums_of_frame(numbers: tuple[int, ...], status: str) -> Sums:
+    """Return the same of a call's numbers in canonical order."""
+    cache_read, write_5m, write_1h, output, reasoning, cost_pusd = numbers[4:10]
+    is_request = not numbers[12]
+    return (
+        int(is_request),
+        int(is_request and status != SUCCESS),
+        *(numbers[3], cache_read, write_5m + write_1h, output, reasoning),
+        *halves(cost_pusd),
+    )
+
+
+def add_call(connection: sqlite3.Connection, call: Call, place: Place, now_us: int) -> None:
     """Add a call to every roll-up it belongs to."""
+    slot, token, day = place
     sums = sums_of(call)
     add(connection, "rollup_day", (day, slot, call.cost_source, *sums))
-    add(connection, "rollup_hour", (call.at_us // HOUR_US, slot, call.cost_source, *sums))
-    if call.context.token:
+    hour = call.at_us // HOUR_US
+    if hour >= forget_old_hours(connection, now_us):
+        add(connection, "rollup_hour", (hour, slot, call.cost_source, *sums))
+    if token is not None:
         add(connection, "rollup_token", (day, token, call.cost_source, *sums))
     for tag in rolled_tags(connection, call.context.labels.tags):
         add(connection, "rollup_tag", (day, tag, call.cost_source, *sums))
@@ -79,14 +102,27 @@ def word_id(connection: sqlite3.Connection, text: str) -> int:
 def declare_tag(connection: sqlite3.Connection, name: str) -> None:
     """Keep a roll-up of a tag from now on, and fill it from the calls that are here."""
     if connection.execute("INSERT OR IGNORE INTO rolled_tag VALUES (?)", (name,)).rowcount:
+        used = "SELECT text FROM word WHERE id IN (SELECT tags FROM context UNION SELECT tags FROM archived)"
+        pairs = {pair for row in connection.execute(used).fetchall() for pair in text_pairs(row[0]) if pair[0] == name}
+        for pair in sorted(pairs):
+            word_id(connection, "=".join(pair))
         for (day, tag, source), sums in _made(connection)["rollup_tag"].items():
             if _word(connection, tag).startswith(f"{name}="):
                 add(connection, "rollup_tag", (day, tag, source, *sums))
 
 
-def forget_old_hours(connection: sqlite3.Connection, now_us: int) -> None:
-    """Drop hourly roll-ups older than five weeks; days stay for ever."""
-    connection.execute("DELETE FROM rollup_hour WHERE hour < ?", (now_us // HOUR_US - KEPT_HOURS,))
+def forget_old_hours(connection: sqlite3.Connection, now_us: int) -> int:
+    """Drop hourly roll-ups older than five weeks, days stay for ever; return the first hour that is kept.
+
+    It never moves back: from the oldest hour that is here on, no call is missing, whatever the clock did.
+    """
+    oldest, newest = connection.execute(
+        "SELECT (SELECT min(hour) FROM rollup_hour), (SELECT max(hour) FROM rollup_hour)"
+    ).fetchone()
+    kept = max(now_us // HOUR_US, newest or 0) - KEPT_HOURS
+    if oldest is not None and oldest < kept:
+        connection.execute("DELETE FROM rollup_hour WHERE hour < ?", (kept,))
+    return int(kept)
 
 
 def first_wrong(connection: sqlite3.Connection) -> tuple[int, str] | None:
@@ -101,15 +137,19 @@ def first_wrong(connection: sqlite3.Connection) -> tuple[int, str] | None:
 
 
 def _first_wrong_hour(connection: sqlite3.Connection) -> tuple[int, str] | None:
-    oldest = connection.execute("SELECT min(hour) FROM rollup_hour").fetchone()[0]
-    if oldest is None or connection.execute("SELECT 1 FROM archived LIMIT 1").fetchone():
+    """Compare hours from the oldest that is kept; where calls were archived, from two days after them."""
+    oldest, archived = connection.execute(
+        "SELECT (SELECT min(hour) FROM rollup_hour), (SELECT max(day) FROM archived)"
+    ).fetchone()
+    if oldest is None:
         return None
-    stored = _keyed(connection.execute(f"SELECT hour, slot, source, {SUMS} FROM rollup_hour"))  # noqa: S608
+    first = oldest if archived is None else max(oldest, (archived + 2) * 24)
+    stored = _keyed(connection.execute(f"SELECT hour, slot, source, {SUMS} FROM rollup_hour WHERE hour >= ?", (first,)))  # noqa: S608
     made = _keyed(
         connection.execute(
             f"SELECT call.at_us / {HOUR_US} AS hour, c.slot, source, {_OF_CALLS} FROM call "  # noqa: S608
             "JOIN context c ON c.id = call.context WHERE call.day >= ? AND at_us >= ? GROUP BY 1, 2, 3",
-            (oldest // 24 - 1, oldest * HOUR_US),
+            (first // 24 - 1, first * HOUR_US),
         )
     )
     wrong = [key for key in {*stored, *made} if stored.get(key) != made.get(key)]

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from aikeys import clock
-from aikeys.errors import Damaged
+from aikeys.errors import BadConfiguration, Damaged
 from aikeys.ledger.entries import Anchor, Entry, Head, chain_hash, checkpoint_message, genesis, person_digest
 from aikeys.storage import sqlite
 
@@ -186,18 +186,26 @@ class Ledger:
             if self._connection is None:
                 sqlite.refuse_if_writable_by_others(os.path.dirname(self.path))
                 sqlite.refuse_if_writable_by_others(self.path)
-                self._connection = sqlite.connect(self.path)
+                self._connection = sqlite.connect(self.path, frozen=self._is_frozen())
                 self._connection.execute("PRAGMA synchronous=FULL")
                 if check:
                     self._identify(self._connection)
             yield self._connection
+
+    def _is_frozen(self) -> bool:
+        """Tell whether this is a copy that cannot be written, with no log beside it: WAL could not even be read."""
+        if os.access(self.path, os.W_OK) and os.access(os.path.dirname(self.path), os.W_OK):
+            return False
+        return not os.path.exists(self.path + "-wal")
 
     def _identify(self, connection: sqlite3.Connection) -> None:
         row = connection.execute("SELECT format, ledger_id, zone FROM ledger").fetchone()
         if row is None or not isinstance(row[1], bytes) or not isinstance(row[2], str):
             raise Damaged(f"{self.path} has lost its header", "restore a backup: aikeys restore FILE")
         if row[0] != _FORMAT:
-            raise Damaged(f"{self.path} has format {row[0]}, which this aikeys does not know", "upgrade aikeys")
+            raise BadConfiguration(
+                f"{self.path} has ledger format {row[0]}, this aikeys knows {_FORMAT}", "upgrade aikeys"
+            )
         self.ledger_id, self.zone = row[1:]
 
     def head(self) -> Head:
@@ -279,6 +287,11 @@ class Ledger:
                 (limit,),
             ).fetchall()
         return [(checked(row[:-2], self.path), Names(row[-2] or "", row[-1] or "")) for row in rows]
+
+    def version(self) -> int:
+        """Return a number that changes when another process writes."""
+        with self._using() as connection:
+            return int(connection.execute("PRAGMA data_version").fetchone()[0])
 
     def truncate_log(self) -> None:
         """Move the write-ahead log into the file and empty it, as far as nobody else is reading."""

@@ -1,41 +1,38 @@
 """Recompute everything that ledger.db says about itself; raises Damaged naming the first place that is wrong.
 
 - The chain, entry by entry, over the texts of every field (a renamed word changes a context's digest).
-- What is made from entries: days, roll-ups, anchors.
+- What is made from entries: days, roll-ups, anchors, open intents, imports, persons, what stands for archived entries.
 - Checkpoints: which entries the vault's key vouched for. What came later is unsigned, and is called so.
+- What is known from elsewhere: receipts, and segments of entries that were archived.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
 from aikeys.errors import Damaged
-from aikeys.ledger.calendar import Calendar, date_of
-from aikeys.ledger.calls import Context, Labels, context_digest, text_pairs
+from aikeys.ledger import projections
+from aikeys.ledger.archive import ARCHIVED, Cut, parse_cut
+from aikeys.ledger.archived import Trust, Walk, check_segments
+from aikeys.ledger.calls import Context, Labels, context_digest, pairs_text, text_pairs
 from aikeys.ledger.entries import Entry, Head, chain_hash, checkpoint_message
-from aikeys.ledger.rollups import first_wrong
+from aikeys.ledger.receipts import Receipt, check_receipts
+from aikeys.ledger.schema import STATEMENTS
 from aikeys.ledger.store import Ledger, checked, read_base
 
 _ACTS = f"SELECT {', '.join(Entry._fields)}, hash FROM entry ORDER BY id"  # noqa: S608
-_CALLS = """SELECT id, at_us, settled_us, input, cache_read, cache_write_5m, cache_write_1h, output, reasoning,
-  cost_pusd, latency_ms, first_token_ms, corrects, CAST(source AS BLOB), CAST(status AS BLOB), context, extra, hash
-  FROM call WHERE id > ? AND id < ? ORDER BY id"""
-_ROW = b"call %d %d %d %d %d %d %d %d %d %d %d %d %d %b %b %b%b"
+_CALLS = """SELECT id, CAST(printf('call %d %d %d %d %d %d %d %d %d %d %d %d %d %s %s ', id, at_us, settled_us, input,
+  cache_read, cache_write_5m, cache_write_1h, output, reasoning, cost_pusd, latency_ms, first_token_ms, corrects,
+  source, status) AS BLOB), context, extra, hash FROM call WHERE id > ? AND id < ? ORDER BY id"""
+_CUT_BY_PRINTF = """SELECT id FROM call
+  WHERE instr(CAST(source AS BLOB), x'00') OR instr(CAST(status AS BLOB), x'00') LIMIT 1"""
+_SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master"
+_DAY_US = 86_400_000_000
 _HINT = "put an unchanged copy back, or restore a backup: aikeys restore FILE"
-
-
-class Verdict(NamedTuple):
-    """What was found: the head, and the newest entry that a key vouched for, when, and by which public key."""
-
-    head: Head
-    signed: int
-    signed_at_us: int | None
-    signer: bytes | None
-    entries: int
-
+_STEP = 1 << 14
 
 IsSigned = Callable[[bytes, bytes, bytes], bool]
 """(public key, signature, message) -> whether the Ed25519 signature is right."""
@@ -45,37 +42,78 @@ def _never(_public: bytes, _signature: bytes, _message: bytes) -> bool:
     return False
 
 
-def verify(
-    ledger: Ledger,
-    signers: frozenset[bytes] = frozenset(),
-    is_signed: IsSigned = _never,
-    advance: Callable[[int], None] = lambda _: None,
-) -> Verdict:
-    """Check the whole ledger; `signers` are the public keys to be trusted, `advance` is told entries as they pass."""
+class Known(NamedTuple):
+    """What is known from elsewhere: public keys to be trusted, receipts, and the paths of segments."""
+
+    signers: frozenset[bytes] = frozenset()
+    is_signed: IsSigned = _never
+    receipts: Sequence[Receipt] = ()
+    segments: Sequence[str] = ()
+
+
+class Verdict(NamedTuple):
+    """What was found: the head, and the newest entry that a key vouched for, when, and by which public key.
+
+    `first` is the number of the first entry that was there to be checked, `entries` how many were.
+    """
+
+    head: Head
+    signed: int
+    signed_at_us: int | None
+    signer: bytes | None
+    first: int
+    entries: int
+
+
+def verify(ledger: Ledger, known: Known = Known(), advance: Callable[[int], None] = lambda _: None) -> Verdict:  # noqa: B008
+    """Check the whole ledger; `advance` is told how many more entries have passed."""
     with ledger.reading() as connection:
-        if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-            raise Damaged(f"{ledger.path} is damaged", _HINT)
-        chain = _Chain(connection, ledger, advance)
+        _check_form(connection, ledger)
+        base = read_base(connection, ledger)
+        wanted = dict.fromkeys((row[0] for row in connection.execute("SELECT number FROM checkpoint")), b"")
+        wanted |= {receipt.head.number: b"" for receipt in known.receipts}
+        first = base.number + 1
+        if known.segments:
+            trust, walk = Trust(known.signers, known.is_signed), Walk(wanted, advance)
+            first = check_segments(connection, ledger, base, known.segments, trust, walk)
+        chain = _Chain(connection, ledger, advance, wanted)
         head = chain.walk()
-        _check_anchors(connection, ledger, chain.anchors)
-        _check_rollups(connection, ledger)
-        signed = _check_checkpoints(connection, ledger, chain.wanted, signers, is_signed)
-    return Verdict(head, *signed, chain.count)
+        check_receipts(known.receipts, ledger, head, wanted, first)
+        projections.check(connection, ledger, chain.acts)
+        signed = _check_checkpoints(connection, ledger, wanted, first, known)
+        _check_base(connection, ledger, base, chain.cut)
+        if known.signers and chain.cut is not None and chain.cut.entry > signed[0]:
+            raise Damaged(f"{ledger.path}: entries up to {base.number} were taken away by nobody with the key", _HINT)
+    return Verdict(head, *signed, first, head.number - first + 1)
+
+
+def _check_form(connection: sqlite3.Connection, ledger: Ledger) -> None:
+    if connection.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
+        raise Damaged(f"{ledger.path} is damaged", _HINT)
+    stored = set(connection.execute(_SCHEMA).fetchall())
+    blank = sqlite3.connect(":memory:")
+    try:
+        blank.executescript(STATEMENTS)
+        meant = set(blank.execute(_SCHEMA).fetchall())
+    finally:
+        blank.close()
+    for _, name, *_ in sorted(stored ^ meant, key=repr):
+        raise Damaged(f"{ledger.path}: {name} is not as format 1 has it", _HINT)
 
 
 class _Chain:
     """One walk over acts and calls in the order of their numbers."""
 
-    def __init__(self, connection: sqlite3.Connection, ledger: Ledger, advance: Callable[[int], None]) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, ledger: Ledger, advance: Callable[[int], None], wanted: dict[int, bytes]
+    ) -> None:
         self.connection = connection
         self.ledger = ledger
         self.advance = advance
-        self.anchors: dict[bytes, tuple[int, bytes]] = {}
+        self.wanted = wanted
+        self.acts = projections.Acts()
+        self.cut: Cut | None = None
         self.head = read_base(connection, ledger)
-        self.count = 0
-        self.wanted: dict[int, bytes] = dict.fromkeys(
-            row[0] for row in connection.execute("SELECT number FROM checkpoint")
-        )  # type: ignore[assignment]
         self.digests = context_digests(connection)
 
     def walk(self) -> Head:
@@ -86,7 +124,15 @@ class _Chain:
             self._calls_before(entry.id)
             self._act(entry, row[-1])
         self._calls_before(1 << 62)
-        self.count = self.head.number - base
+        hidden = self.connection.execute(_CUT_BY_PRINTF).fetchone()
+        if hidden is not None:
+            self._wrong(hidden[0])
+        rows = self.connection.execute("SELECT (SELECT count(*) FROM entry) + (SELECT count(*) FROM call)").fetchone()[
+            0
+        ]
+        if rows != self.head.number - base:
+            raise Damaged(f"{self.ledger.path} has entries outside of its chain", _HINT)
+        self.advance(rows % _STEP)
         return self.head
 
     def _act(self, entry: Entry, stored: bytes) -> None:
@@ -95,25 +141,29 @@ class _Chain:
             self._wrong(head.number)
         self.head = head
         self._note()
-        if entry.vault_id is not None and entry.manifest is not None and entry.epoch is not None:
-            self.anchors[entry.vault_id] = (entry.epoch, entry.manifest)
+        self.acts.add(entry)
+        if not head.number % _STEP:
+            self.advance(_STEP)
+        if entry.act == ARCHIVED:
+            self.cut = parse_cut(entry) or self.cut
 
-    def _calls_before(self, number: int) -> None:
+    def _calls_before(self, end: int) -> None:
         at, digest = self.head
+        if end == at + 1:  # act after act, as where keys are only lent
+            return
         digests, wanted = self.digests, self.wanted
-        for row in self.connection.execute(_CALLS, (at, number)):
+        for number, text, context, extra, stored in self.connection.execute(_CALLS, (at, end)):
             at += 1
-            *numbers, context, extra, stored = row
             try:
-                digest = sha256(digest + _ROW % (*numbers, digests[context], extra)).digest()
+                digest = sha256(digest + text + digests[context] + extra).digest()
             except (KeyError, TypeError):
                 self._wrong(at)
-            if digest != stored or numbers[0] != at:
+            if digest != stored or number != at:
                 self._wrong(at)
             if at in wanted:
                 wanted[at] = digest
-            if not at & 0xFFFF:
-                self.advance(0x10000)
+            if not at % _STEP:
+                self.advance(_STEP)
         self.head = Head(at, digest)
 
     def _note(self) -> None:
@@ -138,6 +188,8 @@ def _recomputed(rows: sqlite3.Cursor, words: dict[int, str]) -> Iterator[tuple[i
     for row in rows:
         number, team, project, environment, user, tags, *texts, address, door = row
         try:
+            if pairs_text(text_pairs(words[tags])) != words[tags]:
+                continue
             labels = Labels(words[team], words[project], words[environment], "", text_pairs(words[tags]))
             token, key, provider, model, answered, price = (words[text] for text in texts)
             context = Context(labels, token, key, provider, model, answered, price, "", words[door])
@@ -146,45 +198,29 @@ def _recomputed(rows: sqlite3.Cursor, words: dict[int, str]) -> Iterator[tuple[i
         yield number, context_digest(context, user, address)
 
 
-def _check_anchors(connection: sqlite3.Connection, ledger: Ledger, anchors: dict[bytes, tuple[int, bytes]]) -> None:
-    stored = {row[0]: (row[1], row[2]) for row in connection.execute("SELECT * FROM anchor")}
-    archived = read_base(connection, ledger).number > 0
-    wrong = [vault for vault in {*stored, *anchors} if stored.get(vault) != anchors.get(vault)]
-    if any(vault in anchors or not archived for vault in wrong):
-        raise Damaged(f"{ledger.path}: the anchor of a vault was changed", _HINT)
-
-
-def _check_rollups(connection: sqlite3.Connection, ledger: Ledger) -> None:
-    _check_days(connection, ledger)
-    wrong = first_wrong(connection)
-    if wrong is not None:
-        day, table = wrong
-        raise Damaged(f"{ledger.path}: the totals of {date_of(day)} ({table}) are not those of its calls", _HINT)
-
-
-def _check_days(connection: sqlite3.Connection, ledger: Ledger) -> None:
-    calendar = Calendar(ledger.zone)
-    for day, first, last in connection.execute("SELECT day, min(at_us), max(at_us) FROM call GROUP BY day"):
-        if not calendar.start_us(day) <= first <= last < calendar.start_us(day + 1):
-            raise Damaged(f"{ledger.path}: a call is counted on another day than its own", _HINT)
+def _check_base(connection: sqlite3.Connection, ledger: Ledger, base: Head, cut: Cut | None) -> None:
+    """Where the chain begins after the first entry, the newest act of archiving says where and with which sums."""
+    if base.number == 0 and cut is None and not connection.execute("SELECT 1 FROM archived LIMIT 1").fetchone():
+        return
+    if cut is None or cut.last != base:
+        raise Damaged(f"{ledger.path}: entries up to {base.number} were removed, not archived", _HINT)
+    if cut.sums != projections.archived_digest(connection):
+        raise Damaged(f"{ledger.path}: the sums of archived entries are not those of entry {cut.entry}", _HINT)
 
 
 def _check_checkpoints(
-    connection: sqlite3.Connection,
-    ledger: Ledger,
-    hashes: dict[int, bytes],
-    signers: frozenset[bytes],
-    is_signed: IsSigned,
+    connection: sqlite3.Connection, ledger: Ledger, hashes: dict[int, bytes], first: int, known: Known
 ) -> tuple[int, int | None, bytes | None]:
     newest: tuple[int, int | None, bytes | None] = (0, None, None)
-    base = read_base(connection, ledger).number
-    rows = connection.execute("SELECT number, hash, at_us, signer, signature FROM checkpoint ORDER BY number")
-    for number, digest, at_us, signer, signature in rows:
-        if signer not in signers:
+    rows = connection.execute("SELECT number, hash, at_us, signer, signature, day FROM checkpoint ORDER BY number")
+    for number, digest, at_us, signer, signature, day in rows:
+        if day != at_us // _DAY_US:
+            raise Damaged(f"{ledger.path}: the checkpoint at entry {number} was moved to another day", _HINT)
+        if signer not in known.signers:
             continue
-        if not is_signed(signer, signature, checkpoint_message(ledger.ledger_id, Head(number, digest), at_us)):
+        if not known.is_signed(signer, signature, checkpoint_message(ledger.ledger_id, Head(number, digest), at_us)):
             raise Damaged(f"{ledger.path}: the checkpoint at entry {number} is forged", _HINT)
-        if number >= base and hashes.get(number) != digest:
+        if number >= first - 1 and hashes[number] != digest:
             raise Damaged(f"{ledger.path}: entries up to {number} are not those that were signed", _HINT)
         newest = (number, at_us, signer)
     return newest

@@ -29,11 +29,8 @@ def cost(price: Price, usage: Usage, *, at_us: int, service: Service = STANDARD)
     unpriced = [(name, 1) for name in unmet] if rates else []
     whole_input = units.input_tokens(usage)
     lines = []
-    exact, scale, charged_pusd = (
-        0,
-        1,
-        0,
-    )  # the sum so far is exact / scale; a line is what it moves the rounded-up sum by
+    # the sum so far is exact / scale; a line is what it moves the rounded-up sum by
+    exact, scale, charged_pusd = 0, 1, 0
     for unit, count in cells:
         rated, is_enough = units.charged_as(unit, rates)
         if not is_enough:

@@ -1,1 +1,1 @@
-"""Questions over the ledger: rows, totals, coverage, forecast, anomalies. How they look is cli/render's."""
+"""Questions over the ledger: rows, totals, coverage, forecast. The writers of each format live in cli/render."""

@@ -62,9 +62,12 @@ def create_file(path: str) -> None:
         raise MachineFailed(f"cannot create {path}: {error.strerror}") from None
 
 
-def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
-    """Open a database file that exists; the caller wraps its use in `translated`."""
-    mode = "ro" if read_only else "rw"
+def connect(path: str, *, read_only: bool = False, frozen: bool = False) -> sqlite3.Connection:
+    """Open a database file that exists; the caller wraps its use in `translated`.
+
+    `frozen`: nobody writes to it, so no lock and no shared memory is needed (a copy on a read-only disk).
+    """
+    mode = "ro&immutable=1" if frozen else "ro" if read_only else "rw"
     connection = sqlite3.connect(
         f"file:{_in_uri(path)}?mode={mode}", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None
     )

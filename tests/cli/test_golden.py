@@ -11,7 +11,14 @@ from aikeys.cli.app import COMMANDS
 from tests.conftest import Aikeys
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-GROUPS = {"unlock-method": ("list", "add", "remove")}
+GROUPS = {
+    "alert": ("add", "list", "remove", "test", "deliver"),
+    "budget": ("set", "list", "remove", "check"),
+    "ledger": ("verify", "head", "export", "import", "archive", "resolve", "erase"),
+    "config": ("export", "apply"),
+    "prices": ("status", "show", "update"),
+    "unlock-method": ("list", "add", "remove"),
+}
 HELP = [
     ("help",),
     *((name,) for name in COMMANDS),

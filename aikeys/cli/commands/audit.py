@@ -15,15 +15,26 @@ if TYPE_CHECKING:
     from aikeys.ledger.store import Names
 
 app = new_app()
-_EXAMPLES = (("aikeys audit", "the newest acts"), ("aikeys audit --json -n 1000", "for a script"))
+_EXAMPLES = (
+    ("aikeys audit", "the newest acts"),
+    ("aikeys audit --who ana --since 7d", "what ana did this week"),
+    ("aikeys audit --act exec --json -n 1000", "for a script"),
+)
+_HERE = "local"
+_OPEN = ("", "unknown", "abandoned")
 
 
-@app.command(epilog=epilog(_EXAMPLES, (0, 10, 13, 14)))
+@app.command(epilog=epilog(_EXAMPLES, (0, 2, 10, 13, 14)))
 def audit(
     newest: Annotated[int, typer.Option("-n", "--newest", min=1, help="How many entries.")] = 50,
+    since: Annotated[
+        str, typer.Option("--since", metavar="WHEN", help="30d, 2026-11-01 or a time: from then on.")
+    ] = "",
+    who: Annotated[str, typer.Option("--who", metavar="NAME", help="By this person, or about them.")] = "",
+    act: Annotated[str, typer.Option("--act", metavar="ACT", help="Only this act: exec, add, rotate …")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show who did what with the vault, oldest first.
+    """Show who did what with the vault, oldest first: when, from where, and whether it was granted.
 
     An act that changes the vault has two entries, its intent and its outcome: `ok`, why it failed, or `abandoned`
     when the process was killed before the vault changed.
@@ -31,20 +42,34 @@ def audit(
     from aikeys.cli.render.json_text import document
     from aikeys.cli.render.table import table
     from aikeys.errors import NotFound
+    from aikeys.ledger.listing import Asked, newest_acts
 
-    ledger = home.place().ledger
+    ledger = home.ledger()
     if not ledger.exists:
         raise NotFound(f"there is no ledger at {ledger.path}", "make a vault: aikeys init")
-    entries = ledger.open().entries(newest)
+    ledger.open()
+    asked = Asked(_since_us(since, ledger.zone) if since else 0, who, act)
+    with ledger.reading() as connection:
+        entries = newest_acts(connection, ledger, newest, asked)
     if as_json:
         terminal.out(document("aikeys.audit/1", entries=[_known(*row) for row in entries]))
         return
+    if not entries:
+        terminal.say("no such entries")
+        return
     lines = [
-        [str(entry.id), clock.rfc3339(entry.at_us / 1e6), names.actor, entry.phase, entry.act,
+        [str(entry.id), clock.rfc3339(entry.at_us / 1e6), names.actor, _HERE, entry.phase, entry.act,
          entry.subject + names.person, entry.status, entry.detail]
         for entry, names in entries
     ]  # fmt: skip
-    terminal.out_styled(table(("ID", "WHEN", "WHO", "PHASE", "ACT", "WHAT", "STATUS", "DETAIL"), lines))
+    terminal.out_styled(table(("ID", "WHEN", "WHO", "FROM", "PHASE", "ACT", "WHAT", "STATUS", "DETAIL"), lines))
+
+
+def _since_us(since: str, zone: str) -> int:
+    from aikeys.ledger.calendar import Calendar
+    from aikeys.ledger.since import since_us
+
+    return since_us(since, Calendar(zone), clock.now_us())
 
 
 def _known(entry: Entry, names: Names) -> dict[str, object]:
@@ -52,10 +77,12 @@ def _known(entry: Entry, names: Names) -> dict[str, object]:
         "id": entry.id,
         "at": clock.rfc3339(entry.at_us / 1e6),
         "actor": names.actor or None,
+        "from": _HERE,
         "phase": entry.phase,
         "act": entry.act,
         "subject": entry.subject + names.person,
         "status": entry.status or None,
+        "granted": None if entry.status in _OPEN else entry.status == "ok",
         "detail": entry.detail or None,
         "intent": entry.intent,
         "epoch": entry.epoch,

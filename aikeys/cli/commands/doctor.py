@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from aikeys.vault.opening import Place
 
 app = new_app()
+_HOUR_US = 3_600_000_000
 _EXAMPLES = (("aikeys doctor", "once after setting up, and when something is odd"),)
 
 
@@ -56,14 +57,39 @@ def _checks(where: Place) -> Iterator[Check]:
         yield Check("vault", error.message, error.hint or "see aikeys-vault(5)")
         return
     yield Check("vault", f"{len(rows.keys)} keys, epoch {rows.manifest.epoch}")
-    try:
-        head = where.ledger.open().verify()
-        yield Check("ledger", f"{head.number} entries, chain complete")
-    except AikeysError as error:
-        yield Check("ledger", error.message, "put an unchanged copy back")
+    yield from _ledger_checks(where, rows)
     yield from _unlock_checks(rows)
     yield from _key_checks(rows)
     yield from _environment_checks(where, rows)
+
+
+def _ledger_checks(where: Place, rows: Rows) -> Iterator[Check]:
+    from aikeys.alerts import outbox
+    from aikeys.budgets.verify import verify_budgets
+    from aikeys.ledger.verify import Known, verify
+    from aikeys.vault.sealing import is_signed
+
+    ledger = where.ledger
+    try:
+        ledger.open()
+        verdict = verify(ledger, Known(frozenset({rows.header.signing_public}), is_signed))
+        verify_budgets(ledger)
+        last = ledger.entries(1)
+        with ledger.reading() as connection:
+            counts = outbox.counts(connection).items()
+    except AikeysError as error:
+        yield Check("ledger", error.message, error.hint or "put an unchanged copy back")
+        return
+    finally:
+        ledger.close()
+    unsigned = verdict.head.number - verdict.signed
+    yield Check("ledger", f"{verdict.head.number} entries, complete; the last {unsigned} not signed yet")
+    if last and last[0][0].at_us > clock.now_us() + _HOUR_US:
+        at = clock.rfc3339(last[0][0].at_us / 1e6)
+        yield Check("clock", f"the ledger has an entry of {at}, later than this machine's clock", "set the clock")
+    given_up = sum(count for (_, state), count in counts if state == outbox.GIVEN_UP)
+    if given_up:
+        yield Check("alerts", f"{given_up} messages could not be delivered and were given up", "aikeys alert list")
 
 
 def _unlock_checks(rows: Rows) -> Iterator[Check]:

@@ -1,0 +1,66 @@
+"""Set and remove budgets: each an act in the chain, the row and the counter made from it, in one transaction."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from aikeys.budgets.counters import drop_counters, ensure_counter, span_of
+from aikeys.budgets.store import Budget, delete_budget, filed_text, put_budget, read_budgets, shown_text
+from aikeys.budgets.terms import Terms, terms_text
+from aikeys.budgets.thresholds import tell
+from aikeys.budgets.who import USER, Who, stored_who
+from aikeys.errors import NotFound, Usage
+from aikeys.ledger.calendar import Calendar
+from aikeys.ledger.store import Act, Writer
+
+SET, REMOVE = "budget set", "budget remove"
+
+
+def set_budget(writer: Writer, who: Who, terms: Terms) -> Budget:
+    """Set a budget, in the place of the one over the same period; thresholds that are reached already are told."""
+    entry = writer.act(_act(SET, who, terms_text(terms))).number
+    stored = filed_text(writer, who)
+    budget = Budget(stored, terms, entry)
+    put_budget(writer.connection, budget)
+    if not who.is_each:
+        day = Calendar(writer.ledger.zone).day_of(writer.now_us)
+        counter = ensure_counter(writer.connection, stored, span_of(terms.period, day))
+        tell(writer, budget, counter, 0)
+    return budget
+
+
+def remove_budget(writer: Writer, shown: str, period: str | None = None) -> Budget:
+    """Remove the budget of a WHO as a person reads it, and return it.
+
+    Raises NotFound naming the nearest, Usage where there are several periods and none was named.
+    """
+    connection = writer.connection
+    budgets = [(shown_text(connection, budget.who), budget) for budget in read_budgets(connection)]
+    found = [one for who, one in budgets if who == shown and period in (None, one.terms.period)]
+    if not found:
+        near = get_close_matches(shown, [who for who, _ in budgets], n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        over = f" over a {period}" if period and period != "total" else " in total" if period else ""
+        raise NotFound(f"there is no budget for {shown}{over}", f"{hint}see: aikeys budget list")
+    if len(found) > 1:
+        periods = ", ".join(one.terms.period for one in found)
+        raise Usage(f"{shown} has several budgets: {periods}", "say which: --period " + found[0].terms.period)
+    budget = found[0]
+    stored = stored_who(budget.who)
+    who = Who(USER, shown.partition(":")[2]) if stored.kind == USER and not stored.is_each else stored
+    is_erased = shown.startswith(f"{USER}:(erased)")
+    writer.act(_act(REMOVE, stored if is_erased else who, f"period={budget.terms.period}", is_digest=is_erased))
+    delete_budget(connection, budget.who, budget.terms.period)
+    drop_counters(connection, budget.who, budget.terms.period)
+    return budget
+
+
+def stored_subject(subject: str, person: bytes | None) -> str:
+    """Return the stored WHO that an act is about: a user stands in `person`."""
+    return subject + person.hex() if person else subject
+
+
+def _act(name: str, who: Who, detail: str, *, is_digest: bool = False) -> Act:
+    if who.kind == USER and not who.is_each and not is_digest:
+        return Act(name, f"{USER}:", detail, who.name)
+    return Act(name, str(who), detail)

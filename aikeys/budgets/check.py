@@ -1,0 +1,144 @@
+"""Is a budget kept? For a CI job that acts on the answer: ok, warning, exceeded, or undecided.
+
+- What is not known is never ok: no ledger, no budget, more unpriced requests than allowed are `undecided`.
+- Exceeded means used up: nothing is left. Warning means that the lowest threshold is reached.
+- Read from the roll-ups, without a vault and without writing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
+
+from aikeys.budgets.counters import each_with_calls, reserved_pusd, span_of, sums_of
+from aikeys.budgets.store import Budget, applying, read_budgets, shown_text, stored_text
+from aikeys.budgets.terms import Terms
+from aikeys.budgets.thresholds import percent_tenths
+from aikeys.budgets.who import USER, Who, stored_who
+from aikeys.errors import Usage
+from aikeys.ledger.calendar import Calendar
+from aikeys.ledger.store import Ledger
+
+OK, WARNING, UNDECIDED, EXCEEDED = STATES = ("ok", "warning", "undecided", "exceeded")  # from good to bad
+_NOBODY = f"{USER}:{'0' * 64}"
+
+
+class Standing(NamedTuple):
+    """How full a budget is. `who` as a person reads it; without a budget `terms` is None and the state undecided."""
+
+    who: str
+    terms: Terms | None
+    start: int
+    spent_pusd: int
+    reserved_pusd: int
+    requests: int
+    unpriced: int
+    state: str
+    reason: str = ""
+
+    @property
+    def remaining_pusd(self) -> int | None:
+        """What is left below the limit; negative beyond it."""
+        return None if self.terms is None else self.terms.limit_pusd - self.spent_pusd
+
+    @property
+    def tenths(self) -> int | None:
+        """Spent in tenths of a percent of the limit, rounded down; None without a limit or at one of zero."""
+        return None if self.terms is None else percent_tenths(self.spent_pusd, self.terms.limit_pusd)
+
+
+def parse_percent(text: str) -> Decimal:
+    """Return a share between 0 and 100 percent; Usage for anything else."""
+    try:
+        share = Decimal(text.strip().removesuffix("%"))
+    except InvalidOperation:
+        share = Decimal(-1)
+    if not (share.is_finite() and 0 <= share <= 100):
+        raise Usage(f"{ascii(text)[1:-1]!r} is no percentage", "write a number from 0 to 100: --max-unpriced 5")
+    return share
+
+
+def state_of(spent_pusd: int, terms: Terms) -> str:
+    """Return how much of a budget is used, as a state."""
+    if spent_pusd > 0 and spent_pusd >= terms.limit_pusd:
+        return EXCEEDED
+    lowest = min(terms.alerts, default=100)
+    return WARNING if spent_pusd > 0 and spent_pusd * 100 >= lowest * terms.limit_pusd else OK
+
+
+def worst_of(states: Iterable[str]) -> str:
+    """Return the state that decides about several; undecided where there is none."""
+    return max(states, key=STATES.index, default=UNDECIDED)
+
+
+def tightest(standings: Sequence[Standing]) -> Standing | None:
+    """Return the budget that decides: of the worst state the fullest."""
+    return max(standings, key=lambda one: (STATES.index(one.state), one.tenths or 0), default=None)
+
+
+def standings_of(
+    ledger: Ledger, wanted: Sequence[Who], now_us: int, max_unpriced: Decimal | None = None
+) -> list[Standing]:
+    """Return how full the budgets of some WHOs are, of all where none is named.
+
+    A budget for each becomes one line for everybody it applies to who had calls in its period.
+    """
+    with ledger.reading() as connection:
+        day = Calendar(ledger.zone).day_of(now_us)
+        view = _View(connection, day, max_unpriced)
+        if not wanted:
+            return [one for budget in read_budgets(connection) for one in view.of_budget(budget)]
+        return [one for who in wanted for one in view.of_who(who)]
+
+
+def unmetered_runs(ledger: Ledger, standings: Sequence[Standing]) -> int:
+    """Return how many raw exec runs, whose cost is unknown, fall into the longest of these periods."""
+    starts = [one.start if one.terms.period != "total" else None for one in standings if one.terms]
+    first = 0 if None in starts or not starts else min(start for start in starts if start is not None)
+    with ledger.reading() as connection:
+        since_us = Calendar(ledger.zone).start_us(first)
+        row = connection.execute("SELECT count(*) FROM entry WHERE act = 'exec' AND at_us >= ?", (since_us,)).fetchone()
+    return int(row[0])
+
+
+class _View:
+    """One reading of the ledger on one day."""
+
+    def __init__(self, connection: sqlite3.Connection, day: int, max_unpriced: Decimal | None) -> None:
+        self.connection = connection
+        self.day = day
+        self.max_unpriced = max_unpriced
+
+    def of_budget(self, budget: Budget) -> list[Standing]:
+        who = stored_who(budget.who)
+        if not who.is_each:
+            return [self._standing(budget.who, budget)]
+        span = span_of(budget.terms.period, self.day)
+        everybody = each_with_calls(self.connection, who.kind, span)
+        under_it = [one for one in applying(self.connection, everybody) if one.budget == budget]
+        if not under_it:
+            return [Standing(str(who), budget.terms, span.start, 0, 0, 0, 0, OK, "nobody had calls")]
+        return [self._standing(*one) for one in under_it]
+
+    def of_who(self, who: Who) -> list[Standing]:
+        if who.is_each:
+            budgets = [budget for budget in read_budgets(self.connection) if budget.who == str(who)]
+            found = [one for budget in budgets for one in self.of_budget(budget)]
+        else:
+            stored = stored_text(self.connection, who) or _NOBODY
+            found = [self._standing(*one, shown=str(who)) for one in applying(self.connection, [stored])]
+        return found or [Standing(str(who), None, 0, 0, 0, 0, 0, UNDECIDED, "there is no budget")]
+
+    def _standing(self, who: str, budget: Budget, shown: str = "") -> Standing:
+        terms = budget.terms
+        span = span_of(terms.period, self.day)
+        sums = sums_of(self.connection, who, span)
+        held = reserved_pusd(self.connection, who, span)
+        state, reason = state_of(sums.spent_pusd, terms), ""
+        if self.max_unpriced is not None and sums.unpriced * 100 > self.max_unpriced * sums.requests:
+            state = worst_of((state, UNDECIDED))
+            reason = f"{sums.unpriced} of {sums.requests} requests have no price"
+        name = shown or shown_text(self.connection, who)
+        return Standing(name, terms, span.start, sums.spent_pusd, held, sums.requests, sums.unpriced, state, reason)

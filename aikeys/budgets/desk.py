@@ -1,0 +1,128 @@
+"""Where a process reserves and settles: it waits for open reservations, and looks for what dead processes left.
+
+- Who has to wait asks again with growing pauses; the order among waiting processes is not promised.
+- On disk before the first byte goes out: `reserve` returns after its commit.
+- A settle that fails changes nothing. Settle again; should this process end before, the next recovery books the worst
+  case.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from aikeys.budgets.counters import Span, find_counter
+from aikeys.budgets.decisions import Refuse, Room, Wait
+from aikeys.budgets.open_reservations import open_of
+from aikeys.budgets.recovery import recover
+from aikeys.budgets.refusals import busy, exceeded
+from aikeys.budgets.reservations import Request, Reservation, Settled, attempt, check_price, release, settle
+from aikeys.budgets.store import shown_text
+from aikeys.errors import AikeysError
+from aikeys.ledger.calendar import Calendar
+from aikeys.ledger.calls import Call
+from aikeys.ledger.store import Ledger
+from aikeys.storage.process_lock import ProcessLock
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.002, 0.05
+_LOOK_AGAIN_S = 1.0
+
+
+class Patience(NamedTuple):
+    """How long to wait for open reservations, and how: under the common time-outs of clients."""
+
+    deadline_s: float = 20.0
+    now_s: Callable[[], float] = time.monotonic
+    sleep_s: Callable[[float], None] = time.sleep
+
+
+PATIENT = Patience()
+
+
+class Desk:
+    """The reservations of this process on one ledger. One per thread: it shares the ledger's connection."""
+
+    def __init__(self, ledger: Ledger, patience: Patience = PATIENT) -> None:
+        self.ledger = ledger.open()
+        self.calendar = Calendar(ledger.zone)
+        self.patience = patience
+        self.process = ProcessLock.take(os.path.dirname(ledger.path))
+        self._looked_s: float | None = None
+
+    def close(self) -> None:
+        """Let go; what is still reserved is booked at its worst case by the next recovery."""
+        with self.ledger.reading() as connection:
+            is_empty = not open_of(connection, self.process.name)
+        if is_empty:
+            self.process.close()
+        else:
+            self.process.leave()
+
+    def reserve(self, request: Request) -> Reservation:
+        """Set a call's worst case aside, or what is left of a budget for it; wait for open reservations.
+
+        Raises BudgetExceeded (22, 402) where the floor could not be paid even if all of them cost nothing, BudgetBusy
+        (32, 429) when the time to wait is over.
+        """
+        check_price(request.price)
+        self._check_process()
+        until_s = self.patience.now_s() + self.patience.deadline_s
+        self._look_for_the_dead()
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            last = self.patience.now_s() >= until_s
+            with self.ledger.writing() as writer:
+                outcome = attempt(writer, request, self.process.name, self.calendar, last=last)
+            if isinstance(outcome, Reservation):
+                return outcome
+            if not isinstance(outcome, Wait):
+                raise self._refusal(outcome.room, request, outcome.revoke if isinstance(outcome, Refuse) else None)
+            if not self._look_for_the_dead():
+                pause_s = self._wait_for(outcome.room, pause_s, until_s)
+
+    def settle(self, reservation: Reservation, call: Call) -> Settled | None:
+        """Book what a call cost in the place of its reservation; None where that was done before."""
+        with self.ledger.writing() as writer:
+            return settle(writer, reservation, call, self.calendar)
+
+    def release(self, reservation: Reservation) -> bool:
+        """Give back what a call that was never sent had reserved; False where it was not reserved any more."""
+        with self.ledger.writing() as writer:
+            return release(writer, reservation)
+
+    def _look_for_the_dead(self) -> bool:
+        """Book what dead processes left, asking at most once a second; True where there was something."""
+        now_s = self.patience.now_s()
+        if self._looked_s is not None and now_s - self._looked_s < _LOOK_AGAIN_S:
+            return False
+        self._looked_s = now_s
+        return bool(recover(self.ledger, self.process.name))
+
+    def _wait_for(self, room: Room, pause_s: float, until_s: float) -> float:
+        """Sleep until the room is not what it was, a second has passed or the time is over; return the next pause.
+
+        Looking takes no lock: only who finds a change asks again.
+        """
+        patience = self.patience
+        until_s = min(until_s, patience.now_s() + _LOOK_AGAIN_S)
+        while (left_s := until_s - patience.now_s()) > 0:
+            patience.sleep_s(min(left_s, pause_s * (1 + os.urandom(1)[0] / 256)))  # not all at the same instant
+            pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
+            with self.ledger.reading() as connection:
+                counter = find_counter(connection, room.who, Span(room.period, room.start))
+            if counter is None or counter[3:] != (room.spent_pusd, room.reserved_pusd):
+                break
+        return pause_s
+
+    def _refusal(self, room: Room, request: Request, revoke: bool | None) -> AikeysError:
+        with self.ledger.reading() as connection:
+            who = shown_text(connection, room.who)
+        if revoke is None:
+            return busy(room, request.price, who)
+        return exceeded(room, request.price, who, revoke=revoke)
+
+    def _check_process(self) -> None:
+        if not self.process.is_held:
+            raise RuntimeError("a forked process needs a desk of its own")

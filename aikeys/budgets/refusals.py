@@ -1,0 +1,79 @@
+"""What a caller is told whose call may not be sent (pure): who, spent, reserved, limit, and what it could have cost."""
+
+from __future__ import annotations
+
+from aikeys.budgets.decisions import Price, Room
+from aikeys.errors import AikeysError
+from aikeys.money import shown_usd, usd_text
+
+_THIS = {"day": "today", "week": "this week", "month": "this month", "total": "in total"}
+RETRY_AFTER_S = 5
+
+
+class BudgetExceeded(AikeysError):
+    """The money is not there. `room` is the budget; `revoke`: the token that asked should be revoked."""
+
+    code = "budget_exceeded"
+    exit_status = 22
+    http_status = 402
+
+    def __init__(self, message: str, hint: str, room: Room, *, revoke: bool) -> None:
+        super().__init__(message, hint)
+        self.room = room
+        self.revoke = revoke
+
+
+class BudgetBusy(AikeysError):
+    """The money is there, but reserved by calls that have not settled in time."""
+
+    code = "budget_busy"
+    exit_status = 32
+    http_status = 429
+    retry_after_s = RETRY_AFTER_S
+
+    def __init__(self, message: str, hint: str, room: Room) -> None:
+        super().__init__(message, hint)
+        self.room = room
+
+
+def exceeded(room: Room, price: Price, who: str, *, revoke: bool) -> BudgetExceeded:
+    """Return the refusal of a call that does not fit; `who` as a person reads it."""
+    period = "" if room.period == "month" else f" --period {room.period}"
+    return BudgetExceeded(
+        f"the budget of {who} does not allow this call: it could cost {_range(price)}, and {_state(room)}",
+        f"lower the call's output, or: aikeys budget set {who} USD{period}",
+        room,
+        revoke=revoke,
+    )
+
+
+def busy(room: Room, price: Price, who: str) -> BudgetBusy:
+    """Return the refusal of a call that waited for open reservations in vain."""
+    return BudgetBusy(
+        f"the budget of {who} is taken up by calls that have not ended: this one could cost {_range(price)}, "
+        f"and {_state(room)}",
+        "try again in a few seconds",
+        room,
+    )
+
+
+def facts(room: Room, price: Price) -> dict[str, str]:
+    """Return the same for programs, money as decimal strings of USD."""
+    return {
+        "period": room.period,
+        "limit_usd": usd_text(room.limit_pusd),
+        "spent_usd": usd_text(room.spent_pusd),
+        "reserved_usd": usd_text(room.reserved_pusd),
+        "could_cost_usd": usd_text(price.worst_pusd),
+        "least_cost_usd": usd_text(price.floor_pusd),
+    }
+
+
+def _range(price: Price) -> str:
+    worst = f"up to {shown_usd(price.worst_pusd)}"
+    return worst if price.floor_pusd == price.worst_pusd else f"{worst} (at least {shown_usd(price.floor_pusd)})"
+
+
+def _state(room: Room) -> str:
+    reserved = f", {shown_usd(room.reserved_pusd)} reserved" if room.reserved_pusd else ""
+    return f"{shown_usd(room.spent_pusd)} of {shown_usd(room.limit_pusd)} is spent {_THIS[room.period]}{reserved}"

@@ -1,0 +1,144 @@
+"""Set money aside before a call is sent, and settle it, inside a writer's transaction.
+
+- reserve: spent + reserved + worst case ≤ limit for every blocking budget, checked and written at once.
+- settle: entry, chain, roll-ups, counters and alerts; the reservation is gone with it. If the transaction fails (a
+  full disk) the reservation stands and nothing has changed: settle the same call again, for as long as it takes.
+- A call belongs to the instant it was reserved, also when it settles in another month.
+- A settle that comes after the reservation was declared lost is a correction; a second settle does nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from aikeys.budgets.booking import book, whos_in
+from aikeys.budgets.counters import add_to_counters, ensure_counter, find_counters, span_of
+from aikeys.budgets.decisions import Busy, Go, Price, Refuse, Room, Wait, decide
+from aikeys.budgets.open_reservations import (
+    LOST,
+    Open,
+    entry_of,
+    filed_context,
+    open_of,
+    put_open,
+    take_open,
+    whos_filed,
+    with_names,
+)
+from aikeys.budgets.store import applying
+from aikeys.errors import Usage
+from aikeys.ledger.calendar import Calendar
+from aikeys.ledger.calls import MAX_COST_PUSD, UNPRICED, WORST_CASE, Call, Context
+from aikeys.ledger.recording import file_context
+from aikeys.ledger.store import Act, Writer
+
+
+class Request(NamedTuple):
+    """A call that wants to be sent: the texts it will be recorded with, and what it can cost."""
+
+    context: Context
+    price: Price
+
+
+class Reservation(NamedTuple):
+    """Money set aside. Less than the worst case asked for: lower the cap on output until the call fits into `pusd`."""
+
+    id: bytes
+    at_us: int
+    context: Context
+    pusd: int
+
+
+class Settled(NamedTuple):
+    """What a settle wrote: the entry's number, and what the call cost beyond its reservation (0 as it should be)."""
+
+    entry: int
+    excess_pusd: int
+
+
+def check_price(price: Price) -> None:
+    """Raise Usage unless 0 ≤ floor ≤ worst, and worst is an amount the ledger can hold."""
+    if not 0 <= price.floor_pusd <= price.worst_pusd <= MAX_COST_PUSD:
+        raise Usage("a call's worst case lies below its floor, below zero or above 9 million USD")
+
+
+def attempt(
+    writer: Writer, request: Request, process: str, calendar: Calendar, *, last: bool = False
+) -> Reservation | Wait | Refuse | Busy:
+    """Reserve if it can be done now; `last` when the call's time to wait is over."""
+    connection = writer.connection
+    day = calendar.day_of(writer.now_us)
+    whos = whos_in(writer, request.context)
+    rooms = []
+    for who, budget in applying(connection, whos):
+        counter = ensure_counter(connection, who, span_of(budget.terms.period, day))
+        rooms.append(Room(*counter[:3], budget.terms.limit_pusd, *counter[3:], budget.terms.at_limit))
+    decision = decide(rooms, request.price, last=last)
+    if not isinstance(decision, Go):
+        return decision
+    filed = file_context(writer, request.context)
+    reservation = Reservation(os.urandom(16), writer.now_us, request.context, decision.pusd)
+    put_open(connection, Open(reservation.id, writer.now_us, process, filed.id, decision.pusd, day))
+    add_to_counters(connection, find_counters(connection, whos, day), reserved_pusd=decision.pusd)
+    return reservation
+
+
+def settle(writer: Writer, reservation: Reservation, call: Call, calendar: Calendar) -> Settled | None:
+    """Book what a call cost in the place of its reservation; None where that was done before.
+
+    `call.at_us` and `call.reservation` are filled in here. What it cost beyond the reservation is booked in full and
+    recorded as the act `overrun`.
+    """
+    call = call._replace(at_us=reservation.at_us, reservation=reservation.id)
+    if _taken(writer, reservation.id) is None:
+        return _settle_late(writer, call, calendar)
+    head = book(writer, call, calendar)
+    excess = max(0, call.cost_pusd - reservation.pusd)
+    if excess:
+        detail = f"call={head.number} reserved_pusd={reservation.pusd} cost_pusd={call.cost_pusd}"
+        writer.act(Act("overrun", call.context.model or call.context.key, detail))
+    return Settled(head.number, excess)
+
+
+def release(writer: Writer, reservation: Reservation) -> bool:
+    """Give back what a call that was never sent had reserved; False where it was not reserved any more."""
+    return _taken(writer, reservation.id) is not None
+
+
+def book_lost(writer: Writer, process: str, calendar: Calendar) -> list[int]:
+    """Turn the reservations of a process that is gone into calls at their worst case; return the entries."""
+    entries = []
+    for one in open_of(writer.connection, process):
+        _taken(writer, one.id)
+        filed = filed_context(writer.connection, one.context)
+        with with_names(writer, filed) as context:
+            # without a price the worst case is not zero but unknown
+            source = WORST_CASE if one.pusd or context.price else UNPRICED
+            call = Call(
+                one.at_us, writer.now_us, context,
+                cost_pusd=one.pusd, cost_source=source, status=LOST, reservation=one.id,
+            )  # fmt: skip
+            entries.append(book(writer, call, calendar).number)
+    return entries
+
+
+def _taken(writer: Writer, number: bytes) -> Open | None:
+    """Remove a reservation, and what it held from the counters."""
+    one = take_open(writer.connection, number)
+    if one is not None:
+        whos = whos_filed(writer.connection, one.context)
+        add_to_counters(writer.connection, find_counters(writer.connection, whos, one.day), reserved_pusd=-one.pusd)
+    return one
+
+
+def _settle_late(writer: Writer, call: Call, calendar: Calendar) -> Settled | None:
+    """The reservation was declared lost: correct its entry. One that was released is booked all the same."""
+    found = entry_of(writer.connection, call.reservation, calendar.day_of(call.at_us))
+    if found is None:
+        return Settled(book(writer, call, calendar).number, call.cost_pusd)
+    entry, booked_pusd, is_corrected = found
+    if is_corrected:
+        return None
+    correction = call._replace(cost_pusd=call.cost_pusd - booked_pusd, corrects=entry)
+    return Settled(book(writer, correction, calendar).number, max(0, correction.cost_pusd))

@@ -1,0 +1,107 @@
+"""The rows of budgets, and whom they are for: the SQL of the table `budget`.
+
+- A row is what its chained `budget set` says; setting again replaces it.
+- A budget for each (`team:*`) stands for those without a budget of their own over the same period.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple
+
+from aikeys.budgets.terms import PERIODS, Terms, alerts_text, stored_pusd
+from aikeys.budgets.who import USER, Who, each_of, stored_who
+from aikeys.ledger.store import Writer
+
+_ROWS = "SELECT who, limit_pusd, period, at_limit, alerts, entry FROM budget"
+_ERASED = "(erased)"
+
+
+class Budget(NamedTuple):
+    """A budget: for whom (stored form), its terms, and the number of the entry that set it."""
+
+    who: str
+    terms: Terms
+    entry: int
+
+
+class Applied(NamedTuple):
+    """A budget as it applies to somebody: `who` is concrete where the budget is for each."""
+
+    who: str
+    budget: Budget
+
+
+def read_budgets(connection: sqlite3.Connection) -> list[Budget]:
+    """Return every budget, by WHO and period."""
+    budgets = [_budget(row) for row in connection.execute(f"{_ROWS} ORDER BY who")]
+    return sorted(budgets, key=lambda budget: (budget.who, PERIODS.index(budget.terms.period)))
+
+
+def applying(connection: sqlite3.Connection, whos: Iterable[str]) -> list[Applied]:
+    """Return the budgets that apply to concrete WHOs (stored form), its own before one for each."""
+    wanted = [(who, each_of(who)) for who in whos]
+    names = {name for pair in wanted for name in pair}
+    query = f"{_ROWS} WHERE who IN ({', '.join('?' * len(names))})"
+    found: dict[str, dict[str, Budget]] = {}
+    for row in connection.execute(query, tuple(names)):
+        found.setdefault(row[0], {})[row[2]] = _budget(row)
+    applied = []
+    for who, each in wanted:
+        if who in found or each in found:
+            budgets = found.get(each, {}) | found.get(who, {})
+            applied += [Applied(who, budgets[period]) for period in PERIODS if period in budgets]
+    return applied
+
+
+def put_budget(connection: sqlite3.Connection, budget: Budget) -> None:
+    """Write a budget in the place of the one over the same period."""
+    terms = budget.terms
+    connection.execute(
+        "INSERT INTO budget(who, period, limit_pusd, at_limit, alerts, entry) VALUES (?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (who, period) DO UPDATE SET limit_pusd = excluded.limit_pusd, at_limit = excluded.at_limit, "
+        "alerts = excluded.alerts, entry = excluded.entry",
+        (budget.who, terms.period, str(terms.limit_pusd), terms.at_limit, alerts_text(terms.alerts), budget.entry),
+    )
+
+
+def delete_budget(connection: sqlite3.Connection, who: str, period: str) -> None:
+    """Delete a budget."""
+    connection.execute("DELETE FROM budget WHERE who = ? AND period = ?", (who, period))
+
+
+def stored_text(connection: sqlite3.Connection, who: Who) -> str | None:
+    """Return the stored form of a WHO; None for a user the ledger has never seen."""
+    if who.kind != USER or who.is_each:
+        return str(who)
+    row = connection.execute("SELECT digest FROM person WHERE name = ?", (who.name,)).fetchone()
+    return f"{USER}:{bytes(row[0]).hex()}" if row else None
+
+
+def filed_text(writer: Writer, who: Who) -> str:
+    """Return the stored form of a WHO; a user who is new gets a digest."""
+    if who.kind != USER or who.is_each:
+        return str(who)
+    return f"{USER}:{writer.person(who.name).hex()}"
+
+
+def shown_text(connection: sqlite3.Connection, who: str) -> str:
+    """Return a stored WHO as a person reads it; a user who was erased has no name."""
+    kind, _, name = who.partition(":")
+    if kind != USER or stored_who(who).is_each:
+        return who
+    row = connection.execute("SELECT name FROM person WHERE digest = ?", (bytes.fromhex(name),)).fetchone()
+    return f"{USER}:{row[0] if row and row[0] else f'{_ERASED}{name[:12]}'}"
+
+
+def _budget(row: tuple[str, str, str, str, str, int]) -> Budget:
+    who, limit, period, at_limit, alerts, entry = row
+    return Budget(who, _terms(limit, period, at_limit, alerts), entry)
+
+
+@lru_cache(maxsize=1024)
+def _terms(limit: str, period: str, at_limit: str, alerts: str) -> Terms:
+    percents = tuple(stored_pusd(percent) for percent in alerts.split(",") if percent)
+    return Terms(stored_pusd(limit), period, at_limit, percents)

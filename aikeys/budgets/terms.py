@@ -1,0 +1,83 @@
+"""The terms of a budget (pure): limit, period, what happens at the limit, when to tell; and their canonical text.
+
+The text stands in the ledger's chain with every `budget set`: the table of budgets is made from it and checked by it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from aikeys.budgets.decisions import AT_LIMIT, BLOCK
+from aikeys.errors import Damaged, Usage
+
+DAY, WEEK, MONTH, TOTAL = PERIODS = ("day", "week", "month", "total")
+DEFAULT_ALERTS = (80, 100)
+_HIGHEST_ALERT = 1000
+_MOST_ALERTS = 10
+
+
+class Terms(NamedTuple):
+    """What a budget says. `alerts` are whole percents of the limit, rising."""
+
+    limit_pusd: int
+    period: str = MONTH
+    at_limit: str = BLOCK
+    alerts: tuple[int, ...] = DEFAULT_ALERTS
+
+
+def parse_period(text: str) -> str:
+    """Return a period; Usage for anything else."""
+    return _one_of(text, PERIODS, "a period")
+
+
+def parse_at_limit(text: str) -> str:
+    """Return what happens at the limit; Usage for anything else."""
+    return _one_of(text, AT_LIMIT, "a way to act at the limit")
+
+
+def parse_alerts(text: str) -> tuple[int, ...]:
+    """Return thresholds such as `80,100`, rising, each once; empty text for none. Usage for anything else."""
+    percents = set()
+    for part in text.split(",") if text.strip() else []:
+        word = part.strip().removesuffix("%")
+        if not (word.isascii() and word.isdigit() and len(word) < 5 and 1 <= int(word) <= _HIGHEST_ALERT):
+            raise Usage(f"{ascii(part)[1:-1]!r} is not a threshold", "write whole percents: --alert 80,100")
+        percents.add(int(word))
+    if len(percents) > _MOST_ALERTS:
+        raise Usage(f"{len(percents)} thresholds are too many", f"give at most {_MOST_ALERTS}")
+    return tuple(sorted(percents))
+
+
+def alerts_text(alerts: tuple[int, ...]) -> str:
+    """Return thresholds as `80,100`."""
+    return ",".join(str(percent) for percent in alerts)
+
+
+def terms_text(terms: Terms) -> str:
+    """Return the canonical text of terms."""
+    alerts = alerts_text(terms.alerts)
+    return f"period={terms.period} limit_pusd={terms.limit_pusd} at_limit={terms.at_limit} alerts={alerts}"
+
+
+def read_terms(text: str) -> Terms:
+    """Return what `terms_text` wrote; raises ValueError."""
+    fields = dict(part.split("=", 1) for part in text.split(" "))
+    alerts = tuple(int(percent) for percent in fields["alerts"].split(",") if percent)
+    terms = Terms(int(fields["limit_pusd"]), fields["period"], fields["at_limit"], alerts)
+    if terms_text(terms) != text or terms.period not in PERIODS or terms.at_limit not in AT_LIMIT:
+        raise ValueError(text)
+    return terms
+
+
+def stored_pusd(text: str) -> int:
+    """Return an amount from a table, where it is decimal text; Damaged for anything else."""
+    try:
+        return int(text)
+    except ValueError:
+        raise Damaged("the ledger holds an amount that is no number", "restore a backup: aikeys restore FILE") from None
+
+
+def _one_of(text: str, known: tuple[str, ...], what: str) -> str:
+    if text not in known:
+        raise Usage(f"{ascii(text)[1:-1]!r} is not {what}", f"one of: {', '.join(known)}")
+    return text

@@ -1,0 +1,342 @@
+"""`aikeys budget`: limits on spending, and the check a CI job acts on."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aikeys import clock
+from aikeys.cli import home, terminal
+from aikeys.cli.help import epilog, new_app
+from aikeys.errors import AikeysError, CannotDecide, MachineFailed, NotFound, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from decimal import Decimal
+
+    from aikeys.budgets.check import Standing
+    from aikeys.budgets.store import Budget
+    from aikeys.budgets.terms import Terms
+    from aikeys.budgets.who import Who
+    from aikeys.ledger.store import Ledger
+
+app = new_app()
+FORMATS = ("table", "json", "markdown", "github")
+_SET = (
+    ("aikeys budget set team:support 200", "200 USD a month; the call that does not fit is refused"),
+    ("aikeys budget set 'team:*' 50 --period week", "every team without a weekly budget of its own"),
+    ("aikeys budget set org 1000 --alert 50,80,100 --at-limit warn", "tell, and let calls go on"),
+    ("aikeys budget set token:7Qx2 5 --period total --at-limit revoke", "5 USD once, then the token is dead"),
+)
+_CHECK = (
+    ("aikeys budget check", "all budgets"),
+    ("aikeys budget check team:support --fail-on warning", "exit 24 when the lowest threshold is reached"),
+    ("aikeys budget check --max-unpriced 5 --json", "exit 23 when over 5 % of the requests have no price"),
+)
+_RECIPES = """\b
+GitHub Actions, on a runner that has the ledger (AIKEYS_LEDGER names its directory):
+  - id: budget
+    run: aikeys budget check team:support --fail-on warning --format github
+    env:
+      AIKEYS_LEDGER: ${{ github.workspace }}/ledger
+  - if: always()
+    run: echo "left: ${{ steps.budget.outputs.remaining_usd }} USD"
+
+\b
+GitLab CI, a job that may warn (24) and must not pass when nothing is known (23):
+  budget:
+    script: aikeys budget check --fail-on warning --max-unpriced 5
+    allow_failure:
+      exit_codes: [24]
+
+The format github writes an annotation for each budget that is not ok, a table to the step's summary, and state,
+spent_usd and remaining_usd of the budget that decides (of the worst state the fullest) to the step's outputs."""
+_WHO = (
+    "WHO is org, team:support, project:x, environment:prod, user:ana, key:openai or token:ID. team:* stands for each "
+    "team without a budget of its own over the same period; so do project:*, environment:*, user:*, key:* and token:*."
+)
+
+
+class _Warned(AikeysError):
+    code = "budget_warning"
+    exit_status = 24
+
+
+class _Exceeded(AikeysError):
+    code = "budget_exceeded"
+    exit_status = 22
+
+
+@app.callback()
+def budget() -> None:
+    """Set, list, remove and check limits on spending."""
+
+
+@app.command("set", epilog=epilog(_SET, (0, 1, 2, 10, 13, 14), _WHO))
+def set_(
+    who: Annotated[str, typer.Argument(metavar="WHO", help="Whose spending is limited.")],
+    usd: Annotated[
+        str, typer.Argument(metavar="USD", help="The limit, such as 200 or 0.50; 0 lets free models through.")
+    ],
+    period: Annotated[str, typer.Option(metavar="day|week|month|total", help="Over which time.")] = "month",
+    alert: Annotated[
+        str, typer.Option("--alert", metavar="PERCENT,…", help="At which percents to tell; '' for never.")
+    ] = "80,100",
+    at_limit: Annotated[
+        str, typer.Option(metavar="block|warn|revoke", help="Refuse calls, only tell, or refuse and revoke the token.")
+    ] = "block",
+) -> None:
+    """Set a budget, in the place of one over the same period. Days begin in the ledger's time zone.
+
+    Setting it again changes it. What was spent already counts.
+    """
+    from aikeys.budgets.changes import set_budget
+    from aikeys.budgets.terms import Terms, parse_alerts, parse_at_limit, parse_period
+    from aikeys.budgets.who import parse_who
+    from aikeys.money import parse_usd
+
+    whom = parse_who(who)
+    terms = Terms(parse_usd(usd), parse_period(period), parse_at_limit(at_limit), parse_alerts(alert))
+    ledger = _ledger()
+    with ledger.writing() as writer:
+        set_budget(writer, whom, terms)
+    terminal.say(f"{whom}: {_terms(terms)}")
+    _say_if_unused(ledger, whom)
+
+
+@app.command("list", epilog=epilog((("aikeys budget list", "all budgets and how full they are"),), (0, 10, 13, 14)))
+def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """List the budgets and how full they are."""
+    from aikeys.budgets.check import standings_of
+    from aikeys.budgets.store import read_budgets, shown_text
+    from aikeys.cli.render.json_text import document
+    from aikeys.cli.render.table import table
+    from aikeys.ledger.calendar import date_of
+    from aikeys.money import shown_usd
+
+    ledger = _ledger()
+    with ledger.reading() as connection:
+        budgets = [(budget, shown_text(connection, budget.who)) for budget in read_budgets(connection)]
+    standings = {(one.who, one.terms.period): one for one in standings_of(ledger, (), clock.now_us()) if one.terms}
+    rows = [(budget, who, standings.get((who, budget.terms.period))) for budget, who in budgets]
+    if as_json:
+        terminal.out(document("aikeys.budgets/1", budgets=[_known(*row) for row in rows], time_zone=ledger.zone))
+        return
+    if not rows:
+        terminal.say("no budgets yet; set one: aikeys budget set org 100")
+        return
+    lines = []
+    for budget, who, one in rows:
+        terms = budget.terms
+        has_figures = one is not None and not who.endswith(":*")
+        spent = shown_usd(one.spent_pusd) if one and has_figures else ""
+        since = date_of(one.start).isoformat() if one and terms.period != "total" else ""
+        alerts = ",".join(f"{percent}" for percent in terms.alerts)
+        lines.append([who, shown_usd(terms.limit_pusd), terms.period, since, spent, terms.at_limit, alerts])
+    terminal.out_styled(table(("WHO", "LIMIT", "PERIOD", "SINCE", "SPENT", "AT LIMIT", "ALERTS AT %"), lines))
+
+
+@app.command(epilog=epilog((("aikeys budget remove team:support", "no limit any more"),), (0, 1, 2, 10, 13, 14)))
+def remove(
+    who: Annotated[str, typer.Argument(metavar="WHO", help="Whose budget.")],
+    period: Annotated[
+        str | None, typer.Option(metavar="day|week|month|total", help="Which one, where there are several.")
+    ] = None,
+) -> None:
+    """Remove a budget. What was spent stays in the ledger."""
+    from aikeys.budgets.changes import remove_budget
+    from aikeys.budgets.terms import parse_period
+
+    chosen = parse_period(period) if period else None
+    with _ledger().writing() as writer:
+        removed = remove_budget(writer, who, chosen)
+    terminal.say(f"{who} has no budget any more ({_terms(removed.terms)})")
+
+
+@app.command(epilog=epilog(_CHECK, (0, 1, 2, 13, 14, 22, 23, 24), _RECIPES))
+def check(
+    who: Annotated[list[str] | None, typer.Argument(metavar="[WHO]...", help="Whose budgets (default: all).")] = None,
+    fail_on: Annotated[str, typer.Option(metavar="warning|exceeded", help="From which state on to fail.")] = "exceeded",
+    max_unpriced: Annotated[
+        str | None, typer.Option(metavar="PCT", help="With more requests than this without a price nothing is decided.")
+    ] = None,
+    format: Annotated[str | None, typer.Option("--format", metavar="|".join(FORMATS), help="How to print.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+) -> None:
+    """Check that budgets are kept, for a CI job to act on. Needs the ledger and no vault.
+
+    A state is ok, warning (the lowest threshold is reached), exceeded (nothing is left) or undecided: without a ledger,
+    without a budget, or with too many unpriced requests nothing is ever ok.
+    """
+    from aikeys.budgets.check import parse_percent, worst_of
+    from aikeys.budgets.who import parse_who
+
+    form = _format(format, as_json=as_json)
+    if fail_on not in ("warning", "exceeded"):
+        raise Usage(f"--fail-on {terminal.printable(fail_on)} is not known", "warning or exceeded")
+    share = None if max_unpriced is None else parse_percent(max_unpriced)
+    standings, notes = _checked([parse_who(one) for one in who or ()], share)
+    state = worst_of(one.state for one in standings)
+    _print(form, standings, state, notes)
+    _fail(standings, state, fail_on, notes)
+
+
+def _checked(wanted: Sequence[Who], share: Decimal | None) -> tuple[list[Standing], list[str]]:
+    """Return the budgets, and what else there is to say: why there are none, what could mislead."""
+    from aikeys.budgets.check import standings_of, unmetered_runs
+
+    ledger = home.place().ledger
+    if not ledger.exists:
+        return [], [f"there is no ledger at {ledger.path}"]
+    ledger.open()
+    standings = standings_of(ledger, wanted, clock.now_us(), share)
+    if not standings:
+        return [], ["there is no budget"]
+    notes = []
+    unpriced = max(one.unpriced for one in standings)
+    if unpriced:
+        notes.append(f"{unpriced} requests have no price and are not in the sums")
+    runs = unmetered_runs(ledger, standings)
+    if runs:
+        notes.append(f"{runs} exec runs were not metered: what they spent is not in the sums")
+    return standings, notes
+
+
+def _print(form: str, standings: list[Standing], state: str, notes: list[str]) -> None:
+    from aikeys.cli.render import budget_states
+    from aikeys.cli.render.json_text import document
+    from aikeys.cli.render.table import table
+
+    match form:
+        case "json":
+            rows = [budget_states.row(one) for one in standings]
+            terminal.out(document("aikeys.budget-check/1", state=state, budgets=rows, notes=notes))
+        case "markdown":
+            terminal.out(budget_states.markdown(standings, state, notes))
+        case "github":
+            _print_for_github(standings, state, notes)
+        case _ if standings:
+            rows_of_cells = [budget_states.cells(one) for one in standings]
+            terminal.out_styled(table(budget_states.HEADERS, rows_of_cells))
+            for note in notes:
+                terminal.say(note)
+
+
+def _print_for_github(standings: list[Standing], state: str, notes: list[str]) -> None:
+    from aikeys.budgets.check import tightest
+    from aikeys.cli.render import budget_states
+
+    lines = budget_states.commands_of(standings)
+    if not standings:
+        lines = [budget_states.annotation("error", "AI budgets undecided", notes[0])]
+    else:
+        lines += [budget_states.sentence(one) for one in standings if one.state == "ok"]
+        lines += [budget_states.annotation("notice", "AI budgets", note) for note in notes]
+    terminal.out("\n".join(lines))
+    _append("GITHUB_STEP_SUMMARY", budget_states.markdown(standings, state, notes) + "\n")
+    _append("GITHUB_OUTPUT", budget_states.outputs(state, tightest(standings)))
+
+
+def _append(variable: str, text: str) -> None:
+    """Append to a file that GitHub names in a variable."""
+    path = os.environ.get(variable, "")
+    if not path:
+        terminal.say(f"{variable} is not set: not a GitHub step?")
+        return
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise MachineFailed(f"cannot write {path} ({variable}): {error.strerror}") from None
+
+
+def _fail(standings: list[Standing], state: str, fail_on: str, notes: list[str]) -> None:
+    """Raise what becomes the exit status; the budget that decides is named."""
+    from aikeys.budgets.check import tightest
+    from aikeys.cli.render.budget_states import sentence
+
+    decides = tightest(standings)
+    said = sentence(decides) if decides else notes[0]
+    match state:
+        case "exceeded":
+            raise _Exceeded(said, f"aikeys report --by model,project says on what{_more(standings, state)}")
+        case "undecided":
+            raise CannotDecide(said, _way_out(decides))
+        case "warning" if fail_on == "warning":
+            raise _Warned(said, f"aikeys report --by model,project says on what{_more(standings, state)}")
+
+
+def _way_out(decides: Standing | None) -> str:
+    if decides is None:
+        return "set a budget (aikeys budget set WHO USD), or name its ledger: AIKEYS_LEDGER=DIR"
+    if decides.terms is None:
+        return f"aikeys budget set {decides.who} USD, or see: aikeys budget list"
+    return "give the models a price in config.toml, or raise --max-unpriced"
+
+
+def _more(standings: list[Standing], state: str) -> str:
+    others = sum(one.state == state for one in standings) - 1
+    return f"; {others} more are {state}" if others else ""
+
+
+def _format(form: str | None, *, as_json: bool) -> str:
+    if as_json and form not in (None, "json"):
+        raise Usage(f"--json and --format {terminal.printable(form or '')} contradict each other", "give one of them")
+    chosen = "json" if as_json else form or "table"
+    if chosen not in FORMATS:
+        raise Usage(f"{terminal.printable(chosen)} is not a format", f"one of: {', '.join(FORMATS)}")
+    return chosen
+
+
+def _ledger() -> Ledger:
+    ledger = home.place().ledger
+    if not ledger.exists:
+        raise NotFound(f"there is no ledger at {ledger.path}", "make a vault: aikeys init")
+    return ledger.open()
+
+
+def _terms(terms: Terms) -> str:
+    from aikeys.money import shown_usd
+
+    over = "in total" if terms.period == "total" else f"a {terms.period}"
+    acts = {"block": "calls beyond it are refused", "warn": "calls beyond it go on"}
+    act = acts.get(terms.at_limit, "calls beyond it are refused and their token revoked")
+    told = f"; told at {', '.join(f'{percent} %' for percent in terms.alerts)}" if terms.alerts else ""
+    return f"{shown_usd(terms.limit_pusd)} {over}, {act}{told}"
+
+
+def _say_if_unused(ledger: Ledger, who: Who) -> None:
+    """A name that no call ever had may be mistyped."""
+    from aikeys.budgets.counters import column_value
+    from aikeys.budgets.store import stored_text
+    from aikeys.budgets.who import ORG
+
+    if who.kind == ORG or who.is_each:
+        return
+    with ledger.reading() as connection:
+        stored = stored_text(connection, who)
+        known = stored is not None and column_value(connection, who.kind, stored.partition(":")[2]) is not None
+    if not known:
+        terminal.say(f"no call has been made for {who} so far")
+
+
+def _known(budget: Budget, who: str, standing: Standing | None) -> dict[str, object]:
+    from aikeys.cli.render.budget_states import row
+    from aikeys.ledger.calendar import date_of
+    from aikeys.money import usd_text
+
+    terms = budget.terms
+    figures = row(standing) if standing is not None and not who.endswith(":*") else {}
+    names = ("spent_usd", "reserved_usd", "remaining_usd", "percent", "state")
+    started = standing is not None and terms.period != "total"
+    return {
+        "who": who,
+        "period": terms.period,
+        "period_start": date_of(standing.start).isoformat() if standing is not None and started else None,
+        "limit_usd": usd_text(terms.limit_pusd),
+        "at_limit": terms.at_limit,
+        "alerts": list(terms.alerts),
+        **{name: figures.get(name) for name in names},
+    }

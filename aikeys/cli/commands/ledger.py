@@ -1,0 +1,294 @@
+"""`aikeys ledger`: check the record of calls and acts, keep its receipts, move it about."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aikeys import clock
+from aikeys.cli import home, terminal
+from aikeys.cli.commands import ledger_exchange
+from aikeys.cli.commands.ledger_exchange import present, stepped
+from aikeys.cli.help import epilog, new_app
+from aikeys.errors import Cancelled, Damaged, NotFound, Usage
+
+if TYPE_CHECKING:
+    from aikeys.ledger.receipts import Receipt
+    from aikeys.ledger.store import Ledger
+    from aikeys.ledger.verify import Known, Verdict
+    from aikeys.vault.format import Rows
+    from aikeys.vault.opening import Opened
+
+app = new_app()
+_VERIFY = (
+    ("aikeys ledger verify", "with the vault's own key, and what the vault has seen"),
+    ('aikeys ledger verify --expect "$(cat receipt.txt)"', "nothing before this receipt was changed or cut off"),
+    ("AIKEYS_LEDGER=/mnt/copy aikeys ledger verify --public-key key.txt", "on another machine"),
+)
+_HEAD = (("aikeys ledger head > receipt.txt", "keep it where nobody who can write the ledger can write"),)
+_ARCHIVE = (("aikeys ledger archive --before 2026-01-01 --to /srv/archive", "last year's entries, reports stay"),)
+_RESOLVE = (
+    ("aikeys ledger resolve", "book what processes that were killed had reserved"),
+    ("aikeys ledger resolve 4711 --cost 0.25", "the provider's invoice says what call 4711 did cost"),
+)
+_ERASE = (("aikeys ledger erase --user ana", "the name goes, the totals stay"),)
+
+
+@app.callback()
+def ledger() -> None:
+    """Check the record of calls and acts, keep receipts of it, export, import and archive it."""
+
+
+@app.command(epilog=epilog(_VERIFY, (0, 2, 10, 13, 14)))
+def verify(
+    expect: Annotated[
+        list[str] | None, typer.Option("--expect", metavar="RECEIPT", help="A line that ledger head printed earlier.")
+    ] = None,
+    public_key: Annotated[
+        str, typer.Option("--public-key", metavar="HEX|FILE", help="Whose signatures count, where there is no vault.")
+    ] = "",
+    archives: Annotated[
+        list[str] | None, typer.Option("--archive", metavar="FILE", help="Check archived entries, too.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Recompute the ledger: every entry, total, limit and signature. Says no more than it knows.
+
+    The first place that is wrong is named, with exit status 13. Entries after the last signature are called unsigned.
+    AIKEYS_LEDGER names the directory of another ledger.
+    """
+    from aikeys.alerts.outbox import first_wrong_channel
+    from aikeys.budgets.verify import verify_budgets
+    from aikeys.cli.render.json_text import document
+    from aikeys.ledger.receipts import parse_receipt
+    from aikeys.ledger.verify import verify as verify_ledger
+
+    book = present()
+    receipts = [parse_receipt(text) for text in expect or ()]
+    known, is_authenticated = _known(book, receipts, public_key)
+    known = known._replace(segments=tuple(archives or ()))
+    with stepped("verifying", book.head().number) as advance:
+        verdict = verify_ledger(book, known, advance)
+    budgets = verify_budgets(book)
+    with book.reading() as connection:
+        channel = first_wrong_channel(connection)
+    if channel is not None:
+        raise Damaged(f"{book.path}: the alert channel {channel} is not what was set", "see: aikeys audit")
+    if as_json:
+        fields = _verdict_fields(verdict, len(receipts), is_authenticated=is_authenticated)
+        terminal.out(document("aikeys.ledger-verify/1", **fields, budgets=budgets))
+    else:
+        terminal.out(_verdict_text(verdict, known, is_authenticated=is_authenticated))
+
+
+@app.command(epilog=epilog(_HEAD, (0, 10, 13, 14)))
+def head(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Print a receipt: one line that says which entry is the newest. Kept elsewhere, it shows a ledger cut short."""
+    from aikeys.cli.render.json_text import document
+    from aikeys.ledger.receipts import receipt_of, receipt_text
+
+    receipt = receipt_of(present())
+    if not as_json:
+        terminal.out(receipt_text(receipt))
+        return
+    fields = {
+        "receipt": receipt_text(receipt),
+        "ledger_id": receipt.ledger_id.hex(),
+        "number": receipt.head.number,
+        "hash": receipt.head.hash.hex(),
+        "public_key": receipt.signer.hex() if receipt.signer else None,
+    }
+    terminal.out(document("aikeys.ledger-head/1", **fields))
+
+
+app.command(epilog=epilog(ledger_exchange.EXPORT, (0, 1, 2, 10, 13, 14)))(ledger_exchange.export)
+app.command("import", epilog=epilog(ledger_exchange.IMPORT, (0, 1, 2, 3, 10, 11, 12, 13, 14)))(ledger_exchange.import_)
+
+
+@app.command(epilog=epilog(_ARCHIVE, (0, 1, 2, 3, 10, 11, 12, 13, 14)))
+def archive(
+    before: Annotated[str, typer.Option("--before", metavar="DATE", help="The first day that stays.")],
+    folder: Annotated[
+        str, typer.Option("--to", metavar="DIR", help="Where the archive goes; default: beside the ledger.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Move old entries into a signed, compressed file. Reports keep their totals; ledger verify checks both.
+
+    Keep the file: what the calls of those days were stands only there. Needs the vault, which signs it.
+    """
+    from aikeys.cli.render.json_text import document
+    from aikeys.ledger.calendar import Calendar
+    from aikeys.ledger.since import day_start_us
+    from aikeys.vault.archiving import archive as move
+
+    book = present()
+    before_us = day_start_us(before, "--before", Calendar(book.zone))
+    if before_us > clock.now_us():
+        raise Usage(f"--before {before} lies in the future", "write a day that has begun")
+    if folder and not os.path.isdir(folder):
+        raise NotFound(f"there is no directory {folder}", "make it first")
+    where = home.place()
+    opened = home.unlock(where).opened
+    with stepped("archiving", book.head().number) as advance:
+        segment = move(where, opened, before_us, os.path.abspath(folder or where.ledger_directory), advance)
+    first, last = segment.header.first, segment.header.last
+    if as_json:
+        terminal.out(document("aikeys.ledger-archive/1", file=segment.path, first=first, last=last))
+    else:
+        terminal.out(segment.path)
+        terminal.say(f"archived entries {first} to {last}; check with: aikeys ledger verify --archive {segment.path}")
+
+
+@app.command(epilog=epilog(_RESOLVE, (0, 2, 10, 13, 14)))
+def resolve(
+    number: Annotated[
+        int | None, typer.Argument(metavar="[ID]", min=1, help="The call, as aikeys log shows it.")
+    ] = None,
+    cost: Annotated[str, typer.Option("--cost", metavar="USD", help="What the call did cost.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Settle what is unsure: lost reservations and costs.
+
+    A reservation whose process was killed becomes a call at its worst case. With ID and --cost a worst_case, estimated
+    or unpriced call is corrected by an entry of its own, which counts for the day of the call.
+    """
+    from aikeys.budgets.booking import book as booking
+    from aikeys.budgets.recovery import recover
+    from aikeys.cli.render.json_text import document
+    from aikeys.ledger.corrections import correct
+    from aikeys.ledger.store import Act
+    from aikeys.money import parse_usd, usd_text
+
+    if (number is None) != (not cost):
+        raise Usage("ID and --cost go together", "aikeys ledger resolve 4711 --cost 0.25")
+    cost_pusd = parse_usd(cost) if cost else 0
+    book = present()
+    recovered = recover(book)
+    correction = None
+    if number is not None:
+        with book.writing() as writer:
+            correction = correct(writer, number, cost_pusd, booking)
+            writer.act(Act("ledger resolve", str(number), f"entry={correction.number} cost_usd={usd_text(cost_pusd)}"))
+    if as_json:
+        fields = correction and {
+            "entry": correction.number,
+            "corrects": number,
+            "before_usd": usd_text(correction.before_pusd),
+            "cost_usd": usd_text(correction.after_pusd),
+        }
+        terminal.out(document("aikeys.ledger-resolve/1", recovered=list(recovered), correction=fields))
+        return
+    if correction is None:
+        terminal.say(f"{len(recovered)} reservations became calls at their worst case")
+    else:
+        before = usd_text(correction.before_pusd)
+        terminal.say(f"call {number} did cost {usd_text(cost_pusd)} USD, not {before}: entry {correction.number}")
+
+
+@app.command(epilog=epilog(_ERASE, (0, 2, 3, 10, 13, 14)))
+def erase(user: Annotated[str, typer.Option("--user", metavar="NAME", help="Whose name goes.")]) -> None:
+    """Erase a person's name from the ledger. What they spent stays, under nobody's name, and everything still verifies.
+
+    It cannot be taken back. Backups and exports made before still have the name, and so has a tag or an id that
+    somebody wrote it into.
+    """
+    from aikeys.alerts.outbox import forget_person
+    from aikeys.ledger.erasure import erase_person
+
+    book = present()
+    if not terminal.confirm(f"Erase the name {user} from {book.path} for ever?"):
+        raise Cancelled("nothing was erased")
+    erase_person(book, user, forget_person)
+    terminal.say("erased; exports and backups made before still have the name")
+
+
+def _known(book: Ledger, receipts: list[Receipt], public_key: str) -> tuple[Known, bool]:
+    """Return what is known from elsewhere, and whether an unlock method vouched for the vault's public key."""
+    from aikeys.ledger.entries import Head
+    from aikeys.ledger.receipts import Receipt as Line
+    from aikeys.ledger.verify import Known
+    from aikeys.vault.sealing import is_signed
+
+    signers = {receipt.signer for receipt in receipts if receipt.signer}
+    if public_key:
+        signers.add(_public_key(public_key))
+    rows, is_authenticated = _vault(book, may_be_another=bool(public_key or receipts))
+    seen = list(receipts)
+    if rows is not None:
+        signers.add(rows.header.signing_public)
+        manifest = rows.manifest
+        seen.append(Line(book.ledger_id, Head(manifest.ledger_count, manifest.ledger_head), None))
+    return Known(frozenset(signers), is_signed, tuple(seen)), is_authenticated
+
+
+def _vault(book: Ledger, *, may_be_another: bool) -> tuple[Rows | None, bool]:
+    """Return the rows of the vault that this ledger belongs to, if it is here, and whether it was opened."""
+    from aikeys.vault.opening import picture_without_ledger
+    from aikeys.vault.unlock.order import quietly
+
+    where = home.place()
+    if not where.vault.exists:
+        return None, False
+    rows = picture_without_ledger(where)
+    if rows.header.ledger_id != book.ledger_id:
+        if may_be_another:
+            return None, False
+        raise Damaged(
+            f"{book.path} belongs to another vault",
+            "put the right one back; a ledger from elsewhere is checked with --public-key",
+        )
+    opened: Opened | None = quietly(rows, home.means())
+    return rows, opened is not None
+
+
+def _public_key(text: str) -> bytes:
+    if os.path.isfile(text):
+        with open(text, encoding="ascii", errors="replace") as file:
+            text = file.read(200)
+    try:
+        data = bytes.fromhex(text.strip())
+    except ValueError:
+        data = b""
+    if len(data) != 32:
+        raise Usage(
+            "--public-key is neither a file nor 64 hexadecimal digits", "it stands in: aikeys ledger head --json"
+        )
+    return data
+
+
+def _verdict_fields(verdict: Verdict, receipts: int, *, is_authenticated: bool) -> dict[str, object]:
+    return {
+        "state": "valid",
+        "first": verdict.first,
+        "valid_to": verdict.head.number,
+        "hash": verdict.head.hash.hex(),
+        "signed_to": verdict.signed,
+        "signed_at": clock.rfc3339(verdict.signed_at_us / 1e6) if verdict.signed_at_us is not None else None,
+        "public_key": verdict.signer.hex() if verdict.signer else None,
+        "public_key_authenticated": is_authenticated,
+        "unsigned": verdict.head.number - max(verdict.signed, verdict.first - 1),
+        "receipts": receipts,
+    }
+
+
+def _verdict_text(verdict: Verdict, known: Known, *, is_authenticated: bool) -> str:
+    number, first = verdict.head.number, verdict.first
+    lines = [f"valid to {number}" + (f", from {first} on: what was before is archived" if first > 1 else "")]
+    unsigned = number - max(verdict.signed, first - 1)
+    if verdict.signed_at_us is not None:
+        lines.append(f"signed to {verdict.signed} at {clock.rfc3339(verdict.signed_at_us / 1e6)}, {unsigned} unsigned")
+    elif known.signers:
+        lines.append(f"signed by nobody who is known here, {unsigned} unsigned")
+    else:
+        lines.append(f"{unsigned} unsigned: no public key to check signatures with, give --public-key")
+    if known.receipts:
+        newest = max(receipt.head.number for receipt in known.receipts)
+        lines.append(f"complete to {newest}: what has been seen elsewhere is there")
+    else:
+        lines.append("whether entries were cut off at the end is not known: give --expect RECEIPT")
+    if verdict.signer and not is_authenticated:
+        lines.append("the public key itself was not checked: the vault is locked, or not here")
+    return "\n".join(lines)

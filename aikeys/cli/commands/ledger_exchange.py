@@ -1,0 +1,238 @@
+"""`aikeys ledger export` and `import`: calls go out and come in as lines."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from aikeys import clock
+from aikeys.cli import home, terminal
+from aikeys.errors import MachineFailed, NotFound, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import BinaryIO
+
+    from aikeys.ledger.importing import Counts
+    from aikeys.ledger.store import Ledger
+
+EXPORT = (
+    ("aikeys ledger export --since 2026-01-01 -o 2026.jsonl", "calls and acts, one JSON object a line"),
+    ("aikeys ledger export --format csv > ledger.csv", "for a spreadsheet"),
+)
+IMPORT = (
+    ("aikeys ledger import spend.jsonl", "spend made elsewhere; a line seen before is skipped"),
+    ("aikeys ledger import --new-ledger", "after the ledger was lost: give the vault a new one"),
+)
+_STEP = 1 << 14
+_CHUNK = 1000
+
+
+def export(
+    form: Annotated[
+        str, typer.Option("--format", metavar="jsonl|csv", help="One JSON object a line, or CSV.")
+    ] = "jsonl",
+    since: Annotated[
+        str, typer.Option("--since", metavar="WHEN", help="30d, 2026-11-01 or a time: from then on.")
+    ] = "",
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="Default: standard output.")] = "",
+) -> None:
+    """Write calls and acts out, oldest first. What ledger import reads are its calls; aikeys-ledger(5) has the fields.
+
+    Names of persons are in it, unless they were erased.
+    """
+    from aikeys.ledger.calendar import Calendar
+    from aikeys.ledger.since import since_us
+
+    if form not in ("jsonl", "csv"):
+        raise Usage(f"{terminal.printable(form)} is no format", "jsonl or csv")
+    ledger = present()
+    from_us = since_us(since, Calendar(ledger.zone), clock.now_us()) if since else 0
+    with _output(output) as write, ledger.reading() as connection:
+        chunk: list[str] = []
+        for line in _lines(connection, ledger, form, from_us):
+            chunk.append(line)
+            if len(chunk) == _CHUNK:
+                write("".join(chunk).encode())
+                chunk.clear()
+        write("".join(chunk).encode())
+
+
+def import_(
+    file: Annotated[str, typer.Argument(metavar="[FILE|-]", help="JSON lines; - is standard input.")] = "",
+    new_ledger: Annotated[
+        bool, typer.Option("--new-ledger", help="First give the vault a new ledger, its own is lost.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Take over calls made elsewhere, each id once.
+
+    All lines are taken or, where one is wrong, none. Costs and cost sources are kept; a line without cost_usd is priced
+    by the price book. Calls count for their own day. Other programs that write to the ledger wait meanwhile.
+    """
+    from aikeys.cli.render.json_text import document
+
+    if not file and not new_ledger:
+        raise Usage("a file is missing", "aikeys ledger import FILE.jsonl, or - for standard input")
+    if new_ledger:
+        _take_new_ledger()
+    if not file:
+        return
+    done = _imported(present(), file)
+    if as_json:
+        terminal.out(document("aikeys.ledger-import/1", **done._asdict()))
+        return
+    unpriced = f", {done.unpriced} of them without a price" if done.unpriced else ""
+    known = f"; {done.known} were here already" if done.known else ""
+    terminal.say(f"imported {done.imported} calls{unpriced}{known}")
+
+
+def present() -> Ledger:
+    """Return the ledger, opened; NotFound without one."""
+    ledger = home.ledger()
+    if not ledger.exists:
+        raise NotFound(f"there is no ledger at {ledger.path}", "make a vault: aikeys init")
+    return ledger.open()
+
+
+@contextmanager
+def stepped(what: str, total: int, step: int = _STEP) -> Iterator[Callable[[int], None]]:
+    """Show a bar for many small things; yields a function that is told how many more are done."""
+    with terminal.progress(what, max(1, total // step)) as advance:
+        waiting = 0
+
+        def more(count: int) -> None:
+            nonlocal waiting
+            waiting += count
+            while waiting >= step:
+                waiting -= step
+                advance()
+
+        yield more
+
+
+def _imported(ledger: Ledger, path: str) -> Counts:
+    from aikeys.budgets.booking import book
+    from aikeys.ledger.import_prices import BookPricing
+    from aikeys.ledger.importing import LONGEST_LINE, import_calls
+    from aikeys.pricing.book import load
+
+    pricing = BookPricing(load(home.folder()))
+    with ExitStack() as stack:
+        file = stack.enter_context(_input(path, os.path.dirname(ledger.path)))
+        size = os.fstat(file.fileno()).st_size
+        advance = stack.enter_context(stepped("importing", size, 1 << 16))
+        lines = iter(lambda: file.readline(LONGEST_LINE + 1), b"")  # a file without line ends is not read whole
+        return import_calls(ledger, lines, book, pricing, advance)
+
+
+@contextmanager
+def _input(path: str, directory: str) -> Iterator[BinaryIO]:
+    """Yield the file. What comes through a pipe is stored first: nobody shall wait for its sender."""
+    import shutil
+    import tempfile
+
+    try:
+        with open(path, "rb") if path != "-" else _stdin() as source:
+            if os.path.isfile(path):
+                yield source
+                return
+            with tempfile.TemporaryFile(dir=directory) as stored:
+                shutil.copyfileobj(source, stored)
+                stored.seek(0)
+                yield stored
+    except FileNotFoundError:
+        raise NotFound(f"there is no file {path}", "name the file to import") from None
+    except IsADirectoryError:
+        raise Usage(f"{path} is a directory", "name a file of JSON lines") from None
+
+
+def _stdin() -> Any:
+    if sys.stdin is None or sys.stdin.closed:
+        raise Usage("standard input is closed", "pipe the lines in, or name a file")
+    return sys.stdin.buffer
+
+
+@contextmanager
+def _output(path: str) -> Iterator[Callable[[bytes], Any]]:
+    """Yield what writes; a file appears whole or not at all, readable by its owner only."""
+    if not path:
+        yield terminal.out_raw
+        return
+    temporary = f"{path}.{os.urandom(4).hex()}"
+    try:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            yield file.write
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise MachineFailed(f"cannot write {path}: {error.strerror}", "choose another place with --output") from None
+    finally:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+def _lines(connection: Any, ledger: Ledger, form: str, from_us: int) -> Iterator[str]:
+    import json
+
+    from aikeys.cli.render.csv_text import csv_text
+    from aikeys.ledger import interchange
+
+    if form == "jsonl":
+        head = {
+            "kind": "ledger", "schema": interchange.SCHEMA, "ledger_id": ledger.ledger_id.hex(), "zone": ledger.zone,
+        }  # fmt: skip
+        yield json.dumps(head) + "\n"
+        for row in _rows(connection, ledger, from_us):
+            yield json.dumps(row) + "\n"
+        return
+    columns = tuple(dict.fromkeys((*interchange.FIELDS, *interchange.ACT_FIELDS)))
+    yield csv_text(columns, ()) + "\n"
+    for row in _rows(connection, ledger, from_us):
+        yield csv_text([_cell(row.get(column, "")) for column in columns], ()) + "\n"
+
+
+def _rows(connection: Any, ledger: Ledger, from_us: int) -> Iterator[dict[str, object]]:
+    """Yield calls and acts in the order of the chain."""
+    from heapq import merge
+
+    from aikeys.ledger import interchange, listing
+    from aikeys.ledger.importing import id_of, identity
+
+    def calls() -> Iterator[tuple[int, dict[str, object]]]:
+        for one in listing.calls(connection, ledger):
+            if one.call.at_us >= from_us:
+                corrected = id_of(connection, ledger, one.call.corrects) if one.call.corrects else ""
+                yield one.number, interchange.call_row(one, identity(ledger, one.number, one.call), corrected)
+
+    def acts() -> Iterator[tuple[int, dict[str, object]]]:
+        for entry, names in listing.acts(connection, ledger):
+            if entry.at_us >= from_us:
+                yield entry.id, interchange.act_row(entry, names)
+
+    for _, row in merge(calls(), acts(), key=lambda pair: pair[0]):
+        yield row
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, dict):
+        return ";".join(f"{name}={each}" for name, each in value.items())
+    return str(value)
+
+
+def _take_new_ledger() -> None:
+    from aikeys.errors import Cancelled
+    from aikeys.vault.new_ledger import take_new_ledger
+    from aikeys.vault.unlock.order import open_rows
+
+    where = home.place()
+    question = "Give the vault another ledger? What the lost one knew (spending, budgets, who did what) is gone."
+    if not terminal.confirm(question):
+        raise Cancelled("nothing was changed")
+    take_new_ledger(where, lambda rows: open_rows(rows, home.means()).opened)
+    terminal.say(f"the vault goes on with {where.ledger.path}")

@@ -1,0 +1,199 @@
+"""`aikeys prices`: what models cost, who says so, and newer prices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aikeys.cli import home, terminal
+from aikeys.cli.help import epilog, new_app
+from aikeys.errors import NotFound, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aikeys.pricing.book import Book, Found
+    from aikeys.pricing.names import Name
+    from aikeys.pricing.values import Price, Rate, Tariff
+
+app = new_app()
+_STATUS = (("aikeys prices status", "where prices come from, and how old they are"),)
+_SHOW = (
+    ("aikeys prices show openai/gpt-5", "its price for every unit"),
+    ("aikeys prices show claude --json", "the same for programs, by an alias"),
+)
+_UPDATE = (
+    ("aikeys prices update --from prices.jsonl", "a file somebody fetched or made"),
+    ("aikeys prices update --from https://example.com/prices.jsonl", "an address of your own"),
+)
+_SHOW_NOTES = """
+Your own prices come first. They stand in config.toml, in USD for a million tokens (per_request, web_search and so on:
+for one), for a model or for all of a provider:
+
+\b
+  [prices."openai/gpt-5"]
+  input = 1.25
+  cache_read = 0.125
+  output = 10
+
+\b
+  [prices."azure-openai/our-deployment"]
+  like = "openai/gpt-5"
+"""
+_UPDATE_NOTES = """
+The file is checked as a whole (schema, sha256, every price) before it is kept; a bad one changes nothing. Kept prices
+never expire by age; those of a newer aikeys come first when they are younger.
+"""
+
+
+@app.callback()
+def prices() -> None:
+    """Show and update the prices of models."""
+
+
+@app.command(epilog=epilog(_STATUS, (0, 13, 14)))
+def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Show where prices come from, the most trusted source first."""
+    from aikeys.cli.render.json_text import document
+    from aikeys.cli.render.table import table
+
+    sources = _book().states()
+    if as_json:
+        rows = [{**each._asdict(), "date": each.date or None} for each in sources]
+        terminal.out(document("aikeys.prices-status/1", sources=rows))
+        return
+    lines = [
+        [each.source, each.date or "-", str(each.providers), str(each.models), "" if each.in_use else "older: behind"]
+        for each in sources
+    ]
+    terminal.out_styled(table(("SOURCE", "DATE", "PROVIDERS", "MODELS", "STATE"), lines))
+
+
+@app.command(epilog=epilog(_SHOW, (0, 2, 10, 13, 14), _SHOW_NOTES))
+def show(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="provider/model, an alias, or a well-known model.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what a model costs: USD by unit, tier, date, hour (UTC) and way of serving."""
+    from aikeys.cli.render.json_text import document
+    from aikeys.cli.render.table import table
+
+    name, found = _find(_book(), model)
+    price = found.price
+    rows = list(_rows(price))
+    match = "exact" if found.is_certain else "fuzzy"
+    state = "free" if price.free else "priced" if rows else "unpriced"
+    if as_json:
+        fields = {
+            "asked": model,
+            "model": str(name),
+            "match": match,
+            "state": state,
+            "reference": price.reference,
+            "source": price.source,
+            "version": price.version or None,
+            "context_window": price.context_window or None,
+            "max_output": price.max_output or None,
+            "prices": rows,
+        }
+        terminal.out(document("aikeys.price/1", **fields))
+        return
+    facts = [
+        ["model", str(name)],
+        ["price", f"{state} ({price.reference})"],
+        ["match", "exact" if found.is_certain else "fuzzy: no price under a blocking budget"],
+        ["context", f"{price.context_window:,} tokens" if price.context_window else "unknown"],
+        ["output", f"{price.max_output:,} tokens at most" if price.max_output else "unknown"],
+    ]
+    terminal.out_styled(table(("", ""), facts).lstrip("\n"))
+    if rows:
+        lines = [[str(row["usd"]), f"{row['per']:,}", str(row["unit"]), _applies(row)] for row in rows]
+        terminal.out_styled("\n" + table(("USD", "PER", "UNIT", "APPLIES"), lines))
+
+
+@app.command(epilog=epilog(_UPDATE, (0, 2, 10, 13, 14, 31), _UPDATE_NOTES))
+def update(
+    source: Annotated[str, typer.Option("--from", metavar="FILE|URL", help="A price book: a file or an address.")] = "",
+) -> None:
+    """Take newer prices from a file or an https address."""
+    from aikeys.pricing import download, snapshot
+
+    if not source:
+        raise Usage("there is no default source of prices", "name one: aikeys prices update --from FILE|URL")
+    where = home.place()
+    data = download.fetch(source)
+    kept, models = snapshot.check(data, terminal.printable(download.shown(source)))
+    snapshot.store(where.home, data)
+    terminal.say(f"kept the prices of {kept.date}: {models} models of {len(kept.lines)} providers")
+    bundled = max(state.date for state in _book().states() if state.source == "bundled")
+    if kept.date < bundled:
+        terminal.warn(f"the bundled prices are newer ({bundled}) and come first")
+
+
+def _book() -> Book:
+    from aikeys.pricing import book
+
+    return book.load(home.place().home)
+
+
+def _find(book: Book, model: str) -> tuple[Name, Found]:
+    name = book.resolve(model)
+    shown = terminal.printable(model)
+    if not name.provider:
+        raise NotFound(f"no provider is named in {shown}", "write provider/model, for example openai/gpt-5")
+    found = book.find(name.provider, name.model)
+    if found is None:
+        near = book.nearest(name.provider, name.model)
+        hint = f"did you mean {' or '.join(near)}?" if near else "aikeys providers lists the providers"
+        raise NotFound(f"no price is known of {terminal.printable(str(name))}", hint)
+    return name, found
+
+
+def _rows(price: Price) -> Iterator[dict[str, object]]:
+    for tariff in price.tariffs:
+        yield from _tariff_rows(tariff, {})
+    for variant in price.variants:
+        yield from _tariff_rows(variant.tariff, dict(variant.when))
+
+
+def _tariff_rows(tariff: Tariff, service: dict[str, str]) -> Iterator[dict[str, object]]:
+    from aikeys import clock
+    from aikeys.pricing.units import UNITS
+
+    hours = [f"{second // 3600:02d}:{second // 60 % 60:02d}" for second in (tariff.from_s, tariff.until_s)]
+    for unit, rate in tariff.rates.items():
+        per = UNITS[unit].per
+        yield {
+            "unit": unit,
+            "per": per,
+            "usd": _usd(rate, 0, per),
+            "tiers": [
+                {"above_input_tokens": step.above, "usd": _usd(rate, step.above + 1, per)} for step in rate.steps
+            ],
+            "from": clock.rfc3339(tariff.starts_us / 1_000_000) if tariff.starts_us else None,
+            "hours_utc": hours if tariff.from_s != tariff.until_s else None,
+            "service": service or None,
+        }
+
+
+def _usd(rate: Rate, input_tokens: int, count: int) -> str:
+    """Every rate came from a decimal list price, so its text is exact again."""
+    pusd, per = rate.at(input_tokens)
+    digits = f"{pusd * count * 10**24 // per:037d}"
+    decimals = digits[-36:].rstrip("0").ljust(2, "0")
+    return f"{digits[:-36]}.{decimals}"
+
+
+def _applies(row: dict[str, object]) -> str:
+    parts = []
+    service, start, hours, tiers = row["service"], row["from"], row["hours_utc"], row["tiers"]
+    if isinstance(service, dict):
+        parts.append(", ".join(f"{key}={value}" for key, value in service.items()))
+    if isinstance(start, str):
+        parts.append(f"from {start[:10]}")
+    if isinstance(hours, list):
+        parts.append(f"{hours[0]}-{hours[1]} UTC")
+    if isinstance(tiers, list):
+        parts += [f"{tier['usd']} over {tier['above_input_tokens']:,} input tokens" for tier in tiers]
+    return "; ".join(parts)

@@ -1,0 +1,250 @@
+"""`aikeys report`: what was spent, by whom, on what; how long calls took; what was out of the ordinary."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aikeys import clock
+from aikeys.cli import terminal
+from aikeys.cli.help import epilog, new_app
+from aikeys.errors import Usage
+
+if TYPE_CHECKING:
+    from aikeys.cli.render.sheet import Sheet
+    from aikeys.ledger.store import Ledger
+    from aikeys.reports.asking import Request
+    from aikeys.reports.currency import Currency
+    from aikeys.reports.values import Head
+
+app = new_app()
+KINDS = ("cost", "usage", "latency", "anomalies")
+FORMATS = ("table", "json", "csv", "markdown", "openmetrics", "focus")
+_FOR_MACHINES = ("openmetrics", "focus")
+_EXAMPLES = (
+    ("aikeys report", "this month by team and model"),
+    ("aikeys report --month 2026-10 --by team,user --where environment=prod", "who spent what in production"),
+    ("aikeys report --since 90d --by week,model --format csv > weeks.csv", "for a spreadsheet"),
+    ("aikeys report --compare previous --format markdown >> $GITHUB_STEP_SUMMARY", "for a CI summary"),
+    ("aikeys report --month 2026-10 --format focus > focus.csv", "FOCUS 1.2 rows for a cost tool"),
+    ("aikeys report latency --by model --since 7d", "how long calls took"),
+)
+_NOTES = """Groups: team, project, environment, user, key, token, provider, model, day, week, month, hour and tag:NAME.
+Dates are inclusive, in the ledger's time zone unless --tz says another. Amounts are rounded in a table, exact in json,
+csv, openmetrics and focus. What is not in the total (unpriced models, exec runs that were not metered) is always
+said."""
+
+
+@app.command(epilog=epilog(_EXAMPLES, (0, 2, 13, 14, 23), _NOTES))
+def report(
+    kind: Annotated[str, typer.Argument(metavar="[cost|usage|latency|anomalies]", help="What to report.")] = "cost",
+    by: Annotated[
+        str | None, typer.Option("--by", metavar="GROUP,…", help="Group by these (default: team,model).")
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", metavar="GROUP=VALUE", help="Only these; several of one group are alternatives."),
+    ] = None,
+    month: Annotated[
+        str | None, typer.Option("--month", metavar="YYYY-MM", help="A month (default: this one).")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="WHEN", help="From 30d or 4w ago, a date, or last-month.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="DATE", help="Up to and with this date.")] = None,
+    tz: Annotated[str | None, typer.Option("--tz", metavar="ZONE", help="Whose days, such as Europe/Berlin.")] = None,
+    compare: Annotated[
+        str | None, typer.Option("--compare", metavar="previous", help="Compare with the time before.")
+    ] = None,
+    top: Annotated[
+        int | None, typer.Option("--top", metavar="N", min=1, help="The N dearest; the rest in one row.")
+    ] = None,
+    format: Annotated[str | None, typer.Option("--format", metavar="|".join(FORMATS), help="How to print.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+) -> None:
+    """Report costs, usage, latency or unusual days from the ledger."""
+    from aikeys.cli import home
+    from aikeys.reports import asking
+    from aikeys.reports.groups import filters_of
+    from aikeys.reports.ranges import Typed
+
+    form = _format(format, as_json)
+    _check(kind, form, compare, {"--by": by, "--top": top, "--compare": compare})
+    request = asking.Request(
+        kind,
+        _groups(kind, form, by),
+        filters_of(where or ()),
+        Typed(month, since, until),
+        tz or "",
+        compare is not None,
+        top,
+        form == "table" and _sees_pictures(),
+    )
+    ledger = asking.opened(home.ledger())
+    currency = _currency(home.folder())
+    match kind:
+        case "latency":
+            _print_latency(ledger, request, form)
+        case "anomalies":
+            _print_anomalies(ledger, request, form)
+        case _:
+            _print_costs(ledger, request, form, currency)
+
+
+def _print_costs(ledger: Ledger, request: Request, form: str, currency: Currency | None) -> None:
+    from aikeys.reports import asking
+
+    if form == "focus":
+        _print_focus(ledger, request)
+        return
+    found = asking.report(ledger, request, clock.now_us())
+    if form in {"csv", "openmetrics"}:
+        _say_if_scanned(found.head)
+    if form == "json":
+        from aikeys.cli.render.report_json import cost_json
+
+        terminal.out(cost_json(found, currency))
+    elif form == "openmetrics":
+        from aikeys.cli.render.openmetrics import openmetrics
+
+        terminal.out(openmetrics(found))
+    else:
+        from aikeys.cli.render.report_sheets import Style, cost_sheet
+        from aikeys.cli.render.report_words import footing
+
+        style = Style(form == "csv", request.trend, currency)
+        footer = [] if form == "csv" else footing(found, currency)
+        _print_sheet(found.head, cost_sheet(found, style), footer, form)
+
+
+def _print_latency(ledger: Ledger, request: Request, form: str) -> None:
+    from aikeys.reports import asking
+
+    found = asking.latency(ledger, request, clock.now_us())
+    if form == "json":
+        from aikeys.cli.render.report_json import latency_json
+
+        terminal.out(latency_json(found))
+        return
+    from aikeys.cli.render.report_sheets import Style, latency_sheet
+
+    footer = ["times in ms: half, 95% and 99% of the calls took no longer; FIRST is up to the first token"]
+    _print_sheet(found.head, latency_sheet(found, Style(form == "csv")), footer, form)
+
+
+def _print_anomalies(ledger: Ledger, request: Request, form: str) -> None:
+    from aikeys.reports import asking
+
+    found = asking.anomalies(ledger, request, clock.now_us())
+    if form == "json":
+        from aikeys.cli.render.report_json import anomaly_json
+
+        terminal.out(anomaly_json(found))
+        return
+    from aikeys.cli.render.report_sheets import Style, anomaly_sheet
+
+    footer = ["unusual: 3 times the median of the four weeks before, far outside their spread, and $1 more"]
+    _print_sheet(found.head, anomaly_sheet(found, Style(form == "csv")), footer, form)
+
+
+def _print_focus(ledger: Ledger, request: Request) -> None:
+    from itertools import chain
+
+    from aikeys.cli import home
+    from aikeys.cli.render.csv_text import csv_line
+    from aikeys.reports import asking
+    from aikeys.reports.focus import COLUMNS
+
+    titles = {name: provider.title for name, provider in home.catalogue(home.place()).items()}
+    lines = asking.focus_rows(ledger, request, clock.now_us(), titles)
+    first = next(lines, None)  # a refusal comes before the header
+    terminal.out(csv_line(COLUMNS))
+    for row in chain([] if first is None else [first], lines):
+        terminal.out(csv_line([row[column] or "" for column in COLUMNS]))
+
+
+def _print_sheet(head: Head, sheet: Sheet, footer: list[str], form: str) -> None:
+    from aikeys.cli.render.report_words import heading
+
+    if form == "csv":
+        from aikeys.cli.render.csv_text import csv_text
+
+        terminal.out(csv_text([column.name for column in sheet.columns], sheet.rows))
+    elif form == "markdown":
+        from aikeys.cli.render.markdown import escaped, markdown
+
+        title, range_ = heading(head)
+        notes = "\n".join(f"- {escaped(line)}" for line in footer)
+        terminal.out(f"### {escaped(title)}\n\n{escaped(range_)}\n\n{markdown(sheet)}\n\n{notes}")
+    else:
+        from aikeys.cli.render.grid import grid, screen_width, wrapped
+
+        width = screen_width()
+        lines = [wrapped(terminal.printable(line), width) for line in (*heading(head), "", *footer)]
+        table = grid(sheet, width, bold=terminal.colourful(sys.stdout)) if sheet.rows else "nothing to show"
+        terminal.out_styled("\n".join([*lines[:3], table, "", *lines[3:]]))
+
+
+def _format(format: str | None, as_json: bool) -> str:
+    if format is not None and format not in FORMATS:
+        raise Usage(f"--format {format[:40]!a} is not known", f"known: {', '.join(FORMATS)}")
+    if as_json and format not in {None, "json"}:
+        raise Usage("--json and --format contradict each other", "leave one of them out")
+    return "json" if as_json else format or "table"
+
+
+def _check(kind: str, form: str, compare: str | None, shaping: dict[str, object]) -> None:
+    """Refuse what goes with no kind or format."""
+    if kind not in KINDS:
+        raise Usage(f"{kind[:40]!a} is not a report", f"known: {', '.join(KINDS)}")
+    if compare not in {None, "previous"}:
+        raise Usage("--compare knows only the time before", "write --compare previous")
+    has_costs = kind in {"cost", "usage"}
+    if form in _FOR_MACHINES and not has_costs:
+        raise Usage(f"--format {form} is for cost and usage", "take table, json, csv or markdown")
+    refused = [name for name, value in shaping.items() if value is not None and name != "--by" and not has_costs]
+    if kind == "anomalies" and shaping["--by"] is not None:
+        refused.append("--by")
+    if refused:
+        raise Usage(f"{refused[0]} has no meaning for {kind}", f"leave {refused[0]} out")
+    fixed = [name for name, value in shaping.items() if value is not None and form in _FOR_MACHINES]
+    if fixed:
+        raise Usage(f"--format {form} always has the same columns", f"leave {fixed[0]} out; filter with --where")
+
+
+def _groups(kind: str, form: str, by: str | None) -> tuple[str, ...]:
+    from aikeys.reports.groups import groups_of
+
+    if form == "openmetrics":
+        from aikeys.cli.render.openmetrics import BY
+
+        return BY
+    if by is None:
+        return ("model",) if kind == "latency" else ("team", "model")
+    return groups_of(by)
+
+
+def _currency(folder: str) -> Currency | None:
+    """Return `[currency]`; most homes have no config.toml, and reading TOML takes a tenth of a report."""
+    import os
+
+    if not os.path.exists(os.path.join(folder, "config.toml")):
+        return None
+    from aikeys import config
+    from aikeys.reports.currency import currency_of
+
+    return currency_of(*config.load(folder).currency)
+
+
+def _sees_pictures() -> bool:
+    return terminal.on_terminal(sys.stdout) and (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
+
+def _say_if_scanned(head: Head) -> None:
+    from aikeys.cli.render.report_words import scanned
+    from aikeys.ledger.questions import CALLS
+
+    if head.read == CALLS:
+        terminal.say(scanned(head))

@@ -1,0 +1,104 @@
+"""What `budget check` found, as a table, Markdown, JSON rows or GitHub annotations (pure).
+
+Reference: docs.github.com, "Workflow commands": messages escape %, CR and LF, properties also : and the comma. GitHub
+shows ten annotations of a kind; what is beyond is named in the last.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aikeys.cli.render.markdown import escaped
+from aikeys.money import shown_usd, usd_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aikeys.budgets.check import Standing
+
+HEADERS = ("WHO", "PERIOD", "SPENT", "RESERVED", "LIMIT", "LEFT", "USED", "STATE")
+_MOST_ANNOTATIONS = 10
+_COMMANDS = {"warning": "warning", "exceeded": "error", "undecided": "error"}
+_IN = {"day": "today", "week": "this week", "month": "this month", "total": "in total"}
+
+
+def cells(one: Standing) -> list[str]:
+    """Return a budget as cells under HEADERS."""
+    terms = one.terms
+    limit, left = ("", "") if terms is None else (shown_usd(terms.limit_pusd), shown_usd(one.remaining_pusd or 0))
+    state = f"{one.state}: {one.reason}" if one.reason else one.state
+    period = terms.period if terms else ""
+    return [one.who, period, shown_usd(one.spent_pusd), shown_usd(one.reserved_pusd), limit, left, used(one), state]
+
+
+def used(one: Standing) -> str:
+    """Return how much of a limit is used: `83.4 %`."""
+    return "" if one.tenths is None else f"{one.tenths // 10}.{one.tenths % 10} %"
+
+
+def row(one: Standing) -> dict[str, object]:
+    """Return a budget for JSON."""
+    terms, left = one.terms, one.remaining_pusd
+    return {
+        "who": one.who,
+        "period": terms.period if terms else None,
+        "limit_usd": usd_text(terms.limit_pusd) if terms else None,
+        "spent_usd": usd_text(one.spent_pusd) if terms else None,
+        "reserved_usd": usd_text(one.reserved_pusd) if terms else None,
+        "remaining_usd": None if left is None else usd_text(left),
+        "percent": None if one.tenths is None else one.tenths / 10,
+        "state": one.state,
+        "reason": one.reason or None,
+        "requests": one.requests,
+        "unpriced_requests": one.unpriced,
+    }
+
+
+def sentence(one: Standing) -> str:
+    """Return a budget in one sentence."""
+    if one.terms is None:
+        return f"{one.who}: {one.reason}"
+    share = f", {used(one)}" if used(one) else ""
+    reason = f"; {one.reason}" if one.reason else ""
+    amounts = f"{shown_usd(one.spent_pusd)} of {shown_usd(one.terms.limit_pusd)}"
+    return f"{one.who} has spent {amounts} {_IN[one.terms.period]}{share}{reason}"
+
+
+def markdown(standings: Sequence[Standing], state: str, notes: Sequence[str]) -> str:
+    """Return a heading, a table and notes for a CI summary."""
+    lines = [f"### AI budgets: {state}", ""]
+    if standings:
+        lines += [f"| {' | '.join(name.capitalize() for name in HEADERS)} |", "|---|---|---:|---:|---:|---:|---:|---|"]
+        lines += [f"| {' | '.join(escaped(cell) for cell in cells(one))} |" for one in standings]
+    return "\n".join([*lines, *(f"\n{escaped(note)}" for note in notes)])
+
+
+def commands_of(standings: Sequence[Standing]) -> list[str]:
+    """Return workflow commands, one for each budget that is not ok."""
+    lines = []
+    for command in ("error", "warning"):
+        found = [one for one in standings if _COMMANDS.get(one.state) == command]
+        shown = found if len(found) <= _MOST_ANNOTATIONS else found[: _MOST_ANNOTATIONS - 1]
+        lines += [annotation(command, f"AI budget {one.state}", sentence(one)) for one in shown]
+        if len(found) > len(shown):
+            rest = ", ".join(one.who for one in found[len(shown) :])
+            lines.append(annotation(command, "AI budgets", f"{len(found) - len(shown)} more: {rest}"))
+    return lines
+
+
+def annotation(command: str, title: str, message: str) -> str:
+    """Return one workflow command; no text can begin another."""
+    title = _message(title).replace(":", "%3A").replace(",", "%2C")
+    return f"::{command} title={title}::{_message(message)}"
+
+
+def outputs(state: str, decides: Standing | None) -> str:
+    """Return the lines for a step's outputs: of the budget that decides; amounts are empty where there is none."""
+    has_amounts = decides is not None and decides.terms is not None
+    spent = usd_text(decides.spent_pusd) if decides and has_amounts else ""
+    left = usd_text(decides.remaining_pusd or 0) if decides and has_amounts else ""
+    return f"state={state}\nspent_usd={spent}\nremaining_usd={left}\n"
+
+
+def _message(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

@@ -1,0 +1,82 @@
+"""What stands above and below a report for people: what it is about, how the cost is known, what is not in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aikeys.ledger.calendar import date_of
+from aikeys.ledger.questions import CALLS, SLOT
+from aikeys.money import shown_usd
+from aikeys.reports.groups import TIMES
+from aikeys.reports.ranges import Span
+from aikeys.reports.values import Head, Report
+
+if TYPE_CHECKING:
+    from aikeys.reports.currency import Currency
+
+_SHOWN = {"worst_case": "worst case"}
+
+
+def heading(head: Head) -> list[str]:
+    """Return two lines: the question; range and zone."""
+    by = f" by {', '.join(head.by)}" if head.by else ""
+    where = "".join(f", {name} = {' or '.join(text or '-' for text in texts)}" for name, texts in head.where)
+    return [f"{head.kind}{by}{where}", f"{span_text(head.span)}, {head.zone}"]
+
+
+def footing(report: Report, currency: Currency | None) -> list[str]:
+    """Return the sentences below a report; what could mislead without them is always there."""
+    lines = [_known(report), *_missing(report)]
+    if report.previous:
+        lines.append(f"before: {span_text(report.previous.span)}, {shown_usd(report.previous.total.cost_pusd)}")
+    if report.forecast:
+        known = report.forecast
+        lines.append(
+            f"forecast of the month: {shown_usd(known.pusd)}, likely {shown_usd(known.low_pusd)} to "
+            f"{shown_usd(known.high_pusd)} (from the last {known.days} whole days)"
+        )
+    if report.prices:
+        lines.append(f"prices: {', '.join(report.prices)}")
+    if currency:
+        lines.append(f"1 USD = {currency.rate_text} {currency.code}, as configured")
+    if report.head.read == CALLS:
+        lines.append(scanned(report.head))
+    return lines
+
+
+def scanned(head: Head) -> str:
+    """Say why a report took long."""
+    asked = [name for name in dict.fromkeys((*head.by, *(name for name, _ in head.where))) if name not in TIMES]
+    is_hourly = "hour" in head.by or {*asked} <= {*SLOT}
+    missing = "the hours of this range" if is_hourly else " and ".join(asked)
+    return f"every call of the range was read: no roll-up holds {missing}"
+
+
+def span_text(span: Span) -> str:
+    return str(date_of(span.first)) if span.first == span.last else f"{date_of(span.first)} to {date_of(span.last)}"
+
+
+def _known(report: Report) -> str:
+    parts = []
+    for source, figures in report.coverage.sources:
+        amount = "" if source == "unpriced" else f" {shown_usd(figures.cost_pusd)}"
+        parts.append(f"{_SHOWN.get(source, source)}{amount} ({figures.requests:,})")
+    return f"known as (requests): {', '.join(parts)}"
+
+
+def _missing(report: Report) -> list[str]:
+    unpriced, runs = report.coverage.unpriced, report.coverage.runs
+    lines = []
+    if unpriced.requests:
+        tokens = unpriced.input + unpriced.output
+        priced = f" beyond {shown_usd(unpriced.cost_pusd)}" if unpriced.cost_pusd else ""
+        what = _counted(unpriced.requests, "unpriced request")
+        lines.append(f"not in the total: what {what} cost{priced} ({tokens:,} tokens)")
+    if runs.known or not runs.is_all:
+        least = "" if runs.is_all else "at least "
+        lines.append(f"not in the total: what {least}{_counted(runs.known, 'exec run')} spent without being metered")
+    return lines
+
+
+def _counted(count: int, name: str) -> str:
+    return f"{count:,} {name}{'' if count == 1 else 's'}"

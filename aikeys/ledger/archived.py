@@ -1,0 +1,141 @@
+"""Check segments: each in itself, one after the other, and that they lead to what ledger.db still holds."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
+from typing import BinaryIO, NamedTuple
+
+from aikeys.errors import Damaged, MachineFailed, NotFound
+from aikeys.ledger import segments
+from aikeys.ledger.calendar import Calendar
+from aikeys.ledger.entries import Head, genesis
+from aikeys.ledger.projections import archived_digest, sums_digest
+from aikeys.ledger.rollups import sums_of_frame
+from aikeys.ledger.store import Ledger
+from aikeys.storage.canonical import Field
+
+_HINT = "bring an unchanged copy of the archive back"
+Check = Callable[[bytes, bytes, bytes], bool]
+
+
+class Trust(NamedTuple):
+    """Public keys to be trusted, and how to check a signature of one."""
+
+    signers: frozenset[bytes]
+    is_signed: Check
+
+
+class Walk(NamedTuple):
+    """What a walk over entries notes (hashes of the numbers wanted) and whom it tells of its advance."""
+
+    wanted: dict[int, bytes]
+    advance: Callable[[int], None]
+
+
+class _Sums:
+    """The sums of archived calls, added up as `archived` has them."""
+
+    def __init__(self, zone: str) -> None:
+        self._calendar = Calendar(zone)
+        self._contexts: dict[bytes, tuple[Field, ...]] = {}
+        self._rows: dict[tuple[int, bytes, str], list[int]] = {}
+
+    def add_context(self, frame: bytes) -> None:
+        self._contexts[sha256(frame).digest()] = segments.read_context(frame)
+
+    def add(self, call: segments.CallFrame) -> None:
+        if call.context not in self._contexts:
+            raise ValueError("a call without its context")
+        sums = sums_of_frame(call.numbers, call.status)
+        row = self._rows.setdefault(
+            (self._calendar.day_of(call.numbers[1]), call.context, call.source), [0] * len(sums)
+        )
+        row[:] = [one + other for one, other in zip(row, sums, strict=True)]
+
+    def digest(self) -> str:
+        """Return the digest as `projections.archived_digest` makes it: contexts that differ in less come together."""
+        together: dict[tuple[Field, ...], list[int]] = {}
+        for (day, context, source), sums in self._rows.items():
+            team, project, environment, user, tags, token, key, provider, model, *_ = self._contexts[context]
+            texts = (day, team, project, environment, user, key, provider, model, token, tags, source)
+            row = together.setdefault(texts, [0] * len(sums))
+            row[:] = [one + other for one, other in zip(row, sums, strict=True)]
+        return sums_digest((*texts, *sums) for texts, sums in together.items())
+
+
+def check_segments(
+    connection: sqlite3.Connection, ledger: Ledger, base: Head, paths: Sequence[str], trust: Trust, walk: Walk
+) -> int:
+    """Walk over archived entries up to `base`; returns the number of the first. Raises Damaged naming the place."""
+    found = sorted((_opened(path, ledger, trust) for path in paths), key=lambda segment: segment.header.first)
+    first = found[0].header
+    at = Head(first.first - 1, first.base)
+    if at.number == 0 and at != genesis(ledger.ledger_id, ledger.zone):
+        raise Damaged(f"{found[0].path}: the first entry does not begin this ledger", _HINT)
+    sums = _Sums(ledger.zone)
+    for segment in found:
+        if at != Head(segment.header.first - 1, segment.header.base):
+            raise Damaged(f"{segment.path} does not follow entry {at.number}", "give every archive in between")
+        at = _walked(segment, at, sums, walk)
+    if at != base:
+        raise Damaged(
+            f"{found[-1].path} ends at entry {at.number}, {ledger.path} begins after {base.number}",
+            "give the newer archives, too",
+        )
+    if first.first == 1 and sums.digest() != archived_digest(connection):
+        raise Damaged(f"{ledger.path}: the sums of archived entries are not those of the archives", _HINT)
+    return first.first
+
+
+def _opened(path: str, ledger: Ledger, trust: Trust) -> segments.Segment:
+    with _reading(path) as file:
+        segment = segments.open_segment(file, path)
+    segments.belongs(segment, ledger)
+    signer = segment.header.signer
+    message = segments.header_bytes(segment.header)
+    if signer in trust.signers and not trust.is_signed(signer, segment.signature, message):
+        raise Damaged(f"{path}: its signature is forged", _HINT)
+    return segment
+
+
+def _walked(segment: segments.Segment, at: Head, sums: _Sums, walk: Walk) -> Head:
+    number, digest, whole = *at, sha256()
+    if number in walk.wanted:
+        walk.wanted[number] = digest
+    try:
+        for frame in _frames(segment):
+            whole.update(len(frame).to_bytes(4, "big"))
+            whole.update(frame)
+            if segments.is_context(frame):
+                sums.add_context(frame)
+                continue
+            number += 1
+            digest = sha256(digest + frame).digest()
+            call = segments.read_call(frame)
+            if call is not None:
+                sums.add(call)
+            if number in walk.wanted:
+                walk.wanted[number] = digest
+            walk.advance(1)
+    except ValueError:
+        raise Damaged(f"{segment.path}: entry {number} cannot be read", _HINT) from None
+    if Head(number, digest) != Head(segment.header.last, segment.header.end) or whole.digest() != segment.header.digest:
+        raise Damaged(f"{segment.path}: its entries are not those of its header", _HINT)
+    return Head(number, digest)
+
+
+def _frames(segment: segments.Segment) -> Iterator[bytes]:
+    with _reading(segment.path) as file:
+        segments.open_segment(file, segment.path)
+        yield from segments.read_frames(file, segment.path)
+
+
+def _reading(path: str) -> BinaryIO:
+    try:
+        return open(path, "rb")
+    except FileNotFoundError:
+        raise NotFound(f"there is no archive at {path}", "name the file that aikeys ledger archive wrote") from None
+    except OSError as error:
+        raise MachineFailed(f"cannot read {path}: {error.strerror}") from None

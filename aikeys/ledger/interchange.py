@@ -1,0 +1,313 @@
+"""Calls as JSON lines, in both directions (pure): what `ledger export` writes and `ledger import` reads.
+
+aikeys-ledger(5) has the fields. A line is refused for anything it says that is not known, not exact or not possible:
+a misspelled field would otherwise count as zero.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Context as Arithmetic
+from decimal import Decimal
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+from aikeys.clock import rfc3339
+from aikeys.errors import Usage as Refused
+from aikeys.ledger.calls import BILLED, COST_SOURCES, MAX_COST_PUSD, MAX_COUNT, UNPRICED, Call, Context, Labels
+from aikeys.ledger.entries import Entry
+from aikeys.ledger.listing import Recorded
+from aikeys.ledger.store import Names
+from aikeys.money import PUSD_PER_USD, usd_text
+from aikeys.providers.usage import Usage
+
+SCHEMA = "aikeys.ledger-export/1"
+IMPORT = "import"
+_TOKENS = {
+    "input": "input_tokens",
+    "cache_read": "cached_input_tokens",
+    "cache_write_5m": "cache_write_5m_tokens",
+    "cache_write_1h": "cache_write_1h_tokens",
+    "output": "output_tokens",
+    "reasoning": "reasoning_tokens",
+}
+_LABELS = ("team", "project", "environment", "user")
+_TEXTS = ("key", "provider", "model", "answered", "token", "price", "address")
+FIELDS = (
+    "kind", "id", "number", "at", "settled_at", *_LABELS, "tags", *_TEXTS, "door", *_TOKENS.values(), "units",
+    "unpriced_units", "cost_usd", "cost_source", "status", "latency_ms", "first_token_ms", "corrects", "request_id",
+)  # fmt: skip
+ACT_FIELDS = (
+    "kind",
+    "number",
+    "at",
+    "phase",
+    "act",
+    "subject",
+    "person",
+    "actor",
+    "detail",
+    "status",
+    "intent",
+    "epoch",
+)
+_KNOWN = frozenset(FIELDS)
+_LONGEST = 200
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_AHEAD_US = 86_400_000_000
+_AMOUNT = re.compile(r"-?\d{1,15}(\.\d{1,60})?", re.ASCII)
+_exact = Arithmetic(prec=100)
+
+
+class Item(NamedTuple):
+    """A line of an import: its id, its call (without a cost where `is_unpriced`), the id it corrects or nothing."""
+
+    id: str
+    call: Call
+    corrects: str
+    is_unpriced: bool
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a number")
+
+
+_decode = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_constant).decode
+
+
+class Reader:
+    """Reads lines; `now_us` is the time of the import. Remembers contexts: most lines share one."""
+
+    def __init__(self, now_us: int) -> None:
+        self._now_us = now_us
+        self._contexts: dict[tuple[Any, ...], Context] = {}
+
+    def read(self, line: bytes) -> Item | None:
+        """Return a line's call, None for an act or the export's own first line; Refused says what is wrong."""
+        try:
+            row = _decode(line.decode("utf-8"))
+        except UnicodeDecodeError:
+            raise Refused("it is not UTF-8") from None
+        except (ValueError, RecursionError) as error:
+            reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+            raise Refused(f"it is not JSON ({reason})") from None
+        if not isinstance(row, dict):
+            raise Refused("it is not a JSON object")
+        if row.get("kind", "call") in ("act", "ledger"):
+            return None
+        return self._item(row)
+
+    def _item(self, row: Mapping[str, Any]) -> Item:
+        _refuse_unknown(row)
+        at_us = self._instant(row, "at")
+        corrects = _text(row, "corrects")
+        source = _text(row, "cost_source")
+        cost_pusd = _cost(row.get("cost_usd"), is_correction=bool(corrects))
+        if source and source not in COST_SOURCES:
+            raise Refused(f"cost_source {source!r} is none of {', '.join(COST_SOURCES)}")
+        if cost_pusd is None and source not in ("", UNPRICED):
+            raise Refused(f"cost_source is {source}, but cost_usd is missing")
+        identity = _text(row, "id")
+        if not identity:
+            raise Refused("id is missing")
+        call = Call(
+            at_us=at_us,
+            settled_us=max(at_us, self._now_us),
+            context=self._context(row),
+            usage=_usage(row),
+            unpriced=_counts(row, "unpriced_units"),
+            cost_pusd=cost_pusd or 0,
+            cost_source=source or BILLED,
+            status=_status(row),
+            latency_ms=_count(row, "latency_ms", None),
+            first_token_ms=_count(row, "first_token_ms", None),
+            request_id=identity,
+        )
+        return Item(identity, call, corrects, is_unpriced=cost_pusd is None)
+
+    def _context(self, row: Mapping[str, Any]) -> Context:
+        tags = row.get("tags") or {}
+        key = (*map(row.get, _LABELS), *map(row.get, _TEXTS), tuple(tags.items()) if isinstance(tags, dict) else tags)
+        try:
+            found = self._contexts.get(key)
+        except TypeError:  # a list where a text belongs: told below
+            found = None
+        if found is None:
+            found = _new_context(row, tags)
+            self._contexts[key] = found
+        return found
+
+    def _instant(self, row: Mapping[str, Any], name: str) -> int:
+        text = row.get(name)
+        if not isinstance(text, str):
+            raise Refused(f"{name} is missing" if text is None else f"{name} is not a text")
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            raise Refused(f"{name} is not a time such as 2026-11-01T10:00:00Z") from None
+        if moment.tzinfo is None or len(text) < len("2026-11-01T10:00Z"):
+            raise Refused(f"{name} lacks its zone: write Z or +01:00 behind it")
+        at_us = (moment - _EPOCH) // _MICROSECOND
+        if at_us < 0 or at_us > self._now_us + _AHEAD_US:
+            raise Refused(f"{name} lies {'before 1970' if at_us < 0 else 'in the future'}")
+        return at_us
+
+
+def call_row(recorded: Recorded, identity: str, corrects: str) -> dict[str, object]:
+    """Return a call as one line says it; `identity` and `corrects` are ids that another ledger can keep."""
+    number, call = recorded
+    context, labels, usage = call.context, call.context.labels, call.usage
+    row: dict[str, object] = {
+        "kind": "call",
+        "id": identity,
+        "number": number,
+        "at": time_text(call.at_us),
+        "settled_at": time_text(call.settled_us),
+        **{name: getattr(labels, name) for name in _LABELS},
+        "tags": dict(labels.tags),
+        **{name: getattr(context, name) for name in _TEXTS},
+        "door": context.door,
+        **{field: getattr(usage, name) for name, field in _TOKENS.items()},
+        "units": dict(usage.other),
+        "unpriced_units": dict(call.unpriced),
+        "cost_usd": usd_text(call.cost_pusd),
+        "cost_source": call.cost_source,
+        "status": call.status,
+        "latency_ms": call.latency_ms,
+        "first_token_ms": call.first_token_ms,
+        "corrects": corrects,
+        "request_id": call.request_id if context.door != IMPORT else "",
+    }
+    return {name: value for name, value in row.items() if value not in ("", None, {})}
+
+
+def act_row(entry: Entry, names: Names) -> dict[str, object]:
+    """Return an act as one line says it."""
+    row: dict[str, object] = {
+        "kind": "act",
+        "number": entry.id,
+        "at": time_text(entry.at_us),
+        "phase": entry.phase,
+        "act": entry.act,
+        "subject": entry.subject,
+        "person": names.person,
+        "actor": names.actor,
+        "detail": entry.detail,
+        "status": entry.status,
+        "intent": entry.intent,
+        "epoch": entry.epoch,
+    }
+    return {name: value for name, value in row.items() if value not in ("", None)}
+
+
+def time_text(at_us: int) -> str:
+    """Return an instant as RFC 3339 in UTC, with microseconds where it has some."""
+    seconds, rest = divmod(at_us, 1_000_000)
+    text = rfc3339(seconds)
+    return f"{text[:-1]}.{rest:06d}Z" if rest else text
+
+
+def _refuse_unknown(row: Mapping[str, Any]) -> None:
+    if row.keys() <= _KNOWN:
+        return
+    name = min(str(name) for name in row.keys() - _KNOWN)
+    near = get_close_matches(name, FIELDS, n=1)
+    raise Refused(f"the field {name[:40]!r} is not known" + (f"; did you mean {near[0]}?" if near else ""))
+
+
+def _new_context(row: Mapping[str, Any], tags: Any) -> Context:
+    if not isinstance(tags, dict) or not all(isinstance(value, str) for value in tags.values()):
+        raise Refused("tags is not an object of texts")
+    for name, value in tags.items():
+        if not name or "=" in name:
+            raise Refused("a tag has no name, or = in it")
+        _checked(name, "tags")
+        _checked(value, "tags")
+    team, project, environment, user = (_text(row, name) for name in _LABELS)
+    labels = Labels(team, project, environment, user, tuple(sorted(tags.items())))
+    key, provider, model, answered, token, price, address = (_text(row, name) for name in _TEXTS)
+    if not provider and not model:
+        raise Refused("provider and model are missing")
+    if model and provider and not model.startswith(f"{provider}/"):
+        model = f"{provider}/{model}"
+    return Context(labels, token, key, provider or model.partition("/")[0], model, answered, price, address, IMPORT)
+
+
+def _text(row: Mapping[str, Any], name: str) -> str:
+    value = row.get(name)
+    if value is None or value == "":
+        return ""
+    if not isinstance(value, str):
+        raise Refused(f"{name} is not a text")
+    return _checked(value, name)
+
+
+def _checked(value: str, name: str) -> str:
+    if len(value) > (_LONGEST if name != "price" else 10 * _LONGEST) or not value.isprintable():
+        raise Refused(f"{name} has an unprintable character or over {_LONGEST} characters")
+    return value
+
+
+def _status(row: Mapping[str, Any]) -> str:
+    status = _text(row, "status") or "ok"
+    if " " in status or not status.isascii():
+        raise Refused("status is not one plain word")
+    return status
+
+
+def _usage(row: Mapping[str, Any]) -> Usage:
+    counts = {name: _count(row, field, 0) or 0 for name, field in _TOKENS.items()}
+    usage = Usage(**counts, other=_counts(row, "units"))
+    if usage.cache_read + usage.cache_write_5m + usage.cache_write_1h > usage.input:
+        raise Refused("input_tokens is less than its cached parts: it contains them")
+    if usage.reasoning > usage.output:
+        raise Refused("output_tokens is less than reasoning_tokens: it contains them")
+    return usage
+
+
+def _counts(row: Mapping[str, Any], name: str) -> tuple[tuple[str, int], ...]:
+    given = row.get(name)
+    if not given and given in (None, {}):
+        return ()
+    if not isinstance(given, dict):
+        raise Refused(f"{name} is not an object of whole numbers")
+    for unit in given:
+        if not unit or "=" in unit:
+            raise Refused(f"{name} has a unit without a name, or with = in it")
+        _checked(unit, name)
+    return tuple((unit, _count(given, unit, 0) or 0) for unit in sorted(given))
+
+
+def _count(row: Mapping[str, Any], name: str, missing: int | None) -> int | None:
+    value = row.get(name)
+    if value is None:
+        return missing
+    if type(value) is not int or not 0 <= value <= MAX_COUNT:
+        raise Refused(f"{name} is not a whole number from 0 on")
+    return value
+
+
+def _cost(value: Any, *, is_correction: bool) -> int | None:
+    """A text is taken exactly; a JSON number, which programs print with noise, to the nearest pico-dollar."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise Refused("cost_usd is not an amount")
+    if isinstance(value, str) and not _AMOUNT.fullmatch(value):
+        raise Refused("cost_usd is not an amount such as 0.25")
+    try:
+        scaled = _exact.multiply(Decimal(value), PUSD_PER_USD)
+        cost_pusd = int(scaled.to_integral_value()) if abs(scaled) <= MAX_COST_PUSD else None
+    except (ArithmeticError, ValueError):
+        raise Refused("cost_usd is not an amount") from None
+    if cost_pusd is None:
+        raise Refused("cost_usd is above 9 million USD")
+    if isinstance(value, str) and cost_pusd != scaled:
+        raise Refused("cost_usd has more than 12 decimals")
+    if cost_pusd < 0 and not is_correction:
+        raise Refused("cost_usd is below zero, which only a correction may be")
+    return cost_pusd

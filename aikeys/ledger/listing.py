@@ -1,0 +1,166 @@
+"""Read calls and acts back as they were recorded, with their texts and the names that were not erased."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from aikeys.errors import Damaged
+from aikeys.ledger.calls import Call, Context, Labels, read_extra, text_pairs
+from aikeys.ledger.entries import Entry
+from aikeys.ledger.store import Ledger, Names, checked
+from aikeys.providers.usage import Usage
+
+_CALL = """SELECT id, at_us, settled_us, input, cache_read, cache_write_5m, cache_write_1h, output, reasoning,
+  cost_pusd, latency_ms, first_token_ms, corrects, source, status, context, extra FROM call"""
+_CONTEXT = """SELECT s.team, s.project, s.environment, s.user, c.tags, c.token, s.key, s.provider, s.model, c.answered,
+  c.price, c.address, c.door FROM context c JOIN slot s ON s.id = c.slot WHERE c.id = ?"""
+
+
+class Recorded(NamedTuple):
+    """A call and its number in the ledger; an erased name is empty."""
+
+    number: int
+    call: Call
+
+
+class Texts:
+    """The contexts of a ledger by their rows' numbers, each looked up once."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._words: dict[int, str] = {}
+        self._named: dict[int, Context] = {}
+
+    def digested(self, number: int) -> tuple[Context, bytes, bytes]:
+        """Return a context without names, and the digests of its user and address; raises KeyError."""
+        row = self._connection.execute(_CONTEXT, (number,)).fetchone()
+        if row is None:
+            raise KeyError(number)
+        team, project, environment, user, tags, *texts, address, door = row
+        labels = Labels(
+            self._word(team), self._word(project), self._word(environment), "", text_pairs(self._word(tags))
+        )
+        token, key, provider, model, answered, price = (self._word(text) for text in texts)
+        context = Context(labels, token, key, provider, model, answered, price, "", self._word(door))
+        return context, user, address
+
+    def named(self, number: int) -> Context:
+        """Return a context with the names of its user and address; raises KeyError."""
+        found = self._named.get(number)
+        if found is None:
+            context, user, address = self.digested(number)
+            labels = context.labels._replace(user=self._name(user))
+            found = self._named[number] = context._replace(labels=labels, address=self._name(address))
+        return found
+
+    def _word(self, number: int) -> str:
+        text = self._words.get(number)
+        if text is None:
+            row = self._connection.execute("SELECT text FROM word WHERE id = ?", (number,)).fetchone()
+            if row is None:
+                raise KeyError(number)
+            text = self._words[number] = row[0]
+        return text
+
+    def _name(self, digest: bytes) -> str:
+        row = self._connection.execute("SELECT name FROM person WHERE digest = ?", (digest,)).fetchone()
+        return row[0] or "" if row else ""
+
+
+def calls(connection: sqlite3.Connection, ledger: Ledger, after: int = 0, before: int = 1 << 62) -> Iterator[Recorded]:
+    """Yield the calls between two numbers in their order; raises Damaged."""
+    texts = Texts(connection)
+    for row in connection.execute(f"{_CALL} WHERE id > ? AND id < ? ORDER BY id", (after, before)):
+        yield _recorded(row, texts, ledger)
+
+
+def newest_calls(connection: sqlite3.Connection, ledger: Ledger, count: int, after: int = 0) -> list[Recorded]:
+    """Return the newest calls above number `after`, oldest first."""
+    texts = Texts(connection)
+    rows = connection.execute(f"{_CALL} WHERE id > ? ORDER BY id DESC LIMIT ?", (after, count)).fetchall()
+    return [_recorded(row, texts, ledger) for row in reversed(rows)]
+
+
+def call_at(connection: sqlite3.Connection, ledger: Ledger, number: int) -> Recorded | None:
+    """Return the call with that number."""
+    return next(calls(connection, ledger, number - 1, number + 1), None)
+
+
+def corrections_of(connection: sqlite3.Connection, ledger: Ledger, number: int) -> list[Recorded]:
+    """Return the corrections of a call, oldest first."""
+    day = connection.execute("SELECT day FROM call WHERE id = ?", (number,)).fetchone()
+    if day is None:
+        return []
+    texts = Texts(connection)
+    rows = connection.execute(f"{_CALL} WHERE day = ? AND corrects = ? ORDER BY id", (day[0], number))
+    return [_recorded(row, texts, ledger) for row in rows]
+
+
+def _recorded(row: tuple[int, ...], texts: Texts, ledger: Ledger) -> Recorded:
+    try:
+        return Recorded(row[0], _call(row, texts))
+    except (KeyError, ValueError, TypeError):
+        raise Damaged(
+            f"{ledger.path}: entry {row[0]} cannot be read", "see what is wrong: aikeys ledger verify"
+        ) from None
+
+
+def _call(row: tuple[int, ...], texts: Texts) -> Call:
+    at_us, settled_us = row[1:3]
+    cost_pusd, latency_ms, first_token_ms, corrects, source, status, context, extra = row[9:]
+    own = read_extra(extra)  # type: ignore[arg-type]
+    return Call(
+        at_us=at_us,
+        settled_us=settled_us,
+        context=texts.named(context),
+        usage=Usage(row[3], row[4], row[5], row[6], row[7], row[8], own.other),
+        unpriced=own.unpriced,
+        cost_pusd=cost_pusd,
+        cost_source=str(source),
+        status=str(status),
+        latency_ms=None if latency_ms < 0 else latency_ms,
+        first_token_ms=None if first_token_ms < 0 else first_token_ms,
+        corrects=corrects or None,
+        reservation=own.reservation,
+        request_id=own.request_id,
+        request_digest=own.request_digest,
+        reply_digest=own.reply_digest,
+    )
+
+
+def acts(connection: sqlite3.Connection, ledger: Ledger) -> Iterator[tuple[Entry, Names]]:
+    """Yield the acts in their order, with the names of who did it and whom it is about; raises Damaged."""
+    names: dict[bytes | None, str] = {
+        row[0]: row[1] for row in connection.execute("SELECT digest, name FROM person WHERE name IS NOT NULL")
+    }
+    for row in connection.execute(f"SELECT {', '.join(Entry._fields)} FROM entry ORDER BY id"):  # noqa: S608
+        entry = checked(row, ledger.path)
+        yield entry, Names(names.get(entry.actor, ""), names.get(entry.person, ""))
+
+
+class Asked(NamedTuple):
+    """Which acts are wanted: from an instant on, by an actor or about a person, of one kind; empty means any."""
+
+    since_us: int = 0
+    who: str = ""
+    act: str = ""
+
+
+def newest_acts(connection: sqlite3.Connection, ledger: Ledger, count: int, asked: Asked) -> list[tuple[Entry, Names]]:
+    """Return the newest acts that were asked for, oldest first."""
+    conditions: list[tuple[str, tuple[object, ...]]] = [("at_us >= ?", (asked.since_us,))]
+    if asked.who:
+        row = connection.execute("SELECT digest FROM person WHERE name = ?", (asked.who,)).fetchone()
+        digest = row[0] if row else b""
+        conditions.append(("(actor = ? OR person = ?)", (digest, digest)))
+    if asked.act:
+        conditions.append(("act = ?", (asked.act,)))
+    rows = connection.execute(
+        f"SELECT {', '.join(Entry._fields)}, (SELECT name FROM person WHERE digest = e.actor), "  # noqa: S608
+        "(SELECT name FROM person WHERE digest = e.person) FROM entry e "
+        f"WHERE {' AND '.join(condition for condition, _ in conditions)} ORDER BY id DESC LIMIT ?",
+        (*(value for _, values in conditions for value in values), count),
+    ).fetchall()
+    return [(checked(row[:-2], ledger.path), Names(row[-2] or "", row[-1] or "")) for row in reversed(rows)]

@@ -1,0 +1,123 @@
+"""What ledger.db keeps beside its entries and made from them: made again here and compared.
+
+Days and roll-ups of calls, anchors and open intents of acts, imported ids, persons, the sums of archived entries.
+Limits and counters are compared where they are known: aikeys/budgets.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from hashlib import sha256
+
+from aikeys.errors import Damaged
+from aikeys.ledger.calendar import Calendar, date_of
+from aikeys.ledger.entries import Entry, person_digest
+from aikeys.ledger.rollups import SUMS, first_wrong
+from aikeys.ledger.store import Ledger, read_base
+from aikeys.storage.canonical import Field, pack
+
+ERASED = "ledger erase"
+HINT = "put an unchanged copy back, or restore a backup: aikeys restore FILE"
+_ARCHIVED = f"""SELECT a.day, s.team, s.project, s.environment, s.user, s.key, s.provider, s.model, a.token, a.tags,
+  a.source, {SUMS} FROM archived a JOIN slot s ON s.id = a.slot"""  # noqa: S608
+_WORDS = (1, 2, 3, 5, 6, 7, 8, 9)
+
+
+class Acts:
+    """What acts say of the tables beside them, gathered in the order of the chain."""
+
+    def __init__(self) -> None:
+        self.anchors: dict[bytes, tuple[int, bytes]] = {}
+        self.open: dict[int, tuple[bytes | None, int | None]] = {}
+        self.erased: set[str] = set()
+
+    def add(self, entry: Entry) -> None:
+        """Take an act into account."""
+        if entry.phase == "intent":
+            self.open[entry.id] = (entry.vault_id, entry.epoch)
+        elif entry.phase == "outcome" and entry.intent is not None:
+            self.open.pop(entry.intent, None)
+        if entry.act == ERASED:
+            self.erased.add(entry.detail)
+        if entry.vault_id is not None and entry.manifest is not None and entry.epoch is not None:
+            known = self.anchors.get(entry.vault_id)
+            if known is None or entry.epoch > known[0]:
+                self.anchors[entry.vault_id] = (entry.epoch, entry.manifest)
+
+
+def check(connection: sqlite3.Connection, ledger: Ledger, acts: Acts) -> None:
+    """Raise Damaged where a table is not what the entries make of it."""
+    is_whole = read_base(connection, ledger).number == 0
+    _check_anchors(connection, ledger, acts, is_whole=is_whole)
+    _check_persons(connection, ledger, acts, is_whole=is_whole)
+    _check_days(connection, ledger)
+    wrong = first_wrong(connection)
+    if wrong is not None:
+        day, table = wrong
+        raise Damaged(f"{ledger.path}: the totals of {date_of(day)} ({table}) are not those of its calls", HINT)
+    _check_imports(connection, ledger)
+
+
+def archived_digest(connection: sqlite3.Connection) -> str:
+    """Return the digest of the sums of archived calls, with all their texts."""
+    words = dict(connection.execute("SELECT id, text FROM word"))
+    rows = (
+        tuple(words.get(field) if at in _WORDS else field for at, field in enumerate(row))
+        for row in connection.execute(_ARCHIVED)
+    )
+    return sums_digest(rows)
+
+
+def sums_digest(rows: Iterable[tuple[Field, ...]]) -> str:
+    """Return the digest of rows (day, the texts of a slot, token, tags, source, sums), whatever their order."""
+    return sha256(b"".join(sorted(pack("aikeys/1/archived", *row) for row in rows))).hexdigest()
+
+
+def _check_anchors(connection: sqlite3.Connection, ledger: Ledger, acts: Acts, *, is_whole: bool) -> None:
+    stored = {row[0]: (row[1], row[2]) for row in connection.execute("SELECT vault_id, epoch, digest FROM anchor")}
+    wrong = [vault for vault in {*stored, *acts.anchors} if stored.get(vault) != acts.anchors.get(vault)]
+    if any(vault in acts.anchors or is_whole for vault in wrong):
+        raise Damaged(f"{ledger.path}: the anchor of a vault was changed", HINT)
+    waiting = {row[0]: (row[1], row[2]) for row in connection.execute("SELECT entry, vault_id, epoch FROM open_intent")}
+    if waiting != acts.open:
+        number = min(waiting.items() ^ acts.open.items())[0]
+        raise Damaged(f"{ledger.path}: whether entry {number} awaits its outcome was changed", HINT)
+
+
+def _check_persons(connection: sqlite3.Connection, ledger: Ledger, acts: Acts, *, is_whole: bool) -> None:
+    known = set()
+    for digest, name, salt in connection.execute("SELECT digest, name, salt FROM person"):
+        known.add(digest)
+        is_erased = name is None and salt is None and (not is_whole or digest.hex() in acts.erased)
+        if not is_erased and (name is None or salt is None or person_digest(salt, name) != digest):
+            raise Damaged(f"{ledger.path}: the name of a person was changed", HINT)
+    used = connection.execute(
+        "SELECT actor FROM entry UNION SELECT person FROM entry WHERE person IS NOT NULL "
+        "UNION SELECT user FROM slot UNION SELECT address FROM context"
+    )
+    if not {row[0] for row in used} - {b""} <= known:
+        raise Damaged(f"{ledger.path}: a person was removed", HINT)
+
+
+def _check_days(connection: sqlite3.Connection, ledger: Ledger) -> None:
+    calendar = Calendar(ledger.zone)
+    for day, first, last in connection.execute("SELECT day, min(at_us), max(at_us) FROM call GROUP BY day"):
+        if not calendar.start_us(day) <= first <= last < calendar.start_us(day + 1):
+            raise Damaged(f"{ledger.path}: a call is counted on another day than its own", HINT)
+
+
+def _check_imports(connection: sqlite3.Connection, ledger: Ledger) -> None:
+    base = read_base(connection, ledger).number
+    calls, ids = connection.execute(
+        "SELECT (SELECT count(*) FROM call WHERE context IN (SELECT c.id FROM context c JOIN word w ON w.id = c.door "
+        "WHERE w.text = 'import')), (SELECT count(*) FROM imported WHERE call > ?)",
+        (base,),
+    ).fetchone()
+    row = connection.execute(
+        "SELECT i.id FROM imported i LEFT JOIN call c ON c.id = i.call "
+        "WHERE i.call > ? AND (c.id IS NULL OR instr(c.extra, CAST(i.id AS BLOB)) = 0) LIMIT 1",
+        (base,),
+    ).fetchone()
+    if row is not None or calls != ids:
+        raise Damaged(f"{ledger.path}: what was imported is not what its calls say", HINT)

@@ -1,0 +1,320 @@
+"""The reads of reports: sums of calls by labels and time, durations, usage by price. Changes nothing.
+
+- A question about labels alone, in days of the ledger's zone, is answered from the daily roll-ups; about tokens or one
+  declared tag from theirs; hours and other zones from the hourly one while it reaches back. All else reads the calls.
+- Calls that were archived count as they did: they are in the roll-ups, and `archived` keeps their sums for the rest.
+- SQL only adds per slot or context; their texts are looked up and compared here.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from aikeys.errors import CannotDecide, Damaged
+from aikeys.ledger.calendar import HOUR_US, Calendar, date_of
+from aikeys.ledger.calls import read_extra, text_pairs
+from aikeys.ledger.questions import (
+    CALLS,
+    ERASED,
+    NONE,
+    ROLL_UPS,
+    SLOT,
+    TAG,
+    Answer,
+    Asked,
+    Figures,
+    Frame,
+    Keys,
+    Met,
+    Metered,
+    Runs,
+    figures_of,
+    is_wanted,
+)
+from aikeys.ledger.rollups import _OF_CALLS, SUMS
+from aikeys.ledger.store import Ledger
+from aikeys.money import joined
+from aikeys.providers.usage import Usage
+
+_QUARTER_US = HOUR_US // 4  # every zone's offset is a multiple of it
+_USED = Usage._fields[:6]
+_USED_SUMS = ", ".join(f"sum({name})" for name in _USED)
+_COST = "cost_pusd >> 32, cost_pusd & 4294967295"
+_COST_SUMS = "sum(cost_pusd >> 32), sum(cost_pusd & 4294967295)"
+_IS_SIMPLE = """(extra = x'' OR substr(extra, 1, 5) = x'0300000000') AND reasoning <= output
+  AND cache_read + cache_write_5m + cache_write_1h <= input"""
+_ADDED = ", ".join(f"sum({name})" for name in SUMS.split(", "))
+
+
+@contextmanager
+def reading(ledger: Ledger) -> Iterator[Reading]:
+    """One state of the ledger for all questions of a report."""
+    with ledger.reading() as connection:
+        yield Reading(connection, ledger)
+
+
+class Reading:
+    """Answers from one state of a ledger."""
+
+    def __init__(self, connection: sqlite3.Connection, ledger: Ledger) -> None:
+        self._connection = connection
+        self._calendar = Calendar(ledger.zone)
+        self._path = ledger.path
+        self._words: dict[int, str] = {}
+
+    def sums(self, asked: Asked) -> Answer:
+        """Answer from roll-ups where they can, else from the calls; CannotDecide where archived hours are asked for."""
+        if "hour" in asked.by or asked.calendar.zone.key != self._calendar.zone.key:
+            return self._by_hour(asked)
+        needs = asked.needs
+        if needs <= {*SLOT}:
+            return self._by_slot(asked)
+        if needs == {"token"}:
+            return self._by_words(asked, "rollup_token", "token", self._word)
+        tag = next(iter(needs)) if len(needs) == 1 else ""
+        if tag.startswith(TAG) and self._is_rolled(tag.removeprefix(TAG)):
+            start = tag.removeprefix(TAG) + "="
+            return self._by_words(asked, "rollup_tag", "tag", lambda number: _behind(start, self._word(number)))
+        return self._by_call(asked)
+
+    def runs_not_metered(self, start_us: int, end_us: int) -> Runs:
+        """Return how many programs `exec` handed keys to."""
+        query = "SELECT count(*) FROM entry WHERE act = 'exec' AND at_us >= ? AND at_us < ? AND status = 'ok'"
+        count = self._connection.execute(query, (start_us, end_us)).fetchone()[0]
+        base = self._connection.execute("SELECT base FROM ledger").fetchone()[0]
+        oldest = self._connection.execute("SELECT at_us FROM entry ORDER BY id LIMIT 1").fetchone()
+        return Runs(count, not base or (oldest is not None and oldest[0] <= start_us))
+
+    def prices(self, answer: Answer) -> list[str]:
+        """Return the texts of the prices that the calls met were computed with; from roll-ups, at any time."""
+        column, met = ("id", answer.contexts) if answer.contexts else ("slot", answer.slots)
+        query = (
+            "SELECT text FROM word WHERE id IN (SELECT price FROM context "  # noqa: S608
+            f"WHERE {column} IN (SELECT value FROM json_each(?))) AND text <> '' ORDER BY text"
+        )
+        return [row[0] for row in self._connection.execute(query, (_listed(met),))]
+
+    def first_day(self) -> int | None:
+        """Return the day of the oldest call (in the ledger's zone)."""
+        found: int | None = self._connection.execute("SELECT min(day) FROM rollup_day").fetchone()[0]
+        return found
+
+    def newest_us(self) -> int | None:
+        """Return when the newest call was settled."""
+        row = self._connection.execute("SELECT settled_us FROM call ORDER BY id DESC LIMIT 1").fetchone()
+        return row[0] if row else None
+
+    def durations(self, asked: Asked, column: str) -> dict[Keys, dict[int, int]]:
+        """Return how many calls took how many ms, by `by`; `column` is latency_ms or first_token_ms."""
+        frame = self._frame(asked)
+        found: dict[Keys, dict[int, int]] = {}
+        met = Met(asked, frame, self._context)
+        query = (
+            f"SELECT {frame.time}, context, {column}, count(*) FROM call "  # noqa: S608
+            f"WHERE {frame.calls} AND corrects = 0 AND {column} >= 0 GROUP BY 1, 2, 3"
+        )
+        for at, context, took_ms, count in self._connection.execute(query, frame.values):
+            keys = met.keys(context, at)
+            if keys is not None:
+                counts = found.setdefault(keys, {})
+                counts[took_ms] = counts.get(took_ms, 0) + count
+        return found
+
+    def metered(self, asked: Asked) -> Iterator[Metered]:
+        """Yield usage and cost by day, labels and price; calls with further units or odd counts come one by one.
+
+        What was archived comes with its sums, and without a price.
+        """
+        frame = self._frame(asked)
+        met = Met(asked, frame, self._context)
+        start = f"SELECT {frame.time}, context, source, corrects > 0,"
+        end = f"FROM call WHERE {frame.calls} AND"
+        together = f"{start} count(*), {_USED_SUMS}, x'', {_COST_SUMS} {end} {_IS_SIMPLE} GROUP BY 1, 2, 3, 4"
+        apart = f"{start} 1, {', '.join(_USED)}, extra, {_COST} {end} NOT ({_IS_SIMPLE})"
+        for query in (together, apart):
+            for at, context, source, corrects, count, *used, extra, high, low in self._connection.execute(
+                query, frame.values
+            ):
+                if met.keys(context, at) is not None:
+                    usage = Usage._make([*used, read_extra(extra).other])
+                    requests = 0 if corrects else count
+                    what = (met.labels(context), source, bool(corrects), requests, usage)
+                    yield Metered(frame.day(at), *what, joined(high, low))
+        yield from self._metered_archived(asked, frame)
+
+    def _metered_archived(self, asked: Asked, frame: Frame) -> Iterator[Metered]:
+        met = Met(asked, frame, self._archived)
+        for day, identity, source, requests, _, *used, high, low in self._archived_rows(frame):
+            if met.keys(identity, day) is not None:
+                total, read, written, output, reasoning = used
+                usage = Usage(total, read, written, 0, output, reasoning)
+                yield Metered(day, met.labels(identity), source, False, requests, usage, joined(high, low))
+
+    def rolled_tags(self) -> list[str]:
+        """Return the names of the tags that are declared."""
+        return [row[0] for row in self._connection.execute("SELECT name FROM rolled_tag ORDER BY name")]
+
+    def _by_hour(self, asked: Asked) -> Answer:
+        frame = self._frame(asked)
+        if not asked.needs <= {*SLOT} or frame.step_us != HOUR_US or not self._has_hours(frame):
+            return self._by_call(asked)
+        return self._rolled(asked, "rollup_hour", "hour", (asked.start_us // HOUR_US, asked.end_us // HOUR_US))
+
+    def _by_slot(self, asked: Asked) -> Answer:
+        return self._rolled(asked, "rollup_day", "day", (asked.first, asked.end))
+
+    def _rolled(self, asked: Asked, table: str, at: str, span: tuple[int, int]) -> Answer:
+        """Let SQL add up by the labels asked for; which slots a filter leaves is found out before."""
+        when = f"{at} >= ? AND {at} < ?"
+        found = self._connection.execute(f"SELECT DISTINCT slot FROM {table} WHERE {when}", span)  # noqa: S608
+        slots = [row[0] for row in found if not asked.where or is_wanted(self._slot(row[0]), asked.where)]
+        columns = [name for name in asked.by if name in SLOT]
+        time = at if {"day", "hour"} & {*asked.by} else "0"
+        keys = ", ".join([time, *(f"s.{name}" for name in columns), "source"])
+        width = len(columns) + 1
+        places = ", ".join(map(str, range(1, width + 2)))
+        rows = self._connection.execute(
+            f"SELECT {keys}, {_ADDED} FROM {table} CROSS JOIN slot s ON s.id = slot WHERE {when} "  # noqa: S608
+            f"{'AND slot IN (SELECT value FROM json_each(?))' if asked.where else ''} GROUP BY {places}",
+            (*span, _listed(slots)) if asked.where else span,
+        )
+        met = Met(asked._replace(where=()), self._frame(asked), lambda ids: self._labels(columns, ids))
+        met.add((row[0], row[1:width], *row[width:]) for row in rows)
+        return Answer(met.cells, ROLL_UPS, slots=frozenset(slots))
+
+    def _by_words(self, asked: Asked, table: str, column: str, text_of: Callable[[int], str | None]) -> Answer:
+        """What no row of the roll-up holds is the rest of the day: calls without a token, or without that tag."""
+        name = next(iter(asked.needs))
+        frame = self._frame(asked)
+        everything = asked._replace(by=tuple(each for each in asked.by if each == "day"), where=())
+        rest = dict(self._by_slot(everything).cells)
+        place = asked.by.index(name) if name in asked.by else None
+        wanted = {text for _, texts in asked.where for text in texts} if asked.where else None
+        cells: dict[tuple[Keys, str], Figures] = {}
+        time = "day" if "day" in asked.by else "0"
+        rows = self._connection.execute(
+            f"SELECT {time}, {column}, source, {_ADDED} FROM {table} "  # noqa: S608
+            "WHERE day >= ? AND day < ? GROUP BY 1, 2, 3",
+            (asked.first, asked.end),
+        )
+
+        def put(text: str, days: Keys, source: str, figures: Figures) -> None:
+            if wanted is not None and text not in wanted:
+                return
+            keys = days if place is None else (*days[:place], text, *days[place:])
+            cells[keys, source] = cells.get((keys, source), NONE).plus(figures)
+
+        for day, number, source, *sums in rows:
+            text = text_of(number)
+            if text is None:
+                continue
+            figures = figures_of(sums)
+            days: Keys = (frame.day(day),) if "day" in asked.by else ()
+            rest[days, source] = rest.get((days, source), NONE).minus(figures)
+            put(text, days, source, figures)
+        for (days, source), figures in rest.items():
+            if any(figures):
+                put("", days, source, figures)
+        return Answer(cells, ROLL_UPS, slots=frozenset(self._slots_of(asked)))
+
+    def _by_call(self, asked: Asked) -> Answer:
+        frame = self._frame(asked)
+        met = Met(asked, frame, self._context)
+        time = frame.time if {"day", "hour"} & {*asked.by} else "0"
+        query = f"SELECT {time}, context, source, {_OF_CALLS} FROM call WHERE {frame.calls} GROUP BY 1, 2, 3"  # noqa: S608
+        met.add(self._connection.execute(query, frame.values))
+        contexts = frozenset(met.identities())
+        archived = Met(asked, frame, self._archived, met.cells)
+        archived.add(self._archived_rows(frame))
+        return Answer(met.cells, CALLS, contexts=contexts)
+
+    def _archived_rows(self, frame: Frame) -> Iterator[tuple[Any, ...]]:
+        query = f"SELECT day, slot, token, tags, source, {SUMS} FROM archived WHERE day >= ? AND day < ?"  # noqa: S608
+        for day, slot, token, tags, *rest in self._connection.execute(query, frame.days):
+            if frame.step_us:
+                raise CannotDecide(
+                    f"calls up to {date_of(day)} are archived: only their days in {self._calendar.zone.key} are known",
+                    "report by day and without --tz, or from a later date",
+                )
+            yield (day, (slot, token, tags), *rest)
+
+    def _slots_of(self, asked: Asked) -> Iterator[int]:
+        query = "SELECT DISTINCT slot FROM rollup_day WHERE day >= ? AND day < ?"
+        return (row[0] for row in self._connection.execute(query, (asked.first, asked.end)))
+
+    def _frame(self, asked: Asked) -> Frame:
+        """Return how SQL finds the calls of a question and their time."""
+        if asked.calendar.zone.key == self._calendar.zone.key and "hour" not in asked.by:
+            days = (asked.first, asked.end)
+            return Frame("day", "day >= ? AND day < ?", days, days, 0, asked.calendar)
+        is_even = all(asked.calendar.start_us(day) % HOUR_US == 0 for day in range(asked.first, asked.end + 1))
+        step_us = HOUR_US if is_even else _QUARTER_US
+        start_us, end_us = asked.start_us, asked.end_us
+        days = (self._calendar.day_of(start_us), self._calendar.day_of(end_us - 1) + 1)
+        condition = "day >= ? AND day < ? AND at_us >= ? AND at_us < ?"
+        return Frame(f"at_us / {step_us}", condition, (*days, start_us, end_us), days, step_us, asked.calendar)
+
+    def _has_hours(self, frame: Frame) -> bool:
+        """Tell whether the hourly roll-up, of which the oldest are dropped, still holds every call asked for."""
+        start_us, end_us = frame.values[2:]
+        oldest = self._connection.execute("SELECT min(hour) FROM rollup_hour").fetchone()[0]
+        kept_us = end_us if oldest is None else min(end_us, oldest * HOUR_US)
+        if start_us >= kept_us:
+            return oldest is not None
+        query = "SELECT 1 FROM call WHERE day >= ? AND day < ? AND at_us >= ? AND at_us < ? LIMIT 1"
+        if self._connection.execute(query, (*frame.days, start_us, kept_us)).fetchone():
+            return False
+        query = "SELECT 1 FROM archived WHERE day >= ? AND day < ? LIMIT 1"
+        return self._connection.execute(query, frame.days).fetchone() is None
+
+    def _is_rolled(self, tag: str) -> bool:
+        return bool(self._connection.execute("SELECT 1 FROM rolled_tag WHERE name = ?", (tag,)).fetchone())
+
+    def _word(self, number: int) -> str:
+        if number not in self._words:
+            row = self._connection.execute("SELECT text FROM word WHERE id = ?", (number,)).fetchone()
+            if row is None:
+                raise Damaged(f"{self._path} has lost a text of its calls", "restore a backup: aikeys restore FILE")
+            self._words[number] = row[0]
+        return self._words[number]
+
+    def _slot(self, number: Any) -> dict[str, str]:
+        row = self._connection.execute(f"SELECT {', '.join(SLOT)} FROM slot WHERE id = ?", (number,)).fetchone()  # noqa: S608
+        if row is None:
+            raise Damaged(f"{self._path} has lost the labels of its calls", "restore a backup: aikeys restore FILE")
+        return self._labels(SLOT, row)
+
+    def _labels(self, names: Sequence[str], ids: Sequence[Any]) -> dict[str, str]:
+        return {
+            name: self._person(each) if name == "user" else self._word(each)
+            for name, each in zip(names, ids, strict=True)
+        }
+
+    def _context(self, number: Any) -> dict[str, str]:
+        query = "SELECT slot, token, tags, price FROM context WHERE id = ?"
+        row = self._connection.execute(query, (number,)).fetchone()
+        if row is None:
+            raise Damaged(f"{self._path} has lost the labels of its calls", "restore a backup: aikeys restore FILE")
+        return self._archived(row[:3]) | {"price": self._word(row[3])}
+
+    def _archived(self, numbers: Any) -> dict[str, str]:
+        slot, token, tags = numbers
+        tagged = {TAG + name: value for name, value in text_pairs(self._word(tags))}
+        return {**self._slot(slot), "token": self._word(token), **tagged}
+
+    def _person(self, digest: bytes) -> str:
+        if not digest:
+            return ""
+        row = self._connection.execute("SELECT name FROM person WHERE digest = ?", (digest,)).fetchone()
+        return row[0] if row and row[0] else ERASED
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return f"[{','.join(map(str, numbers))}]"
+
+
+def _behind(start: str, text: str) -> str | None:
+    return text.removeprefix(start) if text.startswith(start) else None

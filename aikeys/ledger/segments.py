@@ -1,0 +1,199 @@
+"""Segments: archived entries in a file of their own, signed, compressed, and still part of the chain.
+
+    aikeys-ledger-segment-1 LF          which format
+    hex of the header LF                pack("aikeys/1/segment", every field of Header)
+    hex of the signature LF             Ed25519 by the signer over the header
+    gzip                                frames: a 32-bit big-endian length, then the canonical bytes
+
+- A frame holds exactly the bytes that are hashed: of a context (before the first call that uses it), an act or a call.
+- `base` is the hash before the first entry, `end` that of the last, `digest` SHA-256 of all frames with their lengths.
+- No person's name is in it, only digests: the names stay in ledger.db, where they can be erased.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import sqlite3
+import zlib
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from typing import IO, Any, NamedTuple
+
+from aikeys.errors import Damaged
+from aikeys.ledger.calls import context_bytes
+from aikeys.ledger.entries import Entry, Head
+from aikeys.ledger.listing import Texts
+from aikeys.ledger.store import Ledger, Signer
+from aikeys.storage.canonical import Field, pack, unpack
+
+_MAGIC = b"aikeys-ledger-segment-1\n"
+_CONTEXT = pack("aikeys/1/context")
+_CALL = b"call "
+_LARGEST_FRAME = 1 << 20
+_LONGEST_LINE = 4096
+_ACTS = f"SELECT {', '.join(Entry._fields)} FROM entry WHERE id <= ? ORDER BY id"  # noqa: S608
+_CALLS = """SELECT id, at_us, settled_us, input, cache_read, cache_write_5m, cache_write_1h, output, reasoning,
+  cost_pusd, latency_ms, first_token_ms, corrects, CAST(source AS BLOB), CAST(status AS BLOB), context, extra
+  FROM call WHERE id > ? AND id < ? ORDER BY id"""
+_ROW = b"call %d %d %d %d %d %d %d %d %d %d %d %d %d %b %b %b%b"
+_HINT = "bring the archive back from where you keep copies"
+
+
+class Header(NamedTuple):
+    """What a segment says of itself; `base` and `end` are hashes of entries first - 1 and last."""
+
+    ledger_id: bytes
+    zone: str
+    first: int
+    last: int
+    base: bytes
+    end: bytes
+    digest: bytes
+    signer: bytes
+
+
+class Segment(NamedTuple):
+    """A segment's file: its path, header and signature."""
+
+    path: str
+    header: Header
+    signature: bytes
+
+
+def header_bytes(header: Header) -> bytes:
+    """Return what is signed."""
+    return pack("aikeys/1/segment", *header)
+
+
+def entry_frames(connection: sqlite3.Connection, base: int, last: int) -> Iterator[bytes]:
+    """Yield the frames of entries base + 1 … last."""
+    texts = Texts(connection)
+    seen: dict[int, bytes] = {}
+
+    def calls(after: int, before: int) -> Iterator[bytes]:
+        for *numbers, context, extra in connection.execute(_CALLS, (after, before)):
+            if context not in seen:
+                frame = context_bytes(*texts.digested(context))
+                seen[context] = sha256(frame).digest()
+                yield frame
+            yield _ROW % (*numbers, seen[context], extra)
+
+    at = base
+    for row in connection.execute(_ACTS, (last,)):
+        yield from calls(at, row[0])
+        yield pack("aikeys/1/act", *row)
+        at = row[0]
+    yield from calls(at, last + 1)
+
+
+def write_body(
+    file: IO[bytes], frames: Iterator[bytes], base: Head, advance: Callable[[int], None]
+) -> tuple[Head, bytes]:
+    """Compress frames into a file; returns the last entry and the digest of all."""
+    digest, hashed, number = sha256(), base.hash, base.number
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=file, mtime=0) as body:
+        for frame in frames:
+            data = len(frame).to_bytes(4, "big") + frame
+            digest.update(data)
+            body.write(data)
+            if not frame.startswith(_CONTEXT):
+                hashed = sha256(hashed + frame).digest()
+                number += 1
+                advance(1)
+    return Head(number, hashed), digest.digest()
+
+
+def put_together(body: IO[bytes], path: str, header: Header, signer: Signer) -> Segment:
+    """Write the lines and the compressed part into the segment's file; it is on disk when this returns."""
+    message = header_bytes(header)
+    signature = signer.sign(message)
+    temporary = f"{path}.{os.urandom(4).hex()}"
+    try:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(_MAGIC + message.hex().encode() + b"\n" + signature.hex().encode() + b"\n")
+            body.seek(0)
+            shutil.copyfileobj(body, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
+    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return Segment(path, header, signature)
+
+
+def open_segment(file: IO[bytes], path: str) -> Segment:
+    """Read the lines before the compressed part; raises Damaged where it is no segment."""
+    if file.readline(_LONGEST_LINE) != _MAGIC:
+        raise Damaged(f"{path} is no archive of a ledger", _HINT)
+    try:
+        purpose, *fields = unpack(bytes.fromhex(file.readline(_LONGEST_LINE).decode("ascii")))
+        signature = bytes.fromhex(file.readline(_LONGEST_LINE).decode("ascii"))
+        header = Header(*_typed(fields))
+    except (ValueError, TypeError):
+        raise Damaged(f"{path} is damaged: its header cannot be read", _HINT) from None
+    if purpose != "aikeys/1/segment":
+        raise Damaged(f"{path} is damaged: its header cannot be read", _HINT)
+    return Segment(path, header, signature)
+
+
+def read_frames(file: IO[bytes], path: str) -> Iterator[bytes]:
+    """Yield the frames of a segment whose lines were read; raises Damaged."""
+    try:
+        with gzip.GzipFile(fileobj=file, mode="rb") as body:
+            while size := body.read(4):
+                length = int.from_bytes(size, "big")
+                frame = body.read(length) if len(size) == 4 and length <= _LARGEST_FRAME else b""
+                if len(frame) != length or not frame:
+                    raise Damaged(f"{path} is damaged: a frame is cut off", _HINT)
+                yield frame
+    except (OSError, EOFError, zlib.error):
+        raise Damaged(f"{path} is damaged: it cannot be decompressed", _HINT) from None
+
+
+def is_context(frame: bytes) -> bool:
+    """Tell whether a frame is a context, and so no entry."""
+    return frame.startswith(_CONTEXT)
+
+
+class CallFrame(NamedTuple):
+    """A call as its frame has it: the thirteen numbers, source, and the digest of its context."""
+
+    numbers: tuple[int, ...]
+    source: str
+    status: str
+    context: bytes
+
+
+def read_call(frame: bytes) -> CallFrame | None:
+    """Return a frame's call, None where it is an act; raises ValueError."""
+    if not frame.startswith(_CALL):
+        return None
+    parts = frame.split(b" ", 16)
+    return CallFrame(tuple(int(part) for part in parts[1:14]), parts[14].decode(), parts[15].decode(), parts[16][:32])
+
+
+def read_context(frame: bytes) -> tuple[Field, ...]:
+    """Return the texts of a context's frame, in the order of `calls.context_digest`; raises ValueError."""
+    return unpack(frame)[1:]
+
+
+def belongs(segment: Segment, ledger: Ledger) -> None:
+    """Raise Damaged where a segment is of another ledger."""
+    if (segment.header.ledger_id, segment.header.zone) != (ledger.ledger_id, ledger.zone):
+        raise Damaged(f"{segment.path} belongs to another ledger", _HINT)
+
+
+def _typed(fields: list[Any]) -> list[Any]:
+    kinds = (bytes, str, int, int, bytes, bytes, bytes, bytes)
+    if len(fields) != len(kinds) or any(type(field) is not kind for field, kind in zip(fields, kinds, strict=True)):
+        raise ValueError("no header")
+    return fields

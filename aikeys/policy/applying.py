@@ -1,0 +1,113 @@
+"""Read the policy that holds, and make another hold: all or nothing, audited.
+
+The ledger's part is one transaction, and config.toml is replaced as its last step: if either fails, neither changes.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import suppress
+
+from aikeys import config
+from aikeys.alerts import outbox
+from aikeys.budgets.changes import remove_budget, set_budget
+from aikeys.budgets.store import read_budgets, shown_text
+from aikeys.budgets.who import USER, parse_who
+from aikeys.errors import Cancelled, MachineFailed
+from aikeys.ledger.store import Act, Ledger, Writer
+from aikeys.policy import plan
+from aikeys.policy.editing import edited
+from aikeys.policy.plan import Change
+from aikeys.policy.text import Policy
+from aikeys.pricing import overrides
+
+APPLY = "config apply"
+_ERASED = f"{USER}:(erased)"
+
+
+def holding(ledger: Ledger, home: str) -> Policy:
+    """Return the policy that holds; budgets of persons who were erased have no name and are left out."""
+    with ledger.reading() as connection:
+        return _of(connection, home)
+
+
+def check(wanted: Policy) -> None:
+    """Raise BadConfiguration where prices could not be used."""
+    overrides.read(wanted.prices or {}, ())
+
+
+def apply(ledger: Ledger, home: str, wanted: Policy, agreed: list[Change], digest: str) -> None:
+    """Make a policy hold; `agreed` is what was shown to the user. Raises Cancelled where it has changed since."""
+    check(wanted)
+    path = os.path.join(home, config.CONFIG_FILE)
+    before, after = _texts(path, wanted)
+    try:
+        with ledger.writing() as writer:
+            if plan.changes(_of(writer.connection, home), wanted) != agreed:
+                raise Cancelled("the policy has changed meanwhile", "run it again to see the new plan")
+            writer.act(Act(APPLY, "policy", f"sha256={digest} {plan.summary(agreed)}"))
+            for change in agreed:
+                _change(writer, change)
+            if after != before:
+                _replace(path, after)
+    except BaseException:
+        if after != before and _read(path) == after:
+            _replace(path, before)
+        raise
+
+
+def _of(connection: sqlite3.Connection, home: str) -> Policy:
+    settings = config.load(home)
+    budgets = [(shown_text(connection, one.who), one.terms) for one in read_budgets(connection)]
+    named = {(who, terms.period): terms for who, terms in budgets if not who.startswith(_ERASED)}
+    found = {channel.name: channel for channel in outbox.channels(connection)}
+    return Policy(named, found, dict(settings.aliases), {name: dict(table) for name, table in settings.prices.items()})
+
+
+def _change(writer: Writer, change: Change) -> None:
+    match change.section:
+        case "budgets":
+            who, period = change.name
+            if change.after is None:
+                remove_budget(writer, who, period)
+            else:
+                set_budget(writer, parse_who(who), change.after)
+        case "alerts":
+            if change.before is not None:
+                outbox.remove_channel(writer, change.name)
+            if change.after is not None:
+                outbox.add_channel(writer, change.after, os.urandom(16))
+
+
+def _texts(path: str, wanted: Policy) -> tuple[str, str]:
+    before = _read(path)
+    if wanted.aliases is None and wanted.prices is None:
+        return before, before
+    return before, edited(before, wanted.aliases, wanted.prices)
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise MachineFailed(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _replace(path: str, text: str) -> None:
+    """Write a file beside it and move it there, so that nobody ever reads half of it."""
+    beside = f"{path}.{os.getpid()}.new"
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        with suppress(OSError):
+            os.unlink(beside)
+        raise MachineFailed(f"{path} cannot be written: {error.strerror}") from None

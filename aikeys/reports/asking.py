@@ -1,0 +1,148 @@
+"""Ask the ledger and put a report together: one state of the ledger for everything in it."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from aikeys.errors import CannotDecide, Usage
+from aikeys.ledger.calendar import Calendar
+from aikeys.ledger.queries import Reading, reading
+from aikeys.ledger.questions import ROLL_UPS, Answer, Asked, Figures, Where
+from aikeys.ledger.store import Ledger
+from aikeys.reports import rows as rows_
+from aikeys.reports.forecast import DAYS, forecast
+from aikeys.reports.groups import TIMES
+from aikeys.reports.ranges import Span, Typed, before, month_of, span_of
+from aikeys.reports.values import AnomalyReport, Forecast, Head, LatencyReport, LatencyRow, Previous, Report, Row
+
+
+class Request(NamedTuple):
+    """What was asked for. `zone` is empty for the ledger's; `trend`: somebody will look at sparklines."""
+
+    kind: str
+    by: tuple[str, ...]
+    where: Where = ()
+    typed: Typed = Typed()
+    zone: str = ""
+    compare: bool = False
+    top: int | None = None
+    trend: bool = False
+
+
+def opened(ledger: Ledger) -> Ledger:
+    """Open the ledger; CannotDecide where there is none: no spend is known, which is not the same as no spend."""
+    if not ledger.exists:
+        raise CannotDecide(
+            f"there is no ledger at {ledger.path}", "make a vault with aikeys init, or name its home with --home"
+        )
+    return ledger.open()
+
+
+def report(ledger: Ledger, request: Request, now_us: int) -> Report:
+    """Return the costs and usage asked for."""
+    calendar = Calendar(request.zone or ledger.zone)
+    today = calendar.day_of(now_us)
+    span = span_of(request.typed, today)
+    if request.compare and any(name in TIMES for name in request.by):
+        raise Usage("--compare cannot stand beside a time in --by", "group by labels, such as --by team,model")
+    asked = Asked(rows_.asked_groups(request.by), request.where, span.first, span.end, calendar)
+    with reading(ledger) as books:
+        answer = books.sums(asked)
+        groups = rows_.grouped(answer.cells, request.by)
+        found = rows_.rows_of(groups, request.by, calendar)
+        previous = None
+        if request.compare:
+            previous, found = _compared(books, asked, before(span, today), found)
+        if request.trend and answer.read == ROLL_UPS and not any(name in TIMES for name in request.by):
+            found = _with_trend(books, asked, found)
+        total = rows_.total_of(groups.values())
+        return Report(
+            Head(request.kind, request.by, request.where, span, calendar.zone.key, answer.read),
+            tuple(found if request.top is None else rows_.top(found, request.top)),
+            total,
+            rows_.coverage_of(answer.cells, books.runs_not_metered(asked.start_us, asked.end_us)),
+            _versions(books, answer),
+            previous,
+            _forecast(books, asked, today, total),
+            books.newest_us(),
+        )
+
+
+def latency(ledger: Ledger, request: Request, now_us: int) -> LatencyReport:
+    """Return how long calls took. Always reads the calls."""
+    from aikeys.reports.latency import grouped, percentiles
+
+    calendar = Calendar(request.zone or ledger.zone)
+    span = span_of(request.typed, calendar.day_of(now_us))
+    asked = Asked(rows_.asked_groups(request.by), request.where, span.first, span.end, calendar)
+    with reading(ledger) as books:
+        whole, first = (
+            grouped(books.durations(asked, column), request.by) for column in ("latency_ms", "first_token_ms")
+        )
+    rows = [
+        LatencyRow(
+            rows_.texts_of(keys, request.by, calendar),
+            percentiles(whole.get(keys, {})),
+            percentiles(first.get(keys, {})),
+        )
+        for keys in sorted({*whole, *first})
+    ]
+    return LatencyReport(Head(request.kind, request.by, request.where, span, calendar.zone.key, "calls"), tuple(rows))
+
+
+def anomalies(ledger: Ledger, request: Request, now_us: int) -> AnomalyReport:
+    """Return the days out of the ordinary."""
+    from aikeys.reports.unusual import unusual
+
+    calendar = Calendar(request.zone or ledger.zone)
+    today = calendar.day_of(now_us)
+    span = span_of(request.typed, today)
+    with reading(ledger) as books:
+        found, read = unusual(books, Asked((), request.where, span.first, span.end, calendar), today)
+    return AnomalyReport(Head(request.kind, (), request.where, span, calendar.zone.key, read), found)
+
+
+def focus_rows(
+    ledger: Ledger, request: Request, now_us: int, titles: Mapping[str, str]
+) -> Iterator[dict[str, str | None]]:
+    """Yield the rows of FOCUS 1.2; `titles` are the providers' names for people. Reads all calls before the first."""
+    from aikeys.reports import focus
+
+    calendar = Calendar(request.zone or ledger.zone)
+    span = span_of(request.typed, calendar.day_of(now_us))
+    with reading(ledger) as books:
+        asked = Asked((), request.where, span.first, span.end, calendar)
+        yield from focus.rows(books.metered(asked), calendar, titles, books.rolled_tags())
+
+
+def _compared(books: Reading, asked: Asked, span: Span, found: list[Row]) -> tuple[Previous, list[Row]]:
+    answer = books.sums(asked._replace(first=span.first, end=span.end))
+    groups = rows_.grouped(answer.cells, asked.by)
+    earlier = rows_.rows_of(groups, asked.by, asked.calendar)
+    return Previous(span, rows_.total_of(groups.values())), rows_.compared(found, earlier)
+
+
+def _with_trend(books: Reading, asked: Asked, found: list[Row]) -> list[Row]:
+    by = (*asked.by, "day")
+    daily = rows_.grouped(books.sums(asked._replace(by=by)).cells, by)
+    return rows_.with_trend(found, daily, Span(asked.first, asked.end), asked.by, asked.calendar)
+
+
+def _forecast(books: Reading, asked: Asked, today: int, total: Figures) -> Forecast | None:
+    """Only a month that is still running has one."""
+    if Span(asked.first, asked.end) != month_of(today):
+        return None
+    oldest = books.first_day()
+    first = today - DAYS if oldest is None else max(today - DAYS, oldest)
+    if oldest is None or first >= today:
+        return None
+    recent = books.sums(asked._replace(by=("day",), first=first, end=today))
+    costs = dict.fromkeys(range(first, today), 0)
+    for (keys, _), figures in recent.cells.items():
+        costs[int(keys[0])] += figures.cost_pusd
+    return forecast(total.cost_pusd, [*costs.values()], asked.end - 1 - today)
+
+
+def _versions(books: Reading, answer: Answer) -> tuple[str, ...]:
+    """Return the versions of the price book: of `openai/gpt-5@2026-11-23:bundled input=…` what is behind the @."""
+    references = {text.partition(" ")[0] for text in books.prices(answer)}
+    return tuple(sorted({reference.rpartition("@")[2] for reference in references}))

@@ -1,0 +1,46 @@
+"""What a report can be grouped and filtered by (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from aikeys.errors import Usage
+from aikeys.ledger.questions import SLOT, TAG, Where
+
+TIMES = ("day", "week", "month", "hour")
+LABELS = (*SLOT, "token")
+ALL = (*LABELS, *TIMES, "tag:NAME")
+
+
+def groups_of(text: str) -> tuple[str, ...]:
+    """Return the groups of `team,model`; Usage for what is none, or stands there twice."""
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if name not in TIMES:
+            _check(name, "--by", ALL)
+        if names.count(name) > 1:
+            raise Usage(f"--by names {name} twice", "name every group once")
+    return names
+
+
+def filters_of(texts: Sequence[str]) -> Where:
+    """Return the filters of `team=support`: those of one group are alternatives, different groups narrow down."""
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise Usage(
+                f"--where {text[:40]!r} has no =", "write --where team=support; team= finds calls without a team"
+            )
+        _check(name, "--where", (*LABELS, "tag:NAME"))
+        found.setdefault(name, []).append(value)
+    return tuple((name, tuple(values)) for name, values in found.items())
+
+
+def _check(name: str, option: str, known: Sequence[str]) -> None:
+    if name in LABELS or (name.startswith(TAG) and len(name) > len(TAG)):
+        return
+    nearest = get_close_matches(name, known, n=1)
+    hint = f"did you mean {nearest[0]}? " if nearest else ""
+    raise Usage(f"{option} does not know {name[:40]!r}", f"{hint}known: {', '.join(known)}")

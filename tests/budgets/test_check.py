@@ -1,0 +1,133 @@
+"""ok, warning, exceeded, undecided: what is not known is never ok."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from aikeys.budgets.check import Standing, parse_percent, standings_of, state_of, tightest, unmetered_runs, worst_of
+from aikeys.budgets.terms import Terms
+from aikeys.budgets.who import parse_who
+from aikeys.errors import Usage
+from aikeys.ledger.store import Act, Ledger
+from aikeys.money import usd_text
+from tests.budgets.conftest import Time, context_of, set_limit, spend
+
+
+def look(ledger: Ledger, time: Time, *whos: str, unpriced: str | None = None) -> list[tuple[str, str, str, str]]:
+    share = None if unpriced is None else Decimal(unpriced)
+    found = standings_of(ledger, [parse_who(who) for who in whos], time.at_us, share)
+    return [(one.who, one.terms.period if one.terms else "", usd_text(one.spent_pusd), one.state) for one in found]
+
+
+@pytest.mark.parametrize(
+    ("spent", "limit", "alerts", "state"),
+    [
+        (0, 100, (80, 100), "ok"),
+        (79, 100, (80, 100), "ok"),
+        (80, 100, (80, 100), "warning"),
+        (99, 100, (80, 100), "warning"),
+        (100, 100, (80, 100), "exceeded"),
+        (101, 100, (80, 100), "exceeded"),
+        (99, 100, (), "ok"),
+        (100, 100, (), "exceeded"),
+        (0, 0, (80,), "ok"),
+        (1, 0, (80,), "exceeded"),
+    ],
+)
+def test_the_state_follows_from_what_is_spent(spent: int, limit: int, alerts: tuple[int, ...], state: str) -> None:
+    assert state_of(spent, Terms(limit, alerts=alerts)) == state
+
+
+def test_the_worst_state_decides_and_nothing_at_all_is_undecided() -> None:
+    assert worst_of(["ok", "warning", "ok"]) == "warning"
+    assert worst_of(["ok", "undecided", "warning"]) == "undecided"
+    assert worst_of(["undecided", "exceeded"]) == "exceeded"
+    assert worst_of([]) == "undecided"
+    assert tightest([]) is None
+
+
+def test_of_the_worst_state_the_fullest_budget_decides() -> None:
+    def one(who: str, spent: int, state: str) -> Standing:
+        return Standing(who, Terms(100), 0, spent, 0, 0, 0, state)
+
+    standings = [one("a", 99, "warning"), one("b", 100, "exceeded"), one("c", 150, "exceeded")]
+    found = tightest(standings)
+    assert found is not None
+    assert found.who == "c"
+
+
+def test_all_budgets_are_looked_at_where_none_is_named(ledger: Ledger, time: Time) -> None:
+    set_limit(ledger, "org", "10", alerts=(80,))
+    set_limit(ledger, "user:ana", "5", "week")
+    spend(ledger, "8")
+    assert look(ledger, time) == [("org", "month", "8.00", "warning"), ("user:ana", "week", "8.00", "exceeded")]
+
+
+def test_a_budget_for_each_becomes_a_line_for_everyone_under_it(ledger: Ledger, time: Time) -> None:
+    set_limit(ledger, "team:*", "5")
+    set_limit(ledger, "team:support", "50")
+    for team, cost in (("support", "9"), ("sales", "6"), ("legal", "1"), ("", "7")):
+        spend(ledger, cost, team=team)
+    everybody = [("team:legal", "month", "1.00", "ok"), ("team:sales", "month", "6.00", "exceeded")]
+    assert look(ledger, time) == [*everybody, ("team:support", "month", "9.00", "ok")]
+    assert look(ledger, time, "team:*") == everybody
+    assert look(ledger, time, "team:sales") == [("team:sales", "month", "6.00", "exceeded")]
+    assert look(ledger, time, "team:new") == [("team:new", "month", "0.00", "ok")]
+
+
+def test_who_has_no_budget_is_undecided(ledger: Ledger, time: Time) -> None:
+    set_limit(ledger, "org", "10")
+    spend(ledger, "1")
+    assert look(ledger, time, "team:support") == [("team:support", "", "0.00", "undecided")]
+    assert look(ledger, time, "user:nobody", "team:*")[0][3] == "undecided"
+    assert look(ledger, time, "user:nobody", "team:*")[1][3] == "undecided"
+
+
+def test_without_any_budget_there_is_nothing_to_say(ledger: Ledger, time: Time) -> None:
+    assert look(ledger, time) == []
+
+
+def unpriced(ledger: Ledger, count: int) -> None:
+    from aikeys.budgets.booking import book
+    from aikeys.ledger.calendar import Calendar
+    from aikeys.ledger.calls import Call
+
+    with ledger.writing() as writer:
+        for _ in range(count):
+            call = Call(writer.now_us, writer.now_us, context_of(), cost_source="unpriced")
+            book(writer, call, Calendar("UTC"))
+
+
+def test_more_unpriced_requests_than_allowed_are_undecided_and_never_ok(ledger: Ledger, time: Time) -> None:
+    set_limit(ledger, "org", "10")
+    for _ in range(19):
+        spend(ledger, "0.10")
+    unpriced(ledger, 1)
+    assert look(ledger, time, unpriced="5")[0][3] == "ok"
+    assert look(ledger, time, unpriced="4.99")[0][3] == "undecided"
+    assert look(ledger, time)[0][3] == "ok"
+    spend(ledger, "9")
+    assert look(ledger, time, unpriced="0")[0][3] == "exceeded"
+
+
+def test_raw_exec_runs_of_the_period_are_counted(ledger: Ledger, time: Time) -> None:
+    set_limit(ledger, "org", "10")
+    ledger.event(Act("exec", "openai", "program=python"))
+    time.set("2026-12-01T00:00:01+00:00")
+    ledger.event(Act("exec", "openai", "program=python"))
+    ledger.event(Act("exec", "openai", "program=python"))
+    assert unmetered_runs(ledger, standings_of(ledger, (), time.at_us)) == 2
+    set_limit(ledger, "org", "10", "total")
+    assert unmetered_runs(ledger, standings_of(ledger, (), time.at_us)) == 3
+
+
+@pytest.mark.parametrize("text", ["-1", "101", "NaN", "inf", "x", "", "1e9"])
+def test_what_is_no_percentage_is_refused(text: str) -> None:
+    with pytest.raises(Usage):
+        parse_percent(text)
+
+
+def test_a_percentage_may_have_decimals() -> None:
+    assert parse_percent("2.5%") == Decimal("2.5")

@@ -1,0 +1,66 @@
+"""WHO as people write it, and which WHOs a call counts for."""
+
+from __future__ import annotations
+
+import pytest
+
+from aikeys.budgets.who import Who, each_of, parse_who, stored_who, whos_of
+from aikeys.errors import Usage
+from aikeys.ledger.calls import Context, Labels
+
+
+@pytest.mark.parametrize(
+    "text", ["org", "team:support", "team:*", "project:x", "project:*", "environment:prod", "user:ana", "user:*", "key:openai", "key:*", "token:7Qx", "team:a:b", "user:Ana Šarić"]
+)  # fmt: skip
+def test_every_form_of_who_is_read_and_written_the_same(text: str) -> None:
+    assert str(parse_who(text)) == text
+    assert stored_who(text) == parse_who(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "is no WHO"),
+        ("support", "is no WHO"),
+        ("org:x", "is no WHO"),
+        ("org:", "is no WHO"),
+        ("Team:x", "is no WHO"),
+        ("team:", "lacks a name"),
+        ("team", "lacks a name"),
+        ("team:sup*", "mixes a name and *"),
+        ("team:**", "mixes a name and *"),
+        ("team: support", "outer spaces"),
+        ("team:a\nb", "unprintable"),
+        ("team:" + "x" * 201, "over 200"),
+        ("x" * 500, "a long text is no WHO"),
+    ],
+)
+def test_what_is_no_who_is_refused_with_what_is_wrong(text: str, words: str) -> None:
+    with pytest.raises(Usage) as refused:
+        parse_who(text)
+    assert words in refused.value.message
+    assert "team:" in refused.value.hint
+
+
+def test_a_mistyped_kind_is_told_the_nearest() -> None:
+    with pytest.raises(Usage) as refused:
+        parse_who("teams:support")
+    assert "did you mean team?" in refused.value.hint
+
+
+def test_a_call_counts_for_everything_it_is_labelled_with() -> None:
+    context = Context(Labels("support", "atlas", "prod", "ana"), token="t1", key="openai")
+    digest = b"\x01" * 32
+    assert whos_of(context, digest) == (
+        "org", "team:support", "project:atlas", "environment:prod", f"user:{'01' * 32}", "key:openai", "token:t1",
+    )  # fmt: skip
+
+
+def test_a_call_without_labels_counts_for_org_alone() -> None:
+    assert whos_of(Context(Labels()), b"") == ("org",)
+
+
+def test_each_stands_for_its_kind() -> None:
+    assert each_of("team:support") == "team:*"
+    assert each_of("org") == "org"
+    assert Who("team", "*").is_each

@@ -1,0 +1,30 @@
+"""The zone of this machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from aikeys.clock import local_zone
+
+
+@pytest.mark.parametrize(
+    ("given", "zone"),
+    [
+        ("Europe/Berlin", "Europe/Berlin"),
+        (":America/New_York", "America/New_York"),
+        ("Etc/UTC", "UTC"),
+        ("CET-1CEST", "UTC"),
+        ("../../etc/passwd", "UTC"),
+    ],
+)
+def test_tz_names_the_zone_and_what_is_no_zone_means_utc(given: str, zone: str) -> None:
+    assert local_zone({"TZ": given}) == zone
+
+
+@pytest.mark.skipif(not os.path.exists("/usr/share/zoneinfo"), reason="there is no zone data here")
+def test_without_tz_the_machine_says_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(os.path, "realpath", lambda _: "/usr/share/zoneinfo/Asia/Tokyo")
+    assert local_zone({}) == "Asia/Tokyo"
