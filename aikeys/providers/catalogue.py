@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple, cast
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from aikeys.errors import BadConfiguration, NotFound, Usage
 
-_USER_KEYS = ("title", "protocol", "base_url", "env", "base_url_env", "clear", "key_page")
+if TYPE_CHECKING:  # most of what reads the catalogue never talks to a provider
+    from aikeys.providers.wire.dialects import Dialect
+
+_USER_KEYS = ("title", "protocol", "base_url", "env", "base_url_env", "clear", "key_page", "wire")
 _USER_LISTS = ("env", "base_url_env", "clear")
 
 
@@ -42,6 +46,13 @@ class Provider(NamedTuple):
     key_page: str = ""
     source: str = ""
     date: str = ""
+    wire: Mapping[str, object] = MappingProxyType({})
+
+    def dialect(self) -> Dialect:
+        """Return how it speaks its protocol; BadConfiguration where a user's definition has that wrong."""
+        from aikeys.providers.wire.dialects import dialect_of
+
+        return dialect_of(self.name, self.title, self.protocol, self.wire)
 
     def base_url_for(self, region: str) -> str:
         """Return the base URL of a region; no region means the default."""
@@ -127,7 +138,10 @@ def _user_defined(name: str, table: object) -> Provider:
             hint = _nearest(str(key), _USER_KEYS) or f"Known settings: {', '.join(_USER_KEYS)}"
             raise BadConfiguration(f"{where} has an unknown setting {key}", hint)
     lists = {key: _variables(where, key, table.get(key, [])) for key in _USER_LISTS}
-    texts = {key: _text(where, key, table.get(key, "")) for key in _USER_KEYS if key not in _USER_LISTS}
+    texts = {key: _text(where, key, table.get(key, "")) for key in _USER_KEYS if key not in (*_USER_LISTS, "wire")}
+    wire = table.get("wire", {})
+    if not isinstance(wire, Mapping):
+        raise BadConfiguration(f"{where}: wire is not a table", 'Write wire = { cap = "max_tokens" }')
     if not lists["env"]:
         raise BadConfiguration(f"{where} lacks env", 'Name the variables that get the key: env = ["EXAMPLE_API_KEY"]')
     try:
@@ -145,6 +159,7 @@ def _user_defined(name: str, table: object) -> Provider:
         clear=lists["clear"],
         key_page=texts["key_page"],
         source="config.toml",
+        wire=wire,
     )
 
 

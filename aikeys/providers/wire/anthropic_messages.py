@@ -1,0 +1,205 @@
+"""Anthropic messages and those who copied them (pure).
+
+Sources: anthropics/anthropic-sdk-python, types of messages; platform.claude.com, streaming and structured outputs.
+Cumulative usage: `message_start` reports the input, every `message_delta` replaces what it names.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+
+from aikeys.errors import Usage
+from aikeys.providers.wire import usage_native
+from aikeys.providers.wire.dialects import Dialect, check
+from aikeys.providers.wire.exact_json import Table, given, items, read, read_table, table, text, write
+from aikeys.providers.wire.openai_chat import JSON_HEADERS
+from aikeys.providers.wire.refusals import Headers, in_body, refusal, request_id
+from aikeys.providers.wire.streams import Stream
+from aikeys.providers.wire.values import (
+    ApiError,
+    File,
+    Image,
+    Json,
+    Message,
+    Outgoing,
+    Part,
+    Reply,
+    Request,
+    Text,
+    ToolCall,
+    ToolCallPiece,
+    ToolResult,
+)
+
+_HEADERS = (*JSON_HEADERS, ("anthropic-version", "2023-06-01"))
+_FINISHES = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+_EFFORTS = ("low", "medium", "high", "xhigh", "max")
+_CHOICES: dict[str, Json] = {"auto": {"type": "auto"}, "none": {"type": "none"}, "required": {"type": "any"}}
+
+
+def encode(request: Request, dialect: Dialect) -> Outgoing:
+    """Return the request as bytes; Usage names what cannot be sent."""
+    check(request, dialect)
+    options = request.options
+    system = [_system(part) for each in request.messages if each.role == "system" for part in each.parts]
+    body: dict[str, Json] = {
+        "model": request.model,
+        "max_tokens": options.max_tokens,
+        "messages": [_message(each) for each in request.messages if each.role != "system"],
+        **given(temperature=options.temperature, top_p=options.top_p, stop_sequences=list(options.stop) or None),
+    }
+    if system:
+        body["system"] = "\n\n".join(system)
+    if request.tools:
+        body["tools"] = [
+            {"name": tool.name, "description": tool.description, "input_schema": tool.parameters}
+            for tool in request.tools
+        ]
+    if options.tool_choice:
+        body["tool_choice"] = _CHOICES.get(options.tool_choice, {"type": "tool", "name": options.tool_choice})
+    body |= _output(request)
+    if request.stream:
+        body["stream"] = True
+    return Outgoing("POST", dialect.chat, _HEADERS, write(body))
+
+
+def decode(status: int, headers: Headers, body: bytes, _dialect: Dialect) -> Reply | ApiError:
+    """Return the reply, or the error; Unreadable when it is neither."""
+    if status >= 400:
+        return refusal(status, headers, body)
+    value = read_table(body)
+    metered = usage_native.anthropic(value.get("usage"), value)
+    if value.get("type") == "error" or (value.get("error") and "content" not in value):
+        return in_body(value)._replace(request_id=request_id(headers), metered=metered)
+    blocks = items(value, "content")
+    answer = "".join(text(block, "text") for block in blocks if block.get("type") == "text")
+    return Reply(
+        text=answer,
+        reasoning="".join(text(block, "thinking") for block in blocks if block.get("type") == "thinking"),
+        tool_calls=tuple(
+            ToolCall(text(block, "id"), text(block, "name"), write(block.get("input") or {}).decode())
+            for block in blocks
+            if block.get("type") == "tool_use"
+        ),
+        finish=_finish(value),
+        metered=metered,
+        model=text(value, "model"),
+        request_id=request_id(headers) or text(value, "id"),
+        choices=(answer,),
+    )
+
+
+class MessageStream(Stream):
+    """The events of a message."""
+
+    def __init__(self, dialect: Dialect, *, keeps_text: bool = True) -> None:
+        super().__init__(dialect, keeps_text=keeps_text)
+        self._seen: dict[str, Json] = {}
+
+    def take(self, value: Table) -> None:
+        match value.get("type"):
+            case "content_block_delta":
+                self._delta(table(value, "delta"), value.get("index"))
+            case "content_block_start" if text(value, "content_block", "type") == "tool_use":
+                block = table(value, "content_block")
+                self.tool_call(ToolCallPiece(_position(value.get("index")), text(block, "id"), text(block, "name")))
+            case "content_block_start" if text(value, "content_block", "text"):
+                self.text(text(value, "content_block", "text"))
+            case "message_start":
+                message = table(value, "message")
+                self.started(text(message, "model"), text(message, "id"))
+                self._report(table(message, "usage"))
+            case "message_delta":
+                self._report(table(value, "usage"))
+                if text(value, "delta", "stop_reason"):
+                    self.finished(_finish(table(value, "delta")))
+            case "message_stop":
+                self.is_done = True
+            case "error":
+                self.failed(value)
+            case None if value.get("error"):
+                self.failed(value)
+
+    def _delta(self, delta: Table, index: Json) -> None:
+        match delta.get("type"):
+            case "text_delta":
+                self.text(text(delta, "text"))
+            case "thinking_delta":
+                self.reasoning(text(delta, "thinking"))
+            case "input_json_delta":
+                self.tool_call(ToolCallPiece(_position(index), arguments=text(delta, "partial_json")))
+
+    def _report(self, usage: Table) -> None:
+        if usage:
+            usage_native.merged(self._seen, usage)
+            self.usage(usage_native.anthropic(dict(self._seen), {"model": self.model}))
+
+
+def _finish(value: Table) -> str:
+    reason = text(value, "stop_reason")
+    return _FINISHES.get(reason, reason[:40])
+
+
+def _position(index: Json) -> int:
+    return index if type(index) is int else 0
+
+
+def _system(part: Part) -> str:
+    if isinstance(part, Text):
+        return part.text
+    raise Usage("a system prompt can only be text", "Put the file or image into the user's message")
+
+
+def _output(request: Request) -> dict[str, Json]:
+    config: dict[str, Json] = {}
+    if request.schema:
+        config["format"] = {"type": "json_schema", "schema": request.schema.schema}
+    effort = request.options.effort
+    if effort == "none":
+        return {"thinking": {"type": "disabled"}} | ({"output_config": config} if config else {})
+    if effort:
+        if effort not in _EFFORTS:
+            raise Usage(f"Anthropic has no reasoning effort {effort}", f"Use none, {', '.join(_EFFORTS)}")
+        config["effort"] = effort
+    return {"output_config": config} if config else {}
+
+
+def _message(message: Message) -> Json:
+    """Results of tools are said by the user."""
+    role = "user" if message.role == "tool" else message.role
+    return {"role": role, "content": [_block(part) for part in message.parts]}
+
+
+def _block(part: Part) -> Json:
+    match part:
+        case Text():
+            return {"type": "text", "text": part.text}
+        case Image() if part.url:
+            return {"type": "image", "source": {"type": "url", "url": part.url}}
+        case Image():
+            return {"type": "image", "source": _source(part)}
+        case File() if part.media_type == "application/pdf":
+            return {"type": "document", "source": _source(part)} | ({"title": part.name} if part.name else {})
+        case File():
+            raise Usage(f"Anthropic does not take files of type {part.media_type}", "Send a PDF, or its text")
+        case ToolCall():
+            return {
+                "type": "tool_use",
+                "id": part.id,
+                "name": part.name,
+                "input": read(part.arguments.encode() or b"{}"),
+            }
+        case ToolResult():
+            result = {"type": "tool_result", "tool_use_id": part.call_id, "content": part.text}
+            return {**result, "is_error": True} if part.failed else result
+
+
+def _source(part: Image | File) -> Json:
+    return {"type": "base64", "media_type": part.media_type, "data": b64encode(part.data).decode()}

@@ -1,0 +1,177 @@
+"""Cohere v2 chat (pure); replies of v1 are read too. Source: docs.cohere.com, reference of chat v2 and streaming."""
+
+from __future__ import annotations
+
+from aikeys.errors import Usage
+from aikeys.providers.wire import usage_native
+from aikeys.providers.wire.dialects import Dialect, check
+from aikeys.providers.wire.exact_json import Table, given, items, read_table, table, text, write
+from aikeys.providers.wire.openai_chat import JSON_HEADERS, data_url
+from aikeys.providers.wire.refusals import Headers, refusal, request_id
+from aikeys.providers.wire.sse import JsonLines
+from aikeys.providers.wire.streams import Stream
+from aikeys.providers.wire.values import (
+    ApiError,
+    Image,
+    Json,
+    Message,
+    Outgoing,
+    Part,
+    Reply,
+    Request,
+    Text,
+    ToolCall,
+    ToolCallPiece,
+    ToolResult,
+)
+
+_FINISHES = {
+    "COMPLETE": "stop",
+    "STOP_SEQUENCE": "stop",
+    "MAX_TOKENS": "length",
+    "TOOL_CALL": "tool_calls",
+    "ERROR_TOXIC": "content_filter",
+    "ERROR_LIMIT": "length",
+}
+
+
+def encode(request: Request, dialect: Dialect) -> Outgoing:
+    """Return the request as bytes; Usage names what cannot be sent."""
+    check(request, dialect)
+    options = request.options
+    body: dict[str, Json] = {
+        "model": request.model,
+        "messages": [each for message in request.messages for each in _messages(message)],
+        "stream": request.stream,
+        **given(
+            max_tokens=options.max_tokens,
+            temperature=options.temperature,
+            p=options.top_p,
+            seed=options.seed,
+            stop_sequences=list(options.stop) or None,
+        ),
+    }
+    if request.tools:
+        body["tools"] = [{"type": "function", "function": tool._asdict()} for tool in request.tools]
+    if options.tool_choice and options.tool_choice != "auto":
+        if options.tool_choice not in ("none", "required"):
+            raise Usage(f"{dialect.title} cannot be told to call one tool by name", "Use none or required")
+        body["tool_choice"] = options.tool_choice.upper()
+    if request.schema:
+        body["response_format"] = {"type": "json_object", "schema": request.schema.schema}
+    return Outgoing("POST", dialect.chat, JSON_HEADERS, write(body))
+
+
+def decode(status: int, headers: Headers, body: bytes, _dialect: Dialect) -> Reply | ApiError:
+    """Return the reply, or the error; Unreadable when it is neither."""
+    if status >= 400:
+        return refusal(status, headers, body)
+    value = read_table(body)
+    message = table(value, "message")
+    parts = items(message, "content")
+    answer = "".join(text(part, "text") for part in parts if part.get("type") == "text") or text(value, "text")
+    thoughts = "".join(text(part, "thinking") for part in parts if part.get("type") == "thinking")
+    return Reply(
+        text=answer,
+        reasoning=thoughts or text(message, "tool_plan"),
+        tool_calls=tuple(_tool_call(call) for call in items(message, "tool_calls")),
+        finish=_finish(value),
+        metered=usage_native.cohere(value),
+        model=text(value, "model"),
+        request_id=request_id(headers) or text(value, "id") or text(value, "generation_id"),
+        choices=(answer,),
+    )
+
+
+class CohereStream(Stream):
+    """The events of a reply."""
+
+    def take(self, value: Table) -> None:
+        delta = table(value, "delta")
+        message = table(delta, "message")
+        match value.get("type"):
+            case "content-delta":
+                self._content(table(message, "content"))
+            case "tool-plan-delta":
+                self.reasoning(text(message, "tool_plan"))
+            case "tool-call-start" | "tool-call-delta":
+                index = value.get("index")
+                call = _tool_call(table(message, "tool_calls"))
+                piece = ToolCallPiece(index if type(index) is int else 0, call.id, call.name, call.arguments)
+                self.tool_call(piece)
+            case "message-start":
+                self.started(text(message, "model"), text(value, "id"))
+            case "message-end":
+                self._ended(delta)
+            case None if value.get("message") and not delta:
+                self.failed(value)
+
+    def _content(self, content: Table) -> None:
+        if text(content, "text"):
+            self.text(text(content, "text"))
+        if text(content, "thinking"):
+            self.reasoning(text(content, "thinking"))
+
+    def _ended(self, delta: Table) -> None:
+        self.usage(usage_native.cohere(delta))
+        reason = text(delta, "finish_reason")
+        if reason == "ERROR" or text(delta, "error"):
+            self.failed({"message": text(delta, "error")})
+        self.finished(_finish(delta))
+        self.is_done = True
+
+
+class CohereLinesStream(Stream):
+    """The lines of Cohere's v1 stream: only read, for a relay."""
+
+    def __init__(self, dialect: Dialect, *, keeps_text: bool = True) -> None:
+        super().__init__(dialect, keeps_text=keeps_text)
+        self._frames = JsonLines()
+
+    def take(self, value: Table) -> None:
+        match value.get("event_type"):
+            case "stream-start":
+                self.started("", text(value, "generation_id"))
+            case "text-generation":
+                self.text(text(value, "text"))
+            case "stream-end":
+                self.usage(usage_native.cohere(table(value, "response")))
+                self.finished(_finish(value))
+                self.is_done = True
+
+
+def _finish(value: Table) -> str:
+    reason = text(value, "finish_reason")
+    return _FINISHES.get(reason, reason.lower()[:40])
+
+
+def _tool_call(call: Table) -> ToolCall:
+    return ToolCall(text(call, "id"), text(call, "function", "name"), text(call, "function", "arguments"))
+
+
+def _messages(message: Message) -> list[Json]:
+    results = [part for part in message.parts if isinstance(part, ToolResult)]
+    sent: list[Json] = [{"role": "tool", "tool_call_id": part.call_id, "content": part.text} for part in results]
+    calls = [part for part in message.parts if isinstance(part, ToolCall)]
+    content = [_part(part) for part in message.parts if not isinstance(part, ToolCall | ToolResult)]
+    if not content and not calls:
+        return sent
+    body: dict[str, Json] = {"role": message.role}
+    if content:
+        body["content"] = content
+    if calls:
+        body["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in calls
+        ]
+    return [*sent, body]
+
+
+def _part(part: Part) -> Json:
+    match part:
+        case Text():
+            return {"type": "text", "text": part.text}
+        case Image():
+            return {"type": "image_url", "image_url": {"url": data_url(part)}}
+        case _:
+            raise TypeError(part)

@@ -1,0 +1,119 @@
+"""Reads the counts of one usage object (pure), trusting nothing: what cannot be true is read as missing and named.
+
+- A count is a whole number from 0 to 10¹². Negative ones, fractions, texts and booleans are odd, never a quiet zero.
+- A whole is never smaller than its parts: no reported token is dropped.
+- Costs are exact decimals of USD, rounded up to the pico-dollar.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, Context, Decimal
+
+from aikeys.money import PUSD_PER_USD
+from aikeys.providers.wire.exact_json import Table, at, text
+from aikeys.providers.wire.values import Json
+
+_LARGEST_COUNT = 10**12
+_LARGEST_COST = 10**6  # USD of one call: keeps its pico-dollars within 63 bits
+_PUSD_PER_TICK = 100  # xAI: 1 USD = 10¹⁰ ticks
+_EXACT = Context(prec=60)
+_TIERS = {"on_demand_flex": "flex", "on_demand_priority": "priority"}
+_STANDARD = frozenset({"", "auto", "default", "on_demand", "standard", "traffic_type_unspecified"})
+
+
+class Counts:
+    """The counts of one usage object, and the names of those that were odd."""
+
+    __slots__ = ("odd", "raw")
+
+    def __init__(self, raw: Table, odd: list[str] | None = None) -> None:
+        self.raw = raw
+        self.odd = [] if odd is None else odd
+
+    def seen(self, *path: str) -> int | None:
+        """Return the count at that path, None where there is none that could be true."""
+        found: Json = self.raw
+        for name in path:
+            if not isinstance(found, dict):
+                return None
+            found = found.get(name)
+        if found is None or (type(found) is int and 0 <= found <= _LARGEST_COUNT):
+            return found
+        if isinstance(found, Decimal) and found.is_finite() and found.adjusted() < 12 and found == int(found) >= 0:
+            return int(found)
+        self.odd.append(".".join(path))
+        return None
+
+    def of(self, *path: str) -> int:
+        """Return the count at that path, 0 where there is none."""
+        return self.seen(*path) or 0
+
+    def first(self, *paths: tuple[str, ...]) -> int:
+        """Return the first of several counts that is there, 0 where none is."""
+        for path in paths:
+            found = self.seen(*path)
+            if found is not None:
+                return found
+        return 0
+
+    def at_least(self, whole: int, parts: int, name: str) -> int:
+        """Return the whole, or its parts where they are more, which is odd."""
+        if parts <= whole:
+            return whole
+        self.odd.append(name)
+        return parts
+
+
+def named(counts: dict[str, int]) -> tuple[tuple[str, int], ...]:
+    """Return further units as Usage holds them: sorted, without zeros."""
+    return tuple(sorted((name, count) for name, count in counts.items() if count > 0))
+
+
+def billed_pusd(usage: Table, cost: str, odd: list[str]) -> int | None:
+    """Return what the reply says it cost, in pico-USD; None where it does not say. `cost` is the dialect's."""
+    if not cost:
+        return None
+    stated = at(usage, *cost.split(".")[1:])
+    if cost == "usage.cost" and at(usage, "is_byok") is True:  # the upstream charges the user's own key on top
+        upstream = at(usage, "cost_details", "upstream_inference_cost")
+        parts = [_pusd(each, PUSD_PER_USD, odd, cost) for each in (stated, upstream)]
+        return None if parts[0] is None else parts[0] + (parts[1] or 0)
+    if cost.endswith("_ticks"):
+        return _pusd(stated, _PUSD_PER_TICK, odd, cost)
+    return _pusd(stated, PUSD_PER_USD, odd, cost)
+
+
+def service_of(*tables: Table) -> tuple[tuple[str, str], ...]:
+    """Return how the call was served, in the words of pricing; nothing where that is the standard way."""
+    for table in tables:
+        for name in ("service_tier", "serviceTier", "trafficType"):
+            tier = text(table, name).lower()
+            if tier not in _STANDARD:
+                return _batch_or(_TIERS.get(tier, tier)) + _speed(table)
+    return next((speed for speed in map(_speed, tables) if speed), ())
+
+
+def _speed(table: Table) -> tuple[tuple[str, str], ...]:
+    speed = text(table, "speed").lower()
+    return (("speed", speed),) if speed not in _STANDARD else ()
+
+
+def _batch_or(tier: str) -> tuple[tuple[str, str], ...]:
+    return (("processing", "batch"),) if tier == "batch" else (("service_tier", tier[:40]),)
+
+
+def _pusd(stated: Json, per_unit: int, odd: list[str], name: str) -> int | None:
+    if stated is None:
+        return None
+    if isinstance(stated, bool) or not isinstance(stated, int | Decimal):
+        odd.append(name)
+        return None
+    amount = Decimal(stated)
+    if not amount.is_finite() or amount < 0 or amount.adjusted() > 20:
+        odd.append(name)
+        return None
+    pusd = int(_EXACT.multiply(amount, Decimal(per_unit)).to_integral_value(ROUND_CEILING))
+    if pusd > _LARGEST_COST * PUSD_PER_USD:
+        odd.append(name)
+        return None
+    return pusd

@@ -1,0 +1,189 @@
+"""What a provider's variant of a protocol takes, lacks and reports (pure): the catalogue's `wire` table as a value.
+
+- What is in `lacks` is refused before anything is sent, naming the option and the provider; nothing is dropped.
+- A provider without a `wire` table speaks its protocol as the provider that made it does, with what few others
+  took over (files, audio) in `lacks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from aikeys.errors import BadConfiguration, Usage
+from aikeys.providers.wire.values import EFFORTS, EmbeddingRequest, File, Image, Request
+
+FEATURES = {
+    "audio": "recordings",
+    "effort": "a reasoning effort",
+    "files": "files",
+    "image_urls": "images by their address",
+    "images": "images",
+    "n": "several choices (n)",
+    "schema": "a JSON schema for the reply",
+    "seed": "a seed",
+    "stop": "stop sequences",
+    "system": "a system prompt",
+    "temperature": "a temperature",
+    "tool_choice": "a choice of tools",
+    "tools": "tools",
+    "top_p": "top_p",
+}
+REASONING = ("subset", "additive", "apart", "hidden")
+_STREAM_USAGE = ("include_usage", "always", "never")
+_COSTS = ("", "usage.cost", "usage.cost.total_cost", "usage.cost_in_usd_ticks")
+
+
+class Dialect(NamedTuple):
+    """One provider's variant.
+
+    chat, responses, embeddings: paths after the base URL, "" where it has no such endpoint.
+    cap: the field that bounds the output, which covers reasoning or does not. needs_cap: a request without is refused.
+    stream_usage: `include_usage` (must be asked for), `always` (must not be asked for), `never`.
+    reasoning: how reasoning tokens stand to the output where the sums do not tell: `subset` of it or `additive`;
+    `apart`: on top whatever the sums say (Perplexity); `hidden`: only the total contains them (Gemini's OpenAI path).
+    cost: where the reply states what it cost, "" nowhere.
+    """
+
+    provider: str
+    title: str
+    protocol: str = "openai"
+    chat: str = "/chat/completions"
+    responses: str = ""
+    embeddings: str = "/embeddings"
+    auth: str = "bearer"
+    cap: str = "max_tokens"
+    cap_covers_reasoning: bool = True
+    needs_cap: bool = False
+    stream_usage: str = "include_usage"
+    system: str = "system"
+    seed: str = "seed"
+    max_stop: int = 4
+    lacks: frozenset[str] = frozenset({"audio", "files"})
+    reasoning: str = "subset"
+    cost: str = ""
+
+    def refuse(self, feature: str) -> Usage:
+        """Return the error that says what this provider does not take."""
+        return Usage(f"{self.title} does not take {FEATURES[feature]}", "Leave it out or use another provider")
+
+
+_OF_PROTOCOL: dict[str, dict[str, object]] = {
+    "openai": {},
+    "azure": {
+        "chat": "/openai/v1/chat/completions",
+        "responses": "/openai/v1/responses",
+        "embeddings": "/openai/v1/embeddings",
+        "auth": "api-key",
+        "cap": "max_completion_tokens",
+    },
+    "anthropic": {
+        "chat": "/v1/messages",
+        "embeddings": "",
+        "auth": "x-api-key",
+        "needs_cap": True,
+        "stream_usage": "always",
+        "max_stop": 8191,
+        "lacks": frozenset({"audio", "n", "seed"}),
+    },
+    "gemini": {
+        "chat": "/v1beta/models",
+        "embeddings": "/v1beta/models",
+        "auth": "x-goog-api-key",
+        "cap": "maxOutputTokens",
+        "stream_usage": "always",
+        "max_stop": 5,
+        "lacks": frozenset({"image_urls"}),
+        "reasoning": "hidden",
+    },
+    "cohere": {
+        "chat": "/v2/chat",
+        "embeddings": "/v2/embed",
+        "stream_usage": "always",
+        "max_stop": 5,
+        "lacks": frozenset({"audio", "effort", "files", "n"}),
+    },
+    "native": {"chat": "", "embeddings": ""},
+}
+
+
+def dialect_of(name: str, title: str, protocol: str, wire: Mapping[str, object]) -> Dialect:
+    """Return the dialect of a provider of the catalogue; BadConfiguration names what its `wire` table has wrong."""
+    where = f"the wire table of {name}"
+    if protocol not in _OF_PROTOCOL:
+        raise BadConfiguration(f"{name} has an unknown protocol {protocol}", f"Known: {', '.join(_OF_PROTOCOL)}")
+    fields = dict(_OF_PROTOCOL[protocol])
+    for key, value in wire.items():
+        known = Dialect._field_defaults.get(key)
+        if known is None or key == "protocol":
+            settings = ", ".join(each for each in Dialect._field_defaults if each != "protocol")
+            raise BadConfiguration(f"{where} has an unknown setting {key}", f"Known settings: {settings}")
+        if key == "lacks":
+            fields[key] = _lacks(where, value)
+        elif type(value) is not type(known):
+            raise BadConfiguration(f"{where}: {key} is not of the type of {known!r}", "See catalogue.toml")
+        else:
+            fields[key] = value
+    dialect = Dialect(name, title, protocol, **fields)  # type: ignore[arg-type]  # checked just above
+    for key, words in (("reasoning", REASONING), ("stream_usage", _STREAM_USAGE), ("cost", _COSTS)):
+        if getattr(dialect, key) not in words:
+            raise BadConfiguration(f"{where}: {key} is none of {', '.join(words)}", "See catalogue.toml")
+    return dialect
+
+
+def check(request: Request, dialect: Dialect) -> None:
+    """Refuse, with Usage, what the dialect would drop or refuse itself."""
+    for feature in _features(request):
+        if feature in dialect.lacks:
+            raise dialect.refuse(feature)
+    options = request.options
+    if len(options.stop) > dialect.max_stop:
+        raise Usage(f"{dialect.title} takes at most {dialect.max_stop} stop sequences", "Leave some out")
+    if dialect.needs_cap and options.max_tokens is None:
+        raise Usage(f"{dialect.title} needs a maximum of output tokens", "Give --max-tokens")
+    if options.effort and options.effort not in EFFORTS:
+        raise Usage(f"{options.effort} is no reasoning effort", f"Use {', '.join(EFFORTS)}")
+    if options.tool_choice and not request.tools:
+        raise Usage("a choice of tools needs tools", "Give the tools, or leave the choice out")
+
+
+def check_embedding(request: EmbeddingRequest, dialect: Dialect) -> None:
+    """Refuse, with Usage, a request for embeddings that cannot be sent."""
+    if not dialect.embeddings:
+        raise Usage(f"{dialect.title} has no embeddings", "Use another provider")
+    if not request.texts:
+        raise Usage("there is no text to embed", "Give at least one text")
+
+
+def _features(request: Request) -> list[str]:
+    options = request.options
+    wanted = {
+        "effort": bool(options.effort),
+        "n": options.n is not None and options.n != 1,
+        "schema": request.schema is not None,
+        "seed": options.seed is not None,
+        "stop": bool(options.stop),
+        "temperature": options.temperature is not None,
+        "tool_choice": bool(options.tool_choice),
+        "tools": bool(request.tools),
+        "top_p": options.top_p is not None,
+    }
+    found = [name for name, is_wanted in wanted.items() if is_wanted]
+    for message in request.messages:
+        if message.role == "system":
+            found.append("system")
+        for part in message.parts:
+            if isinstance(part, Image):
+                found += ["images", "image_urls"] if part.url else ["images"]
+            elif isinstance(part, File):
+                found.append("audio" if part.media_type.startswith("audio/") else "files")
+    return found
+
+
+def _lacks(where: str, value: object) -> frozenset[str]:
+    if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
+        raise BadConfiguration(f"{where}: lacks is not a list of names", f"Known names: {', '.join(FEATURES)}")
+    unknown = [each for each in value if each not in FEATURES]
+    if unknown:
+        raise BadConfiguration(f"{where}: lacks has an unknown name {unknown[0]}", f"Known: {', '.join(FEATURES)}")
+    return frozenset(value)

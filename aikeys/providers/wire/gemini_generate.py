@@ -1,0 +1,205 @@
+"""Gemini generateContent (pure).
+
+Source: ai.google.dev, API reference of generateContent and thinking. Every chunk of a stream reports the usage so far,
+so the last one counts; sums of them would be ten times too much.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from aikeys.errors import Usage
+from aikeys.providers.wire import usage_native
+from aikeys.providers.wire.dialects import Dialect, check
+from aikeys.providers.wire.exact_json import Table, given, items, read, table, text, write
+from aikeys.providers.wire.openai_chat import JSON_HEADERS
+from aikeys.providers.wire.refusals import Headers, refusal, request_id
+from aikeys.providers.wire.streams import Stream
+from aikeys.providers.wire.values import (
+    ApiError,
+    File,
+    Image,
+    Json,
+    Message,
+    Outgoing,
+    Part,
+    Reply,
+    Request,
+    Text,
+    ToolCall,
+    ToolCallPiece,
+    ToolResult,
+    Unreadable,
+)
+
+_FINISHES = {
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    "SAFETY": "content_filter",
+    "RECITATION": "content_filter",
+    "BLOCKLIST": "content_filter",
+    "PROHIBITED_CONTENT": "content_filter",
+    "SPII": "content_filter",
+    "IMAGE_SAFETY": "content_filter",
+}
+_BUDGETS = {"none": 0, "minimal": 512, "low": 1024, "medium": 8192, "high": 24576}
+"""Thinking tokens for the models before Gemini 3, as Google's own OpenAI endpoint maps them (minimal: their least)."""
+_LEVELS = {"minimal": "minimal", "low": "low", "medium": "medium", "high": "high"}
+_OLD = re.compile(r"gemini-[12](?![0-9])")
+_CHOICES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
+
+
+def encode(request: Request, dialect: Dialect) -> Outgoing:
+    """Return the request as bytes; Usage names what cannot be sent."""
+    check(request, dialect)
+    system = [_part(part) for each in request.messages if each.role == "system" for part in each.parts]
+    body: dict[str, Json] = {"contents": [_content(each) for each in request.messages if each.role != "system"]}
+    if system:
+        body["systemInstruction"] = {"parts": system}
+    if request.tools:
+        declared = [
+            {"name": tool.name, "description": tool.description, "parametersJsonSchema": tool.parameters}
+            for tool in request.tools
+        ]
+        body["tools"] = [{"functionDeclarations": declared}]
+    if request.options.tool_choice:
+        body["toolConfig"] = {"functionCallingConfig": _choice(request.options.tool_choice)}
+    config = _config(request)
+    if config:
+        body["generationConfig"] = config
+    model = quote(request.model.removeprefix("models/"), safe="")
+    verb = "streamGenerateContent?alt=sse" if request.stream else "generateContent"
+    return Outgoing("POST", f"{dialect.chat}/{model}:{verb}", JSON_HEADERS, write(body))
+
+
+def decode(status: int, headers: Headers, body: bytes, dialect: Dialect) -> Reply | ApiError:
+    """Return the reply, or the error; a stream that came as one JSON list is read too. Unreadable when it is none."""
+    if status >= 400:
+        return refusal(status, headers, body)
+    value = read(body)
+    stream = GenerateStream(dialect)
+    for chunk in value if isinstance(value, list) else [value]:
+        if not isinstance(chunk, dict):
+            raise Unreadable("the reply of the provider is not a JSON object")
+        stream.take(chunk)
+    ended = stream.end()
+    found = request_id(headers) or ended.reply.request_id
+    if ended.error is not None:
+        return ended.error._replace(request_id=found, metered=ended.reply.metered)
+    return ended.reply._replace(request_id=found)
+
+
+class GenerateStream(Stream):
+    """Chunks of a reply: each is a whole GenerateContentResponse. There is no mark of the end but a finish reason.
+
+    Every chunk reports the usage so far: it is counted when the model stops and at the end, not every time.
+    """
+
+    def __init__(self, dialect: Dialect, *, keeps_text: bool = True) -> None:
+        super().__init__(dialect, keeps_text=keeps_text)
+        self._calls_seen = 0
+        self._uncounted: Table | None = None
+        self._searches = 0
+
+    def take(self, value: Table) -> None:
+        if not self.model:
+            self.started(text(value, "modelVersion"), text(value, "responseId"))
+        if isinstance(value.get("usageMetadata"), dict):
+            self._uncounted = table(value, "usageMetadata")
+        for position, candidate in enumerate(items(value, "candidates")):
+            index = candidate.get("index")
+            for part in items(candidate, "content", "parts"):
+                self._piece(part, index if type(index) is int else position)
+            if "groundingMetadata" in candidate:
+                self._searches = max(self._searches, usage_native.google_searches(value))
+            if text(candidate, "finishReason"):
+                self.count()
+                self.finished(self._finish(candidate))
+        blocked = text(value, "promptFeedback", "blockReason")
+        if blocked:
+            self.finished("content_filter")
+        if value.get("error"):
+            self.failed(value)
+
+    def count(self) -> None:
+        if self._uncounted is not None:
+            self.usage(usage_native.gemini(self._uncounted, self._searches))
+            self._uncounted = None
+
+    def _piece(self, part: Table, choice: int) -> None:
+        said = text(part, "text")
+        if said:
+            if part.get("thought") is True:
+                self.reasoning(said)
+            else:
+                self.text(said, choice)
+        call = part.get("functionCall")
+        if isinstance(call, dict):
+            position, self._calls_seen = self._calls_seen, self._calls_seen + 1
+            arguments = write(call.get("args") or {}).decode()
+            made = text(call, "id") or f"call_{position}"
+            piece = ToolCallPiece(position, made, text(call, "name"), arguments, text(part, "thoughtSignature"))
+            self.tool_call(piece)
+
+    def _finish(self, candidate: Table) -> str:
+        reason = text(candidate, "finishReason")
+        if reason == "STOP" and self._calls_seen:
+            return "tool_calls"
+        return _FINISHES.get(reason, reason.lower()[:40])
+
+
+def _config(request: Request) -> dict[str, Json]:
+    options = request.options
+    fields = given(
+        maxOutputTokens=options.max_tokens,
+        temperature=options.temperature,
+        topP=options.top_p,
+        stopSequences=list(options.stop) or None,
+        seed=options.seed,
+        candidateCount=options.n,
+        thinkingConfig=_thinking(request.model, options.effort) if options.effort else None,
+    )
+    if request.schema:
+        fields["responseMimeType"] = "application/json"
+        fields["responseJsonSchema"] = request.schema.schema
+    return fields
+
+
+def _thinking(model: str, effort: str) -> Mapping[str, Json]:
+    if _OLD.search(model):
+        if effort not in _BUDGETS:
+            raise Usage(f"{model} has no reasoning effort {effort}", f"Use {', '.join(_BUDGETS)}")
+        return {"thinkingBudget": _BUDGETS[effort]}
+    if effort not in _LEVELS:
+        raise Usage(f"{model} has no reasoning effort {effort}", f"Use {', '.join(_LEVELS)}")
+    return {"thinkingLevel": _LEVELS[effort]}
+
+
+def _choice(wanted: str) -> Mapping[str, Json]:
+    if wanted in _CHOICES:
+        return {"mode": _CHOICES[wanted]}
+    return {"mode": "ANY", "allowedFunctionNames": [wanted]}
+
+
+def _content(message: Message) -> Json:
+    """The model's turns are its own, everything else is the user's."""
+    role = "model" if message.role == "assistant" else "user"
+    return {"role": role, "parts": [_part(part) for part in message.parts]}
+
+
+def _part(part: Part) -> Json:
+    match part:
+        case Text():
+            return {"text": part.text}
+        case Image() | File():
+            return {"inlineData": {"mimeType": part.media_type, "data": b64encode(part.data).decode()}}
+        case ToolCall():
+            call = {"name": part.name, "args": read(part.arguments.encode() or b"{}")}
+            mark = {"thoughtSignature": part.signature} if part.signature else {}
+            return {"functionCall": call, **mark}
+        case ToolResult():
+            answer = {"error" if part.failed else "result": part.text}
+            return {"functionResponse": {"name": part.name, "response": answer}}

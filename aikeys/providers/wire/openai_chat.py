@@ -1,0 +1,237 @@
+"""OpenAI chat completions and all who speak it (pure); what differs between them is the dialect.
+
+Sources: openai/openai-openapi, createChatCompletion; facts of each dialect stand in catalogue.toml.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Sequence
+
+from aikeys.errors import Usage
+from aikeys.providers.wire import usage_openai
+from aikeys.providers.wire.dialects import Dialect, check
+from aikeys.providers.wire.exact_json import Table, given, items, read_table, table, text, write
+from aikeys.providers.wire.refusals import Headers, in_body, refusal, request_id
+from aikeys.providers.wire.streams import Stream
+from aikeys.providers.wire.values import (
+    ApiError,
+    File,
+    Image,
+    Json,
+    Message,
+    Outgoing,
+    Part,
+    Reply,
+    Request,
+    Text,
+    ToolCall,
+    ToolCallPiece,
+    ToolResult,
+)
+
+JSON_HEADERS = (("content-type", "application/json"),)
+_FINISHES = {"stop": "stop", "length": "length", "tool_calls": "tool_calls", "function_call": "tool_calls"}
+_FINISHES |= {"content_filter": "content_filter", "eos": "stop", "end_turn": "stop", "max_tokens": "length"}
+_AUDIO = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
+
+
+def encode(request: Request, dialect: Dialect) -> Outgoing:
+    """Return the request as bytes; Usage names what this dialect does not take."""
+    check(request, dialect)
+    options = request.options
+    body: dict[str, Json] = {
+        "model": request.model,
+        "messages": [each for message in request.messages for each in _messages(message, dialect)],
+        **given(
+            temperature=options.temperature,
+            top_p=options.top_p,
+            stop=list(options.stop) or None,
+            n=options.n,
+            reasoning_effort=options.effort or None,
+            **{dialect.cap: options.max_tokens, dialect.seed: options.seed},
+        ),
+    }
+    if request.tools:
+        body["tools"] = [
+            {
+                "type": "function",
+                "function": given(name=tool.name, description=tool.description or None, parameters=tool.parameters),
+            }
+            for tool in request.tools
+        ]
+    if options.tool_choice:
+        body["tool_choice"] = tool_choice(options.tool_choice, {"type": "function"}, "function")
+    if request.schema:
+        shape = {"name": request.schema.name, "schema": request.schema.schema, "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": shape}
+    if request.stream:
+        body["stream"] = True
+        if dialect.stream_usage == "include_usage":
+            body["stream_options"] = {"include_usage": True}
+    return Outgoing("POST", dialect.chat, JSON_HEADERS, write(body))
+
+
+def decode(status: int, headers: Headers, body: bytes, dialect: Dialect) -> Reply | ApiError:
+    """Return the reply, or the error; Unreadable when it is neither."""
+    if status >= 400:
+        return refusal(status, headers, body)
+    value = read_table(body)
+    metered = usage_openai.metered(value, dialect)
+    choices = items(value, "choices")
+    if not choices and value.get("error"):
+        return in_body(value)._replace(request_id=request_id(headers), metered=metered)
+    first = table(choices[0], "message") if choices else {}
+    texts = tuple(_text(table(choice, "message").get("content"), "text") or text(choice, "text") for choice in choices)
+    return Reply(
+        text=(texts[0] if texts else "") or text(first, "refusal"),
+        reasoning=_reasoning(first) or _text(first.get("content"), "thinking"),
+        tool_calls=tuple(_tool_call(each) for each in items(first, "tool_calls")),
+        finish=finish(choices[0]) if choices else "",
+        metered=metered,
+        model=text(value, "model"),
+        request_id=request_id(headers) or text(value, "id"),
+        choices=texts,
+    )
+
+
+class ChatStream(Stream):
+    """Chunks of a chat completion."""
+
+    def take(self, value: Table) -> None:
+        if not self.model:
+            self.started(text(value, "model"), text(value, "id"))
+        choices = value.get("choices")
+        if isinstance(choices, list):
+            for choice in choices:
+                if isinstance(choice, dict):
+                    self._choice(choice)
+        if value.get("usage") is not None or "x_groq" in value:
+            self.usage(usage_openai.metered(value, self.dialect))
+        if value.get("error"):
+            self.failed(value)
+
+    def _choice(self, choice: Table) -> None:
+        delta = choice.get("delta")
+        if isinstance(delta, dict):
+            content = delta.get("content")
+            if content:
+                self._content(content, choice.get("index"))
+            elif delta.get("refusal"):
+                self.text(text(delta, "refusal"))
+            thought = _reasoning(delta)
+            if thought:
+                self.reasoning(thought)
+            if delta.get("tool_calls"):
+                self._tool_calls(items(delta, "tool_calls"))
+        elif text(choice, "text"):
+            self.text(text(choice, "text"))
+        if choice.get("finish_reason"):
+            self.finished(finish(choice))
+
+    def _content(self, content: Json, index: Json) -> None:
+        piece = _text(content, "text")
+        if piece:
+            self.text(piece, index if type(index) is int else 0)
+        thought = "" if isinstance(content, str) else _text(content, "thinking")
+        if thought:
+            self.reasoning(thought)
+
+    def _tool_calls(self, calls: list[Table]) -> None:
+        for number, call in enumerate(calls):
+            position = call.get("index")
+            made = _tool_call(call)
+            self.tool_call(
+                ToolCallPiece(position if type(position) is int else number, made.id, made.name, made.arguments)
+            )
+
+
+def finish(choice: Table) -> str:
+    """Return why a choice ended, in our words where we have one."""
+    reason = text(choice, "finish_reason")
+    return _FINISHES.get(reason.lower(), reason[:40])
+
+
+def tool_choice(wanted: str, named: dict[str, Json], where: str = "") -> Json:
+    """Return OpenAI's form of a tool choice: a word, or the object that names a tool."""
+    if wanted in ("auto", "none", "required"):
+        return wanted
+    return {**named, where: {"name": wanted}} if where else {**named, "name": wanted}
+
+
+def data_url(part: Image | File) -> str:
+    """Return an image's address, or its bytes as one."""
+    if isinstance(part, Image) and part.url:
+        return part.url
+    return f"data:{part.media_type};base64,{b64encode(part.data).decode()}"
+
+
+def audio_format(part: File) -> str:
+    """Return OpenAI's name of a recording's format; Usage for one it does not take."""
+    found = _AUDIO.get(part.media_type)
+    if found is None:
+        raise Usage(f"a recording of type {part.media_type} cannot be sent", "Convert it to WAV or MP3")
+    return found
+
+
+def _messages(message: Message, dialect: Dialect) -> list[Json]:
+    """One message, or one for every tool result: OpenAI answers tools one by one."""
+    results = [part for part in message.parts if isinstance(part, ToolResult)]
+    sent: list[Json] = [{"role": "tool", "tool_call_id": part.call_id, "content": part.text} for part in results]
+    calls = [part for part in message.parts if isinstance(part, ToolCall)]
+    rest = [part for part in message.parts if not isinstance(part, ToolCall | ToolResult)]
+    if not rest and not calls:
+        return sent
+    role = dialect.system if message.role == "system" else message.role
+    body: dict[str, Json] = {"role": role, "content": _content(rest)}
+    if calls:
+        body["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in calls
+        ]
+    return [*sent, body]
+
+
+def _content(parts: Sequence[Part]) -> Json:
+    """A text alone goes as a string: some dialects take nothing else."""
+    if all(isinstance(part, Text) for part in parts):
+        return "\n\n".join(part.text for part in parts if isinstance(part, Text)) if parts else None
+    return [_part(part) for part in parts]
+
+
+def _part(part: Part) -> Json:
+    match part:
+        case Text():
+            return {"type": "text", "text": part.text}
+        case Image():
+            return {"type": "image_url", "image_url": {"url": data_url(part)}}
+        case File() if part.media_type.startswith("audio/"):
+            data = b64encode(part.data).decode()
+            return {"type": "input_audio", "input_audio": {"data": data, "format": audio_format(part)}}
+        case File():
+            return {"type": "file", "file": {"filename": part.name or "file", "file_data": data_url(part)}}
+        case _:
+            raise TypeError(part)
+
+
+def _text(content: Json, kind: str) -> str:
+    """Return the text of a content: a string, or the parts of that kind (Mistral thinks in parts)."""
+    if isinstance(content, str):
+        return content if kind == "text" else ""
+    found = []
+    for part in items(content):
+        if part.get("type") == kind:
+            inner = part.get(kind)
+            found.append(inner if isinstance(inner, str) else "".join(text(each, "text") for each in items(inner)))
+    return "".join(found)
+
+
+def _reasoning(message: Table) -> str:
+    found = message.get("reasoning_content") or message.get("reasoning")
+    return found if isinstance(found, str) else ""
+
+
+def _tool_call(call: Table) -> ToolCall:
+    arguments = table(call, "function").get("arguments")
+    written = arguments if isinstance(arguments, str) else write(arguments).decode() if arguments else ""
+    return ToolCall(text(call, "id"), text(call, "function", "name"), written)

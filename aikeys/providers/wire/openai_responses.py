@@ -1,0 +1,174 @@
+"""OpenAI responses (pure): stateless, `store` is false, so nothing is kept at the provider.
+
+Source: openai/openai-openapi, createResponse. There is no `stop`, no `seed` and no `n` in this API.
+"""
+
+from __future__ import annotations
+
+from aikeys.errors import Usage
+from aikeys.providers.wire import usage_openai
+from aikeys.providers.wire.dialects import Dialect, check
+from aikeys.providers.wire.exact_json import Table, given, items, read_table, table, text, write
+from aikeys.providers.wire.openai_chat import JSON_HEADERS, data_url, tool_choice
+from aikeys.providers.wire.refusals import Headers, in_body, refusal, request_id
+from aikeys.providers.wire.streams import Stream
+from aikeys.providers.wire.values import (
+    ApiError,
+    File,
+    Image,
+    Json,
+    Message,
+    Outgoing,
+    Part,
+    Reply,
+    Request,
+    Text,
+    ToolCall,
+    ToolCallPiece,
+    ToolResult,
+)
+
+_LACKS = frozenset({"audio", "n", "seed", "stop"})
+_ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
+
+
+def encode(request: Request, dialect: Dialect) -> Outgoing:
+    """Return the request as bytes; Usage names what cannot be sent."""
+    if not dialect.responses:
+        raise Usage(f"{dialect.title} has no responses API", "Use chat")
+    check(request, dialect._replace(lacks=dialect.lacks | _LACKS, title=f"{dialect.title} (responses)"))
+    options = request.options
+    body: dict[str, Json] = {
+        "model": request.model,
+        "input": [each for message in request.messages for each in _items(message)],
+        "store": False,
+        **given(max_output_tokens=options.max_tokens, temperature=options.temperature, top_p=options.top_p),
+    }
+    if options.effort:
+        body["reasoning"] = {"effort": options.effort}
+    if request.tools:
+        body["tools"] = [
+            {"type": "function", "name": tool.name, "description": tool.description, "parameters": tool.parameters}
+            | {"strict": False}
+            for tool in request.tools
+        ]
+    if options.tool_choice:
+        body["tool_choice"] = tool_choice(options.tool_choice, {"type": "function"})
+    if request.schema:
+        shape = {"type": "json_schema", "name": request.schema.name, "schema": request.schema.schema, "strict": True}
+        body["text"] = {"format": shape}
+    if request.stream:
+        body["stream"] = True
+    return Outgoing("POST", dialect.responses, JSON_HEADERS, write(body))
+
+
+def decode(status: int, headers: Headers, body: bytes, dialect: Dialect) -> Reply | ApiError:
+    """Return the reply, or the error (a response that failed is one); Unreadable when it is neither."""
+    if status >= 400:
+        return refusal(status, headers, body)
+    value = read_table(body)
+    metered = usage_openai.metered(value, dialect)
+    if value.get("error"):
+        return in_body(value)._replace(request_id=request_id(headers) or text(value, "id"), metered=metered)
+    calls = tuple(_tool_call(item) for item in items(value, "output") if item.get("type") == "function_call")
+    answer = _texts(value, "message", "content", ("output_text", "refusal"))
+    return Reply(
+        text=answer,
+        reasoning=_texts(value, "reasoning", "summary", ("summary_text",))
+        or _texts(value, "reasoning", "content", ("reasoning_text",)),
+        tool_calls=calls,
+        finish=_finish(value),
+        metered=metered,
+        model=text(value, "model"),
+        request_id=request_id(headers) or text(value, "id"),
+        choices=(answer,),
+    )
+
+
+class ResponsesStream(Stream):
+    """The events of a response."""
+
+    def take(self, value: Table) -> None:
+        kind = text(value, "type")
+        match kind:
+            case "response.output_text.delta" | "response.refusal.delta":
+                self.text(text(value, "delta"))
+            case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
+                self.reasoning(text(value, "delta"))
+            case "response.function_call_arguments.delta":
+                self.tool_call(ToolCallPiece(_position(value), arguments=text(value, "delta")))
+            case "response.output_item.added" if text(value, "item", "type") == "function_call":
+                made = _tool_call(table(value, "item"))
+                self.tool_call(ToolCallPiece(_position(value), made.id, made.name, made.arguments))
+            case "response.created":
+                self.started(text(value, "response", "model"), text(value, "response", "id"))
+            case "error":
+                self.failed(value if isinstance(value.get("error"), dict) else {"error": value})
+            case _ if kind in _ENDS:
+                self._ended(kind, table(value, "response"))
+            case "" if value.get("error"):
+                self.failed(value)
+
+    def _ended(self, kind: str, response: Table) -> None:
+        self.started(text(response, "model"), text(response, "id"))
+        self.usage(usage_openai.metered(response, self.dialect))
+        if kind == "response.failed":
+            self.failed(response if response.get("error") else {})
+        else:
+            self.finished(_finish(response))
+        self.is_done = True
+
+
+def _position(value: Table) -> int:
+    found = value.get("output_index")
+    return found if type(found) is int else 0
+
+
+def _finish(response: Table) -> str:
+    if text(response, "status") == "incomplete":
+        reason = text(response, "incomplete_details", "reason")
+        return {"max_output_tokens": "length", "max_tokens": "length"}.get(reason, reason[:40] or "incomplete")
+    if any(item.get("type") == "function_call" for item in items(response, "output")):
+        return "tool_calls"
+    return {"completed": "stop", "": "stop"}.get(text(response, "status"), text(response, "status")[:40])
+
+
+def _texts(response: Table, kind: str, place: str, kinds: tuple[str, ...]) -> str:
+    return "".join(
+        text(part, "refusal" if part.get("type") == "refusal" else "text")
+        for item in items(response, "output")
+        if item.get("type") == kind
+        for part in items(item, place)
+        if part.get("type") in kinds
+    )
+
+
+def _tool_call(item: Table) -> ToolCall:
+    return ToolCall(text(item, "call_id"), text(item, "name"), text(item, "arguments"))
+
+
+def _items(message: Message) -> list[Json]:
+    """A message's texts and media as one item, its tool calls and results as items of their own."""
+    sent: list[Json] = []
+    content = [_part(part, message.role) for part in message.parts if not isinstance(part, ToolCall | ToolResult)]
+    if content:
+        sent.append({"type": "message", "role": message.role, "content": content})
+    for part in message.parts:
+        if isinstance(part, ToolCall):
+            call = {"type": "function_call", "call_id": part.id, "name": part.name, "arguments": part.arguments}
+            sent.append(call)
+        elif isinstance(part, ToolResult):
+            sent.append({"type": "function_call_output", "call_id": part.call_id, "output": part.text})
+    return sent
+
+
+def _part(part: Part, role: str) -> Json:
+    match part:
+        case Text():
+            return {"type": "output_text" if role == "assistant" else "input_text", "text": part.text}
+        case Image():
+            return {"type": "input_image", "image_url": data_url(part), "detail": "auto"}
+        case File():
+            return {"type": "input_file", "filename": part.name or "file", "file_data": data_url(part)}
+        case _:
+            raise TypeError(part)

@@ -1,0 +1,205 @@
+"""Counts the usage of the shapes that are not OpenAI's (pure): Anthropic, Gemini, Cohere, Bedrock, Ollama.
+
+- Anthropic: input, cache reads and cache writes are disjoint, the input is their sum. `iterations` holds what the top
+  leaves out (compaction) and what other models used (advisor). Streamed reports are merged field by field.
+- Gemini: thoughts and tool results are not in the candidates and the prompt, they are added. Zeros are left out.
+- Cohere: what is billed is `billed_units`, not the larger `tokens`.
+- Bedrock: disjoint for Claude, included for others: the total decides.
+"""
+
+from __future__ import annotations
+
+from aikeys.providers.usage import Usage
+from aikeys.providers.wire.counts import Counts, named, service_of
+from aikeys.providers.wire.exact_json import Table, items, table, text
+from aikeys.providers.wire.values import UNMETERED, Json, Metered, ModelUsage
+
+_INPUT_FIELDS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+_MODALITIES: dict[Json, str] = {
+    "AUDIO": "audio",
+    "IMAGE": "image",
+    "DOCUMENT": "image",
+    "VIDEO": "video",
+    2: "image",
+    3: "video",
+    4: "audio",
+    5: "image",
+}
+"""Vertex writes the names as numbers; TEXT is what remains, and pages of documents are read as images."""
+_GEMINI_COUNTS = ("promptTokenCount", "candidatesTokenCount", "totalTokenCount", "thoughtsTokenCount")
+
+
+def anthropic(raw: Json, body: Table) -> Metered:
+    """Return what a message's usage says; `body` is the message (its model and service)."""
+    if not isinstance(raw, dict):
+        return UNMETERED
+    counts = Counts(raw)
+    if counts.seen("input_tokens") is None or counts.seen("output_tokens") is None:
+        return Metered(None, None, service_of(raw, body), (), raw, tuple(counts.odd))
+    usage, others = _with_iterations(counts, text(body, "model"))
+    return Metered(usage, None, service_of(raw, body), others, raw, tuple(dict.fromkeys(counts.odd)))
+
+
+def merged(seen: dict[str, Json], report: Table) -> None:
+    """Take the next report of a stream into what was seen: the last one wins, but null and a zero input say nothing."""
+    for name, value in report.items():
+        if value is None or (value == 0 and name in _INPUT_FIELDS and seen.get(name)):
+            continue
+        seen[name] = value
+
+
+def gemini(raw: Json, searches: int = 0) -> Metered:
+    """Return what a usageMetadata says, with the searches of Google; {} and one without any count say nothing."""
+    if not isinstance(raw, dict) or not any(raw.get(name) is not None for name in _GEMINI_COUNTS):
+        return UNMETERED._replace(service=service_of(raw if isinstance(raw, dict) else {}))
+    counts = Counts(raw)
+    prompt, answer = counts.of("promptTokenCount"), counts.of("candidatesTokenCount")
+    thoughts, tools = counts.of("thoughtsTokenCount"), counts.of("toolUsePromptTokenCount")
+    total = counts.seen("totalTokenCount")
+    if total is not None and total != prompt + answer + thoughts + tools:
+        counts.odd.append("totalTokenCount")
+    if counts.odd and counts.seen("promptTokenCount") is None and raw.get("promptTokenCount") is not None:
+        return Metered(None, None, service_of(raw), (), raw, tuple(dict.fromkeys(counts.odd)))
+    other = {"input_tool_tokens": tools, "web_searches": searches}
+    for prefix, suffix, names in (
+        ("input", "tokens", ("promptTokensDetails", "promptTokenDetails", "toolUsePromptTokensDetails")),
+        ("cache", "read_tokens", ("cacheTokensDetails",)),
+        ("output", "tokens", ("candidatesTokensDetails",)),
+    ):
+        for name in names:
+            _add_modalities(other, counts, items(raw, name), (prefix, suffix))
+    cached = counts.of("cachedContentTokenCount")
+    usage = Usage(
+        input=counts.at_least(prompt + tools, cached, "cachedContentTokenCount"),
+        cache_read=cached,
+        output=answer + thoughts,
+        reasoning=thoughts,
+        other=named(other),
+    )
+    return Metered(usage, None, service_of(raw), (), raw, tuple(dict.fromkeys(counts.odd)))
+
+
+def cohere(body: Table) -> Metered:
+    """Return what a reply of v2, v1, embed or rerank says: `usage` or `meta`, and in it `billed_units`."""
+    raw = body.get("usage", body.get("meta"))
+    if not isinstance(raw, dict):
+        return UNMETERED
+    counts = Counts(raw)
+    units = raw.get("billed_units")
+    if not isinstance(units, dict):
+        return UNMETERED._replace(raw=raw)
+    billed = Counts(units, counts.odd)
+    if all(billed.seen(name) is None for name in units):
+        return Metered(None, None, (), (), raw, tuple(dict.fromkeys(counts.odd)))
+    images, written = billed.of("image_tokens"), billed.of("output_tokens")
+    other = {
+        "input_image_tokens": images,
+        "rerank_searches": billed.of("search_units"),
+        "classifications": billed.of("classifications"),
+    }
+    usage = Usage(
+        input=billed.of("input_tokens") + images,
+        output=written,
+        reasoning=min(written, counts.of("tokens", "reasoning_tokens")),
+        other=named(other),
+    )
+    return Metered(usage, None, (), (), raw, tuple(dict.fromkeys(counts.odd)))
+
+
+def bedrock(raw: Json) -> Metered:
+    """Return what the usage of a Converse reply says."""
+    if not isinstance(raw, dict):
+        return UNMETERED
+    counts = Counts(raw)
+    fresh, written = counts.seen("inputTokens"), counts.seen("outputTokens")
+    if fresh is None or written is None:
+        return Metered(None, None, (), (), raw, tuple(counts.odd))
+    read, saved = counts.of("cacheReadInputTokens"), counts.of("cacheWriteInputTokens")
+    hour = sum(
+        Counts(each, counts.odd).of("inputTokens") for each in items(raw, "cacheDetails") if text(each, "ttl") == "1h"
+    )
+    total = counts.seen("totalTokens")
+    is_whole = total == fresh + written and read + saved <= fresh
+    usage = Usage(
+        input=fresh if is_whole else fresh + read + saved,
+        cache_read=read,
+        cache_write_5m=max(0, saved - hour),
+        cache_write_1h=min(saved, hour),
+        output=written,
+    )
+    return Metered(usage, None, (), (), raw, tuple(dict.fromkeys(counts.odd)))
+
+
+def ollama(body: Table) -> Metered:
+    """Return what the last line of Ollama's own API says."""
+    counts = Counts(body)
+    read, written = counts.seen("prompt_eval_count"), counts.seen("eval_count")
+    if read is None and written is None:
+        return UNMETERED
+    raw = {name: body[name] for name in ("prompt_eval_count", "eval_count") if name in body}
+    return Metered(Usage(input=read or 0, output=written or 0), None, (), (), raw, tuple(counts.odd))
+
+
+def _with_iterations(counts: Counts, model: str) -> tuple[Usage, tuple[ModelUsage, ...]]:
+    """The top, or the sum of the iterations of the same model where that is more; other models stand apart."""
+    top = _message(counts)
+    own, others = Usage(), []
+    for each in items(counts.raw, "iterations"):
+        part = _message(Counts(each, counts.odd))
+        name = text(each, "model")
+        if name and name != model:
+            others.append(ModelUsage(name, part))
+        else:
+            own = _sum(own, part)
+    apart = sum(each.usage.input + each.usage.output for each in others)
+    if others and own.input + own.output + apart == top.input + top.output:
+        return own._replace(reasoning=min(top.reasoning, own.output), other=top.other), tuple(others)
+    if own.input + own.output <= top.input + top.output:
+        return top, tuple(others)
+    return own._replace(reasoning=min(top.reasoning, own.output), other=top.other), tuple(others)
+
+
+def _sum(one: Usage, two: Usage) -> Usage:
+    return Usage(
+        one.input + two.input,
+        one.cache_read + two.cache_read,
+        one.cache_write_5m + two.cache_write_5m,
+        one.cache_write_1h + two.cache_write_1h,
+        one.output + two.output,
+    )
+
+
+def _message(counts: Counts) -> Usage:
+    read, written = counts.of("cache_read_input_tokens"), counts.of("output_tokens")
+    hour = counts.of("cache_creation", "ephemeral_1h_input_tokens")
+    minutes = counts.of("cache_creation", "ephemeral_5m_input_tokens")
+    saved = counts.of("cache_creation_input_tokens")
+    saved = counts.at_least(saved, hour + minutes, "cache_creation") if saved else hour + minutes
+    thoughts = counts.of("output_tokens_details", "thinking_tokens")
+    return Usage(
+        input=counts.of("input_tokens") + read + saved,
+        cache_read=read,
+        cache_write_5m=saved - hour,
+        cache_write_1h=hour,
+        output=counts.at_least(written, thoughts, "thinking_tokens"),
+        reasoning=thoughts,
+        other=named({"web_searches": counts.of("server_tool_use", "web_search_requests")}),
+    )
+
+
+def _add_modalities(other: dict[str, int], counts: Counts, details: list[Table], name: tuple[str, str]) -> None:
+    for detail in details:
+        modality = detail.get("modality")
+        kind = _MODALITIES.get(modality) if isinstance(modality, str | int) else None
+        if kind:
+            unit = f"{name[0]}_{kind}_{name[1]}"
+            other[unit] = other.get(unit, 0) + Counts(detail, counts.odd).of("tokenCount")
+
+
+def google_searches(body: Table) -> int:
+    """Return how many searches of Google the model made: some models bill each, older ones one a prompt at most."""
+    made = 0
+    for candidate in items(body, "candidates"):
+        queries = table(candidate, "groundingMetadata").get("webSearchQueries")
+        made += len(queries) if isinstance(queries, list) else 0
+    return made
