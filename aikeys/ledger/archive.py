@@ -20,7 +20,7 @@ from aikeys.errors import Damaged, MachineFailed, NotFound
 from aikeys.ledger import segments
 from aikeys.ledger.entries import Entry, Head
 from aikeys.ledger.projections import archived_digest
-from aikeys.ledger.rollups import _OF_CALLS, SUMS
+from aikeys.ledger.rollups import OF_CALLS, SUMS
 from aikeys.ledger.store import Act, Ledger, Signer, Writer, checked, read_base
 
 ARCHIVED = "ledger archive"
@@ -123,7 +123,7 @@ def remove(ledger: Ledger, segment: segments.Segment, signer: Signer) -> Head:
 
 def _add_up(connection: sqlite3.Connection, last: int) -> None:
     connection.execute(
-        f"INSERT INTO archived SELECT call.day, c.slot, c.token, c.tags, source, {_OF_CALLS} FROM call "  # noqa: S608
+        f"INSERT INTO archived SELECT call.day, c.slot, c.token, c.tags, source, {OF_CALLS} FROM call "  # noqa: S608
         "JOIN context c ON c.id = call.context WHERE call.id <= ? GROUP BY 1, 2, 3, 4, 5 "
         f"ON CONFLICT DO UPDATE SET {_ADD}",
         (last,),

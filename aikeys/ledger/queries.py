@@ -34,7 +34,7 @@ from aikeys.ledger.questions import (
     figures_of,
     is_wanted,
 )
-from aikeys.ledger.rollups import _OF_CALLS, SUMS
+from aikeys.ledger.rollups import OF_CALLS, SUMS, hours_from
 from aikeys.ledger.store import Ledger
 from aikeys.money import joined
 from aikeys.providers.usage import Usage
@@ -224,7 +224,7 @@ class Reading:
         frame = self._frame(asked)
         met = Met(asked, frame, self._context)
         time = frame.time if {"day", "hour"} & {*asked.by} else "0"
-        query = f"SELECT {time}, context, source, {_OF_CALLS} FROM call WHERE {frame.calls} GROUP BY 1, 2, 3"  # noqa: S608
+        query = f"SELECT {time}, context, source, {OF_CALLS} FROM call WHERE {frame.calls} GROUP BY 1, 2, 3"  # noqa: S608
         met.add(self._connection.execute(query, frame.values))
         contexts = frozenset(met.identities())
         archived = Met(asked, frame, self._archived, met.cells)
@@ -260,10 +260,9 @@ class Reading:
     def _has_hours(self, frame: Frame) -> bool:
         """Tell whether the hourly roll-up, of which the oldest are dropped, still holds every call asked for."""
         start_us, end_us = frame.values[2:]
-        oldest = self._connection.execute("SELECT min(hour) FROM rollup_hour").fetchone()[0]
-        kept_us = end_us if oldest is None else min(end_us, oldest * HOUR_US)
+        kept_us = min(end_us, hours_from(self._connection) * HOUR_US)
         if start_us >= kept_us:
-            return oldest is not None
+            return True
         query = "SELECT 1 FROM call WHERE day >= ? AND day < ? AND at_us >= ? AND at_us < ? LIMIT 1"
         if self._connection.execute(query, (*frame.days, start_us, kept_us)).fetchone():
             return False

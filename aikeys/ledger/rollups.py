@@ -20,7 +20,7 @@ SUCCESS = "ok"
 _COUNT = SUMS.count(",") + 1
 _ADD = ", ".join(f"{name} = {name} + excluded.{name}" for name in SUMS.split(", "))
 _TABLES = {"rollup_day": "slot", "rollup_token": "token", "rollup_tag": "tag"}
-_OF_CALLS = """sum(corrects = 0), sum(corrects = 0 AND status <> 'ok'), sum(input), sum(cache_read),
+OF_CALLS = """sum(corrects = 0), sum(corrects = 0 AND status <> 'ok'), sum(input), sum(cache_read),
   sum(cache_write_5m + cache_write_1h), sum(output), sum(reasoning), sum(cost_pusd >> 32),
   sum(cost_pusd & 4294967295)"""
 
@@ -114,15 +114,19 @@ def declare_tag(connection: sqlite3.Connection, name: str) -> None:
 def forget_old_hours(connection: sqlite3.Connection, now_us: int) -> int:
     """Drop hourly roll-ups older than five weeks, days stay for ever; return the first hour that is kept.
 
-    It never moves back: from the oldest hour that is here on, no call is missing, whatever the clock did.
+    It never moves back: from there on no call is missing, whatever the clock did.
     """
-    oldest, newest = connection.execute(
-        "SELECT (SELECT min(hour) FROM rollup_hour), (SELECT max(hour) FROM rollup_hour)"
-    ).fetchone()
-    kept = max(now_us // HOUR_US, newest or 0) - KEPT_HOURS
-    if oldest is not None and oldest < kept:
+    stored = hours_from(connection)
+    kept = max(stored, now_us // HOUR_US - KEPT_HOURS)
+    if kept > stored:
+        connection.execute("UPDATE ledger SET hours_from = ?", (kept,))
         connection.execute("DELETE FROM rollup_hour WHERE hour < ?", (kept,))
-    return int(kept)
+    return kept
+
+
+def hours_from(connection: sqlite3.Connection) -> int:
+    """Return the first hour (since 1970, UTC) from which on every call is in the hourly roll-up."""
+    return int(connection.execute("SELECT hours_from FROM ledger").fetchone()[0])
 
 
 def first_wrong(connection: sqlite3.Connection) -> tuple[int, str] | None:
@@ -137,17 +141,18 @@ def first_wrong(connection: sqlite3.Connection) -> tuple[int, str] | None:
 
 
 def _first_wrong_hour(connection: sqlite3.Connection) -> tuple[int, str] | None:
-    """Compare hours from the oldest that is kept; where calls were archived, from two days after them."""
-    oldest, archived = connection.execute(
-        "SELECT (SELECT min(hour) FROM rollup_hour), (SELECT max(day) FROM archived)"
+    """Compare hours from the first that is kept; where calls were archived, from two days after them."""
+    kept = hours_from(connection)
+    forgotten, archived = connection.execute(
+        "SELECT (SELECT min(hour) FROM rollup_hour WHERE hour < ?), (SELECT max(day) FROM archived)", (kept,)
     ).fetchone()
-    if oldest is None:
-        return None
-    first = oldest if archived is None else max(oldest, (archived + 2) * 24)
+    if forgotten is not None:
+        return forgotten // 24, "rollup_hour"
+    first = kept if archived is None else max(kept, (archived + 2) * 24)
     stored = _keyed(connection.execute(f"SELECT hour, slot, source, {SUMS} FROM rollup_hour WHERE hour >= ?", (first,)))  # noqa: S608
     made = _keyed(
         connection.execute(
-            f"SELECT call.at_us / {HOUR_US} AS hour, c.slot, source, {_OF_CALLS} FROM call "  # noqa: S608
+            f"SELECT call.at_us / {HOUR_US} AS hour, c.slot, source, {OF_CALLS} FROM call "  # noqa: S608
             "JOIN context c ON c.id = call.context WHERE call.day >= ? AND at_us >= ? GROUP BY 1, 2, 3",
             (first // 24 - 1, first * HOUR_US),
         )
@@ -178,7 +183,7 @@ def _made(connection: sqlite3.Connection) -> dict[str, Rows]:
 
 def _groups(connection: sqlite3.Connection, contexts: dict[int, tuple[int, int, int]]) -> Iterator[tuple[Any, ...]]:
     """Yield (day, slot, token, tags, source, sums…) of the calls that are here and of those archived."""
-    query = f"SELECT day, context, source, {_OF_CALLS} FROM call GROUP BY 1, 2, 3"  # noqa: S608
+    query = f"SELECT day, context, source, {OF_CALLS} FROM call GROUP BY 1, 2, 3"  # noqa: S608
     for day, context, *rest in connection.execute(query):
         yield (day, *contexts[context], *rest)
     query = f"SELECT day, slot, token, tags, source, {SUMS} FROM archived"  # noqa: S608

@@ -147,7 +147,7 @@ class Ledger:
                 if sqlite.is_blank(connection):
                     for statement in STATEMENTS.strip().split(";\n"):
                         connection.execute(statement)
-                    connection.execute("INSERT INTO ledger VALUES (1, ?, ?, ?, 0, NULL)", (_FORMAT, ledger_id, zone))
+                    connection.execute("INSERT INTO ledger VALUES (1, ?, ?, ?, 0, NULL, 0)", (_FORMAT, ledger_id, zone))
             connection.execute("PRAGMA journal_mode=WAL")
             self._identify(connection)
         return self

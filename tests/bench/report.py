@@ -24,7 +24,7 @@ from aikeys import clock
 from aikeys.ledger.calendar import HOUR_US, Calendar
 from aikeys.ledger.calls import Call, Context, Labels, call_bytes, extra_bytes, numbers_of
 from aikeys.ledger.recording import file_context
-from aikeys.ledger.rollups import _OF_CALLS, KEPT_HOURS
+from aikeys.ledger.rollups import KEPT_HOURS, OF_CALLS
 from aikeys.ledger.store import Ledger, Writer
 from aikeys.ledger.verify import verify
 from aikeys.providers.usage import Usage
@@ -68,6 +68,7 @@ def build(home: Path, size: int) -> None:
         connection = writer.connection
         connection.executemany(_INSERT, _rows(writer, size))
         oldest = writer.now_us // HOUR_US - KEPT_HOURS
+        connection.execute("UPDATE ledger SET hours_from = ?", (oldest,))
         slots = "FROM call JOIN context c ON c.id = call.context"
         for table, when, what, where in (
             ("rollup_day", "day", "c.slot", ""),
@@ -75,7 +76,7 @@ def build(home: Path, size: int) -> None:
             ("rollup_hour", f"at_us / {HOUR_US}", "c.slot", f"WHERE at_us >= {oldest * HOUR_US}"),
         ):
             connection.execute(
-                f"INSERT INTO {table} SELECT {when}, {what}, source, {_OF_CALLS} {slots} {where} GROUP BY 1, 2, 3"
+                f"INSERT INTO {table} SELECT {when}, {what}, source, {OF_CALLS} {slots} {where} GROUP BY 1, 2, 3"
             )
     ledger.close()
     print(f"built {size:,} calls in {time.perf_counter() - start:.0f} s, {_size(home):,} bytes", flush=True)

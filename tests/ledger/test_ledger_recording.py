@@ -206,3 +206,11 @@ def write_and_fail(book: Book) -> None:
     with book.ledger.writing() as writer:
         append_call(writer, call(team="new"), book.calendar)
         raise ZeroDivisionError
+
+
+def test_hours_that_were_skipped_stay_skipped_when_the_clock_goes_back(book: Book, ticking: Clock) -> None:
+    book.record(call(ticking.now_us - 36 * DAY_US))
+    ticking.move(-20 * DAY_US)
+    book.record(call(ticking.now_us - 16 * DAY_US - HOUR_US))
+    book.record(call(ticking.now_us - 16 * DAY_US + HOUR_US))
+    book.verify()
