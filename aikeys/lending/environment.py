@@ -47,6 +47,8 @@ def child_environment(
     keys = {key.name: key for key in lent}
     for key in keys.values():
         _check_key(key)
+        if not key.env and key.name not in renamed.values():
+            raise Usage(f"{key.name} has no variable of its own", f"say which: --env VAR={key.name}")
     for variable, name in renamed.items():
         _check_variable(variable, name)
         if name not in keys:

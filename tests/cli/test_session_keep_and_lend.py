@@ -534,3 +534,21 @@ def test_a_key_pasted_in_place_of_a_name_is_not_repeated(ready_home: Aikeys, com
 def test_a_key_pasted_as_a_new_name_is_not_repeated(ready_home: Aikeys, end: str) -> None:
     done = ready_home.run("add", canary() + end, "--provider", "openai", "--stdin", "--no-verify", input="x")
     assert done.returncode == 2
+
+
+def test_the_providers_are_listed_as_json(ready_home: Aikeys) -> None:
+    done = ready_home.run("providers", "--json")
+    assert done.returncode == 0, done.stderr
+    listed = {provider["name"]: provider for provider in json.loads(done.stdout)["providers"]}
+    assert listed["openai"]["env"] == ["OPENAI_API_KEY"]
+    assert len(listed) >= 36
+
+
+def test_a_secret_of_no_provider_is_lent_only_under_a_variable_that_is_named(ready_home: Aikeys) -> None:
+    ready_home.add("smtp", canary("smtp"), "--provider", "other")
+    refused = ready_home.run("exec", "smtp", "--", "true")
+    assert refused.returncode == 125
+    assert "--env VAR=smtp" in refused.stderr
+    assert ready_home.lent("--env", "SMTP_PASSWORD=smtp")["SMTP_PASSWORD"] == canary("smtp")
+    ready_home.add("openai", canary("openai"))
+    assert canary("smtp") not in ready_home.lent("--all").values()

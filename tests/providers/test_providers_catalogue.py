@@ -11,7 +11,7 @@ from aikeys.providers.catalogue import Provider, check_base_url, find, load
 
 CATALOGUE = load()
 AUTHS = {"bearer", "x-api-key", "x-goog-api-key", "xi-api-key", "api-key", "token"}
-PROTOCOLS = {"openai", "anthropic", "gemini", "cohere", "azure", "native"}
+PROTOCOLS = {"openai", "anthropic", "gemini", "cohere", "azure", "native", "none"}
 
 
 def test_the_catalogue_holds_the_known_providers() -> None:
@@ -23,7 +23,7 @@ def test_the_catalogue_holds_the_known_providers() -> None:
 def test_every_field_of_a_provider_has_its_type_and_shape(provider: Provider) -> None:
     lists = (provider.base_url_env, provider.clear, provider.also_env, provider.env)
     assert all(isinstance(names, tuple) for names in lists)
-    assert provider.env
+    assert provider.env or provider.name == "other"
     assert all(re.fullmatch(r"[A-Z][A-Z0-9_]*", name) for names in lists for name in names)
     assert provider.protocol in PROTOCOLS
     assert isinstance(provider.always_base_url, bool)

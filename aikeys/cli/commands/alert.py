@@ -35,8 +35,7 @@ _ADD_NOTES = """
 Kinds of alert: budget (a threshold is reached), key (expires or is due for rotation within 14 days), anomaly (a day
 costs three times the usual), velocity (a token spends its budget within minutes).
 
-Passwords and secret addresses are keys of the vault. For one of no AI provider, define [providers.mail] with
-env = ["MAIL_SECRET"] in config.toml, then: aikeys add smtp --provider mail --stdin
+Passwords and secret addresses are keys of the vault, of the provider other: aikeys add smtp --provider other
 
 With --sign-key the header X-Aikeys-Signature is sha256= and the HMAC-SHA256, in hex, of the header X-Aikeys-Timestamp,
 a dot and the body. SSL_CERT_FILE names the certificates of a CA of your own.

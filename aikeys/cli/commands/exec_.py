@@ -84,7 +84,11 @@ def lend_key(opened: Opened, key: Key) -> Lent:
 
 def _chosen(arguments: ExecArguments, where: Place, rows: Rows) -> list[Key]:
     if arguments.all:
-        keys = sorted((key for key in rows.keys if not key.is_admin), key=lambda key: key.name)
+        named = {name for _, name in arguments.env}
+        keys = sorted(
+            (key for key in rows.keys if not key.is_admin and (key.provider != "other" or key.name in named)),
+            key=lambda key: key.name,
+        )
         if not keys:
             raise NotFound("there is no key that exec could lend", "add one: aikeys add NAME")
         return keys

@@ -32,7 +32,10 @@ def providers(
     if not found:
         raise NotFound(f"no provider matches {terminal.printable(query)}", "all of them: aikeys providers")
     if as_json:
-        rows = [{**each._asdict(), "regions": dict(each.regions), "verify": each.verify._asdict()} for each in found]
+        rows = [
+            {**each._asdict(), "regions": dict(each.regions), "verify": each.verify._asdict(), "wire": dict(each.wire)}
+            for each in found
+        ]
         terminal.out(document("aikeys.providers/1", providers=rows))
         return
     lines = [
