@@ -552,3 +552,27 @@ def test_a_secret_of_no_provider_is_lent_only_under_a_variable_that_is_named(rea
     assert ready_home.lent("--env", "SMTP_PASSWORD=smtp")["SMTP_PASSWORD"] == canary("smtp")
     ready_home.add("openai", canary("openai"))
     assert canary("smtp") not in ready_home.lent("--all").values()
+
+
+@pytest.mark.parametrize(
+    ("budgets", "is_refused"),
+    [
+        ([("key:openai", "block")], True),
+        ([("key:openai", "revoke")], True),
+        ([("key:openai", "warn")], False),
+        ([("key:*", "block")], True),
+        ([("key:*", "block"), ("key:openai", "warn")], False),
+        ([("key:anthropic", "block"), ("org", "block")], False),
+    ],
+)
+def test_a_key_with_a_budget_is_lent_only_unmetered(
+    ready_home: Aikeys, budgets: list[tuple[str, str]], is_refused: bool
+) -> None:
+    ready_home.add("openai", canary())
+    for who, at_limit in budgets:
+        done = ready_home.run("budget", "set", who, "5", "--at-limit", at_limit)
+        assert done.returncode == 0, done.stderr
+    refused = ready_home.run("exec", "openai", "--", "true")
+    assert refused.returncode == (125 if is_refused else 0), refused.stderr
+    assert ("--unmetered" in refused.stderr) is is_refused
+    assert ready_home.run("exec", "--unmetered", "openai", "--", "true").returncode == 0

@@ -56,6 +56,8 @@ def _lend(arguments: ExecArguments) -> NoReturn:
     ledger = where.ledger
     opened = home.unlock(where, ledger=ledger).opened
     keys = _chosen(arguments, where, opened.rows)
+    if not arguments.unmetered:
+        _refuse_limited(ledger, keys)
     lent = [lend_key(opened, key) for key in keys]
     renamed = {variable: _resolved(opened.rows, name).name for variable, name in arguments.env}
     env = environment.child_environment(parent, lent, renamed, arguments.clean_env)
@@ -127,6 +129,19 @@ def _only_key(rows: Rows) -> Key:
     if not names:
         raise NotFound("the vault has no keys", "add one: aikeys add NAME")
     raise Usage("which keys?", f"name them: aikeys exec NAME -- CMD; there are {names}")
+
+
+def _refuse_limited(ledger: Ledger, keys: list[Key]) -> None:
+    """Raise Usage where a budget limits a key: nobody would count what the program spends."""
+    from aikeys.budgets.raw_use import first_limited
+
+    with ledger.reading() as connection:
+        limited = first_limited(connection, [key.name for key in keys])
+    if limited is not None:
+        raise Usage(
+            f"{limited} has a budget, and what a program does with the key itself is not metered",
+            "to lend it all the same: --unmetered",
+        )
 
 
 def _record(ledger: Ledger, opened: Opened, keys: list[Key], arguments: ExecArguments) -> None:
