@@ -14,7 +14,7 @@ Map of the package; arrows of import point down only (pyproject.toml, import-lin
     alerts/      who is told, once: email, webhook, command
     ledger/      hash-chained record of calls and administrative acts, roll-ups, anchor of the vault's epoch
     pricing/     price book (data), cost of a usage, worst case of a request
-    providers/   catalogue of providers (data), recognising a key's format, verifying a key
+    providers/   catalogue of providers (data), wire formats (pure), transport, recognising and verifying a key
     storage/     SQLite files with the permissions of a vault
     config, money, secret, clock, errors
 """

@@ -26,10 +26,11 @@ _CONFIG_KNOWN = {
     "currency": ("code", "usd_rate"),
     "defaults": ("labels", "model"),
     "exec": ("keys",),
+    "fallbacks": (),
     "prices": (),
     "providers": (),
 }
-_FREE = ("aliases", "prices", "providers")  # their keys are the user's names
+_FREE = ("aliases", "fallbacks", "prices", "providers")  # their keys are the user's names
 _PROJECT_KNOWN = {"defaults": ("labels",), "exec": ("keys",)}
 
 _Table = Mapping[str, object]
@@ -46,6 +47,7 @@ class Config(NamedTuple):
     providers: Mapping[str, Mapping[str, object]] = MappingProxyType({})
     prices: Mapping[str, Mapping[str, object]] = MappingProxyType({})
     aliases: Mapping[str, str] = MappingProxyType({})
+    fallbacks: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     currency: tuple[str, str] = ("", "")  # its code, and how many of it one USD is
 
 
@@ -76,6 +78,7 @@ def load(home: str) -> Config:
         providers=_tables(path, tables, "providers"),
         prices=_tables(path, tables, "prices"),
         aliases=MappingProxyType({name: _text(path, f"aliases.{_shown(name)}", aliases[name]) for name in aliases}),
+        fallbacks=_fallbacks(path, _table(path, tables, "fallbacks")),
         currency=_currency(path, _table(path, tables, "currency")),
     )
 
@@ -193,6 +196,18 @@ def _table(path: str, tables: _Table, name: str, prefix: str = "") -> _Table:
 def _tables(path: str, tables: _Table, name: str) -> Mapping[str, _Table]:
     table = _table(path, tables, name)
     return MappingProxyType({key: _table(path, table, key, f"{name}.") for key in table})
+
+
+def _fallbacks(path: str, table: _Table) -> Mapping[str, tuple[str, ...]]:
+    found = {}
+    for name, value in table.items():
+        if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
+            raise BadConfiguration(
+                f"{path}: fallbacks.{_shown(name)} must be a list of models or keys",
+                '"openai/gpt-4.1" = ["azure-openai/gpt-4.1"], or openai = ["openai-2"]',
+            )
+        found[name] = tuple(value)
+    return MappingProxyType(found)
 
 
 def _currency(path: str, table: _Table) -> tuple[str, str]:

@@ -6,7 +6,7 @@ _aikeys() {
     word=${COMP_WORDS[i]}
     [[ $word == -- ]] && return
     case "$path/$word" in
-      /init|/add|/list|/ls|/show|/edit|/verify|/rotate|/revoke|/import|/exec|/unlock|/lock|/providers|/report|/ledger|/ledger/verify|/ledger/head|/ledger/export|/ledger/import|/ledger/archive|/ledger/resolve|/ledger/erase|/log|/audit|/budget|/budget/set|/budget/list|/budget/remove|/budget/check|/alert|/alert/add|/alert/list|/alert/remove|/alert/test|/alert/deliver|/prices|/prices/status|/prices/show|/prices/update|/unlock-method|/unlock-method/list|/unlock-method/add|/unlock-method/remove|/passphrase|/backup|/restore|/config|/config/export|/config/apply|/doctor|/demo|/completion) path=$path/$word ;;
+      /init|/add|/list|/ls|/show|/edit|/verify|/rotate|/revoke|/import|/exec|/unlock|/lock|/prompt|/estimate|/models|/providers|/report|/ledger|/ledger/verify|/ledger/head|/ledger/export|/ledger/import|/ledger/archive|/ledger/resolve|/ledger/erase|/log|/audit|/budget|/budget/set|/budget/list|/budget/remove|/budget/check|/alert|/alert/add|/alert/list|/alert/remove|/alert/test|/alert/deliver|/prices|/prices/status|/prices/show|/prices/update|/unlock-method|/unlock-method/list|/unlock-method/add|/unlock-method/remove|/passphrase|/backup|/restore|/config|/config/export|/config/apply|/doctor|/demo|/completion) path=$path/$word ;;
     esac
   done
   case $path:$prev in
@@ -34,6 +34,25 @@ _aikeys() {
     /import:--from) :; return ;;
     /exec:--env) :; return ;;
     /unlock:--ttl) :; return ;;
+    /prompt:-m|/prompt:--model) :; return ;;
+    /prompt:-s|/prompt:--system) :; return ;;
+    /prompt:-f|/prompt:--file) compopt -o default; return ;;
+    /prompt:-a|/prompt:--attachment) compopt -o default; return ;;
+    /prompt:--schema) compopt -o default; return ;;
+    /prompt:-o|/prompt:--option) :; return ;;
+    /prompt:--max-tokens) :; return ;;
+    /prompt:--max-cost) :; return ;;
+    /prompt:--team) :; return ;;
+    /prompt:--project) :; return ;;
+    /prompt:--environment) :; return ;;
+    /prompt:--user) :; return ;;
+    /prompt:--tag) :; return ;;
+    /estimate:-m|/estimate:--model) :; return ;;
+    /estimate:-s|/estimate:--system) :; return ;;
+    /estimate:-f|/estimate:--file) compopt -o default; return ;;
+    /estimate:-a|/estimate:--attachment) compopt -o default; return ;;
+    /estimate:--max-tokens) :; return ;;
+    /estimate:--output) :; return ;;
     /report:--by) :; return ;;
     /report:--where) :; return ;;
     /report:--month) :; return ;;
@@ -84,7 +103,7 @@ _aikeys() {
     /passphrase:--new-file) compopt -o default; return ;;
   esac
   case $path in
-    '') if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--home -q --quiet -v --verbose --no-input -y --yes --version -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'init add list show edit verify rotate revoke import exec unlock lock providers report ledger log audit budget alert prices unlock-method passphrase backup restore config doctor demo completion' -- "$cur"); fi ;;
+    '') if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--home -q --quiet -v --verbose --no-input -y --yes --version -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'init add list show edit verify rotate revoke import exec unlock lock prompt estimate models providers report ledger log audit budget alert prices unlock-method passphrase backup restore config doctor demo completion' -- "$cur"); fi ;;
     /init) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--passphrase --keyring --key-file -h --help' -- "$cur"); else :; fi ;;
     /add) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--provider --region --base-url --stdin --team --project --environment --user --rotate-every --expires --no-verify -h --help' -- "$cur"); else :; fi ;;
     /list) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--due --json -h --help' -- "$cur"); else :; fi ;;
@@ -98,6 +117,9 @@ _aikeys() {
     /exec) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--all --env --clean-env --nested --unmetered -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
     /unlock) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--ttl -h --help' -- "$cur"); else :; fi ;;
     /lock) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else :; fi ;;
+    /prompt) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-m --model -s --system -f --file -a --attachment --schema -o --option --max-tokens --max-cost --team --project --environment --user --tag --no-stream --usage --dry-run --json -h --help' -- "$cur"); else :; fi ;;
+    /estimate) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-m --model -s --system -f --file -a --attachment --max-tokens --output --json -h --help' -- "$cur"); else :; fi ;;
+    /models) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--all --json -h --help' -- "$cur"); else :; fi ;;
     /providers) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--json -h --help' -- "$cur"); else :; fi ;;
     /report) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--by --where --month --since --until --tz --compare --top --format --json -h --help' -- "$cur"); else :; fi ;;
     /ledger) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'verify head export import archive resolve erase' -- "$cur"); fi ;;

@@ -4,7 +4,7 @@ function __aikeys_at
     for word in (commandline -opc)[2..-1]
         test "$word" = --; and return 1
         set -l longer (string join / $path $word)
-        contains -- "$longer" 'init' 'add' 'list' 'ls' 'show' 'edit' 'verify' 'rotate' 'revoke' 'import' 'exec' 'unlock' 'lock' 'providers' 'report' 'ledger' 'ledger/verify' 'ledger/head' 'ledger/export' 'ledger/import' 'ledger/archive' 'ledger/resolve' 'ledger/erase' 'log' 'audit' 'budget' 'budget/set' 'budget/list' 'budget/remove' 'budget/check' 'alert' 'alert/add' 'alert/list' 'alert/remove' 'alert/test' 'alert/deliver' 'prices' 'prices/status' 'prices/show' 'prices/update' 'unlock-method' 'unlock-method/list' 'unlock-method/add' 'unlock-method/remove' 'passphrase' 'backup' 'restore' 'config' 'config/export' 'config/apply' 'doctor' 'demo' 'completion'; and set -a path $word
+        contains -- "$longer" 'init' 'add' 'list' 'ls' 'show' 'edit' 'verify' 'rotate' 'revoke' 'import' 'exec' 'unlock' 'lock' 'prompt' 'estimate' 'models' 'providers' 'report' 'ledger' 'ledger/verify' 'ledger/head' 'ledger/export' 'ledger/import' 'ledger/archive' 'ledger/resolve' 'ledger/erase' 'log' 'audit' 'budget' 'budget/set' 'budget/list' 'budget/remove' 'budget/check' 'alert' 'alert/add' 'alert/list' 'alert/remove' 'alert/test' 'alert/deliver' 'prices' 'prices/status' 'prices/show' 'prices/update' 'unlock-method' 'unlock-method/list' 'unlock-method/add' 'unlock-method/remove' 'passphrase' 'backup' 'restore' 'config' 'config/export' 'config/apply' 'doctor' 'demo' 'completion'; and set -a path $word
     end
     test (string join / -- $path "") = "$argv[1]"
 end
@@ -24,6 +24,9 @@ complete -c aikeys -n '__aikeys_at \'\'' -a 'import' -d 'Take keys over from .en
 complete -c aikeys -n '__aikeys_at \'\'' -a 'exec' -d 'Run a program with keys in its environment.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'unlock' -d 'Keep the vault open for a while.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'lock' -d 'Close the vault at once: ends what `aikeys unlock` began.'
+complete -c aikeys -n '__aikeys_at \'\'' -a 'prompt' -d 'Ask a model, with the vault\'s key; what it cost is in the ledger, exactly.'
+complete -c aikeys -n '__aikeys_at \'\'' -a 'estimate' -d 'Say what a prompt would cost: low, expected and worst, for each model. Offline.'
+complete -c aikeys -n '__aikeys_at \'\'' -a 'models' -d 'List models: USD for a million tokens in and out, context, the largest reply, and which keys reach them.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'providers' -d 'List the providers aikeys knows, those of config.toml included.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'report' -d 'Report costs, usage, latency or unusual days from the ledger.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'ledger' -d 'Check the record of calls and acts, keep receipts of it, export, import and archive it.'
@@ -111,6 +114,35 @@ complete -c aikeys -n '__aikeys_at \'exec/\'' -f -a '(aikeys __names 2>/dev/null
 complete -c aikeys -n '__aikeys_at \'unlock/\'' -l ttl -r -f -d 'For how long, at most 30 days.'
 complete -c aikeys -n '__aikeys_at \'unlock/\'' -s h -l help -d 'Show this message and exit.'
 complete -c aikeys -n '__aikeys_at \'lock/\'' -s h -l help -d 'Show this message and exit.'
+complete -c aikeys -n '__aikeys_at \'prompt/\'' -s m -l model -r -f -d 'Whom to ask; several to compare.'
+complete -c aikeys -n '__aikeys_at \'prompt/\'' -s s -l system -r -f -d 'The system prompt.'
+complete -c aikeys -n '__aikeys_at \'prompt/\'' -s f -l file -r -F -d 'A text to put in front.'
+complete -c aikeys -n '__aikeys_at \'prompt/\'' -s a -l attachment -r -F -d 'An image, a PDF or a recording.'
+complete -c aikeys -n '__aikeys_at \'prompt/\'' -l schema -r -F -d 'The JSON schema that the reply has to fit.'
+complete -c aikeys -n '__aikeys_at \'prompt/\'' -s o -l option -r -f -d 'An option of the model.'
+complete -c aikeys -n '__aikeys_at \'prompt/\'' -l max-tokens -r -f -d 'The most output, in tokens.'
+complete -c aikeys -n '__aikeys_at \'prompt/\'' -l max-cost -r -f -d 'The most that each model may cost.'
+complete -c aikeys -n '__aikeys_at \'prompt/\'' -l team -r -f -d 'Label: team.'
+complete -c aikeys -n '__aikeys_at \'prompt/\'' -l project -r -f -d 'Label: project.'
+complete -c aikeys -n '__aikeys_at \'prompt/\'' -l environment -r -f -d 'Label: environment.'
+complete -c aikeys -n '__aikeys_at \'prompt/\'' -l user -r -f -d 'Label: user.'
+complete -c aikeys -n '__aikeys_at \'prompt/\'' -l tag -r -f -d 'A label of your own.'
+complete -c aikeys -n '__aikeys_at \'prompt/\'' -l no-stream -d 'Print the reply when it is whole.'
+complete -c aikeys -n '__aikeys_at \'prompt/\'' -l usage -d 'Say tokens, cost and time on stderr.'
+complete -c aikeys -n '__aikeys_at \'prompt/\'' -l dry-run -d 'Show what would be sent; send nothing.'
+complete -c aikeys -n '__aikeys_at \'prompt/\'' -l json -d 'Print JSON.'
+complete -c aikeys -n '__aikeys_at \'prompt/\'' -s h -l help -d 'Show this message and exit.'
+complete -c aikeys -n '__aikeys_at \'estimate/\'' -s m -l model -r -f -d 'Which model; several to compare.'
+complete -c aikeys -n '__aikeys_at \'estimate/\'' -s s -l system -r -f -d 'The system prompt.'
+complete -c aikeys -n '__aikeys_at \'estimate/\'' -s f -l file -r -F -d 'A text to put in front.'
+complete -c aikeys -n '__aikeys_at \'estimate/\'' -s a -l attachment -r -F -d 'An image, a PDF or a recording.'
+complete -c aikeys -n '__aikeys_at \'estimate/\'' -l max-tokens -r -f -d 'The most output, in tokens.'
+complete -c aikeys -n '__aikeys_at \'estimate/\'' -l output -r -f -d 'How many tokens of reply to expect.'
+complete -c aikeys -n '__aikeys_at \'estimate/\'' -l json -d 'Print JSON.'
+complete -c aikeys -n '__aikeys_at \'estimate/\'' -s h -l help -d 'Show this message and exit.'
+complete -c aikeys -n '__aikeys_at \'models/\'' -l all -d 'Also models that no key of yours reaches.'
+complete -c aikeys -n '__aikeys_at \'models/\'' -l json -d 'Print JSON.'
+complete -c aikeys -n '__aikeys_at \'models/\'' -s h -l help -d 'Show this message and exit.'
 complete -c aikeys -n '__aikeys_at \'providers/\'' -l json -d 'Print JSON.'
 complete -c aikeys -n '__aikeys_at \'providers/\'' -s h -l help -d 'Show this message and exit.'
 complete -c aikeys -n '__aikeys_at \'report/\'' -l by -r -f -d 'Group by these (default: team,model).'

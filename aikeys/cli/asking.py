@@ -1,0 +1,179 @@
+"""What a person wants asked, from the command line, standard input and files, as one request."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from aikeys.cli import terminal
+from aikeys.errors import NotFound, Usage
+from aikeys.providers.wire.values import (
+    EFFORTS,
+    File,
+    Image,
+    Json,
+    Message,
+    Options,
+    Part,
+    Request,
+    Schema,
+    Text,
+)
+
+LARGEST_TEXT_BYTES = 64 << 20
+_LARGEST_FILE_BYTES = 64 << 20
+_LARGEST_SCHEMA_BYTES = 1 << 20
+_MARKS: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"%PDF-", "application/pdf"),
+    (b"ID3", "audio/mpeg"),
+    (b"\xff\xfb", "audio/mpeg"),
+    (b"OggS", "audio/ogg"),
+    (b"fLaC", "audio/flac"),
+)
+_RIFF = {b"WEBP": "image/webp", b"WAVE": "audio/wav"}
+
+
+class Typed(NamedTuple):
+    """The part of a command line that says what is asked."""
+
+    text: str = ""
+    system: str = ""
+    files: tuple[str, ...] = ()
+    attachments: tuple[str, ...] = ()
+    schema: str = ""
+    options: tuple[str, ...] = ()
+    max_tokens: int | None = None
+
+
+def request_of(typed: Typed, *, stream: bool) -> Request:
+    """Return the request, its model still empty: files first, then what is piped in, then the argument."""
+    stdin_taken = "-" in typed.files or "-" in typed.attachments
+    piped = b"" if stdin_taken else terminal.read_stdin(LARGEST_TEXT_BYTES)
+    texts = [_decoded(_content(path), _named(path)) for path in typed.files]
+    texts += [_decoded(piped, "standard input"), typed.text]
+    text = "\n\n".join(each.strip("\r\n") for each in texts if each.strip())
+    parts: list[Part] = [attachment(each) for each in typed.attachments]
+    if not text and not parts:
+        raise Usage("there is nothing to ask", "give a text, pipe one in, or name a file with -f")
+    if text:
+        parts.append(Text(text))
+    messages = [Message("user", tuple(parts))]
+    if typed.system.strip():
+        messages.insert(0, Message("system", (Text(typed.system),)))
+    schema = Schema(schema_of(typed.schema)) if typed.schema else None
+    return Request("", tuple(messages), (), schema, options_of(typed.options, typed.max_tokens), stream)
+
+
+def schema_of(path: str) -> Mapping[str, Json]:
+    """Return the schema in a file."""
+    from aikeys.spending.reply_schema import read_schema
+
+    return read_schema(_content(path, _LARGEST_SCHEMA_BYTES), _named(path))
+
+
+def options_of(pairs: Sequence[str], max_tokens: int | None) -> Options:
+    """Return options such as `temperature=0.2`; Usage names what is wrong."""
+    found: dict[str, object] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        reader = _READERS.get(name)
+        if not equals or reader is None:
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, list(_READERS), n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(_READERS)}"
+            raise Usage(f"-o {terminal.printable(pair)[:80]} is no option of a model", hint)
+        if name == "stop":
+            found["stop"] = (*_stops(found), value)
+        else:
+            found[name] = reader(name, value)
+    if max_tokens is not None:
+        found["max_tokens"] = max_tokens
+    return Options(**found)  # type: ignore[arg-type]  # each reader returns its field's type
+
+
+def attachment(place: str) -> Image | File:
+    """Return an image, a document or a recording: a file, `-` for standard input, or the address of an image."""
+    if place.startswith(("https://", "http://")):
+        return Image(url=place)
+    data = _content(place)
+    kind = next((kind for mark, kind in _MARKS if data.startswith(mark)), "")
+    if data[:4] == b"RIFF":
+        kind = _RIFF.get(data[8:12], "")
+    if not kind:
+        raise Usage(
+            f"{_named(place)} is no image, PDF or recording that aikeys knows", "a text goes with -f instead of -a"
+        )
+    if kind.startswith("image/"):
+        return Image(kind, data)
+    return File(kind, data, os.path.basename(place) if place != "-" else "")
+
+
+def _content(path: str, limit_bytes: int = _LARGEST_FILE_BYTES) -> bytes:
+    if path == "-":
+        return terminal.read_stdin(limit_bytes)
+    try:
+        with open(path, "rb") as file:
+            data = file.read(limit_bytes + 1)
+    except FileNotFoundError:
+        raise NotFound(f"there is no file {_named(path)}", "check its name") from None
+    except OSError as error:
+        raise Usage(f"{_named(path)} cannot be read: {error.strerror}", "check its name and permissions") from None
+    if len(data) > limit_bytes:
+        raise Usage(f"{_named(path)} is larger than {limit_bytes >> 20} MiB", "give a smaller file")
+    return data
+
+
+def _decoded(data: bytes, name: str) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Usage(
+            f"{name} is not UTF-8 text (byte {error.start + 1})", "convert it (iconv), or attach it with -a FILE"
+        ) from None
+
+
+def _named(path: str) -> str:
+    return "standard input" if path == "-" else terminal.printable(path)
+
+
+def _stops(found: Mapping[str, object]) -> tuple[str, ...]:
+    kept = found.get("stop", ())
+    return kept if isinstance(kept, tuple) else ()
+
+
+def _fraction(name: str, value: str) -> float:
+    import re
+
+    if not re.fullmatch(r"\d{1,3}(\.\d{1,6})?", value, re.ASCII):
+        raise Usage(f"-o {name} is not a number such as 0.2", f"for example -o {name}=0.2")
+    return float(value)
+
+
+def _whole(name: str, value: str) -> int:
+    least = 1 if name in ("n", "max_tokens") else 0
+    if not (value.isascii() and value.isdigit() and len(value) < 16 and int(value) >= least):
+        raise Usage(f"-o {name} is not a whole number from {least} on", f"for example -o {name}=1")
+    return int(value)
+
+
+def _effort(_name: str, value: str) -> str:
+    if value not in EFFORTS:
+        raise Usage(f"-o effort={terminal.printable(value)[:40]} is not known", f"one of: {', '.join(EFFORTS)}")
+    return value
+
+
+_READERS: Mapping[str, Callable[[str, str], object]] = {
+    "temperature": _fraction,
+    "top_p": _fraction,
+    "stop": lambda _name, value: value,
+    "seed": _whole,
+    "n": _whole,
+    "effort": _effort,
+    "max_tokens": _whole,
+}

@@ -1,0 +1,145 @@
+"""`aikeys estimate`: what a prompt would cost, before it is sent and without sending anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from aikeys import clock
+from aikeys.cli import home, terminal
+from aikeys.cli.help import epilog, new_app
+from aikeys.errors import CannotDecide
+
+if TYPE_CHECKING:
+    from aikeys.providers.wire.values import Request
+    from aikeys.spending.names import Target
+
+app = new_app()
+_EXAMPLES = (
+    ('aikeys estimate -m openai/gpt-4.1 -m claude "Why is the sky blue?"', "two models side by side"),
+    ("aikeys estimate -m gemini -f report.txt --max-tokens 500 --json", "for a script"),
+)
+_NOTES = """
+Tokens are counted as one for four bytes: low is the input alone, expected is with --output tokens of reply, worst is
+what is set aside under a budget: a token for every byte, the dearest tier, the largest reply. Nothing is sent and no
+key is opened. A model without a price is unknown, not free, and ends with status 23.
+"""
+
+
+class Estimated(NamedTuple):
+    """Low, expected and worst cost in pico-USD, None where it is unknown; and the tokens they stand for."""
+
+    model: str
+    input_tokens: int
+    output_tokens: int
+    worst_input_tokens: int
+    worst_output_tokens: int
+    low_pusd: int | None
+    expected_pusd: int | None
+    worst_pusd: int | None
+    why: str
+    price: str
+
+
+@app.command(epilog=epilog(_EXAMPLES, (0, 2, 10, 13, 14, 23), _NOTES))
+def estimate(
+    text: Annotated[
+        str, typer.Argument(metavar="[TEXT]", help="What would be asked; goes behind what is piped in.")
+    ] = "",
+    model: Annotated[
+        list[str] | None, typer.Option("--model", "-m", metavar="MODEL", help="Which model; several to compare.")
+    ] = None,
+    system: Annotated[str, typer.Option("--system", "-s", metavar="TEXT", help="The system prompt.")] = "",
+    file: Annotated[
+        list[str] | None, typer.Option("--file", "-f", metavar="FILE", help="A text to put in front.")
+    ] = None,
+    attachment: Annotated[
+        list[str] | None, typer.Option("--attachment", "-a", metavar="FILE|URL", help="An image, a PDF or a recording.")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option("--max-tokens", min=1, metavar="N", help="The most output, in tokens.")
+    ] = None,
+    output: Annotated[int, typer.Option(min=0, metavar="N", help="How many tokens of reply to expect.")] = 500,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what a prompt would cost: low, expected and worst, for each model. Offline."""
+    from aikeys.cli import asking, models
+    from aikeys.cli.render.json_text import document
+    from aikeys.cli.render.table import table
+
+    where = home.place()
+    shelf = models.shelf(where, models.rows_if_any(where))
+    typed = asking.Typed(text, system, tuple(file or ()), tuple(attachment or ()), max_tokens=max_tokens)
+    request = asking.request_of(typed, stream=False)
+    targets = [shelf.names.priced(name) for name in models.wanted(model, shelf.settings)]
+    found = [_estimated(target, request, min(output, max_tokens or output)) for target in targets]
+    if as_json:
+        terminal.out(document("aikeys.estimate/1", estimates=[_known(one) for one in found]))
+    else:
+        lines = [
+            [
+                one.model,
+                f"{one.input_tokens:,}",
+                *map(_shown, (one.low_pusd, one.expected_pusd, one.worst_pusd)),
+                one.why,
+            ]
+            for one in found
+        ]
+        terminal.out_styled(table(("MODEL", "TOKENS IN", "LOW", "EXPECTED", "WORST", "WHY UNKNOWN"), lines))
+    unknown = [one.model for one in found if one.expected_pusd is None]
+    if unknown:
+        raise CannotDecide(f"no price is known of {', '.join(unknown)}", "aikeys prices show MODEL; or set your own")
+
+
+def _estimated(target: Target, request: Request, output_tokens: int) -> Estimated:
+    from aikeys.pricing.cost import cost
+    from aikeys.pricing.worst_case import worst_case
+    from aikeys.providers.usage import Usage
+    from aikeys.spending.plan import Circumstances, bounds_of, estimated_input_tokens
+
+    now_us = clock.now_us()
+    dialect = target.provider.dialect()
+    price = target.found.price if target.found and target.found.price.is_known else None
+    bounds = bounds_of(request._replace(model=target.model), dialect, Circumstances(now_us, now_us), price)
+    tokens = estimated_input_tokens(bounds, dialect.provider)
+    if price is None:
+        return Estimated(str(target), tokens, output_tokens, 0, 0, None, None, None, "no price", "")
+    worst = worst_case(price, bounds)
+    output_tokens = min(output_tokens, price.max_output or output_tokens)
+    low, expected = (
+        cost(price, Usage(input=tokens, output=count), at_us=now_us).cost_pusd for count in (0, output_tokens)
+    )
+    why = "; ".join(worst.undecided)
+    if target.found and not target.found.is_certain:
+        why = "; ".join(filter(None, ("a price of a model of a similar name", why)))
+    return Estimated(
+        str(target), tokens, output_tokens, worst.input_tokens, worst.output_tokens,
+        low, expected, None if worst.undecided else max(worst.cost_pusd, expected), why, price.reference,
+    )  # fmt: skip
+
+
+def _shown(pusd: int | None) -> str:
+    from aikeys.money import shown_usd
+
+    return "unknown" if pusd is None else shown_usd(pusd)
+
+
+def _known(one: Estimated) -> dict[str, object]:
+    from aikeys.money import usd_text
+
+    def usd(pusd: int | None) -> str | None:
+        return None if pusd is None else usd_text(pusd)
+
+    return {
+        "model": one.model,
+        "input_tokens": one.input_tokens,
+        "output_tokens": one.output_tokens,
+        "worst_input_tokens": one.worst_input_tokens or None,
+        "worst_output_tokens": one.worst_output_tokens or None,
+        "low_usd": usd(one.low_pusd),
+        "expected_usd": usd(one.expected_pusd),
+        "worst_usd": usd(one.worst_pusd),
+        "why": one.why or None,
+        "price": one.price or None,
+    }

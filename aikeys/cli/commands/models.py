@@ -1,0 +1,120 @@
+"""`aikeys models`: which models there are, what they cost, and which keys reach them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aikeys.cli import home, terminal
+from aikeys.cli.help import epilog, new_app
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aikeys.cli.models import Shelf
+    from aikeys.pricing.values import Price
+
+app = new_app()
+_EXAMPLES = (
+    ("aikeys models", "what your keys reach"),
+    ("aikeys models sonnet --all", "at every provider"),
+    ("aikeys models --json gpt-4.1", "for a script"),
+)
+_MTOK = 1_000_000
+
+
+@app.command(epilog=epilog(_EXAMPLES, (0, 10, 13, 14)))
+def models(
+    query: Annotated[str, typer.Argument(metavar="[QUERY]", help="A part of the name.")] = "",
+    all: Annotated[bool, typer.Option("--all", help="Also models that no key of yours reaches.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List models: USD for a million tokens in and out, context, the largest reply, and which keys reach them.
+
+    Without a vault or keys all models are listed. A price of the list alone; aikeys prices show MODEL has tiers, hours
+    and ways of serving.
+    """
+    from aikeys.cli import models as surroundings
+    from aikeys.cli.render.json_text import document
+    from aikeys.cli.render.table import table
+    from aikeys.errors import NotFound
+
+    where = home.place()
+    shelf = surroundings.shelf(where, surroundings.rows_if_any(where))
+    rows = list(_rows(shelf, query, everything=all or not shelf.keys))
+    if as_json:
+        terminal.out(document("aikeys.models/1", models=rows))
+        return
+    if not rows:
+        where_to = "" if all or not shelf.keys else "; --all looks at every provider"
+        raise NotFound(
+            f"no model has {terminal.printable(query) or 'a price'} in its name{where_to}", "aikeys providers"
+        )
+    lines = [
+        [
+            str(row["model"]),
+            _text(row["input_usd_per_million"]),
+            _text(row["output_usd_per_million"]),
+            _count(row["context_window"]),
+            _count(row["max_output"]),
+            ", ".join(map(str, row["keys"])) if isinstance(row["keys"], list) else "",
+        ]
+        for row in rows
+    ]
+    terminal.out_styled(table(("MODEL", "IN", "OUT", "CONTEXT", "MAX OUT", "KEYS"), lines))
+
+
+def _rows(shelf: Shelf, query: str, *, everything: bool) -> Iterator[dict[str, object]]:
+    from aikeys.pricing import names
+    from aikeys.pricing.book import bundled_providers
+
+    part = names.spelled(query)
+    known = sorted({*bundled_providers(), *shelf.catalogue})
+    aliases = {**names.SHIPPED, **shelf.settings.aliases}
+    for provider in known:
+        keys = [key.name for key in shelf.names.reaching(provider)]
+        if not keys and not everything:
+            continue
+        own = (name.partition("/")[2] for name in shelf.settings.prices if name.partition("/")[0] == provider)
+        for model in sorted({*shelf.book.models(provider), *(each for each in own if each != "*")}):
+            name = f"{provider}/{model}"
+            also = [alias for alias, target in aliases.items() if names.spelled(target) == names.spelled(name)]
+            if part in names.spelled(name) or any(part in names.spelled(alias) for alias in also):
+                found = shelf.book.find(provider, model)
+                yield _row(name, found.price if found else None, keys, also)
+
+
+def _row(name: str, price: Price | None, keys: list[str], aliases: list[str]) -> dict[str, object]:
+    return {
+        "model": name,
+        "input_usd_per_million": _usd(price, "input"),
+        "output_usd_per_million": _usd(price, "output"),
+        "context_window": (price.context_window or None) if price else None,
+        "max_output": (price.max_output or None) if price else None,
+        "keys": keys,
+        "aliases": aliases,
+        "price": price.reference if price and price.is_known else None,
+    }
+
+
+def _usd(price: Price | None, unit: str) -> str | None:
+    """Return the list price of today for a million, None where there is none."""
+    from aikeys import clock
+    from aikeys.money import usd_text
+    from aikeys.pricing.cost import rates_at
+
+    if price is None or not price.is_known:
+        return None
+    if price.free:
+        return "0.00"
+    rate = rates_at(price, clock.now_us())[0].get(unit)
+    return usd_text(rate.pusd * _MTOK // rate.per) if rate else None
+
+
+def _text(value: object) -> str:
+    return str(value) if value is not None else "-"
+
+
+def _count(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else "-"

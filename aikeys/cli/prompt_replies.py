@@ -1,0 +1,236 @@
+"""The replies of `aikeys prompt` as a person, a pipe or a program reads them: as they come, and when they are whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from aikeys.cli import terminal
+from aikeys.errors import AikeysError, MachineFailed, ProviderRefused
+from aikeys.ledger.calls import UNPRICED
+from aikeys.money import shown_usd, usd_text
+from aikeys.providers.wire.values import Event, ReasoningPiece, Request, TextPiece
+
+if TYPE_CHECKING:
+    from aikeys.providers.usage import Usage
+    from aikeys.spending.attempt import Attempted
+    from aikeys.spending.names import Target
+    from aikeys.spending.spend import Spent
+
+
+class Misfit(ProviderRefused):
+    """The reply does not fit the schema."""
+
+    code = "reply_misfit"
+
+
+class Replies:
+    """All replies of one command; the first failure decides how it ends."""
+
+    def __init__(self, request: Request, count: int, *, as_json: bool, usage: bool) -> None:
+        self.request = request
+        self.is_one = count == 1
+        self.as_json = as_json
+        self.usage = usage
+        self.documents: list[dict[str, object]] = []
+        self.failure: AikeysError | None = None
+
+    @contextmanager
+    def of(self, target: Target) -> Iterator[Reply]:
+        """Yield where one model's reply goes; of several, one that is refused does not keep the others from coming."""
+        if not self.is_one and not self.as_json:
+            terminal.out(f"== {target} ==")
+        reply = Reply(self, target)
+        try:
+            yield reply
+        except AikeysError as refusal:
+            if self.is_one:
+                raise
+            self.failed(refusal, reply.target)
+            self.documents.append({"model": str(target), "key": target.key.name, "error": _error(refusal)})
+        if not self.is_one and not self.as_json:
+            terminal.out("")
+
+    def failed(self, failure: AikeysError, target: Target) -> None:
+        """Remember a failure; of several models it is said at once."""
+        if not self.is_one:
+            terminal.error(f"{target}: {failure.message}")
+            if failure.hint:
+                terminal.hint(failure.hint)
+        self.failure = self.failure or failure
+
+    def finish(self) -> None:
+        """Print what is printed at the end; raise the failure."""
+        from aikeys.cli.render.json_text import document
+
+        if self.as_json:
+            fields = self.documents[0] if self.is_one else {"replies": self.documents}
+            terminal.out(document("aikeys.prompt/1", **fields))
+        if self.failure is not None:
+            if not self.is_one:
+                self.failure = type_of(self.failure)("not every model answered", "")
+            raise self.failure
+
+
+class Reply:
+    """One model's reply."""
+
+    def __init__(self, replies: Replies, target: Target) -> None:
+        self.target = target
+        self._all = replies
+        self._has_thought = False
+        self._has_text = False
+        self._ends_with_line = True
+        self._spent: Spent | None = None
+
+    def say_cost(self) -> None:
+        """Say what a call cost that was interrupted, where --usage has not."""
+        if self._spent is not None and not self._all.usage:
+            terminal.say(usage_line(self._spent))
+
+    def take(self, event: Event) -> None:
+        """Show what comes, as it comes."""
+        if isinstance(event, TextPiece):
+            if self._has_thought:
+                terminal.aside("\n")
+                self._has_thought = False
+            terminal.out_piece(event.text)
+            self._has_text = True
+            self._ends_with_line = event.text.endswith("\n")
+        elif isinstance(event, ReasoningPiece):
+            terminal.aside(event.text)
+            self._has_thought = True
+
+    def done(self, spent: Spent) -> None:
+        """Show what is there when it is over."""
+        self._spent, last = spent, spent.last
+        if last.left is not None:
+            raise last.left
+        reply = last.received.reply
+        if self._has_thought:
+            terminal.aside("\n")
+        if not self._ends_with_line:
+            terminal.out_piece("\n")
+        elif not self._has_text and not self._all.as_json:
+            self._print("\n\n".join(reply.choices) or reply.text)
+        failure = last.received.failure or self._misfit(last)
+        if failure is None:
+            self._warn(last)
+        if self._all.usage:
+            terminal.say(usage_line(spent))
+        self._all.documents.append(_document(spent, failure))
+        if failure is not None:
+            self._all.failed(failure, last.plan.target)
+        if last.unsettled is not None:
+            words = f"the call could not be recorded ({last.unsettled.message}); it stays reserved"
+            unsettled = MachineFailed(words, "make room; the next command books it at its worst case")
+            self._all.failed(unsettled, last.plan.target)
+
+    def _print(self, text: str) -> None:
+        if text:
+            terminal.out_piece(text if text.endswith("\n") else f"{text}\n")
+
+    def _misfit(self, last: Attempted) -> AikeysError | None:
+        schema = last.plan.request.schema
+        if schema is None:
+            return None
+        from aikeys.spending.reply_schema import misfit
+
+        choices = last.received.reply.choices or (last.received.reply.text,)
+        wrong = next(filter(None, (misfit(each, schema.schema) for each in choices)), "")
+        if not wrong:
+            return None
+        return Misfit(f"the reply does not fit the schema: {wrong}", "ask again, or loosen the schema")
+
+    def _warn(self, last: Attempted) -> None:
+        reply = last.received.reply
+        if reply.finish == "length":
+            cap = f" of {last.plan.cap} tokens" if last.plan.cap else ""
+            terminal.warn(f"the reply ends at the limit{cap}")
+        elif reply.finish == "content_filter":
+            terminal.warn(f"{last.plan.dialect.title} withheld the reply, or a part of it")
+        elif not reply.text and not reply.tool_calls:
+            terminal.warn("the reply is empty")
+        if last.plan.lowered_from and reply.finish != "length":
+            terminal.detail(f"the output was limited to {last.plan.cap} tokens")
+
+
+def usage_line(spent: Spent) -> str:
+    """Return tokens, cost and time of a call on one line."""
+    last = spent.last
+    used = last.bill.usage
+    parts = [
+        f"{last.plan.target}:",
+        f"{used.input:,} in",
+        *([f"({used.cache_read:,} cached)"] if used.cache_read else []),
+    ]
+    parts += [f"{used.output:,} out", *([f"({used.reasoning:,} reasoning)"] if used.reasoning else [])]
+    attempts = f" in {len(spent.attempts)} attempts" if len(spent.attempts) > 1 else ""
+    cost = (
+        "cost unknown: no price" if last.bill.source == UNPRICED else f"{shown_usd(spent.cost_pusd)} {last.bill.source}"
+    )
+    return f"{' '.join(parts)}; {cost}{attempts}; {sum(each.latency_ms for each in spent.attempts) / 1000:.1f} s"
+
+
+def type_of(failure: AikeysError) -> type[AikeysError]:
+    """Return an error class with the same code and status, that takes a message and a hint."""
+    return type("NotAll", (AikeysError,), {"code": failure.code, "exit_status": failure.exit_status})
+
+
+def _document(spent: Spent, failure: AikeysError | None) -> dict[str, object]:
+    last = spent.last
+    reply, costs = last.received.reply, last.bill
+    return {
+        "model": str(last.plan.target),
+        "model_answered": reply.model or None,
+        "key": last.plan.target.key.name,
+        "text": reply.text,
+        "choices": list(reply.choices) if len(reply.choices) > 1 else None,
+        "reasoning": reply.reasoning or None,
+        "finish": reply.finish or None,
+        "usage": _usage(costs.usage),
+        "cost_usd": _cost(last),
+        "cost_source": costs.source,
+        "unpriced": dict(costs.unpriced) or None,
+        "max_tokens": last.plan.cap or None,
+        "max_tokens_lowered": bool(last.plan.lowered_from),
+        "entry": last.entry,
+        "request_id": last.received.request_id or None,
+        "latency_ms": last.latency_ms,
+        "first_token_ms": last.first_token_ms,
+        "attempts": [_attempt(each) for each in spent.attempts],
+        "error": _error(failure) if failure else None,
+    }
+
+
+def _attempt(one: Attempted) -> dict[str, object]:
+    return {
+        "entry": one.entry,
+        "model": str(one.plan.target),
+        "key": one.plan.target.key.name,
+        "status": one.received.status,
+        "cost_usd": _cost(one),
+        "cost_source": one.bill.source,
+    }
+
+
+def _cost(one: Attempted) -> str | None:
+    """What is unpriced costs an unknown amount, not zero."""
+    return None if one.bill.source == UNPRICED else usd_text(one.bill.cost_pusd)
+
+
+def _usage(used: Usage) -> dict[str, object]:
+    return {
+        "input_tokens": used.input,
+        "cached_input_tokens": used.cache_read,
+        "cache_write_5m_tokens": used.cache_write_5m,
+        "cache_write_1h_tokens": used.cache_write_1h,
+        "output_tokens": used.output,
+        "reasoning_tokens": used.reasoning,
+        **dict(used.other),
+    }
+
+
+def _error(failure: AikeysError) -> dict[str, object]:
+    return {"code": failure.code, "message": failure.message, "exit_status": failure.exit_status}

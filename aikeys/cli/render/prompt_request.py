@@ -1,0 +1,79 @@
+"""What `prompt --dry-run` shows: the request that would go out, without the key, and what it could cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import cast
+
+from aikeys.cli.render.json_text import document
+from aikeys.money import shown_usd, usd_text
+from aikeys.providers.transport import CREDENTIALS
+from aikeys.providers.wire.exact_json import read
+from aikeys.spending.attempt import encoded
+from aikeys.spending.plan import Plan
+
+_MASK = "‹secret›"
+_LONGEST_TEXT = 4000
+
+
+def as_json(plans: Iterable[Plan]) -> str:
+    """Return the requests for a program, bodies in full."""
+    return document("aikeys.prompt-request/1", requests=[_fields(plan) for plan in plans])
+
+
+def as_text(plans: Iterable[Plan]) -> str:
+    """Return the requests for a person; attachments are shortened."""
+    return "\n\n".join("\n".join(_lines(plan)) for plan in plans)
+
+
+def _fields(plan: Plan) -> dict[str, object]:
+    outgoing = encoded(plan)
+    known = plan.price is not None and not plan.worst.undecided
+    return {
+        "model": str(plan.target),
+        "key": plan.target.key.name,
+        "method": outgoing.method,
+        "url": plan.target.key.base_url + outgoing.path,
+        "headers": _headers(plan),
+        "body": json.loads(outgoing.body),
+        "max_tokens": plan.cap or None,
+        "worst_case_usd": usd_text(plan.worst.cost_pusd) if known else None,
+        "floor_usd": usd_text(plan.floor_pusd) if known else None,
+        "input_tokens_at_most": plan.worst.input_tokens or None,
+        "output_tokens_at_most": plan.worst.output_tokens or None,
+        "undecided": list(plan.worst.undecided) or None,
+    }
+
+
+def _lines(plan: Plan) -> Iterator[str]:
+    outgoing = encoded(plan)
+    yield f"{outgoing.method} {plan.target.key.base_url}{outgoing.path}"
+    yield from (f"{name}: {value}" for name, value in _headers(plan).items())
+    yield ""
+    yield json.dumps(_shortened(read(outgoing.body)), indent=2, ensure_ascii=False, default=str)
+    yield ""
+    if plan.price is None:
+        yield "could cost: unknown, the model has no price"
+    elif plan.worst.undecided:
+        yield f"could cost: unknown ({'; '.join(plan.worst.undecided)})"
+    else:
+        yield (
+            f"could cost up to {shown_usd(plan.worst.cost_pusd)} "
+            f"({plan.worst.input_tokens:,} tokens in, {plan.worst.output_tokens:,} out, at most)"
+        )
+
+
+def _headers(plan: Plan) -> dict[str, str]:
+    name, prefix = CREDENTIALS[plan.dialect.auth]
+    return {**dict(encoded(plan).headers), name: prefix + _MASK}
+
+
+def _shortened(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _shortened(each) for name, each in cast("dict[str, object]", value).items()}
+    if isinstance(value, list):
+        return [_shortened(each) for each in cast("list[object]", value)]
+    if isinstance(value, str) and len(value) > _LONGEST_TEXT:
+        return f"{value[:100]}… ({len(value):,} characters)"
+    return value

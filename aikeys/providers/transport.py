@@ -1,0 +1,254 @@
+"""Sends one request to one provider and hands its reply on as it comes; httpx here, another client elsewhere.
+
+- The key goes to the base URL it is stored with, and nowhere else: no redirect is followed, no base URL is read from
+  the environment, plain http is for this machine only.
+- Proxies of the environment serve https only: they see the host's name and sealed bytes (CONNECT), and one that opens
+  them fails the certificate check. Requests to this machine never take a proxy.
+- Nothing here repeats the key or a library's own words: those may hold a header. `_fields` reveals the key.
+- Every wait is bounded (`Timeouts`), and so is the size of a reply; no compressed reply is asked for.
+
+An error says what is known: `NotSent` (no byte of the request went out) or `Broken` (it did, and the end is missing).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from aikeys.errors import NetworkFailed, Usage
+from aikeys.providers.catalogue import check_base_url
+from aikeys.providers.wire.values import Outgoing
+from aikeys.secret import Secret
+
+if TYPE_CHECKING:
+    import httpx
+
+CREDENTIALS: Mapping[str, tuple[str, str]] = {
+    "bearer": ("authorization", "Bearer "),
+    "token": ("authorization", "Token "),
+    "x-api-key": ("x-api-key", ""),
+    "x-goog-api-key": ("x-goog-api-key", ""),
+    "api-key": ("api-key", ""),
+}
+LARGEST_REPLY_BYTES = 64 << 20
+
+
+class NotSent(NetworkFailed):
+    """No byte of the request reached the provider: nothing can have been spent. `may_pass`: worth another try."""
+
+    code = "not_sent"
+
+    def __init__(self, message: str, hint: str = "", *, may_pass: bool = False) -> None:
+        super().__init__(message, hint)
+        self.may_pass = may_pass
+
+
+class Broken(NetworkFailed):
+    """The request went out and its reply did not come to an end. `status` is what the ledger keeps of it."""
+
+    code = "broken"
+
+    def __init__(self, message: str, hint: str = "", status: str = "broken") -> None:
+        super().__init__(message, hint)
+        self.status = status
+
+
+class Timeouts(NamedTuple):
+    """Seconds: to connect, until the first byte of a reply, between two pieces of it, and for all of it."""
+
+    connect_s: float = 10.0
+    first_byte_s: float = 300.0
+    between_s: float = 60.0
+    total_s: float = 900.0
+
+
+class Parcel(NamedTuple):
+    """A request with its address and credential, ready to go; `auth` is a key of CREDENTIALS."""
+
+    outgoing: Outgoing
+    base_url: str
+    auth: str
+    secret: Secret
+
+    @property
+    def url(self) -> str:
+        return self.base_url + self.outgoing.path
+
+
+class Incoming(Protocol):
+    """A reply as it comes in; header names are in lower case. `pieces` raises Broken."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the body as it comes."""
+        ...
+
+
+class Transport(Protocol):
+    """A way to send: raises NotSent or Broken; leaving the block gives the connection up."""
+
+    def send(self, parcel: Parcel, timeouts: Timeouts) -> AbstractContextManager[Incoming]: ...
+
+
+def checked_base_url(base_url: str, title: str) -> str:
+    """Return the address a key may be sent to; Usage says why it may not."""
+    if not base_url:
+        raise Usage(f"no base URL is known for this key of {title}", "store it anew with --base-url URL")
+    base = check_base_url(base_url)
+    if not base.startswith("https:") and not is_loopback(base):
+        raise Usage("a key is never sent over plain http to another machine", "give the key an https base URL")
+    return base
+
+
+def is_loopback(url: str) -> bool:
+    """Tell whether an address is of this machine."""
+    from ipaddress import ip_address
+    from urllib.parse import urlsplit
+
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class HttpxTransport:
+    """One httpx client for the life of a command."""
+
+    def __init__(
+        self, now_s: Callable[[], float] = time.monotonic, largest_reply_bytes: int = LARGEST_REPLY_BYTES
+    ) -> None:
+        self._now_s = now_s
+        self._largest_bytes = largest_reply_bytes
+        self._clients: dict[bool, httpx.Client] = {}
+
+    def close(self) -> None:
+        """Close every connection."""
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()
+
+    @contextmanager
+    def send(self, parcel: Parcel, timeouts: Timeouts) -> Iterator[Incoming]:
+        """Send, and yield the reply when its head is there."""
+        import httpx
+
+        until_s = self._now_s() + timeouts.total_s
+        is_secure = parcel.url.startswith("https:")
+        if not is_secure and not is_loopback(parcel.url):
+            raise NotSent("a key is never sent over plain http to another machine", "give the key an https base URL")
+        client = self._client(secure=is_secure)
+        limits = httpx.Timeout(timeouts.first_byte_s, connect=timeouts.connect_s)
+        outgoing = parcel.outgoing
+        try:
+            request = client.build_request(
+                outgoing.method, parcel.url, headers=_fields(parcel), content=outgoing.body, timeout=limits
+            )
+        except (httpx.InvalidURL, ValueError, TypeError):
+            raise NotSent("the request cannot be written: its address or a header is not valid") from None
+        response = _sent(client, request, timeouts)
+        try:
+            yield _Reply(self, request, response, until_s, timeouts)
+        finally:
+            response.close()
+
+    def left_s(self, until_s: float, between_s: float) -> float:
+        """Return how long the next piece may take; Broken when the time for the whole reply is over."""
+        left_s = until_s - self._now_s()
+        if left_s <= 0:
+            raise Broken("the reply took too long as a whole", "ask for less output", "timeout")
+        return min(left_s, between_s)
+
+    def counted(self, so_far_bytes: int) -> None:
+        """Refuse a reply that is larger than any real one."""
+        if so_far_bytes > self._largest_bytes:
+            raise Broken(f"the reply is larger than {self._largest_bytes >> 20} MiB", status="too_large")
+
+    def _client(self, *, secure: bool) -> httpx.Client:
+        import httpx
+
+        if secure not in self._clients:
+            try:
+                # no kept connection: one that the provider closed meanwhile looks like a call whose reply was lost
+                limits = httpx.Limits(max_keepalive_connections=0)
+                self._clients[secure] = httpx.Client(follow_redirects=False, trust_env=secure, limits=limits)
+            except (ImportError, ValueError, OSError):
+                raise NotSent(
+                    "the proxy or the certificates that the environment names cannot be used",
+                    "check HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE",
+                ) from None
+        return self._clients[secure]
+
+
+class _Reply:
+    """A response of httpx as an Incoming."""
+
+    def __init__(
+        self,
+        transport: HttpxTransport,
+        request: httpx.Request,
+        response: httpx.Response,
+        until_s: float,
+        timeouts: Timeouts,
+    ) -> None:
+        self.status = response.status_code
+        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self._transport = transport
+        self._limits = request.extensions["timeout"]  # httpcore reads it when the body is begun
+        self._response = response
+        self._until_s = until_s
+        self._between_s = timeouts.between_s
+
+    def pieces(self) -> Iterator[bytes]:
+        import httpx
+
+        size_bytes = 0
+        try:
+            self._limits["read"] = self._transport.left_s(self._until_s, self._between_s)
+            for piece in self._response.iter_bytes():
+                size_bytes += len(piece)
+                self._transport.counted(size_bytes)
+                yield piece
+                self._transport.left_s(self._until_s, self._between_s)
+        except httpx.TimeoutException:
+            raise Broken("the reply stopped coming", "try again later", "timeout") from None
+        except (httpx.HTTPError, httpx.StreamError):
+            raise Broken("the connection broke in the middle of the reply", "try again") from None
+
+
+def _fields(parcel: Parcel) -> dict[str, str]:
+    from aikeys import __version__
+
+    name, prefix = CREDENTIALS[parcel.auth]
+    key = parcel.secret.reveal().decode("ascii", "replace")
+    if not key or not all("!" <= character <= "~" for character in key):
+        raise NotSent("the key holds characters that a request cannot carry", "replace it: aikeys rotate NAME")
+    extra = {"accept-encoding": "identity", "user-agent": f"aikeys/{__version__}"}
+    return {**dict(parcel.outgoing.headers), **extra, name: prefix + key}
+
+
+def _sent(client: httpx.Client, request: httpx.Request, timeouts: Timeouts) -> httpx.Response:
+    import httpx
+
+    host = request.url.host
+    try:
+        return client.send(request, stream=True)
+    except httpx.ConnectTimeout:
+        words = f"{host} did not take the connection within {timeouts.connect_s:g} seconds"
+        raise NotSent(words, "check the network", may_pass=True) from None
+    except (httpx.ConnectError, httpx.ProxyError, httpx.PoolTimeout, httpx.UnsupportedProtocol):
+        advice = "check the network, the proxy and the key's base URL"
+        raise NotSent(f"cannot connect to {host}", advice, may_pass=True) from None
+    except httpx.LocalProtocolError:
+        raise NotSent("the request cannot be written: a header is not valid") from None
+    except httpx.TimeoutException:
+        raise Broken(f"{host} did not answer within {timeouts.first_byte_s:g} seconds", status="timeout") from None
+    except httpx.HTTPError:
+        raise Broken(f"{host} closed the connection without a whole answer", "try again") from None

@@ -1,0 +1,137 @@
+"""What an attempt cost, and how that is known (pure): the table of outcomes.
+
+| what is known | cost | source |
+|---|---|---|
+| not sent, or refused without usage | 0 | computed |
+| the provider says what it charges | that | billed |
+| whole reply, usage reported | usage × price | computed; estimated where the price is another name's |
+| anything else, a budget limits the call | worst case, its input as reported | worst_case |
+| anything else | as far as reported, else a token for four bytes, output bounded by the cap | estimated |
+| a model or a used unit without a price | what is priced of it: a lower bound | unpriced |
+
+A reported zero is zero. Nothing here gives money back that may have been spent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from aikeys.ledger.calls import BILLED, COMPUTED, ESTIMATED, MAX_COST_PUSD, UNPRICED, WORST_CASE
+from aikeys.pricing.cost import cost, unpriced
+from aikeys.pricing.price_text import price_text
+from aikeys.pricing.values import Price, Priced
+from aikeys.providers.usage import NOTHING, Usage
+from aikeys.providers.wire.values import UNMETERED, Metered
+from aikeys.spending.plan import Plan, estimated_input_tokens
+
+
+class Used(NamedTuple):
+    """What is known of an attempt's use when it is over.
+
+    may_cost: it was sent and not refused. complete: the reply came to its own end. text_bytes: of all that came.
+    answered: the model, as the provider says.
+    """
+
+    may_cost: bool
+    complete: bool = False
+    metered: Metered = UNMETERED
+    text_bytes: int = 0
+    answered: str = ""
+
+
+class Bill(NamedTuple):
+    """What goes into the entry. `price` names the price and its unit prices."""
+
+    usage: Usage
+    cost_pusd: int
+    source: str
+    unpriced: tuple[tuple[str, int], ...] = ()
+    price: str = ""
+
+
+PriceOf = Callable[[str], Price | None]
+"""The certain price of another model of the same provider, None where there is none."""
+
+
+def bill(plan: Plan, used: Used, at_us: int, price_of: PriceOf) -> Bill:
+    """Return what an attempt that was reserved at `at_us` cost."""
+    metered = used.metered
+    price = plan.price or (price_of(used.answered) if used.answered else None)
+    reference = _price_text(price, metered, at_us)
+    if metered.billed_pusd is not None:
+        return Bill(metered.usage or NOTHING, min(metered.billed_pusd, MAX_COST_PUSD), BILLED, (), reference)
+    if metered.usage is None and not used.may_cost:
+        return Bill(NOTHING, 0, COMPUTED, (), reference)
+    if metered.usage is not None and (used.complete or not used.may_cost):
+        priced = _priced(price, metered, at_us, price_of)
+        known = COMPUTED if plan.price is None or plan.is_certain else ESTIMATED
+        source = known if priced.is_complete else UNPRICED
+        return Bill(metered.usage, _held(priced.cost_pusd), source, priced.unpriced, reference)
+    return _unknown(plan, used, price, at_us, price_of)
+
+
+def _unknown(plan: Plan, used: Used, price: Price | None, at_us: int, price_of: PriceOf) -> Bill:
+    reported = used.metered.usage
+    reference = _price_text(price, used.metered, at_us)
+    if plan.is_limited and plan.price is not None:
+        return _worst(plan, used.metered, at_us, price_of)
+    guess = _guess(plan, reported, used.text_bytes)
+    if price is None:
+        return Bill(guess, 0, UNPRICED, unpriced(guess, "").unpriced)
+    priced = _priced(price, used.metered._replace(usage=guess), at_us, price_of)
+    return Bill(
+        guess, _held(priced.cost_pusd), ESTIMATED if priced.is_complete else UNPRICED, priced.unpriced, reference
+    )
+
+
+def _worst(plan: Plan, metered: Metered, at_us: int, price_of: PriceOf) -> Bill:
+    """The reservation stands; where the input was reported, its part is what that costs."""
+    worst = plan.worst
+    reference = _price_text(plan.price, metered, at_us)
+    if metered.usage is None or not metered.usage.input:
+        return Bill(metered.usage or NOTHING, worst.cost_pusd, WORST_CASE, (), reference)
+    reported = _priced(plan.price, metered, at_us, price_of).cost_pusd
+    only_input = metered._replace(usage=metered.usage._replace(output=0, reasoning=0))
+    with_input = _priced(plan.price, only_input, at_us, price_of).cost_pusd + worst.output_pusd
+    return Bill(metered.usage, max(reported, min(worst.cost_pusd, with_input)), WORST_CASE, (), reference)
+
+
+def _guess(plan: Plan, reported: Usage | None, text_bytes: int) -> Usage:
+    """Return what is reported, and what is not by its bytes: never less than was reported."""
+    output = -(-text_bytes // 4)
+    if plan.cap and plan.dialect.cap_covers_reasoning:
+        output = min(output, plan.cap * plan.bounds.choices)
+    if reported is None:
+        return Usage(input=estimated_input_tokens(plan.bounds, plan.dialect.provider), output=output)
+    found = reported._replace(output=max(reported.output, output))
+    return (
+        found
+        if reported.input
+        else found._replace(input=max(estimated_input_tokens(plan.bounds, plan.dialect.provider), reported.cache_read))
+    )
+
+
+def _priced(price: Price | None, metered: Metered, at_us: int, price_of: PriceOf) -> Priced:
+    """Return the cost of everything that was used, by other models too."""
+    usage = metered.usage or NOTHING
+    service = dict(metered.service)
+    total = cost(price, usage, at_us=at_us, service=service) if price else unpriced(usage, "")
+    for other in metered.others:
+        its_price = price_of(other.model)
+        part = cost(its_price, other.usage, at_us=at_us) if its_price else unpriced(other.usage, "")
+        left_out = dict(total.unpriced)
+        for unit, count in part.unpriced:
+            left_out[unit] = left_out.get(unit, 0) + count
+        total = total._replace(cost_pusd=total.cost_pusd + part.cost_pusd, unpriced=tuple(left_out.items()))
+    return total
+
+
+def _price_text(price: Price | None, metered: Metered, at_us: int) -> str:
+    if price is None:
+        return ""
+    return price_text(price, metered.usage or NOTHING, at_us=at_us, service=dict(metered.service))
+
+
+def _held(pusd: int) -> int:
+    return min(pusd, MAX_COST_PUSD)

@@ -1,0 +1,201 @@
+"""One reply as it comes in (pure): whoever moves the bytes tells what happened, this says what it means.
+
+    exchange.head(status, headers)       the reply began
+    exchange.feed(data) -> events        the next bytes, cut anywhere
+    exchange.close() -> events           the body came to its proper end
+    exchange.cut(status, failure)        it did not, for this reason; also before anything came
+    exchange.refuse(failure)             nothing was sent
+    exchange.received()                  what is known now: reply, error, what was used
+
+A reply that is no stream, though one was asked for, is read as a whole; so is every error.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import NamedTuple
+
+from aikeys.errors import AikeysError, ProviderRefused, RateLimited
+from aikeys.providers.wire.protocols import protocol_of
+from aikeys.providers.wire.refusals import Headers, request_id
+from aikeys.providers.wire.streams import Stream
+from aikeys.providers.wire.values import (
+    ApiError,
+    Ended,
+    Event,
+    Finished,
+    ReasoningPiece,
+    Reply,
+    TextPiece,
+    ToolCallPiece,
+    Unreadable,
+)
+from aikeys.spending.bill import Used
+from aikeys.spending.plan import Plan
+
+OK, UNREADABLE, REDIRECTED, NOT_SENT, CUT, CANCELLED = (
+    "ok", "unreadable", "redirected", "not_sent", "broken", "cancelled",
+)  # fmt: skip
+
+_EVENT_BEGINNINGS = b"deir:"
+"""data, event, id, retry and comments: no JSON and no HTML begins like that."""
+_LATER = "try again later"
+_HINTS = {
+    "authentication": "check the key: aikeys verify KEY; replace it: aikeys rotate KEY",
+    "quota": "the account at the provider has no credit left: waiting does not help",
+    "not_found": "aikeys models lists the names of models",
+    "too_large": "shorten the input, or choose a model with a larger context window",
+    "overloaded": _LATER,
+    "server": _LATER,
+    "timeout": _LATER,
+}
+
+
+class Received(NamedTuple):
+    """What came of an attempt. `status` is one word for the ledger; `failure` what the caller is told, None if all is
+    well; `error` the provider's own refusal."""
+
+    status: str
+    used: Used
+    reply: Reply
+    failure: AikeysError | None = None
+    error: ApiError | None = None
+    request_id: str = ""
+    reply_digest: bytes = b""
+    began: bool = False
+    """Something of a reply was there: a second attempt would answer twice."""
+
+
+class Exchange:
+    """The state of one reply."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._protocol = protocol_of(plan.dialect)
+        self._status = 0
+        self._headers: Headers = {}
+        self._stream: Stream | None = None
+        self._body = bytearray()
+        self._digest = sha256()
+        self._size_bytes = 0
+        self._may_be_stream = self._is_named_stream = False
+        self._is_closed = False
+        self._began = False
+        self._broken: tuple[str, AikeysError] | None = None
+        self._refused: AikeysError | None = None
+
+    def head(self, status: int, headers: Headers) -> None:
+        """The reply began."""
+        self._status, self._headers = status, headers
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        self._may_be_stream = status < 300 and (self._plan.request.stream or kind == "text/event-stream")
+        self._is_named_stream = "stream" in kind or "ndjson" in kind
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Take the next bytes and return what they say; Unreadable when that makes no sense."""
+        self._digest.update(data)
+        self._size_bytes += len(data)
+        if self._stream is None:
+            self._body += data
+            begun = bytes(self._body[:64]).lstrip()[:1] if self._may_be_stream else b""
+            if not begun:
+                return []
+            self._may_be_stream = False
+            if begun not in _EVENT_BEGINNINGS and not self._is_named_stream:
+                return []
+            # some send events under the name of JSON: how they begin tells
+            self._stream = self._protocol.stream(self._plan.dialect)
+            data = bytes(self._body)
+        self._stream.feed(data)
+        return self._events(self._stream)
+
+    def close(self) -> list[Event]:
+        """The body came to its proper end."""
+        self._is_closed = True
+        if self._stream is None:
+            return []
+        self._stream.close()
+        return self._events(self._stream)
+
+    def cut(self, status: str, failure: AikeysError) -> None:
+        """No more bytes come; the first reason counts."""
+        if self._broken is None:
+            self._broken = (status, failure)
+
+    def refuse(self, failure: AikeysError) -> None:
+        """Nothing was sent."""
+        self._refused = failure
+
+    def received(self) -> Received:
+        """Return what is known now."""
+        if self._refused is not None:
+            return Received(NOT_SENT, Used(may_cost=False), Reply(), self._refused)
+        found = self._of_stream(self._stream.end()) if self._stream is not None else self._of_body()
+        return found._replace(
+            reply_digest=self._digest.digest() if self._size_bytes else b"",
+            request_id=found.request_id or request_id(self._headers),
+            began=self._began,
+        )
+
+    def _events(self, stream: Stream) -> list[Event]:
+        events: list[Event] = []
+        while (event := stream.next()) is not None:
+            events.append(event)
+            if isinstance(event, TextPiece | ReasoningPiece | ToolCallPiece | Finished):
+                self._began = True
+        return events
+
+    def _of_stream(self, ended: Ended) -> Received:
+        reply = ended.reply
+        complete = ended.complete and self._broken is None
+        used = Used(True, complete, reply.metered, ended.text_bytes, reply.model)
+        if self._broken is not None and not ended.complete:
+            status, failure = self._broken
+            return Received(status, used, reply, failure, request_id=reply.request_id)
+        if ended.error is not None:
+            # usage that an error brings with it is all there will be
+            is_told = used.metered.usage is not None
+            used = used._replace(complete=is_told)
+            return self._refusal(ended.error, used, reply)
+        if not ended.complete:
+            failure = Unreadable(f"the reply of {self._title} ended in the middle", "try again")
+            return Received(CUT, used, reply, failure, request_id=reply.request_id)
+        return Received(OK, used._replace(complete=True), reply, request_id=reply.request_id)
+
+    def _of_body(self) -> Received:
+        if self._status == 0 or (self._broken is not None and not self._is_closed and self._status < 300):
+            status, failure = self._broken or (CUT, Unreadable(f"{self._title} did not answer", "try again"))
+            return Received(status, Used(True, text_bytes=len(self._body)), Reply(), failure)
+        if 300 <= self._status < 400:
+            failure = ProviderRefused(
+                f"{self._title} answered with a redirect, which is not followed: a key goes to its own address only",
+                "check the base URL of the key: aikeys show NAME",
+            )
+            return Received(REDIRECTED, Used(may_cost=False), Reply(), failure)
+        try:
+            found = self._protocol.decode(self._status, self._headers, bytes(self._body), self._plan.dialect)
+        except Unreadable as failure:
+            return Received(UNREADABLE, Used(True, text_bytes=len(self._body)), Reply(), failure)
+        if isinstance(found, ApiError):
+            used = Used(self._status < 400, found.metered.usage is not None, found.metered)
+            return self._refusal(found, used, Reply())
+        said = (*found.choices, found.reasoning, *(call.name + call.arguments for call in found.tool_calls))
+        size_bytes = sum(len(text.encode("utf-8", "surrogatepass")) for text in said)
+        self._began = True
+        return Received(
+            OK, Used(True, True, found.metered, size_bytes, found.model), found, None, None, found.request_id
+        )
+
+    def _refusal(self, error: ApiError, used: Used, reply: Reply) -> Received:
+        return Received(error.kind, used, reply, self._told(error), error, error.request_id or reply.request_id)
+
+    def _told(self, error: ApiError) -> AikeysError:
+        answer = f"{self._title}: {error.message.removesuffix('.')}"
+        if error.kind == "rate_limited":
+            wait_ms = error.retry_after_ms
+            return RateLimited(answer, f"it asks to wait {-(-wait_ms // 1000)} seconds" if wait_ms else _LATER)
+        return ProviderRefused(answer, _HINTS.get(error.kind, "").replace("KEY", self._plan.target.key.name))
+
+    @property
+    def _title(self) -> str:
+        return self._plan.dialect.title

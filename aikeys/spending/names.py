@@ -1,0 +1,149 @@
+"""Whose model a text names, and with which key it is asked (pure).
+
+- `provider/model`, `key-name/model` or an alias; a name before the slash that is both is the key.
+- A bare name works where exactly one provider that a key is held for has it in the price book.
+- A name in lower case that is spelled like a listed one (`claude-sonnet-4.5`) is sent as it is listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from aikeys.errors import NotFound, Usage
+from aikeys.pricing import names
+from aikeys.pricing.book import Book, Found
+from aikeys.providers.catalogue import Provider
+
+_NOBODY = "\0 a model that nobody has"
+
+
+class Held(NamedTuple):
+    """A key as spending knows it: nothing secret. `base_url` is where it may go."""
+
+    name: str
+    provider: str
+    base_url: str
+    is_default: bool = False
+    is_admin: bool = False
+    labels: str = ""
+
+
+class Target(NamedTuple):
+    """One model at one provider, asked with one key. `found` is its price, None where nobody knows the model."""
+
+    key: Held
+    provider: Provider
+    model: str
+    found: Found | None
+
+    def __str__(self) -> str:
+        return f"{self.provider.name}/{self.model}"
+
+
+class Names:
+    """Resolves the names of models for somebody who holds these keys."""
+
+    def __init__(
+        self, keys: Sequence[Held], catalogue: Mapping[str, Provider], book: Book, aliases: Mapping[str, str]
+    ) -> None:
+        self._keys = {key.name: key for key in keys}
+        self._catalogue = catalogue
+        self._book = book
+        self._aliases = {names.spelled(alias): target for alias, target in {**names.SHIPPED, **aliases}.items()}
+
+    def resolve(self, text: str) -> Target:
+        """Return what a text names; Usage (2) with the nearest names, NotFound (10) where the key is missing."""
+        wanted = self._aliases.get(names.spelled(text), text).strip()
+        first, slash, rest = wanted.partition("/")
+        if slash and rest:
+            if first in self._keys:
+                return self._target(self._keys[first], rest)
+            provider = self._provider_named(first)
+            if provider:
+                return self._target(self._key_for(provider, rest), rest)
+        return self._bare(wanted)
+
+    def priced(self, text: str) -> Target:
+        """Return what a text names for whoever only asks what it costs: a key is not needed."""
+        wanted = self._aliases.get(names.spelled(text), text).strip()
+        named = self._book.resolve(wanted)
+        first = wanted.partition("/")[0]
+        if first in self._keys or named.provider not in self._catalogue or self.reaching(named.provider):
+            return self.resolve(text)
+        nobody = Held("", named.provider, self._catalogue[named.provider].base_url)
+        return self._target(nobody, named.model)
+
+    def reaching(self, provider: str) -> list[Held]:
+        """Return the keys that reach a provider's models, its default one first."""
+        found = [key for key in self._keys.values() if key.provider == provider and not key.is_admin]
+        return sorted(found, key=lambda key: (not key.is_default, key.name))
+
+    def _target(self, key: Held, model: str) -> Target:
+        provider = self._catalogue.get(key.provider)
+        if provider is None:
+            raise NotFound(
+                f"the provider {key.provider} of the key {key.name} is not known", "define it in config.toml"
+            )
+        model = self._as_listed(provider.name, model)
+        return Target(key, provider, model, self._book.find(provider.name, model))
+
+    def _as_listed(self, provider: str, model: str) -> str:
+        if model != model.lower():
+            return model
+        listed = self._book.models(provider)
+        if model in listed:
+            return model
+        same = [each for each in listed if names.spelled(each) == names.spelled(model)]
+        return same[0] if len(same) == 1 else model
+
+    def _provider_named(self, name: str) -> str:
+        lower = names.ELSEWHERE.get(name.lower(), name.lower())
+        return lower if lower in self._catalogue else ""
+
+    def _key_for(self, provider: str, model: str) -> Held:
+        keys = self.reaching(provider)
+        if not keys:
+            others = [f"{key.name}/{provider}/{model}" for key in self._keys.values() if self._sells(key, model)]
+            hint = f"aikeys add {provider}" + (f"; or: -m {others[0]}" if others else "")
+            raise NotFound(f"there is no key for {self._catalogue[provider].title}", hint)
+        if len(keys) > 1 and not keys[0].is_default:
+            shown = ", ".join(f"{key.name}/{model}" for key in keys)
+            raise Usage(f"several keys reach {provider}", f"say which: {shown}")
+        return keys[0]
+
+    def _sells(self, key: Held, model: str) -> bool:
+        """Tell whether a reseller's model of that name is known: openrouter/openai/gpt-5."""
+        return any(each.endswith(f"/{model}") for each in self._book.models(key.provider))
+
+    def _bare(self, model: str) -> Target:
+        providers = sorted({key.provider for key in self._keys.values() if key.provider in self._catalogue})
+        having = [provider for provider in providers if self._lists(provider, model)]
+        if len(having) == 1:
+            return self._target(self._key_for(having[0], model), model)
+        shown = model if model.isprintable() and len(model) <= 100 else "this"
+        if having:
+            raise Usage(
+                f"several providers have {shown}",
+                f"say which: {', '.join(f'{provider}/{model}' for provider in having)}",
+            )
+        raise Usage(f"{shown} names no model that your keys reach", self._advice(model, providers))
+
+    def _lists(self, provider: str, model: str) -> bool:
+        """A price for whatever name (a local provider, `provider/*`) says nothing of this one."""
+        if self._book.find(provider, _NOBODY) is not None:
+            return names.spelled(model) in {names.spelled(each) for each in self._book.models(provider)}
+        found = self._book.find(provider, model)
+        return found is not None and found.is_certain
+
+    def _advice(self, model: str, providers: Iterable[str]) -> str:
+        guess = self._book.resolve(model).provider
+        near: list[str] = []
+        for provider in dict.fromkeys([*([guess] if guess else []), *providers]):
+            if self._lists(provider, model):
+                near.append(f"{provider}/{model}")
+            else:
+                near += self._book.nearest(provider, model)
+        if not near:
+            return "write provider/model, for example openai/gpt-4.1; aikeys models lists them"
+        return f"did you mean {' or '.join(near[:3])}?"

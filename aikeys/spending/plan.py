@@ -1,0 +1,264 @@
+"""What a call may cost, and the cap on output that makes it true (pure): worst case, floor, cap, lowering.
+
+- Under a blocking budget, or with a limit of the caller's own, everything must be known: no certain price, or nothing
+  that bounds the call, is CannotDecide (23). Without one a call goes as it is, and what is unknown stays unknown.
+- Where the caller gave no cap, a blocking budget brings one: the model's maximum, but not more than a share of what is
+  left, and not less than a floor. A dialect that needs a cap gets the model's maximum.
+- A cap that does not cover reasoning bounds nothing: then the worst case cannot be lowered, and is the floor too.
+- A lowered cap stays above the thinking budget that the request asks for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import NamedTuple, cast
+
+from aikeys.budgets import decisions
+from aikeys.errors import AikeysError, CannotDecide
+from aikeys.ledger.calls import MAX_COST_PUSD
+from aikeys.money import shown_usd, usd_text
+from aikeys.pricing.bounds import MEDIA_TOKENS, Bounds, Media, text_tokens
+from aikeys.pricing.values import STANDARD, Price, Service
+from aikeys.pricing.worst_case import WorstCase, worst_case
+from aikeys.providers.wire.dialects import Dialect
+from aikeys.providers.wire.values import File, Image, Request, Text, ToolCall, ToolResult
+from aikeys.spending.names import Target
+
+SHARE_PERCENT = 25
+"""How much of what is left one call without a cap of its own may set aside."""
+SHARE_FLOOR_TOKENS = 4096
+LEAST_OUTPUT_TOKENS = 256
+"""Less output than this is not worth sending a call for."""
+_UNKNOWN_MAX_TOKENS = 8192
+_THINKING_TOKENS = {"minimal": 512, "low": 1024, "medium": 8192, "high": 24576, "xhigh": 24576}
+_MAY_APPLY = ("service_tier", "route")
+"""Ways of serving that an account's own settings can bring about: no request asks for them."""
+_NOTHING = WorstCase(0, 0, 0, (0, 1), 1, ("no price is known",))
+
+
+class CostsTooMuch(AikeysError):
+    """More than the caller's own limit on this call."""
+
+    code = "budget_exceeded"
+    exit_status = 22
+    http_status = 402
+
+
+class Circumstances(NamedTuple):
+    """When the call is made, and what limits it: None is no limit."""
+
+    now_us: int
+    until_us: int
+    left_pusd: int | None = None
+    """What the tightest blocking budget has left once every open reservation has cost nothing."""
+    max_cost_pusd: int | None = None
+
+    @property
+    def is_limited(self) -> bool:
+        return self.left_pusd is not None or self.max_cost_pusd is not None
+
+
+class Plan(NamedTuple):
+    """A call ready to be reserved. `request` carries the cap; `price` None: nobody knows it.
+
+    `lowered_from`: the cap that was wanted, where it had to be lowered, else 0.
+    """
+
+    target: Target
+    dialect: Dialect
+    request: Request
+    price: Price | None
+    is_certain: bool
+    bounds: Bounds
+    worst: WorstCase
+    floor_pusd: int
+    is_limited: bool
+    lowered_from: int = 0
+
+    @property
+    def cost(self) -> decisions.Price:
+        """Return what is asked of the budgets."""
+        worst = min(self.worst.cost_pusd, MAX_COST_PUSD)
+        return decisions.Price(worst, min(self.floor_pusd, worst))
+
+    @property
+    def cap(self) -> int:
+        """Return the output cap of one choice, 0 for none."""
+        return self.request.options.max_tokens or 0
+
+
+def plan(target: Target, request: Request, circumstances: Circumstances) -> Plan:
+    """Return what a call may cost; CannotDecide (23), CostsTooMuch (22), Usage."""
+    dialect = target.provider.dialect()
+    request = request._replace(model=target.model)
+    found = target.found
+    price = found.price if found is not None and found.price.is_known else None
+    certain = found is not None and found.is_certain
+    limited = circumstances.is_limited
+    if limited:
+        _require_price(target, price, is_certain=certain)
+    bounds = bounds_of(request, dialect, circumstances, price)
+    if price is None:
+        request = _with_cap(request, _needed(dialect, request, None))
+        return Plan(target, dialect, request, None, certain, bounds, _NOTHING, 0, is_limited=False)
+    cap = _cap(price, bounds, dialect, circumstances)
+    request = _with_cap(request, cap)
+    bounds = bounds._replace(max_output=cap)
+    worst = worst_case(price, bounds)
+    if limited:
+        _require_bound(target, worst, price)
+    floor_pusd = _floor_pusd(price, bounds, request, dialect) if not price.free else 0
+    made = Plan(target, dialect, request, price, certain, bounds, worst, min(floor_pusd, worst.cost_pusd), limited)
+    return made if circumstances.max_cost_pusd is None else _within(made, circumstances.max_cost_pusd)
+
+
+def lowered(made: Plan, pusd: int) -> Plan:
+    """Return the plan with a cap that makes its worst case fit into so much money."""
+    if made.price is None or made.worst.cost_pusd <= pusd:
+        return made
+    cap = made.worst.largest_cap(pusd)
+    bounds = made.bounds._replace(max_output=cap)
+    worst = worst_case(made.price, bounds)
+    if cap < 1 or worst.cost_pusd > pusd:
+        raise ValueError("below the floor")
+    wanted = made.lowered_from or made.cap
+    return made._replace(request=_with_cap(made.request, cap), bounds=bounds, worst=worst, lowered_from=wanted)
+
+
+def bounds_of(request: Request, dialect: Dialect, circumstances: Circumstances, price: Price | None) -> Bounds:
+    """Return what can make a request expensive."""
+    options = request.options
+    services: list[Service] = [STANDARD]
+    variants = price.variants if price else ()
+    services += [dict(each.when) for each in variants if all(name in _MAY_APPLY for name, _ in each.when)]
+    searches = price is not None and "search" in request.model and dialect.provider == "openai"
+    return Bounds(
+        text_tokens(_texts(request)),
+        circumstances.now_us,
+        circumstances.until_us,
+        messages=sum(1 + len(message.parts) for message in request.messages),
+        tools=len(request.tools) + (request.schema is not None),
+        media=tuple(_media(request)),
+        choices=options.n or 1,
+        max_output=options.max_tokens or 0,
+        cap_covers_reasoning=dialect.cap_covers_reasoning,
+        services=tuple(services),
+        units=(("web_searches", 1),) if searches else (),
+    )
+
+
+def estimated_input_tokens(bounds: Bounds, provider: str) -> int:
+    """Return about how many tokens the input is: a token for four bytes, media at their caps."""
+    known = (MEDIA_TOKENS.get((provider, media.kind), 0) * media.amount for media in bounds.media)
+    return -(-bounds.text_tokens // 4) + sum(known)
+
+
+def price_line(target: Target) -> str:
+    """Return the line to add to config.toml for a model without a price."""
+    return f'add to config.toml: [prices."{target}"] with input = 1.25 and output = 10, in USD for a million tokens'
+
+
+def _require_price(target: Target, price: Price | None, *, is_certain: bool) -> None:
+    if price is None:
+        raise CannotDecide(f"no price is known of {target}, and a budget limits this call", price_line(target))
+    if not is_certain:
+        raise CannotDecide(
+            f"{target} only looks like a model with a known price, and a budget limits this call", price_line(target)
+        )
+
+
+def _require_bound(target: Target, worst: WorstCase, price: Price) -> None:
+    undecided = list(worst.undecided)
+    units = {unit for tariff in price.tariffs for unit in tariff.rates}
+    if target.provider.name == "perplexity" and units & {"web_searches", "output_citation_tokens"}:
+        undecided.append("it searches as often as it likes")
+    if worst.cost_pusd > MAX_COST_PUSD:
+        undecided.append("it is beyond what the ledger can hold")
+    if undecided:
+        raise CannotDecide(
+            f"what {target} can cost has no bound ({'; '.join(undecided)}), and a budget limits this call",
+            "give --max-tokens, or leave attachments out",
+        )
+
+
+def _cap(price: Price, bounds: Bounds, dialect: Dialect, circumstances: Circumstances) -> int:
+    """Return the cap to send: the caller's, the one a budget brings, the one the dialect needs, or 0."""
+    if bounds.max_output:
+        return bounds.max_output
+    if not circumstances.is_limited or price.free or not dialect.cap_covers_reasoning:
+        return _needed(dialect, None, price)
+    most = price.max_output or min(price.context_window or _UNKNOWN_MAX_TOKENS, _UNKNOWN_MAX_TOKENS)
+    if circumstances.left_pusd is None:
+        return most
+    worst = worst_case(price, bounds._replace(max_output=most))
+    share_pusd = max(0, circumstances.left_pusd) * SHARE_PERCENT // 100
+    by_share = worst.largest_cap(share_pusd) if worst.cost_pusd > share_pusd else most
+    return max(min(most, by_share), min(most, SHARE_FLOOR_TOKENS))
+
+
+def _needed(dialect: Dialect, request: Request | None, price: Price | None) -> int:
+    if request is not None and request.options.max_tokens:
+        return request.options.max_tokens
+    if not dialect.needs_cap:
+        return 0
+    return (price.max_output if price else 0) or _UNKNOWN_MAX_TOKENS
+
+
+def _with_cap(request: Request, cap: int) -> Request:
+    return request._replace(options=request.options._replace(max_tokens=cap or None))
+
+
+def _floor_pusd(price: Price, bounds: Bounds, request: Request, dialect: Dialect) -> int:
+    """Return the least with which the call is worth sending."""
+    if not dialect.cap_covers_reasoning or not bounds.max_output:
+        return worst_case(price, bounds).cost_pusd
+    thinking = _THINKING_TOKENS.get(request.options.effort, 0) if dialect.protocol == "gemini" else 0
+    least = min(bounds.max_output, LEAST_OUTPUT_TOKENS + thinking)
+    # one token and one pico-dollar more than the least: a cap made from the money is rounded down
+    return worst_case(price, bounds._replace(max_output=min(least + 1, bounds.max_output))).cost_pusd + 1
+
+
+def _within(made: Plan, limit_pusd: int) -> Plan:
+    if made.worst.cost_pusd <= limit_pusd:
+        return made
+    if made.floor_pusd > limit_pusd:
+        raise CostsTooMuch(
+            f"{made.target} could cost up to {shown_usd(made.worst.cost_pusd)} (at least "
+            f"{shown_usd(made.floor_pusd)}), more than --max-cost {usd_text(limit_pusd)}",
+            "raise --max-cost, shorten the input, or choose a cheaper model: aikeys estimate -m MODEL",
+        )
+    return lowered(made, limit_pusd)
+
+
+def _texts(request: Request) -> Iterator[str]:
+    for message in request.messages:
+        for part in message.parts:
+            match part:
+                case Text():
+                    yield part.text
+                case ToolCall():
+                    yield from (part.id, part.name, part.arguments, part.signature)
+                case ToolResult():
+                    yield from (part.call_id, part.name, part.text)
+                case Image():
+                    yield part.url
+                case File():
+                    yield part.name
+    for tool in request.tools:
+        yield from (tool.name, tool.description, _json(tool.parameters))
+    if request.schema is not None:
+        yield from (request.schema.name, _json(request.schema.schema))
+
+
+def _json(value: object) -> str:
+    return json.dumps(cast("dict[str, object]", value), ensure_ascii=False, default=str)
+
+
+def _media(request: Request) -> Iterator[Media]:
+    for message in request.messages:
+        for part in message.parts:
+            if isinstance(part, Image):
+                yield Media("image")
+            elif isinstance(part, File):
+                yield Media("audio" if part.media_type.startswith("audio/") else "document")
