@@ -6,9 +6,8 @@
 - A person's name or address is not in the chain, a salted digest is: the text can be erased and all still verifies.
 """
 
-from typing import NamedTuple
-
 from aikeys.storage.canonical import pack, sha256
+from aikeys.storage.record import NamedTuple
 
 
 class Entry(NamedTuple):

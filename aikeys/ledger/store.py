@@ -8,12 +8,13 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 from aikeys import clock
 from aikeys.errors import BadConfiguration, Damaged
 from aikeys.ledger.entries import Anchor, Entry, Head, chain_hash, checkpoint_message, genesis, person_digest
 from aikeys.storage import sqlite
+from aikeys.storage.record import NamedTuple
 
 FILE_NAME = "ledger.db"
 _FORMAT = 1

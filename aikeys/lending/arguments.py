@@ -1,9 +1,9 @@
 """The only parser of `exec`'s options (pure): Typer lists the command and hands its arguments over unread."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from aikeys.errors import Usage
+from aikeys.storage.record import NamedTuple
 
 _FLAGS = {
     "--all": "all",

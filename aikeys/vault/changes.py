@@ -292,11 +292,12 @@ def renew_everything(opened: Opened, survivor: tuple[bytes, bytes], dice: Dice) 
     method_id, secret = survivor
     opened = rekey(opened, dice)
     rows = opened.rows
-    header = _with_identity(rows.header, opened.vault_key.reveal(), dice)
+    vault_key = opened.vault_key.reveal()
+    header = _with_identity(rows.header, vault_key, dice)
     opened = opened._replace(rows=rows._replace(header=header), method_id=method_id)
     for key in rows.keys:
         edited = Edit(key.id, lambda same: same, content=opened.content(key))
         new, versions = _resealed(opened, key, edited, dice)
         opened = _with_key(opened, key, new, versions)
-    kept = [methods.rebind(row, secret, header, dice) for row in rows.methods if row.id == method_id]
+    kept = [methods.rebind(row, secret, header, vault_key, dice) for row in rows.methods if row.id == method_id]
     return opened._replace(rows=opened.rows._replace(methods=tuple(kept)))

@@ -7,10 +7,9 @@
 No `__future__` import here: store.py makes the tables from these annotations.
 """
 
-from typing import NamedTuple
-
 from aikeys.errors import Damaged
 from aikeys.storage.canonical import Field, pack, sha256, unpack
+from aikeys.storage.record import NamedTuple
 
 FORMAT = 1
 APPLICATION_ID = 0x61696B31  # "aik1"

@@ -4,12 +4,12 @@ The anchor is read before the rows: a writer between the two reads can only make
 """
 
 import os
-from typing import NamedTuple
 
 from aikeys.errors import Damaged
 from aikeys.ledger.entries import Anchor
 from aikeys.ledger.store import Ledger, Signer
 from aikeys.secret import Secret
+from aikeys.storage.record import NamedTuple
 from aikeys.vault import sealing
 from aikeys.vault.format import (
     Content,

@@ -5,9 +5,10 @@ keys, Ed25519 signs, Argon2id slows down guessing.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from aikeys.errors import Damaged
+from aikeys.storage.record import NamedTuple
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.hpke import Suite

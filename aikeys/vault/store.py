@@ -8,10 +8,11 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 from aikeys.errors import AikeysError, BadConfiguration, Damaged, ExistsAlready, NotFound
 from aikeys.storage import sqlite
+from aikeys.storage.record import NamedTuple
 from aikeys.vault.format import (
     APPLICATION_ID,
     FORMAT,

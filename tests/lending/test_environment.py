@@ -182,5 +182,7 @@ def test_the_modules_of_the_hot_path_import_nothing_slow() -> None:
         "aikeys.errors",
         "aikeys.lending",
         "aikeys.secret",
+        "aikeys.storage",
+        "aikeys.storage.record",
         *ours,
     }

@@ -1,13 +1,13 @@
 """From an unlock secret to the vault key (pure).
 
 unlock secret --(Argon2id, or raw)--HKDF--> HPKE private key and a binding key. The binding key seals the vault's
-id and signing public key: a vault forged around a stored public key cannot have that.
+id and signing public key: a vault forged around a stored public key cannot have that. It seals the vault key with
+them, as of when the method was made: while that is still the vault's, opening needs no public-key cryptography.
 """
 
-from typing import NamedTuple
-
 from aikeys.errors import Damaged, WrongPassphrase
-from aikeys.storage.canonical import pack
+from aikeys.storage.canonical import pack, unpack
+from aikeys.storage.record import NamedTuple
 from aikeys.vault import sealing
 from aikeys.vault.format import Header, UnlockMethod, method_context
 
@@ -47,7 +47,7 @@ def make(new: NewMethod, header: Header, vault_key: bytes, now_s: int, dice: sea
     return blank._replace(
         public_key=sealing.public_half(private),
         envelope=envelope(sealing.public_half(private), header.vault_id, method_id, vault_key),
-        binding=sealing.seal(binding_key, dice(sealing.NONCE_BYTES), _bound(header), _binding_context(blank, header)),
+        binding=_bound(blank, header, vault_key, binding_key, dice(sealing.NONCE_BYTES)),
     )
 
 
@@ -59,11 +59,17 @@ def envelope(public: bytes, vault_id: bytes, method_id: bytes, vault_key: bytes)
 def open_with(method: UnlockMethod, secret: bytes, header: Header) -> bytes:
     """Return the vault key; raises WrongPassphrase, or Damaged where the vault was forged around the method."""
     private, binding_key = _credentials(method, secret, header.vault_id)
-    if sealing.public_half(private) != method.public_key:
-        raise WrongPassphrase(_wrong(method.kind), "nothing was changed; try again")
-    bound = sealing.unseal(binding_key, method.binding, _binding_context(method, header))
-    if bound != _bound(header):
+    try:
+        bound = unpack(sealing.unseal(binding_key, method.binding, _binding_context(method, header)))
+    except (Damaged, ValueError):
+        if sealing.public_half(private) != method.public_key:
+            raise WrongPassphrase(_wrong(method.kind), "nothing was changed; try again") from None
+        raise Damaged("an unlock method was edited or moved", _HINT) from None
+    if bound[:2] != (header.vault_id, header.signing_public):
         raise Damaged("the vault was forged: its unlock method belongs to another vault", _HINT)
+    vault_key = bound[2] if len(bound) == 3 else None
+    if isinstance(vault_key, bytes) and commitment(vault_key) == header.commitment:
+        return vault_key
     vault_key = sealing.take_over(private, method.envelope, method_context("envelope", header.vault_id, method.id))
     if commitment(vault_key) != header.commitment:
         raise Damaged("the vault's key does not fit the vault", _HINT)
@@ -75,11 +81,10 @@ def commitment(vault_key: bytes) -> bytes:
     return sealing.derive(vault_key, b"aikeys/1/commitment")
 
 
-def rebind(method: UnlockMethod, secret: bytes, header: Header, dice: sealing.Dice) -> UnlockMethod:
+def rebind(method: UnlockMethod, secret: bytes, header: Header, vault_key: bytes, dice: sealing.Dice) -> UnlockMethod:
     """Bind a method to a header whose signing key is new; needs the method's secret."""
     _, binding_key = _credentials(method, secret, header.vault_id)
-    nonce = dice(sealing.NONCE_BYTES)
-    return method._replace(binding=sealing.seal(binding_key, nonce, _bound(header), _binding_context(method, header)))
+    return method._replace(binding=_bound(method, header, vault_key, binding_key, dice(sealing.NONCE_BYTES)))
 
 
 def _credentials(method: UnlockMethod, secret: bytes, vault_id: bytes) -> tuple[bytes, bytes]:
@@ -90,8 +95,9 @@ def _credentials(method: UnlockMethod, secret: bytes, vault_id: bytes) -> tuple[
     return private, sealing.derive(secret, method_context("unlock-binding", vault_id, method.id))
 
 
-def _bound(header: Header) -> bytes:
-    return pack(header.vault_id, header.signing_public)
+def _bound(method: UnlockMethod, header: Header, vault_key: bytes, binding_key: bytes, nonce: bytes) -> bytes:
+    known = pack(header.vault_id, header.signing_public, vault_key)
+    return sealing.seal(binding_key, nonce, known, _binding_context(method, header))
 
 
 def _binding_context(method: UnlockMethod, header: Header) -> bytes:
