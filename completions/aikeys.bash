@@ -1,10 +1,22 @@
 # Completion of aikeys for bash. Made by completions/generate.py.
+_aikeys_program() {
+  if declare -F _command_offset >/dev/null; then
+    _command_offset "$1"
+  elif ((COMP_CWORD == $1)); then
+    mapfile -t COMPREPLY < <(compgen -c -- "${COMP_WORDS[COMP_CWORD]}")
+  else
+    compopt -o default
+  fi
+}
 _aikeys() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} path= word i
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=${COMP_WORDS[i]}
-    [[ $word == -- ]] && return
+    if [[ $word == -- ]]; then
+      [[ $path == /exec ]] && _aikeys_program $((i + 1))
+      return
+    fi
     case "$path/$word" in
       /init|/add|/list|/ls|/show|/edit|/verify|/rotate|/revoke|/import|/exec|/unlock|/lock|/prompt|/estimate|/models|/providers|/report|/ledger|/ledger/verify|/ledger/head|/ledger/export|/ledger/import|/ledger/archive|/ledger/resolve|/ledger/erase|/log|/audit|/budget|/budget/set|/budget/list|/budget/remove|/budget/check|/alert|/alert/add|/alert/list|/alert/remove|/alert/test|/alert/deliver|/prices|/prices/status|/prices/show|/prices/update|/unlock-method|/unlock-method/list|/unlock-method/add|/unlock-method/remove|/passphrase|/backup|/restore|/config|/config/export|/config/apply|/doctor|/demo|/completion) path=$path/$word ;;
     esac
@@ -12,7 +24,7 @@ _aikeys() {
   case $path:$prev in
     :--home) compopt -o default; return ;;
     /init:--key-file) compopt -o default; return ;;
-    /add:--provider) :; return ;;
+    /add:--provider) mapfile -t COMPREPLY < <(compgen -W 'anthropic azure-openai baseten bedrock cerebras cohere databricks deepgram deepinfra deepseek elevenlabs fireworks gemini github-models groq holysheep huggingface minimax mistral moonshot nebius novita nvidia ollama openai openrouter other perplexity qwen replicate siliconflow stepfun together vercel volcengine voyage xai zhipu' -- "$cur"); return ;;
     /add:--region) :; return ;;
     /add:--base-url) :; return ;;
     /add:--team) :; return ;;
@@ -31,7 +43,7 @@ _aikeys() {
     /edit:--rotate-every) :; return ;;
     /edit:--expires) :; return ;;
     /rotate:--grace) :; return ;;
-    /import:--from) :; return ;;
+    /import:--from) mapfile -t COMPREPLY < <(compgen -W 'dotenv env llm' -- "$cur"); return ;;
     /exec:--env) :; return ;;
     /unlock:--ttl) :; return ;;
     /prompt:-m|/prompt:--model) :; return ;;
@@ -61,11 +73,11 @@ _aikeys() {
     /report:--tz) :; return ;;
     /report:--compare) :; return ;;
     /report:--top) :; return ;;
-    /report:--format) :; return ;;
+    /report:--format) mapfile -t COMPREPLY < <(compgen -W 'table json csv markdown openmetrics focus' -- "$cur"); return ;;
     /ledger/verify:--expect) :; return ;;
     /ledger/verify:--public-key) compopt -o default; return ;;
     /ledger/verify:--archive) compopt -o default; return ;;
-    /ledger/export:--format) :; return ;;
+    /ledger/export:--format) mapfile -t COMPREPLY < <(compgen -W 'jsonl csv' -- "$cur"); return ;;
     /ledger/export:--since) :; return ;;
     /ledger/export:-o|/ledger/export:--output) compopt -o default; return ;;
     /ledger/archive:--before) :; return ;;
@@ -77,13 +89,13 @@ _aikeys() {
     /audit:--since) :; return ;;
     /audit:--who) :; return ;;
     /audit:--act) :; return ;;
-    /budget/set:--period) :; return ;;
+    /budget/set:--period) mapfile -t COMPREPLY < <(compgen -W 'day week month total' -- "$cur"); return ;;
     /budget/set:--alert) :; return ;;
-    /budget/set:--at-limit) :; return ;;
-    /budget/remove:--period) :; return ;;
-    /budget/check:--fail-on) :; return ;;
+    /budget/set:--at-limit) mapfile -t COMPREPLY < <(compgen -W 'block warn revoke' -- "$cur"); return ;;
+    /budget/remove:--period) mapfile -t COMPREPLY < <(compgen -W 'day week month total' -- "$cur"); return ;;
+    /budget/check:--fail-on) mapfile -t COMPREPLY < <(compgen -W 'warning exceeded' -- "$cur"); return ;;
     /budget/check:--max-unpriced) :; return ;;
-    /budget/check:--format) :; return ;;
+    /budget/check:--format) mapfile -t COMPREPLY < <(compgen -W 'table json markdown github' -- "$cur"); return ;;
     /alert/add:--email) :; return ;;
     /alert/add:--smtp) :; return ;;
     /alert/add:--from) :; return ;;
@@ -149,8 +161,8 @@ _aikeys() {
     /prices/update) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--from -h --help' -- "$cur"); else :; fi ;;
     /unlock-method) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'list add remove' -- "$cur"); fi ;;
     /unlock-method/list) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--json -h --help' -- "$cur"); else :; fi ;;
-    /unlock-method/add) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--new-file -h --help' -- "$cur"); else :; fi ;;
-    /unlock-method/remove) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--compromised -h --help' -- "$cur"); else :; fi ;;
+    /unlock-method/add) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--new-file -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'keyring passphrase recovery key-file' -- "$cur"); fi ;;
+    /unlock-method/remove) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--compromised -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'keyring passphrase recovery key-file' -- "$cur"); fi ;;
     /passphrase) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--new-file --compromised -h --help' -- "$cur"); else :; fi ;;
     /backup) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else compopt -o default; fi ;;
     /restore) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else compopt -o default; fi ;;

@@ -3,7 +3,7 @@ function __aikeys_at
     set -l path
     for word in (commandline -opc)[2..-1]
         test "$word" = --; and return 1
-        set -l longer (string join / $path $word)
+        set -l longer (string join -- / $path $word)
         contains -- "$longer" 'init' 'add' 'list' 'ls' 'show' 'edit' 'verify' 'rotate' 'revoke' 'import' 'exec' 'unlock' 'lock' 'prompt' 'estimate' 'models' 'providers' 'report' 'ledger' 'ledger/verify' 'ledger/head' 'ledger/export' 'ledger/import' 'ledger/archive' 'ledger/resolve' 'ledger/erase' 'log' 'audit' 'budget' 'budget/set' 'budget/list' 'budget/remove' 'budget/check' 'alert' 'alert/add' 'alert/list' 'alert/remove' 'alert/test' 'alert/deliver' 'prices' 'prices/status' 'prices/show' 'prices/update' 'unlock-method' 'unlock-method/list' 'unlock-method/add' 'unlock-method/remove' 'passphrase' 'backup' 'restore' 'config' 'config/export' 'config/apply' 'doctor' 'demo' 'completion'; and set -a path $word
     end
     test (string join / -- $path "") = "$argv[1]"
@@ -11,13 +11,19 @@ end
 function __aikeys_other
     contains -- -- (commandline -opc)
 end
+function __aikeys_program
+    set -l words (commandline -opc)
+    set -e words[1..(contains -i -- -- $words)]
+    complete --do-complete=(string join -- ' ' $words (commandline -ct))
+end
 complete -c aikeys -n 'not __aikeys_other' -f
+complete -c aikeys -n __aikeys_other -xa '(__aikeys_program)'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'init' -d 'Make a vault.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'add' -d 'Put a key into the vault.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'list' -d 'List the keys.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'show' -d 'Show what is known of a key.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'edit' -d 'Change what is recorded of a key; its secret is changed by `aikeys rotate`.'
-complete -c aikeys -n '__aikeys_at \'\'' -a 'verify' -d 'Ask the providers whether keys work; costs nothing. A key that is refused is a finding.'
+complete -c aikeys -n '__aikeys_at \'\'' -a 'verify' -d 'Ask the providers whether keys work; costs nothing. A key that is refused or cannot be sent is a finding.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'rotate' -d 'Replace a key by a new one.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'revoke' -d 'Remove a key from the vault.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'import' -d 'Take keys over from .env files, the environment or llm\'s keys.json.'
@@ -54,7 +60,7 @@ complete -c aikeys -n '__aikeys_at \'init/\'' -l passphrase -d 'Open the vault w
 complete -c aikeys -n '__aikeys_at \'init/\'' -l keyring -d 'Open the vault with the OS keyring.'
 complete -c aikeys -n '__aikeys_at \'init/\'' -l key-file -r -F -d 'Open the vault with a key file, made if need be.'
 complete -c aikeys -n '__aikeys_at \'init/\'' -s h -l help -d 'Show this message and exit.'
-complete -c aikeys -n '__aikeys_at \'add/\'' -l provider -r -f -d 'Whose key it is.'
+complete -c aikeys -n '__aikeys_at \'add/\'' -l provider -r -f -a 'anthropic azure-openai baseten bedrock cerebras cohere databricks deepgram deepinfra deepseek elevenlabs fireworks gemini github-models groq holysheep huggingface minimax mistral moonshot nebius novita nvidia ollama openai openrouter other perplexity qwen replicate siliconflow stepfun together vercel volcengine voyage xai zhipu' -d 'Whose key it is.'
 complete -c aikeys -n '__aikeys_at \'add/\'' -l region -r -f -d 'The provider\'s region.'
 complete -c aikeys -n '__aikeys_at \'add/\'' -l base-url -r -f -d 'Another address than the provider\'s.'
 complete -c aikeys -n '__aikeys_at \'add/\'' -l stdin -d 'Read the key from standard input.'
@@ -66,10 +72,10 @@ complete -c aikeys -n '__aikeys_at \'add/\'' -l rotate-every -r -f -d 'When it i
 complete -c aikeys -n '__aikeys_at \'add/\'' -l expires -r -f -d 'The day it ends at the provider.'
 complete -c aikeys -n '__aikeys_at \'add/\'' -l no-verify -d 'Don\'t try it at the provider.'
 complete -c aikeys -n '__aikeys_at \'add/\'' -s h -l help -d 'Show this message and exit.'
-complete -c aikeys -n '__aikeys_at \'list/\'' -l due -d 'Only keys that are due for rotation or expire soon.'
+complete -c aikeys -n '__aikeys_at \'list/\'' -l due -d 'Only keys that are due: for rotation, or within 14 days of their end.'
 complete -c aikeys -n '__aikeys_at \'list/\'' -l json -d 'Print JSON.'
 complete -c aikeys -n '__aikeys_at \'list/\'' -s h -l help -d 'Show this message and exit.'
-complete -c aikeys -n '__aikeys_at \'ls/\'' -l due -d 'Only keys that are due for rotation or expire soon.'
+complete -c aikeys -n '__aikeys_at \'ls/\'' -l due -d 'Only keys that are due: for rotation, or within 14 days of their end.'
 complete -c aikeys -n '__aikeys_at \'ls/\'' -l json -d 'Print JSON.'
 complete -c aikeys -n '__aikeys_at \'ls/\'' -s h -l help -d 'Show this message and exit.'
 complete -c aikeys -n '__aikeys_at \'show/\'' -l reveal -d 'Show the secret, too; this is recorded.'
@@ -92,7 +98,7 @@ complete -c aikeys -n '__aikeys_at \'edit/\'' -f -a '(aikeys __names 2>/dev/null
 complete -c aikeys -n '__aikeys_at \'verify/\'' -l json -d 'Print JSON.'
 complete -c aikeys -n '__aikeys_at \'verify/\'' -s h -l help -d 'Show this message and exit.'
 complete -c aikeys -n '__aikeys_at \'verify/\'' -f -a '(aikeys __names 2>/dev/null)'
-complete -c aikeys -n '__aikeys_at \'rotate/\'' -l due -d 'Walk through every key that is due.'
+complete -c aikeys -n '__aikeys_at \'rotate/\'' -l due -d 'Walk through every key that is due, as aikeys list --due shows them.'
 complete -c aikeys -n '__aikeys_at \'rotate/\'' -l undo -d 'Go back to the secret before.'
 complete -c aikeys -n '__aikeys_at \'rotate/\'' -l stdin -d 'Read the new key from standard input.'
 complete -c aikeys -n '__aikeys_at \'rotate/\'' -l grace -r -f -d 'How long the old secret is kept for --undo.'
@@ -101,7 +107,7 @@ complete -c aikeys -n '__aikeys_at \'rotate/\'' -s h -l help -d 'Show this messa
 complete -c aikeys -n '__aikeys_at \'rotate/\'' -f -a '(aikeys __names 2>/dev/null)'
 complete -c aikeys -n '__aikeys_at \'revoke/\'' -s h -l help -d 'Show this message and exit.'
 complete -c aikeys -n '__aikeys_at \'revoke/\'' -f -a '(aikeys __names 2>/dev/null)'
-complete -c aikeys -n '__aikeys_at \'import/\'' -l from -r -f -d 'What they are.'
+complete -c aikeys -n '__aikeys_at \'import/\'' -l from -r -f -a 'dotenv env llm' -d 'What they are.'
 complete -c aikeys -n '__aikeys_at \'import/\'' -s h -l help -d 'Show this message and exit.'
 complete -c aikeys -n '__aikeys_at \'import/\'' -F
 complete -c aikeys -n '__aikeys_at \'exec/\'' -l all -d 'Lend every key but admin keys.'
@@ -153,7 +159,7 @@ complete -c aikeys -n '__aikeys_at \'report/\'' -l until -r -f -d 'Up to and wit
 complete -c aikeys -n '__aikeys_at \'report/\'' -l tz -r -f -d 'Whose days, such as Europe/Berlin.'
 complete -c aikeys -n '__aikeys_at \'report/\'' -l compare -r -f -d 'Compare with the time before.'
 complete -c aikeys -n '__aikeys_at \'report/\'' -l top -r -f -d 'The N dearest; the rest in one row.'
-complete -c aikeys -n '__aikeys_at \'report/\'' -l format -r -f -d 'How to print.'
+complete -c aikeys -n '__aikeys_at \'report/\'' -l format -r -f -a 'table json csv markdown openmetrics focus' -d 'How to print.'
 complete -c aikeys -n '__aikeys_at \'report/\'' -l json -d 'The same as --format json.'
 complete -c aikeys -n '__aikeys_at \'report/\'' -s h -l help -d 'Show this message and exit.'
 complete -c aikeys -n '__aikeys_at \'ledger/\'' -a 'verify' -d 'Recompute the ledger: every entry, total, limit and signature. Says no more than it knows.'
@@ -171,7 +177,7 @@ complete -c aikeys -n '__aikeys_at \'ledger/verify/\'' -l json -d 'Print JSON.'
 complete -c aikeys -n '__aikeys_at \'ledger/verify/\'' -s h -l help -d 'Show this message and exit.'
 complete -c aikeys -n '__aikeys_at \'ledger/head/\'' -l json -d 'Print JSON.'
 complete -c aikeys -n '__aikeys_at \'ledger/head/\'' -s h -l help -d 'Show this message and exit.'
-complete -c aikeys -n '__aikeys_at \'ledger/export/\'' -l format -r -f -d 'One JSON object a line, or CSV.'
+complete -c aikeys -n '__aikeys_at \'ledger/export/\'' -l format -r -f -a 'jsonl csv' -d 'One JSON object a line, or CSV.'
 complete -c aikeys -n '__aikeys_at \'ledger/export/\'' -l since -r -f -d '30d, 2026-11-01 or a time: from then on.'
 complete -c aikeys -n '__aikeys_at \'ledger/export/\'' -s o -l output -r -F -d 'Default: standard output.'
 complete -c aikeys -n '__aikeys_at \'ledger/export/\'' -s h -l help -d 'Show this message and exit.'
@@ -203,17 +209,17 @@ complete -c aikeys -n '__aikeys_at \'budget/\'' -a 'list' -d 'List the budgets a
 complete -c aikeys -n '__aikeys_at \'budget/\'' -a 'remove' -d 'Remove a budget. What was spent stays in the ledger.'
 complete -c aikeys -n '__aikeys_at \'budget/\'' -a 'check' -d 'Check that budgets are kept, for a CI job to act on. Needs the ledger and no vault.'
 complete -c aikeys -n '__aikeys_at \'budget/\'' -s h -l help -d 'Show this message and exit.'
-complete -c aikeys -n '__aikeys_at \'budget/set/\'' -l period -r -f -d 'Over which time.'
+complete -c aikeys -n '__aikeys_at \'budget/set/\'' -l period -r -f -a 'day week month total' -d 'Over which time.'
 complete -c aikeys -n '__aikeys_at \'budget/set/\'' -l alert -r -f -d 'At which percents to tell; \'\' for never.'
-complete -c aikeys -n '__aikeys_at \'budget/set/\'' -l at-limit -r -f -d 'Refuse calls, only tell, or refuse and revoke the token.'
+complete -c aikeys -n '__aikeys_at \'budget/set/\'' -l at-limit -r -f -a 'block warn revoke' -d 'Refuse calls, only tell, or refuse and revoke the token.'
 complete -c aikeys -n '__aikeys_at \'budget/set/\'' -s h -l help -d 'Show this message and exit.'
 complete -c aikeys -n '__aikeys_at \'budget/list/\'' -l json -d 'Print JSON.'
 complete -c aikeys -n '__aikeys_at \'budget/list/\'' -s h -l help -d 'Show this message and exit.'
-complete -c aikeys -n '__aikeys_at \'budget/remove/\'' -l period -r -f -d 'Which one, where there are several.'
+complete -c aikeys -n '__aikeys_at \'budget/remove/\'' -l period -r -f -a 'day week month total' -d 'Which one, where there are several.'
 complete -c aikeys -n '__aikeys_at \'budget/remove/\'' -s h -l help -d 'Show this message and exit.'
-complete -c aikeys -n '__aikeys_at \'budget/check/\'' -l fail-on -r -f -d 'From which state on to fail.'
+complete -c aikeys -n '__aikeys_at \'budget/check/\'' -l fail-on -r -f -a 'warning exceeded' -d 'From which state on to fail.'
 complete -c aikeys -n '__aikeys_at \'budget/check/\'' -l max-unpriced -r -f -d 'With more requests than this without a price nothing is decided.'
-complete -c aikeys -n '__aikeys_at \'budget/check/\'' -l format -r -f -d 'How to print.'
+complete -c aikeys -n '__aikeys_at \'budget/check/\'' -l format -r -f -a 'table json markdown github' -d 'How to print.'
 complete -c aikeys -n '__aikeys_at \'budget/check/\'' -l json -d 'The same as --format json.'
 complete -c aikeys -n '__aikeys_at \'budget/check/\'' -s h -l help -d 'Show this message and exit.'
 complete -c aikeys -n '__aikeys_at \'alert/\'' -a 'add' -d 'Tell somebody by mail, webhook or a program.'
@@ -261,8 +267,10 @@ complete -c aikeys -n '__aikeys_at \'unlock-method/list/\'' -l json -d 'Print JS
 complete -c aikeys -n '__aikeys_at \'unlock-method/list/\'' -s h -l help -d 'Show this message and exit.'
 complete -c aikeys -n '__aikeys_at \'unlock-method/add/\'' -l new-file -r -F -d 'Where a new passphrase stands.'
 complete -c aikeys -n '__aikeys_at \'unlock-method/add/\'' -s h -l help -d 'Show this message and exit.'
+complete -c aikeys -n '__aikeys_at \'unlock-method/add/\'' -f -a 'keyring passphrase recovery key-file'
 complete -c aikeys -n '__aikeys_at \'unlock-method/remove/\'' -l compromised -d 'Someone may have it: renew every key of the vault, too.'
 complete -c aikeys -n '__aikeys_at \'unlock-method/remove/\'' -s h -l help -d 'Show this message and exit.'
+complete -c aikeys -n '__aikeys_at \'unlock-method/remove/\'' -f -a 'keyring passphrase recovery key-file'
 complete -c aikeys -n '__aikeys_at \'passphrase/\'' -l new-file -r -F -d 'Where the new one stands.'
 complete -c aikeys -n '__aikeys_at \'passphrase/\'' -l compromised -d 'Someone may know it: renew every key of the vault, too.'
 complete -c aikeys -n '__aikeys_at \'passphrase/\'' -s h -l help -d 'Show this message and exit.'

@@ -1,12 +1,14 @@
 """Write the completion scripts of bash, zsh and fish from the command tree.
 
 Options, commands and choices are written into the scripts: no process starts at a TAB, except `aikeys __names` where a
-key's name belongs. After `exec … --` the scripts stop: what follows is another program's command line.
+key's name belongs. After `exec … --` the shell completes as it would without aikeys: what follows is another program's
+command line.
 `python completions/generate.py` writes them, `--check` fails if those on disk differ.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +21,15 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from aikeys.cli import app  # noqa: E402  a checkout is not always installed
+from aikeys.providers.catalogue import load  # noqa: E402
+from aikeys.vault.unlock.methods import KINDS  # noqa: E402
 
 _KEY_NAMES = "aikeys __names 2>/dev/null"
 _KEY_PARAMETERS = {"name", "names", "key", "keys"}
 _FILE_WORDS = {"FILE", "DIR", "PATH"}
 _MAKES_A_NAME = {"add", "init"}
 _SHELLS = ("bash", "zsh", "fish")
+_CHOICES = re.compile(r"[a-z0-9-]+(\|[a-z0-9-]+)+")  # how a metavar lists them
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +86,26 @@ def _names(parameter: Any) -> tuple[str, ...]:
 def _value(parameter: Any, path: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     if getattr(parameter, "is_flag", False) or getattr(parameter, "count", False):
         return "", ()
-    choices = tuple(str(getattr(choice, "value", choice)) for choice in getattr(parameter.type, "choices", ()))
+    choices = _choices(parameter, path)
     if choices:
         return "words", choices
     if parameter.name in _KEY_PARAMETERS and path[0:1] and path[0] not in _MAKES_A_NAME:
         return "keys", ()
     meta = (parameter.metavar or parameter.name).upper()
     return ("files", ()) if any(word in meta for word in _FILE_WORDS) else ("any", ())
+
+
+def _choices(parameter: Any, path: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the values a parameter takes, as far as they are known before the command runs."""
+    choices = tuple(str(getattr(choice, "value", choice)) for choice in getattr(parameter.type, "choices", ()))
+    if choices:
+        return choices
+    if parameter.name == "provider":
+        return tuple(sorted(load()))
+    if path[:1] == ("unlock-method",) and parameter.param_type_name == "argument" and "KIND" in parameter.metavar:
+        return KINDS
+    meta = parameter.metavar or ""
+    return tuple(meta.split("|")) if _CHOICES.fullmatch(meta) else ()
 
 
 def _line(text: str | None) -> str:
@@ -98,17 +116,38 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
+_BASH_PROGRAM = (
+    "_aikeys_program() {",
+    "  if declare -F _command_offset >/dev/null; then",
+    '    _command_offset "$1"',
+    "  elif ((COMP_CWORD == $1)); then",
+    '    mapfile -t COMPREPLY < <(compgen -c -- "${COMP_WORDS[COMP_CWORD]}")',
+    "  else",
+    "    compopt -o default",
+    "  fi",
+    "}",
+)
+_ZSH_PROGRAM = (
+    "  local -i dashes=${words[(i)--]}",
+    "  if (( dashes < CURRENT )); then shift $dashes words; (( CURRENT -= dashes )); _normal; return; fi",
+)
+
+
 def bash(tree: list[Node]) -> str:
     """Return the bash script."""
     paths = "|".join("/" + "/".join(node.path) for node in tree if node.path)
     lines = [
         "# Completion of aikeys for bash. Made by completions/generate.py.",
+        *_BASH_PROGRAM,
         "_aikeys() {",
         "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} path= word i",
         "  COMPREPLY=()",
         "  for ((i = 1; i < COMP_CWORD; i++)); do",
         "    word=${COMP_WORDS[i]}",
-        "    [[ $word == -- ]] && return",
+        "    if [[ $word == -- ]]; then",
+        "      [[ $path == /exec ]] && _aikeys_program $((i + 1))",
+        "      return",
+        "    fi",
         '    case "$path/$word" in',
         f"      {paths}) path=$path/$word ;;",
         "    esac",
@@ -175,11 +214,7 @@ def _zsh_body(node: Node) -> list[str]:
     if not node.subs:
         rest = "'*:value:" + (_zsh(node.argument, node.words) if node.argument else "") + "'"
         body = "  _arguments -s " + " \\\n    ".join([*specs, rest])
-        return (
-            ["  if (( ${words[(i)--]} < CURRENT )); then _default; return; fi", body]
-            if node.path == ("exec",)
-            else [body]
-        )
+        return [*_ZSH_PROGRAM, body] if node.path == ("exec",) else [body]
     rows = " ".join(_quoted(f"{name}:{_zsh_text(text)}") for name, text in node.subs)
     lines = ["  local curcontext=$curcontext state line", "  typeset -A opt_args"]
     lines.append("  _arguments -C " + " \\\n    ".join([*specs, "'1: :->command' '*:: :->arguments' && return"]))
@@ -212,7 +247,7 @@ def fish(tree: list[Node]) -> str:
         "    set -l path",
         "    for word in (commandline -opc)[2..-1]",
         '        test "$word" = --; and return 1',
-        "        set -l longer (string join / $path $word)",
+        "        set -l longer (string join -- / $path $word)",
         f'        contains -- "$longer" {paths}; and set -a path $word',
         "    end",
         '    test (string join / -- $path "") = "$argv[1]"',
@@ -220,7 +255,13 @@ def fish(tree: list[Node]) -> str:
         "function __aikeys_other",
         "    contains -- -- (commandline -opc)",
         "end",
+        "function __aikeys_program",
+        "    set -l words (commandline -opc)",
+        "    set -e words[1..(contains -i -- -- $words)]",
+        "    complete --do-complete=(string join -- ' ' $words (commandline -ct))",
+        "end",
         "complete -c aikeys -n 'not __aikeys_other' -f",
+        "complete -c aikeys -n __aikeys_other -xa '(__aikeys_program)'",
     ]
     for node in tree:
         where = "__aikeys_at " + _quoted("".join(f"{name}/" for name in node.path))

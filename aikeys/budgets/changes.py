@@ -55,6 +55,15 @@ def remove_budget(writer: Writer, shown: str, period: str | None = None) -> Budg
     return budget
 
 
+def remove_budgets_of(writer: Writer, name: str) -> list[Budget]:
+    """Remove every budget of a user, each by an act, before the name is erased: they would limit nobody any more."""
+    stored = filed_text(writer, Who(USER, name))
+    found = [budget for budget in read_budgets(writer.connection) if budget.who == stored]
+    for budget in found:
+        remove_budget(writer, f"{USER}:{name}", budget.terms.period)
+    return found
+
+
 def stored_subject(subject: str, person: bytes | None) -> str:
     """Return the stored WHO that an act is about: a user stands in `person`."""
     return subject + person.hex() if person else subject

@@ -40,8 +40,8 @@ class Standing(NamedTuple):
 
     @property
     def remaining_pusd(self) -> int | None:
-        """What is left below the limit; negative beyond it."""
-        return None if self.terms is None else self.terms.limit_pusd - self.spent_pusd
+        """What is left below the limit for calls to come: reservations are taken off, too. Negative beyond it."""
+        return None if self.terms is None else self.terms.limit_pusd - self.spent_pusd - self.reserved_pusd
 
     @property
     def tenths(self) -> int | None:

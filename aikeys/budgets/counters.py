@@ -13,8 +13,9 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from aikeys.budgets.terms import PERIODS, stored_pusd
-from aikeys.budgets.who import ORG, TOKEN, USER
+from aikeys.budgets.terms import HINT, PERIODS, stored_pusd
+from aikeys.budgets.who import EACH, ORG, TOKEN, USER, is_stored
+from aikeys.errors import Damaged
 from aikeys.ledger.calendar import period_end, period_start
 from aikeys.money import joined
 
@@ -72,9 +73,7 @@ def find_counters(connection: sqlite3.Connection, whos: Sequence[str], day: int)
         f"AND ({starts})",
         (*whos, *(value for period in PERIODS for value in span_of(period, day))),
     )
-    return [
-        Counter(who, period, start, stored_pusd(spent), stored_pusd(held)) for who, period, start, spent, held in rows
-    ]
+    return [_counter(row) for row in rows]
 
 
 def ensure_counter(connection: sqlite3.Connection, who: str, span: Span) -> Counter:
@@ -93,7 +92,22 @@ def find_counter(connection: sqlite3.Connection, who: str, span: Span) -> Counte
     row = connection.execute(
         "SELECT spent, reserved FROM counter WHERE who = ? AND period = ? AND start = ?", (who, *span)
     ).fetchone()
-    return Counter(who, *span, stored_pusd(row[0]), stored_pusd(row[1])) if row else None
+    return _counter((who, *span, *row)) if row else None
+
+
+def read_counters(connection: sqlite3.Connection) -> list[Counter]:
+    """Return every counter; Damaged where one is for nobody or for no period."""
+    found = [_counter(row) for row in connection.execute("SELECT who, period, start, spent, reserved FROM counter")]
+    for one in found:
+        if not is_stored(one.who) or one.who.endswith(f":{EACH}") or one.period not in PERIODS:
+            raise Damaged(f"the ledger has a counter of {one.who[:80]!r} over {one.period[:20]!r}, which is none", HINT)
+    return found
+
+
+def _counter(row: tuple[str, str, int, str, str]) -> Counter:
+    who, period, start, spent, held = row
+    of = f"counter of {who} ({period})"
+    return Counter(who, period, start, stored_pusd(spent, of), stored_pusd(held, of))
 
 
 def made_counter(connection: sqlite3.Connection, who: str, span: Span) -> Counter:
@@ -158,7 +172,7 @@ def each_with_calls(connection: sqlite3.Connection, kind: str, span: Span) -> li
     found = [row[0] for row in connection.execute(query, span.days)]
     if kind == USER:
         return sorted(f"{USER}:{digest.hex()}" for digest in found if digest)
-    words = [connection.execute("SELECT text FROM word WHERE id = ?", (word,)).fetchone()[0] for word in found]
+    words = [word_text(connection, word) for word in found]
     return sorted(f"{kind}:{text}" for text in words if text)
 
 
@@ -178,6 +192,14 @@ def column_value(connection: sqlite3.Connection, kind: str, name: str) -> int | 
         return bytes.fromhex(name)
     row = connection.execute("SELECT id FROM word WHERE text = ?", (name,)).fetchone()
     return int(row[0]) if row else None
+
+
+def word_text(connection: sqlite3.Connection, number: int) -> str:
+    """Return a text of the ledger by its number."""
+    row = connection.execute("SELECT text FROM word WHERE id = ?", (number,)).fetchone()
+    if row is None:
+        raise Damaged(f"the ledger has lost text {number} of its calls", HINT)
+    return str(row[0])
 
 
 def _drop_old(connection: sqlite3.Connection, who: str, span: Span) -> None:

@@ -74,7 +74,7 @@ def whos_filed(connection: sqlite3.Connection, number: int) -> tuple[str, ...]:
     """Return the WHOs, in stored form, that a stored context counts for."""
     row = connection.execute(_LABELS, (number,)).fetchone()
     if row is None:
-        raise Damaged("a reservation has lost its context", "restore a backup: aikeys restore FILE")
+        raise Damaged("a reservation has lost its context", "put an unchanged copy of ledger.db back")
     team, project, environment, user, key, token = row
     return whos_of(Context(Labels(team, project, environment), token, key), user)
 

@@ -11,8 +11,10 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
-from aikeys.budgets.terms import PERIODS, Terms, alerts_text, stored_pusd
-from aikeys.budgets.who import USER, Who, each_of, stored_who
+from aikeys.budgets.decisions import AT_LIMIT
+from aikeys.budgets.terms import HINT, PERIODS, Terms, alerts_text, stored_pusd
+from aikeys.budgets.who import USER, Who, each_of, is_stored, stored_who
+from aikeys.errors import Damaged
 from aikeys.ledger.store import Writer
 
 _ROWS = "SELECT who, limit_pusd, period, at_limit, alerts, entry FROM budget"
@@ -98,10 +100,15 @@ def shown_text(connection: sqlite3.Connection, who: str) -> str:
 
 def _budget(row: tuple[str, str, str, str, str, int]) -> Budget:
     who, limit, period, at_limit, alerts, entry = row
-    return Budget(who, _terms(limit, period, at_limit, alerts), entry)
+    return Budget(who, _terms(who, limit, period, at_limit, alerts), entry)
 
 
 @lru_cache(maxsize=1024)
-def _terms(limit: str, period: str, at_limit: str, alerts: str) -> Terms:
-    percents = tuple(stored_pusd(percent) for percent in alerts.split(",") if percent)
-    return Terms(stored_pusd(limit), period, at_limit, percents)
+def _terms(who: str, limit: str, period: str, at_limit: str, alerts: str) -> Terms:
+    of = f"budget of {who}"
+    percents = tuple(stored_pusd(percent, of) for percent in alerts.split(",") if percent)
+    if period not in PERIODS or at_limit not in AT_LIMIT:
+        raise Damaged(f"in the ledger the {of} has a period or a way to act that is none", HINT)
+    if not is_stored(who):
+        raise Damaged(f"the ledger has a budget for {who[:80]!r}, which is nobody", HINT)
+    return Terms(stored_pusd(limit, of), period, at_limit, percents)

@@ -12,6 +12,7 @@ from aikeys.errors import Damaged, Usage
 
 DAY, WEEK, MONTH, TOTAL = PERIODS = ("day", "week", "month", "total")
 DEFAULT_ALERTS = (80, 100)
+HINT = "put an unchanged copy of ledger.db back"
 _HIGHEST_ALERT = 1000
 _MOST_ALERTS = 10
 
@@ -69,12 +70,12 @@ def read_terms(text: str) -> Terms:
     return terms
 
 
-def stored_pusd(text: str) -> int:
-    """Return an amount from a table, where it is decimal text; Damaged for anything else."""
+def stored_pusd(text: str, of: str) -> int:
+    """Return an amount from a table, where it is decimal text; Damaged for anything else, naming whose it is."""
     try:
         return int(text)
     except ValueError:
-        raise Damaged("the ledger holds an amount that is no number", "restore a backup: aikeys restore FILE") from None
+        raise Damaged(f"in the ledger the {of} has an amount that is no number: {text[:20]!r}", HINT) from None
 
 
 def _one_of(text: str, known: tuple[str, ...], what: str) -> str:

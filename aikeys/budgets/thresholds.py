@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from aikeys.alerts import outbox
 from aikeys.alerts.messages import BUDGET, Message
-from aikeys.budgets.counters import COLUMNS, Counter, Span, column_value
+from aikeys.budgets.counters import COLUMNS, Counter, Span, column_value, word_text
 from aikeys.budgets.decisions import BLOCKING
 from aikeys.budgets.store import Budget, shown_text
 from aikeys.budgets.who import ORG, TOKEN
@@ -78,7 +78,7 @@ def message_of(connection: sqlite3.Connection, budget: Budget, counter: Counter,
         ("limit_usd", usd_text(terms.limit_pusd)),
         ("spent_usd", usd_text(spent)),
         ("reserved_usd", usd_text(counter.reserved_pusd)),
-        ("remaining_usd", usd_text(terms.limit_pusd - spent)),
+        ("remaining_usd", usd_text(terms.limit_pusd - spent - counter.reserved_pusd)),
         ("at_limit", terms.at_limit),
         ("most_spent_by", ", ".join(f"{one.who} {usd_text(one.pusd)}" for one in spenders)),
     )
@@ -119,7 +119,7 @@ def _by(connection: sqlite3.Connection, dimension: str, kind: str, name: str, sp
 def _name(connection: sqlite3.Connection, dimension: str, value: int | bytes) -> str:
     if isinstance(value, bytes):
         return shown_text(connection, f"user:{value.hex()}") if value else ""
-    text = connection.execute("SELECT text FROM word WHERE id = ?", (value,)).fetchone()[0]
+    text = word_text(connection, value)
     return f"{dimension}:{text}" if text else ""
 
 

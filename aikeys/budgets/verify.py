@@ -10,14 +10,14 @@ from __future__ import annotations
 import sqlite3
 
 from aikeys.budgets.changes import REMOVE, SET, stored_subject
-from aikeys.budgets.counters import Counter, Span, made_counter
+from aikeys.budgets.counters import Span, made_counter, read_counters
 from aikeys.budgets.store import Budget, read_budgets, shown_text
-from aikeys.budgets.terms import read_terms, stored_pusd
+from aikeys.budgets.terms import read_terms
 from aikeys.errors import Damaged
 from aikeys.ledger.calendar import date_of
 from aikeys.ledger.store import Ledger
 
-_HINT = "put an unchanged copy back, or restore a backup: aikeys restore FILE"
+_HINT = "put an unchanged copy of ledger.db back; aikeys-ledger(5) says what is checked"
 
 
 def verify_budgets(ledger: Ledger) -> int:
@@ -56,8 +56,8 @@ def _replayed(connection: sqlite3.Connection, path: str) -> dict[tuple[str, str]
 
 
 def _check_counters(connection: sqlite3.Connection, ledger: Ledger) -> None:
-    for who, period, start, spent, reserved in connection.execute("SELECT * FROM counter").fetchall():
-        counter = Counter(who, period, start, stored_pusd(spent), stored_pusd(reserved))
+    for counter in read_counters(connection):
+        who, period, start, *_ = counter
         if made_counter(connection, who, Span(period, start)) != counter:
             since = "" if period == "total" else f" from {date_of(start)}"
             shown = shown_text(connection, who)

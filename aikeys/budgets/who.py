@@ -15,6 +15,7 @@ from aikeys.ledger.calls import Context
 ORG, USER, TOKEN, EACH = "org", "user", "token", "*"
 LABELLED = ("team", "project", "environment", USER, "key", TOKEN)
 _LONGEST_NAME = 200
+_DIGEST_DIGITS = 64
 _FORMS = "org, team:support, team:*, project:x, environment:prod, user:ana, key:openai or token:ID"
 
 
@@ -57,6 +58,14 @@ def stored_who(text: str) -> Who:
     """Return a WHO from its stored text."""
     kind, _, name = text.partition(":")
     return Who(kind, name)
+
+
+def is_stored(text: str) -> bool:
+    """Tell whether a text is the stored form of a WHO."""
+    kind, colon, name = text.partition(":")
+    if kind != USER or name == EACH:
+        return text == ORG or (kind in LABELLED and bool(colon and name))
+    return len(name) == _DIGEST_DIGITS and not set(name) - set("0123456789abcdef")
 
 
 def whos_of(context: Context, user: bytes) -> tuple[str, ...]:

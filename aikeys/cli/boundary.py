@@ -109,15 +109,24 @@ def _is_typers(failure: Exception, name: str) -> bool:
 def _usage(failure: Any) -> Usage:
     text = " ".join(str(failure.format_message()).split())
     text, _, suggestion = text.partition(". Did you mean ")
+    advice = ""
     if text.startswith("Got unexpected extra argument"):  # what follows may be a key typed in the wrong place
+        if re.search(_KEY_LIKE, text.partition("(")[2]):
+            advice = "if it is a key, it is in the shell's history now: make a new one, and give it when asked; "
         text = "Unexpected extra argument"
-    text = re.sub(_KEY_LIKE, "…", text.rstrip("."))
+    text = _in_our_words(re.sub(_KEY_LIKE, "…", text.rstrip(".")))
     context = getattr(failure, "ctx", None)
     path = context.command_path if context is not None else "aikeys"
-    advice = f"see {path} --help"
+    advice += f"see {path} --help"
     if suggestion:
         advice = f"did you mean {suggestion.rstrip('?')}? {advice}"
     return Usage(text[:1].lower() + text[1:], advice)
+
+
+def _in_our_words(text: str) -> str:
+    """Say what the parser says of numbers as a person would."""
+    text = re.sub(r"is not a valid int(eger)?( range)?$", "is not a whole number", text)
+    return re.sub(r"is not in the range x>=(-?\d+)$", r"is less than \1", text)
 
 
 def _show_places(failure: Exception) -> None:

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from aikeys.cli import terminal
-from aikeys.errors import MachineFailed, Usage
+from aikeys.errors import BadConfiguration, Damaged, MachineFailed, NotFound, Usage, WrongPassphrase
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from aikeys.vault.opening import Place
     from aikeys.vault.unlock.order import Means, Used
 
+_INVISIBLE = "\ufeff\u200b"  # a byte order mark, and what copying from a web page leaves behind
+_WHITE = " \t\n\r\v\f"
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -34,11 +36,42 @@ def folder() -> str:
     return os.path.abspath(terminal.options.home or default_home(os.environ))
 
 
-def ledger() -> Ledger:
-    """Return the ledger for what needs no vault: without the vault's modules a report starts faster."""
+def ledger(*, of_any_vault: bool = False) -> Ledger:
+    """Return the ledger for what needs no vault; Damaged where the vault that is here names another one.
+
+    Most of the vault's modules stay unloaded: a report starts faster.
+    """
     from aikeys.ledger.store import Ledger
 
-    return Ledger(os.path.abspath(os.environ.get("AIKEYS_LEDGER") or folder()))
+    found = Ledger(os.path.abspath(os.environ.get("AIKEYS_LEDGER") or folder()))
+    if not of_any_vault and found.exists and _named_ledger() not in (None, found.open().ledger_id):
+        raise Damaged(
+            f"{found.path} belongs to another vault",
+            "put the right one back; to take this one on purpose: aikeys ledger import --new-ledger",
+        )
+    return found
+
+
+def present_ledger(*, of_any_vault: bool = False) -> Ledger:
+    """Return the same, opened; NotFound without one, Damaged where the vault that is here has lost it."""
+    found = ledger(of_any_vault=of_any_vault)
+    if found.exists:
+        return found.open()
+    if _named_ledger() is not None:
+        raise Damaged(
+            f"the ledger of this vault is missing: {found.path}",
+            "put an unchanged copy of ledger.db back; without one: aikeys ledger import --new-ledger",
+        )
+    raise NotFound(f"there is no ledger at {found.path}", "make a vault: aikeys init")
+
+
+def _named_ledger() -> bytes | None:
+    """Return the id of the ledger that the vault in the home names, None without a vault; raises Damaged."""
+    if not os.path.exists(os.path.join(folder(), "vault.db")):
+        return None
+    from aikeys.vault.store import VaultFile
+
+    return VaultFile(folder()).ledger_id()
 
 
 def default_home(environ: Mapping[str, str]) -> str:
@@ -92,7 +125,11 @@ def look(where: Place) -> tuple[Rows, bool]:
     from aikeys.vault.unlock.order import quietly
 
     rows = picture(where)
-    authenticated = quietly(rows, means()) is not None
+    authenticated = False
+    try:
+        authenticated = quietly(rows, means()) is not None
+    except (WrongPassphrase, BadConfiguration) as error:  # a stale AIKEYS_PASSPHRASE is no reason to list nothing
+        terminal.warn(error.message)
     if not authenticated:
         terminal.say("locked: not authenticated (checked against the vault's own public key only)")
     return rows, authenticated
@@ -107,22 +144,27 @@ def catalogue(where: Place) -> dict[str, Provider]:
 
 
 def read_secret(question: str, *, from_stdin: bool) -> Secret:
-    """Read a key from stdin or a hidden question; stray white space is taken off, and that is said."""
+    """Read a key from stdin or a hidden question; what stands around it unseen is taken off, and that is said."""
+    from aikeys.providers.recognition import unfit
     from aikeys.secret import Secret
 
-    data = terminal.read_stdin_secret() if from_stdin else terminal.ask_hidden(question).encode()
-    stripped = data.strip()
-    if not stripped:
-        raise Usage("the key is empty", "pipe it in with --stdin, or type it at the question")
-    if b"\0" in stripped or b"\n" in stripped or b"\r" in stripped:
-        raise Usage("the key holds a line break or a NUL byte", "give one key at a time")
-    if len(data) - len(stripped) > (1 if data.endswith(b"\n") and from_stdin else 0):
-        terminal.say("white space around the key was taken off")
+    way = "pipe it in with --stdin"
+    data = terminal.read_stdin_secret() if from_stdin else terminal.ask_hidden(question, instead=way).encode()
     try:
-        stripped.decode()
+        text = data.decode()
     except UnicodeDecodeError:
-        raise Usage("the key is not text", "check what was piped in") from None
-    return Secret(stripped)
+        raise Usage("the key is not text in UTF-8", "check what was piped in") from None
+    key = text.strip(_INVISIBLE + _WHITE)
+    if not key:
+        raise Usage("the key is empty", "pipe it in with --stdin, or type it at the question")
+    if reason := unfit(key):
+        raise Usage(f"the key {reason}", "give one key at a time")
+    around = text.replace(key, "", 1)
+    if any(mark in around for mark in _INVISIBLE):
+        terminal.say("an invisible mark (U+FEFF or U+200B) around the key was taken off")
+    elif len(around) > (1 if from_stdin and around.endswith("\n") else 0):
+        terminal.say("white space around the key was taken off")
+    return Secret(key.encode())
 
 
 def duration_s(text: str) -> int:

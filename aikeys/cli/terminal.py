@@ -4,7 +4,8 @@
   full stop`.
 - Questions go to /dev/tty, never to stdin or stdout, and only where somebody can answer: not under --no-input,
   AIKEYS_NO_INPUT or CI, not without a terminal. A question that may not be asked is `Cancelled`, never a guess.
-- What is typed at a hidden question is never echoed; Ctrl-C and end of file at a question mean no.
+- What is typed at a hidden question is never echoed, also after Ctrl-Z and `fg` (silence.py); Ctrl-C and end of file
+  at a question mean no.
 - Whatever is printed has its control characters escaped: a key's name cannot move the cursor or forge a line.
 - Colour only on a terminal, and not under NO_COLOR.
 
@@ -186,15 +187,18 @@ def can_ask(*, data_on_stdin: bool = False) -> bool:
     return True
 
 
-def ask_hidden(question: str, *, data_on_stdin: bool = False) -> str:
-    """Ask for a secret without showing what is typed; Cancelled where nobody can answer."""
-    return _ask(question, hidden=True, data_on_stdin=data_on_stdin)
+def ask_hidden(question: str, *, data_on_stdin: bool = False, instead: str = "") -> str:
+    """Ask for a secret without showing what is typed; Cancelled where nobody can answer.
+
+    `instead` says how to give the answer without a question, such as "pipe it in with --stdin".
+    """
+    return _ask(question, hidden=True, data_on_stdin=data_on_stdin, instead=instead)
 
 
-def ask(question: str, default: str = "", *, data_on_stdin: bool = False) -> str:
+def ask(question: str, default: str = "", *, data_on_stdin: bool = False, instead: str = "") -> str:
     """Ask for a line; an empty answer is the default. Cancelled where nobody can answer."""
     shown = f"{question} [{default}]" if default else question
-    return _ask(shown, hidden=False, data_on_stdin=data_on_stdin).strip() or default
+    return _ask(shown, hidden=False, data_on_stdin=data_on_stdin, instead=instead).strip() or default
 
 
 def confirm(question: str, default: bool = False, *, data_on_stdin: bool = False) -> bool:
@@ -203,7 +207,7 @@ def confirm(question: str, default: bool = False, *, data_on_stdin: bool = False
         return True
     shown = f"{question} [{'Y/n' if default else 'y/N'}]"
     while True:
-        answer = _ask(shown, hidden=False, data_on_stdin=data_on_stdin).strip().lower()
+        answer = _ask(shown, hidden=False, data_on_stdin=data_on_stdin, instead="answer it with --yes").strip().lower()
         if answer in ("", "y", "yes", "n", "no"):
             return answer[0] == "y" if answer else default
 
@@ -242,16 +246,15 @@ def debug(text: str) -> None:
     _message("debug: " + printable(text))
 
 
-def _ask(question: str, *, hidden: bool, data_on_stdin: bool) -> str:
+def _ask(question: str, *, hidden: bool, data_on_stdin: bool, instead: str) -> str:
     if not can_ask(data_on_stdin=data_on_stdin):
         raise Cancelled(
             f"“{question}”: an answer is needed and may not be asked",
-            "answer by an option (see --help), or run it on a terminal",
+            f"{instead}, or run it on a terminal" if instead else "run it on a terminal",
         )
     descriptor = _open_tty()
     try:
-        os.write(descriptor, (printable(question) + ": ").encode("utf-8", "backslashreplace"))
-        line = _read_hidden(descriptor) if hidden else _read_line(descriptor)
+        line = _read_hidden(descriptor, question) if hidden else _read_shown(descriptor, question)
     except KeyboardInterrupt:
         with suppress(OSError):
             os.write(descriptor, b"\n")
@@ -272,19 +275,23 @@ def _open_tty() -> int:
     return os.open(_TTY, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
 
 
-def _read_hidden(descriptor: int) -> bytes:
-    import termios
+def _read_hidden(descriptor: int, question: str) -> bytes:
+    from aikeys.cli.silence import silent
 
-    before = termios.tcgetattr(descriptor)
-    silent = [*before]
-    silent[3] = before[3] & ~termios.ECHO
-    termios.tcsetattr(descriptor, termios.TCSAFLUSH, silent)
-    try:
+    with silent(descriptor, lambda: _put(descriptor, question)):
+        _put(descriptor, question)
         line = _read_line(descriptor)
-    finally:
-        termios.tcsetattr(descriptor, termios.TCSAFLUSH, before)
     os.write(descriptor, b"\n")
     return line
+
+
+def _read_shown(descriptor: int, question: str) -> bytes:
+    _put(descriptor, question)
+    return _read_line(descriptor)
+
+
+def _put(descriptor: int, question: str) -> None:
+    os.write(descriptor, (printable(question) + ": ").encode("utf-8", "backslashreplace"))
 
 
 def _read_line(descriptor: int) -> bytes:

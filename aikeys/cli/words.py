@@ -4,10 +4,10 @@ Part of `exec`'s hot path: imports next to nothing.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from aikeys.cli import terminal
 from aikeys.errors import Usage
+from aikeys.storage.record import NamedTuple
 
 _FLAGS = {
     "-q": "quiet",
@@ -19,6 +19,7 @@ _FLAGS = {
     "--yes": "yes",
     "--version": "version",
 }
+_NO_HOME = ("--home needs a directory", "see aikeys --help")
 
 
 class Words(NamedTuple):
@@ -30,7 +31,7 @@ class Words(NamedTuple):
 
 
 def split(argv: Sequence[str]) -> Words:
-    """Take the command line apart; Usage where --home lacks its directory."""
+    """Take the command line apart; Usage where --home lacks its directory, or names none."""
     words = Words([], "", [])
     waiting = list(argv)
     while waiting:
@@ -38,9 +39,11 @@ def split(argv: Sequence[str]) -> Words:
         if word == "--":
             return words._replace(rest=[*words.rest, "--", *waiting])
         if word == "--home":
-            if not waiting or waiting[0].startswith("-"):
-                raise Usage("--home needs a directory", "see aikeys --help")
+            if not waiting or not waiting[0] or waiting[0].startswith("-"):
+                raise Usage(*_NO_HOME)
             words.global_options.extend([word, waiting.pop(0)])
+        elif word == "--home=":
+            raise Usage(*_NO_HOME)
         elif _is_global(word):
             words.global_options.append(word)
         elif words.command or word.startswith("-"):

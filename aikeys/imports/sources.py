@@ -1,8 +1,10 @@
 """Finds provider keys in what others keep: `.env` files, the environment, llm's `keys.json`. Pure: text in, finds out.
 
 Rules: a variable counts when a provider of the catalogue names it, or when its value is recognised. Whatever counts
-but cannot be taken is reported with a reason; no reason and no refusal ever repeats a value. A base URL goes with the
-key only to the provider whose own variable holds it, so that no key is ever sent to another provider's address.
+but cannot be taken is reported with a reason; no reason and no refusal ever repeats a value. Of a variable that a file
+sets twice the last one counts, as it does for the programs that read the file. A base URL goes with the key only to
+the provider whose own variable holds it, so that no key is ever sent to another provider's address, and never where
+anybody could listen.
 """
 
 from __future__ import annotations
@@ -13,20 +15,25 @@ from typing import NamedTuple
 
 from aikeys.errors import AikeysError, BadConfiguration
 from aikeys.providers import recognition
+from aikeys.providers.addresses import listeners
 from aikeys.providers.catalogue import Provider, check_base_url
 from aikeys.secret import Secret
 
 _Catalogue = dict[str, Provider]
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_REFERENCE = re.compile(r"\$\{?[A-Za-z_(]")
+_REFERENCE = re.compile(r"\$[A-Za-z_(]|.*\$[{(]", re.DOTALL)  # a dollar sign alone may be part of a secret
+_KEY_STARTS = ("sk-", "sk_", "AIza", "gsk_", "xai-", "hf_", "pplx-", "r8_", "nvapi-")
 _STRAY = "\ufeff\u200b"  # what copying from a web page leaves behind, and str.strip() does not take
 # llm's names for keys where they differ from the provider's name in the catalogue
 _LLM_NAMES = {"claude": "anthropic", "google": "gemini"}
 
 
 class Candidate(NamedTuple):
-    """A key that can be imported, and the lines it was found in; `file` is empty for the environment."""
+    """A key that can be imported, and the lines it was found in; `file` is empty for the environment.
+
+    `base_variable` and `base_line` say where its base URL stands, if it has one.
+    """
 
     provider: str
     variable: str
@@ -35,6 +42,8 @@ class Candidate(NamedTuple):
     file: str
     line: int
     end_line: int
+    base_variable: str = ""
+    base_line: int = 0
 
 
 class Skipped(NamedTuple):
@@ -120,25 +129,40 @@ def _sort_out(
 ) -> Found:
     """Take the provider keys out of the entries; `names` are variables known beyond the catalogue's."""
     entries = list(entries)
-    values = {entry.variable: entry.value for entry in entries}
+    last = {entry.variable: entry for entry in entries}
     candidates: list[Candidate] = []
     skipped: list[Skipped] = []
     for variable, value, line, end_line in entries:
         owner = (names or {}).get(variable) or recognition.by_variable(catalogue, variable) or ""
         provider = _provider_of(owner, value, catalogue)
-        reason = _refusal(value) if provider else _unknown(variable, value)
+        reason = _refusal(value) if provider else _unknown(variable, value, is_key=names is not None)
         if reason:
             skipped.append(Skipped(variable, file, line, reason))
         elif provider:
-            base_url = _base_url(catalogue[provider], values)
-            candidates.append(Candidate(provider, variable, value, base_url, file, line, end_line))
+            base_url, base = _base_url(catalogue[provider], last)
+            found = Candidate(provider, variable, value, base_url, file, line, end_line)
+            candidates.append(found._replace(base_variable=base.variable, base_line=base.line) if base else found)
     wanted = {variable for one in candidates for variable in catalogue[one.provider].base_url_env}
     skipped.extend(
-        Skipped(entry.variable, file, entry.line, "not a base URL that can be taken")
+        Skipped(entry.variable, file, entry.line, _base_refusal(_text(entry.value)))
         for entry in entries
         if entry.variable in wanted and _text(entry.value) and not _checked(_text(entry.value))
     )
-    return Found(tuple(candidates), tuple(skipped))
+    used, overwritten = _by_last(candidates)
+    return Found(used, (*skipped, *overwritten))
+
+
+def _by_last(candidates: list[Candidate]) -> tuple[tuple[Candidate, ...], tuple[Skipped, ...]]:
+    """Leave out what a later line of the file sets to another key."""
+    last = {one.variable: one for one in candidates}
+    overwritten = [one for one in candidates if one.secret != last[one.variable].secret]
+    return (
+        tuple(one for one in candidates if one not in overwritten),
+        tuple(
+            Skipped(one.variable, one.file, one.line, f"line {last[one.variable].line} sets it again, to another key")
+            for one in overwritten
+        ),
+    )
 
 
 def _provider_of(owner: str, value: Secret, catalogue: _Catalogue) -> str:
@@ -155,26 +179,40 @@ def _refusal(value: Secret) -> str:
         return "refers to another variable"
     if "://" in text:
         return "a reference or an address, not a key"
-    return "a placeholder" if recognition.looks_like_placeholder(text) else ""
+    if recognition.looks_like_placeholder(text):
+        return "a placeholder"
+    if recognition.has_outer_quote(text):
+        return "begins or ends with a quote that belongs to no pair"
+    return recognition.unfit(text)
 
 
-def _unknown(variable: str, value: Secret) -> str:
+def _unknown(variable: str, value: Secret, *, is_key: bool) -> str:
     """Say that an obvious key is not taken; other variables are nobody's business here."""
-    return "of no known provider" if variable.endswith("_API_KEY") and not _refusal(value) else ""
+    obvious = is_key or variable.endswith("_API_KEY") or _text(value).startswith(_KEY_STARTS)
+    return "of no known provider" if obvious and not _refusal(value) else ""
 
 
-def _base_url(provider: Provider, values: Mapping[str, Secret]) -> str:
-    """Return the first of the provider's own base URL variables that holds one."""
-    urls = (_checked(_text(values[variable])) for variable in provider.base_url_env if variable in values)
-    return next(filter(None, urls), "")
+def _base_url(provider: Provider, last: Mapping[str, _Entry]) -> tuple[str, _Entry | None]:
+    """Return the first of the provider's own base URL variables that holds one, and its entry."""
+    for variable in provider.base_url_env:
+        if variable in last and (url := _checked(_text(last[variable].value))):
+            return url, last[variable]
+    return "", None
 
 
 def _checked(url: str) -> str:
-    """Return a base URL in its one spelling, or nothing where it is none, holds a password or refers elsewhere."""
+    """Return a base URL in its one spelling, or nothing where it is none that a key may be sent to."""
     try:
-        return "" if "$" in url else check_base_url(url)
+        known = "" if "$" in url else check_base_url(url)
     except AikeysError:
         return ""
+    return "" if listeners(known) == "far" else known
+
+
+def _base_refusal(url: str) -> str:
+    if url.lower().startswith("http:") and listeners(url.lower()) == "far":
+        return "plain http to another machine: anybody on the way could read the key"
+    return "not a base URL that can be taken"
 
 
 def _llm_provider(name: str, catalogue: _Catalogue) -> str:
@@ -184,8 +222,8 @@ def _llm_provider(name: str, catalogue: _Catalogue) -> str:
 
 def _line_of(name: str, text: str) -> int:
     """Return the line of a JSON object's key, or 0 where it is written with escapes."""
-    found = re.search(rf'"{re.escape(name)}"\s*:', text)
-    return _newlines(text[: found.start()]) + 1 if found else 0
+    found = [match.start() for match in re.finditer(rf'"{re.escape(name)}"\s*:', text)]
+    return _newlines(text[: found[-1]]) + 1 if found else 0  # of several the last one counts
 
 
 def _newlines(text: str) -> int:

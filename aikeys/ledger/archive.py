@@ -3,9 +3,10 @@
 - First the segment is written, in a file that nothing refers to yet; then one transaction puts the sums of its calls
   into `archived`, moves `ledger.base` up, deletes the rows and says so in an act that the vault's key signs. A crash
   leaves all entries where they were, or all moved.
-- The act states the last archived entry, its hash, the digest of all archived sums, and the segment's SHA-256: what
-  stands in for deleted rows is in the chain itself.
-- Limits and alert channels made by an archived act are stated again, so that `verify` still finds their origin.
+- The act states the last archived entry, its hash, the digests of all archived sums and of their imported ids, and the
+  segment's SHA-256: what stands in for deleted rows is in the chain itself.
+- Limits and alert channels made by an archived act, erasures and declared tags are stated again, so that `verify`
+  still finds their origin.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from typing import NamedTuple
 from aikeys.errors import Damaged, MachineFailed, NotFound
 from aikeys.ledger import segments
 from aikeys.ledger.entries import Entry, Head
-from aikeys.ledger.projections import archived_digest
-from aikeys.ledger.rollups import OF_CALLS, SUMS
+from aikeys.ledger.projections import ERASED, archived_digest, imports_digest
+from aikeys.ledger.rollups import OF_CALLS, ROLLED, SUMS
 from aikeys.ledger.store import Act, Ledger, Signer, Writer, checked, read_base
 
 ARCHIVED = "ledger archive"
@@ -35,6 +36,7 @@ class Cut(NamedTuple):
     last: Head
     sums: str
     segment: str
+    imports: str
 
 
 def parse_cut(entry: Entry) -> Cut | None:
@@ -43,7 +45,13 @@ def parse_cut(entry: Entry) -> Cut | None:
         return None
     said = dict(part.partition("=")[::2] for part in entry.detail.split())
     try:
-        return Cut(entry.id, Head(int(said["last"]), bytes.fromhex(said["hash"])), said["sums"], said["segment"])
+        return Cut(
+            entry.id,
+            Head(int(said["last"]), bytes.fromhex(said["hash"])),
+            said["sums"],
+            said["segment"],
+            said["imports"],
+        )
     except (KeyError, ValueError):
         return None
 
@@ -114,7 +122,8 @@ def remove(ledger: Ledger, segment: segments.Segment, signer: Signer) -> Head:
             writer.connection.execute(f"DELETE FROM {table} WHERE id <= ?", (header.last,))  # noqa: S608
         writer.connection.execute("UPDATE ledger SET base = ?, base_hash = ?", (header.last, header.end))
         detail = (
-            f"last={header.last} hash={header.end.hex()} sums={archived_digest(writer.connection)} segment={sha256}"
+            f"last={header.last} hash={header.end.hex()} sums={archived_digest(writer.connection)} segment={sha256} "
+            f"imports={imports_digest(writer.connection, header.last)}"
         )
         head = writer.act(Act(ARCHIVED, os.path.basename(segment.path), detail))
         writer.checkpoint(signer)
@@ -140,3 +149,6 @@ def _restate(writer: Writer, last: int) -> None:
                 raise Damaged(f"{writer.ledger.path}: a {table} has no act that made it", "see: aikeys ledger verify")
             head = writer.repeat(checked(stated, writer.ledger.path))
             writer.connection.execute(f"UPDATE {table} SET entry = ? WHERE rowid = ?", (head.number, row))  # noqa: S608
+    query = f"SELECT {_COLUMNS} FROM entry WHERE id <= ? AND act IN (?, ?) AND status = 'ok' ORDER BY id"  # noqa: S608
+    for said in writer.connection.execute(query, (last, ERASED, ROLLED)).fetchall():
+        writer.repeat(checked(said, writer.ledger.path))

@@ -8,20 +8,23 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from aikeys.errors import Usage
+from aikeys.errors import Damaged, Usage
 
 HOUR_US = 3_600_000_000
 EPOCH = date(1970, 1, 1)
 
 
 class Calendar:
-    """The days of one zone. Remembers the day it was asked for last."""
+    """The days of a ledger's zone. Remembers the day it was asked for last. Raises Damaged for what is no zone."""
 
     def __init__(self, zone: str) -> None:
         try:
             self.zone = ZoneInfo(zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise Usage(f"{zone!r} is not a time zone", "write it as Europe/Berlin or UTC") from None
+            raise Damaged(
+                f"the ledger's time zone {zone!r} is not known here",
+                "put an unchanged copy back; a system without time zone data needs: pip install tzdata",
+            ) from None
         self._first = self._end = self._day = 0
 
     def day_of(self, at_us: int) -> int:
@@ -42,9 +45,22 @@ class Calendar:
         return int(midnight.timestamp()) * 1_000_000
 
 
+def typed_calendar(zone: str) -> Calendar:
+    """Return the days of a zone that somebody typed; Usage for what is none."""
+    try:
+        return Calendar(zone)
+    except Damaged:
+        raise Usage(f"{zone!r} is not a time zone", "write it as Europe/Berlin or UTC") from None
+
+
 def date_of(day: int) -> date:
-    """Return a day as a date."""
-    return EPOCH + timedelta(days=day)
+    """Return a day as a date; Damaged where no calendar has it."""
+    try:
+        return EPOCH + timedelta(days=day)
+    except OverflowError:
+        raise Damaged(
+            f"the ledger counts something on day {day}, which no calendar has", "see: aikeys ledger verify"
+        ) from None
 
 
 def number_of(day: date) -> int:

@@ -15,6 +15,11 @@ from aikeys.storage.canonical import pack, unpack
 BILLED, COMPUTED, ESTIMATED, WORST_CASE, UNPRICED = COST_SOURCES = (
     "billed", "computed", "estimated", "worst_case", "unpriced",
 )  # fmt: skip
+# the statuses of the two corrections that move a request from one cost source to another
+REVERSED, REVERSED_FAILED, REBOOKED, REBOOKED_FAILED = MOVES = (
+    "reversed", "reversed_failed", "rebooked", "rebooked_failed",
+)  # fmt: skip
+SUCCESS = "ok"
 MAX_COUNT = 10**15
 MAX_COST_PUSD = 9 * 10**18
 _NOTHING_ELSE: tuple[tuple[()], tuple[()], bytes] = ((), (), b"")
@@ -118,13 +123,18 @@ def extra_bytes(call: Call) -> bytes:
     if not any(own):
         return b""
     if own == (*_NOTHING_ELSE, call.request_id, b"", b""):  # every call of an import: pack would take ten times as long
-        text = call.request_id.encode()
-        return _BEFORE_ID + len(text).to_bytes(4, "big") + text + _AFTER_ID
+        return import_extra(call.request_id)
     return pack(
         pairs_text(call.usage.other),
         pairs_text(call.unpriced),
         *(call.reservation, call.request_id, call.request_digest, call.reply_digest),
     )
+
+
+def import_extra(request_id: str) -> bytes:
+    """Return the `extra` of a call that has an id and nothing else of its own."""
+    text = request_id.encode()
+    return _BEFORE_ID + len(text).to_bytes(4, "big") + text + _AFTER_ID
 
 
 def read_extra(data: bytes) -> Extra:
@@ -146,6 +156,17 @@ def numbers_of(number: int, call: Call) -> tuple[int, ...]:
         -1 if call.first_token_ms is None else call.first_token_ms,
         call.corrects or 0,
     )
+
+
+def requests_of(corrects: int | None, status: str) -> tuple[int, int]:
+    """Return how many requests a call counts for, and how many failed ones.
+
+    A correction is no request, but one that takes a request out of its cost source counts -1, the one that puts it
+    into another +1.
+    """
+    if not corrects:
+        return 1, int(status != SUCCESS)
+    return {REVERSED: (-1, 0), REVERSED_FAILED: (-1, -1), REBOOKED: (1, 0), REBOOKED_FAILED: (1, 1)}.get(status, (0, 0))
 
 
 def call_bytes(numbers: tuple[int, ...], source: bytes, status: bytes, digest: bytes, extra: bytes) -> bytes:

@@ -1,22 +1,43 @@
-"""Correct what a call cost: a new call that names the old one, at the same instant, its cost is the difference."""
+"""Correct what a call cost: new calls that name the old one, at the same instant; their costs add up to the difference.
+
+One takes the call out of the cost source it stood under, its cost and counts below zero; one puts it under `billed`.
+A call that stands there already gets one correction with the difference.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from aikeys.errors import NotFound, Usage
+from aikeys.errors import Usage
 from aikeys.ledger.calendar import Calendar
-from aikeys.ledger.calls import BILLED, ESTIMATED, UNPRICED, WORST_CASE, Call, Context
+from aikeys.ledger.calls import (
+    BILLED,
+    ESTIMATED,
+    REBOOKED,
+    REBOOKED_FAILED,
+    REVERSED,
+    REVERSED_FAILED,
+    SUCCESS,
+    UNPRICED,
+    WORST_CASE,
+    Call,
+    Context,
+    requests_of,
+)
 from aikeys.ledger.entries import Head
-from aikeys.ledger.listing import Texts, call_at, corrections_of
+from aikeys.ledger.listing import Texts, call_at, corrections_of, no_call
 from aikeys.ledger.store import Ledger, Writer
-from aikeys.providers.usage import NOTHING
+from aikeys.providers.usage import Usage as Tokens
 
 DOOR = "ledger"
 _UNSURE = (WORST_CASE, ESTIMATED, UNPRICED)
+_BLANK: dict[str, Any] = {
+    "unpriced": (), "latency_ms": None, "first_token_ms": None, "reservation": b"", "request_id": "",
+    "request_digest": b"", "reply_digest": b"",
+}  # fmt: skip
 
 
 class Correction(NamedTuple):
@@ -25,6 +46,18 @@ class Correction(NamedTuple):
     number: int
     before_pusd: int
     after_pusd: int
+
+
+class _Held(NamedTuple):
+    """What a call and its corrections hold under one cost source."""
+
+    requests: int = 0
+    cost_pusd: int = 0
+    tokens: tuple[int, ...] = (0,) * 6
+
+    def plus(self, requests: int, cost_pusd: int, usage: Tokens) -> _Held:
+        tokens = tuple(mine + its for mine, its in zip(self.tokens, usage[:6], strict=True))
+        return _Held(self.requests + requests, self.cost_pusd + cost_pusd, tokens)
 
 
 def correct(
@@ -45,18 +78,50 @@ def correct(
     if earlier and before_pusd == cost_pusd:
         raise Usage(f"call {number} was corrected to that cost already", f"see: aikeys log {number}")
     with _names_lent(writer, number, call.context) as context:
-        correction = Call(
-            at_us=call.at_us,
-            settled_us=writer.now_us,
-            context=context._replace(door=DOOR, price=""),
-            usage=NOTHING,
-            cost_pusd=cost_pusd - before_pusd,
-            cost_source=BILLED,
-            corrects=number,
-        )
-        head = booking(writer, correction, Calendar(ledger.zone))
+        calendar, head = Calendar(ledger.zone), writer.head
+        for one in _moves(call, earlier, cost_pusd):
+            correction = one._replace(
+                at_us=call.at_us, settled_us=writer.now_us, context=context._replace(door=DOOR, price="")
+            )
+            head = booking(writer, correction._replace(corrects=number), calendar)
     row = connection.execute("SELECT max(id) FROM call WHERE id <= ?", (head.number,)).fetchone()
     return Correction(row[0], before_pusd, cost_pusd)
+
+
+def _moves(call: Call, earlier: list[Call], cost_pusd: int) -> list[Call]:
+    """Return what takes request, tokens and cost out of every cost source but `billed`, and last what puts them there.
+
+    What is taken out comes first: budgets are told of no sum that was never spent.
+    """
+    found: dict[str, _Held] = {}
+    for one in (call, *earlier):
+        held = found.get(one.cost_source, _Held())
+        found[one.cost_source] = held.plus(requests_of(one.corrects, one.status)[0], one.cost_pusd, one.usage)
+    billed = found.pop(BILLED, _Held())
+    moved = [(source, held) for source, held in found.items() if held != _Held()]
+    is_failed = call.status != SUCCESS
+    moves = [
+        call._replace(
+            **_BLANK,
+            usage=Tokens._make([*(-count for count in held.tokens), ()]),
+            cost_pusd=-held.cost_pusd,
+            cost_source=source,
+            status=(REVERSED_FAILED if is_failed else REVERSED) if held.requests else SUCCESS,
+        )
+        for source, held in moved
+    ]
+    tokens = [sum(held.tokens[place] for _, held in moved) for place in range(6)]
+    has_request = any(held.requests for _, held in moved)
+    moves.append(
+        call._replace(
+            **_BLANK,
+            usage=Tokens._make([*tokens, ()]),
+            cost_pusd=cost_pusd - billed.cost_pusd,
+            cost_source=BILLED,
+            status=(REBOOKED_FAILED if is_failed else REBOOKED) if has_request else SUCCESS,
+        )
+    )
+    return moves
 
 
 @contextmanager
@@ -77,7 +142,7 @@ def _names_lent(writer: Writer, number: int, context: Context) -> Iterator[Conte
 def _call(connection: sqlite3.Connection, ledger: Ledger, number: int) -> tuple[Call, list[Call]]:
     recorded = call_at(connection, ledger, number)
     if recorded is None:
-        raise NotFound(f"there is no call {number} in the ledger", "see: aikeys log")
+        raise no_call(connection, ledger, number)
     if recorded.call.corrects is not None:
         raise Usage(
             f"entry {number} is a correction of {recorded.call.corrects}",

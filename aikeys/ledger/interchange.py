@@ -17,7 +17,18 @@ from typing import Any, NamedTuple
 
 from aikeys.clock import rfc3339
 from aikeys.errors import Usage as Refused
-from aikeys.ledger.calls import BILLED, COST_SOURCES, MAX_COST_PUSD, MAX_COUNT, UNPRICED, Call, Context, Labels
+from aikeys.ledger.calls import (
+    BILLED,
+    COST_SOURCES,
+    MAX_COST_PUSD,
+    MAX_COUNT,
+    REVERSED,
+    REVERSED_FAILED,
+    UNPRICED,
+    Call,
+    Context,
+    Labels,
+)
 from aikeys.ledger.entries import Entry
 from aikeys.ledger.listing import Recorded
 from aikeys.ledger.store import Names
@@ -26,6 +37,8 @@ from aikeys.providers.usage import Usage
 
 SCHEMA = "aikeys.ledger-export/1"
 IMPORT = "import"
+CALL = "call"
+_KINDS = (CALL, "act", "ledger")
 _TOKENS = {
     "input": "input_tokens",
     "cache_read": "cached_input_tokens",
@@ -36,6 +49,7 @@ _TOKENS = {
 }
 _LABELS = ("team", "project", "environment", "user")
 _TEXTS = ("key", "provider", "model", "answered", "token", "price", "address")
+_LIMITED = (*_LABELS, "key", "token")  # what a budget's WHO may name
 FIELDS = (
     "kind", "id", "number", "at", "settled_at", *_LABELS, "tags", *_TEXTS, "door", *_TOKENS.values(), "units",
     "unpriced_units", "cost_usd", "cost_source", "status", "latency_ms", "first_token_ms", "corrects", "request_id",
@@ -76,7 +90,15 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a number")
 
 
-_decode = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_constant).decode
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise Refused(f"{next(name for name in names if names.count(name) > 1)[:40]} stands twice")
+    return found
+
+
+_decode = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=_each_once).decode
 
 
 class Reader:
@@ -97,9 +119,10 @@ class Reader:
             raise Refused(f"it is not JSON ({reason})") from None
         if not isinstance(row, dict):
             raise Refused("it is not a JSON object")
-        if row.get("kind", "call") in ("act", "ledger"):
-            return None
-        return self._item(row)
+        kind = row.get("kind") or CALL
+        if kind not in _KINDS:
+            raise Refused(f"its kind is none of {', '.join(_KINDS)}")
+        return self._item(row) if kind == CALL else None
 
     def _item(self, row: Mapping[str, Any]) -> Item:
         _refuse_unknown(row)
@@ -227,6 +250,8 @@ def _new_context(row: Mapping[str, Any], tags: Any) -> Context:
             raise Refused("a tag has no name, or = in it")
         _checked(name, "tags")
         _checked(value, "tags")
+    for name in _LIMITED:
+        _check_who(_text(row, name), name)
     team, project, environment, user = (_text(row, name) for name in _LABELS)
     labels = Labels(team, project, environment, user, tuple(sorted(tags.items())))
     key, provider, model, answered, token, price, address = (_text(row, name) for name in _TEXTS)
@@ -246,6 +271,14 @@ def _text(row: Mapping[str, Any], name: str) -> str:
     return _checked(value, name)
 
 
+def _check_who(value: str, name: str) -> None:
+    """Refuse what a budget's WHO refuses: `team:*` is the budget of each team, and not of one with that name."""
+    if "*" in value:
+        raise Refused(f"{name} has a *, which stands for each {name} in a budget")
+    if value != value.strip():
+        raise Refused(f"{name} has outer spaces")
+
+
 def _checked(value: str, name: str) -> str:
     if len(value) > (_LONGEST if name != "price" else 10 * _LONGEST) or not value.isprintable():
         raise Refused(f"{name} has an unprintable character or over {_LONGEST} characters")
@@ -260,6 +293,11 @@ def _status(row: Mapping[str, Any]) -> str:
 
 
 def _usage(row: Mapping[str, Any]) -> Usage:
+    """Return the counts of a line; those of a correction that takes a call out of its cost source are below zero."""
+    if row.get("corrects") and row.get("status") in (REVERSED, REVERSED_FAILED):
+        taken = {field: -count for field in _TOKENS.values() if type(count := row.get(field)) is int}
+        usage = _usage({**row, **taken, "corrects": ""})
+        return Usage._make([*(-count for count in usage[:6]), usage.other])
     counts = {name: _count(row, field, 0) or 0 for name, field in _TOKENS.items()}
     usage = Usage(**counts, other=_counts(row, "units"))
     if usage.cache_read + usage.cache_write_5m + usage.cache_write_1h > usage.input:

@@ -6,10 +6,10 @@ import sqlite3
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from aikeys.errors import Damaged
+from aikeys.errors import Damaged, NotFound
 from aikeys.ledger.calls import Call, Context, Labels, read_extra, text_pairs
 from aikeys.ledger.entries import Entry
-from aikeys.ledger.store import Ledger, Names, checked
+from aikeys.ledger.store import Ledger, Names, checked, read_base
 from aikeys.providers.usage import Usage
 
 _CALL = """SELECT id, at_us, settled_us, input, cache_read, cache_write_5m, cache_write_1h, output, reasoning,
@@ -88,6 +88,17 @@ def call_at(connection: sqlite3.Connection, ledger: Ledger, number: int) -> Reco
     return next(calls(connection, ledger, number - 1, number + 1), None)
 
 
+def no_call(connection: sqlite3.Connection, ledger: Ledger, number: int) -> NotFound:
+    """Return why there is no call of that number: it is archived, or it never was one."""
+    last = read_base(connection, ledger).number
+    if 0 < number <= last:
+        return NotFound(
+            f"entry {number} is archived, with all up to {last}",
+            "reports count it still; in full it stands in the file that aikeys ledger archive wrote",
+        )
+    return NotFound(f"there is no call {number} in the ledger", "see: aikeys log, or aikeys audit for acts")
+
+
 def corrections_of(connection: sqlite3.Connection, ledger: Ledger, number: int) -> list[Recorded]:
     """Return the corrections of a call, oldest first."""
     day = connection.execute("SELECT day FROM call WHERE id = ?", (number,)).fetchone()
@@ -138,6 +149,12 @@ def acts(connection: sqlite3.Connection, ledger: Ledger) -> Iterator[tuple[Entry
     for row in connection.execute(f"SELECT {', '.join(Entry._fields)} FROM entry ORDER BY id"):  # noqa: S608
         entry = checked(row, ledger.path)
         yield entry, Names(names.get(entry.actor, ""), names.get(entry.person, ""))
+
+
+def require_person(connection: sqlite3.Connection, name: str) -> None:
+    """Raise NotFound where the ledger has never seen a name."""
+    if not connection.execute("SELECT 1 FROM person WHERE name = ?", (name,)).fetchone():
+        raise NotFound("the ledger knows nobody of that name", "see: aikeys report --by user")
 
 
 class Asked(NamedTuple):

@@ -12,13 +12,14 @@ from hashlib import sha256
 
 from aikeys.errors import Damaged
 from aikeys.ledger.calendar import Calendar, date_of
+from aikeys.ledger.calls import import_extra, read_extra
 from aikeys.ledger.entries import Entry, person_digest
-from aikeys.ledger.rollups import SUMS, first_wrong
+from aikeys.ledger.rollups import ROLLED, SUMS, first_wrong
 from aikeys.ledger.store import Ledger, read_base
 from aikeys.storage.canonical import Field, pack
 
 ERASED = "ledger erase"
-HINT = "put an unchanged copy back, or restore a backup: aikeys restore FILE"
+HINT = "put an unchanged copy of ledger.db back; aikeys-ledger(5) says what is checked"
 _ARCHIVED = f"""SELECT a.day, s.team, s.project, s.environment, s.user, s.key, s.provider, s.model, a.token, a.tags,
   a.source, {SUMS} FROM archived a JOIN slot s ON s.id = a.slot"""  # noqa: S608
 _WORDS = (1, 2, 3, 5, 6, 7, 8, 9)
@@ -31,6 +32,7 @@ class Acts:
         self.anchors: dict[bytes, tuple[int, bytes]] = {}
         self.open: dict[int, tuple[bytes | None, int | None]] = {}
         self.erased: set[str] = set()
+        self.rolled: set[str] = set()
 
     def add(self, entry: Entry) -> None:
         """Take an act into account."""
@@ -40,6 +42,8 @@ class Acts:
             self.open.pop(entry.intent, None)
         if entry.act == ERASED:
             self.erased.add(entry.detail)
+        if entry.act == ROLLED:
+            self.rolled.add(entry.subject)
         if entry.vault_id is not None and entry.manifest is not None and entry.epoch is not None:
             known = self.anchors.get(entry.vault_id)
             if known is None or entry.epoch > known[0]:
@@ -50,8 +54,10 @@ def check(connection: sqlite3.Connection, ledger: Ledger, acts: Acts) -> None:
     """Raise Damaged where a table is not what the entries make of it."""
     is_whole = read_base(connection, ledger).number == 0
     _check_anchors(connection, ledger, acts, is_whole=is_whole)
-    _check_persons(connection, ledger, acts, is_whole=is_whole)
+    _check_persons(connection, ledger, acts)
     _check_days(connection, ledger)
+    if {row[0] for row in connection.execute("SELECT name FROM rolled_tag")} != acts.rolled:
+        raise Damaged(f"{ledger.path}: which tags have totals (rolled_tag) is not what was declared", HINT)
     wrong = first_wrong(connection)
     if wrong is not None:
         day, table = wrong
@@ -67,6 +73,14 @@ def archived_digest(connection: sqlite3.Connection) -> str:
         for row in connection.execute(_ARCHIVED)
     )
     return sums_digest(rows)
+
+
+def imports_digest(connection: sqlite3.Connection, last: int) -> str:
+    """Return the digest of the imported ids of calls up to `last`, and of the calls they became."""
+    digest = sha256()
+    for row in connection.execute("SELECT id, call FROM imported WHERE call <= ? ORDER BY id", (last,)):
+        digest.update(pack("aikeys/1/imported", *row))
+    return digest.hexdigest()
 
 
 def sums_digest(rows: Iterable[tuple[Field, ...]]) -> str:
@@ -85,11 +99,11 @@ def _check_anchors(connection: sqlite3.Connection, ledger: Ledger, acts: Acts, *
         raise Damaged(f"{ledger.path}: whether entry {number} awaits its outcome was changed", HINT)
 
 
-def _check_persons(connection: sqlite3.Connection, ledger: Ledger, acts: Acts, *, is_whole: bool) -> None:
+def _check_persons(connection: sqlite3.Connection, ledger: Ledger, acts: Acts) -> None:
     known = set()
     for digest, name, salt in connection.execute("SELECT digest, name, salt FROM person"):
         known.add(digest)
-        is_erased = name is None and salt is None and (not is_whole or digest.hex() in acts.erased)
+        is_erased = name is None and salt is None and digest.hex() in acts.erased
         if not is_erased and (name is None or salt is None or person_digest(salt, name) != digest):
             raise Damaged(f"{ledger.path}: the name of a person was changed", HINT)
     used = connection.execute(
@@ -107,6 +121,13 @@ def _check_days(connection: sqlite3.Connection, ledger: Ledger) -> None:
             raise Damaged(f"{ledger.path}: a call is counted on another day than its own", HINT)
 
 
+def _is_of(identity: str, extra: bytes | None) -> bool:
+    """Tell whether an id is the one in a call's extra; most have nothing else there."""
+    if extra is None:
+        return False
+    return extra == import_extra(identity) or read_extra(extra).request_id == identity
+
+
 def _check_imports(connection: sqlite3.Connection, ledger: Ledger) -> None:
     base = read_base(connection, ledger).number
     calls, ids = connection.execute(
@@ -114,10 +135,8 @@ def _check_imports(connection: sqlite3.Connection, ledger: Ledger) -> None:
         "WHERE w.text = 'import')), (SELECT count(*) FROM imported WHERE call > ?)",
         (base,),
     ).fetchone()
-    row = connection.execute(
-        "SELECT i.id FROM imported i LEFT JOIN call c ON c.id = i.call "
-        "WHERE i.call > ? AND (c.id IS NULL OR instr(c.extra, CAST(i.id AS BLOB)) = 0) LIMIT 1",
-        (base,),
-    ).fetchone()
-    if row is not None or calls != ids:
+    rows = connection.execute(
+        "SELECT i.id, c.extra FROM imported i LEFT JOIN call c ON c.id = i.call WHERE i.call > ?", (base,)
+    )
+    if calls != ids or not all(_is_of(identity, extra) for identity, extra in rows):
         raise Damaged(f"{ledger.path}: what was imported is not what its calls say", HINT)

@@ -35,7 +35,7 @@ from aikeys.ledger.questions import (
     is_wanted,
 )
 from aikeys.ledger.rollups import OF_CALLS, SUMS, hours_from
-from aikeys.ledger.store import Ledger
+from aikeys.ledger.store import HINT, Ledger
 from aikeys.money import joined
 from aikeys.providers.usage import Usage
 
@@ -170,7 +170,8 @@ class Reading:
         """Let SQL add up by the labels asked for; which slots a filter leaves is found out before."""
         when = f"{at} >= ? AND {at} < ?"
         found = self._connection.execute(f"SELECT DISTINCT slot FROM {table} WHERE {when}", span)  # noqa: S608
-        slots = [row[0] for row in found if not asked.where or is_wanted(self._slot(row[0]), asked.where)]
+        present = self._present([row[0] for row in found])
+        slots = [each for each in present if not asked.where or is_wanted(self._slot(each), asked.where)]
         columns = [name for name in asked.by if name in SLOT]
         time = at if {"day", "hour"} & {*asked.by} else "0"
         keys = ", ".join([time, *(f"s.{name}" for name in columns), "source"])
@@ -184,6 +185,13 @@ class Reading:
         met = Met(asked._replace(where=()), self._frame(asked), lambda ids: self._labels(columns, ids))
         met.add((row[0], row[1:width], *row[width:]) for row in rows)
         return Answer(met.cells, ROLL_UPS, slots=frozenset(slots))
+
+    def _present(self, slots: list[int]) -> list[int]:
+        """Return the slots; Damaged where one has no labels: joining would leave its money out."""
+        query = "SELECT count(*) FROM slot WHERE id IN (SELECT value FROM json_each(?))"
+        if self._connection.execute(query, (_listed(slots),)).fetchone()[0] != len(slots):
+            raise Damaged(f"{self._path} has lost the labels of its calls", HINT)
+        return slots
 
     def _by_words(self, asked: Asked, table: str, column: str, text_of: Callable[[int], str | None]) -> Answer:
         """What no row of the roll-up holds is the rest of the day: calls without a token, or without that tag."""
@@ -232,13 +240,16 @@ class Reading:
         return Answer(met.cells, CALLS, contexts=contexts)
 
     def _archived_rows(self, frame: Frame) -> Iterator[tuple[Any, ...]]:
-        query = f"SELECT day, slot, token, tags, source, {SUMS} FROM archived WHERE day >= ? AND day < ?"  # noqa: S608
-        for day, slot, token, tags, *rest in self._connection.execute(query, frame.days):
-            if frame.step_us:
+        if frame.step_us:
+            query = "SELECT max(day) FROM archived WHERE day >= ? AND day < ?"
+            last = self._connection.execute(query, frame.days).fetchone()[0]
+            if last is not None:
                 raise CannotDecide(
-                    f"calls up to {date_of(day)} are archived: only their days in {self._calendar.zone.key} are known",
+                    f"calls up to {date_of(last)} are archived: only their days in {self._calendar.zone.key} are known",
                     "report by day and without --tz, or from a later date",
                 )
+        query = f"SELECT day, slot, token, tags, source, {SUMS} FROM archived WHERE day >= ? AND day < ?"  # noqa: S608
+        for day, slot, token, tags, *rest in self._connection.execute(query, frame.days):
             yield (day, (slot, token, tags), *rest)
 
     def _slots_of(self, asked: Asked) -> Iterator[int]:
@@ -276,14 +287,14 @@ class Reading:
         if number not in self._words:
             row = self._connection.execute("SELECT text FROM word WHERE id = ?", (number,)).fetchone()
             if row is None:
-                raise Damaged(f"{self._path} has lost a text of its calls", "restore a backup: aikeys restore FILE")
+                raise Damaged(f"{self._path} has lost a text of its calls", HINT)
             self._words[number] = row[0]
         return self._words[number]
 
     def _slot(self, number: Any) -> dict[str, str]:
         row = self._connection.execute(f"SELECT {', '.join(SLOT)} FROM slot WHERE id = ?", (number,)).fetchone()  # noqa: S608
         if row is None:
-            raise Damaged(f"{self._path} has lost the labels of its calls", "restore a backup: aikeys restore FILE")
+            raise Damaged(f"{self._path} has lost the labels of its calls", HINT)
         return self._labels(SLOT, row)
 
     def _labels(self, names: Sequence[str], ids: Sequence[Any]) -> dict[str, str]:
@@ -296,7 +307,7 @@ class Reading:
         query = "SELECT slot, token, tags, price FROM context WHERE id = ?"
         row = self._connection.execute(query, (number,)).fetchone()
         if row is None:
-            raise Damaged(f"{self._path} has lost the labels of its calls", "restore a backup: aikeys restore FILE")
+            raise Damaged(f"{self._path} has lost the labels of its calls", HINT)
         return self._archived(row[:3]) | {"price": self._word(row[3])}
 
     def _archived(self, numbers: Any) -> dict[str, str]:

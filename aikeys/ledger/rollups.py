@@ -10,18 +10,31 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from aikeys.ledger.calendar import HOUR_US
-from aikeys.ledger.calls import Call, text_pairs
+from aikeys.ledger.calendar import HOUR_US, Calendar
+from aikeys.ledger.calls import (
+    REBOOKED,
+    REBOOKED_FAILED,
+    REVERSED,
+    REVERSED_FAILED,
+    SUCCESS,
+    Call,
+    requests_of,
+    text_pairs,
+)
+from aikeys.ledger.store import Act, Writer
 from aikeys.money import halves
 
+ROLLED = "tag-rollup"
+_NO_WORD = 0
 KEPT_HOURS = 35 * 24
 SUMS = "requests, failed, input, cache_read, cache_write, output, reasoning, cost_high, cost_low"
-SUCCESS = "ok"
 _COUNT = SUMS.count(",") + 1
 _ADD = ", ".join(f"{name} = {name} + excluded.{name}" for name in SUMS.split(", "))
 _TABLES = {"rollup_day": "slot", "rollup_token": "token", "rollup_tag": "tag"}
-OF_CALLS = """sum(corrects = 0), sum(corrects = 0 AND status <> 'ok'), sum(input), sum(cache_read),
-  sum(cache_write_5m + cache_write_1h), sum(output), sum(reasoning), sum(cost_pusd >> 32),
+OF_CALLS = f"""sum(iif(corrects = 0, 1, (status IN ('{REBOOKED}', '{REBOOKED_FAILED}'))
+    - (status IN ('{REVERSED}', '{REVERSED_FAILED}')))),
+  sum(iif(corrects = 0, status <> '{SUCCESS}', (status = '{REBOOKED_FAILED}') - (status = '{REVERSED_FAILED}'))),
+  sum(input), sum(cache_read), sum(cache_write_5m + cache_write_1h), sum(output), sum(reasoning), sum(cost_pusd >> 32),
   sum(cost_pusd & 4294967295)"""
 
 Sums = tuple[int, ...]
@@ -29,12 +42,10 @@ Rows = dict[tuple[int, int, str], Sums]
 
 
 def sums_of(call: Call) -> Sums:
-    """Return what a call adds to a roll-up, in the order of SUMS; a correction is no request."""
+    """Return what a call adds to a roll-up, in the order of SUMS."""
     usage = call.usage
-    is_request = call.corrects is None
     return (
-        int(is_request),
-        int(is_request and call.status != SUCCESS),
+        *requests_of(call.corrects, call.status),
         *(usage.input, usage.cache_read, usage.cache_write_5m + usage.cache_write_1h, usage.output, usage.reasoning),
         *halves(call.cost_pusd),
     )
@@ -51,10 +62,8 @@ class Place(NamedTuple):
 def sums_of_frame(numbers: tuple[int, ...], status: str) -> Sums:
     """Return the same of a call's numbers in canonical order."""
     cache_read, write_5m, write_1h, output, reasoning, cost_pusd = numbers[4:10]
-    is_request = not numbers[12]
     return (
-        int(is_request),
-        int(is_request and status != SUCCESS),
+        *requests_of(numbers[12], status),
         *(numbers[3], cache_read, write_5m + write_1h, output, reasoning),
         *halves(cost_pusd),
     )
@@ -99,9 +108,11 @@ def word_id(connection: sqlite3.Connection, text: str) -> int:
     return int(row[0])
 
 
-def declare_tag(connection: sqlite3.Connection, name: str) -> None:
-    """Keep a roll-up of a tag from now on, and fill it from the calls that are here."""
+def declare_tag(writer: Writer, name: str) -> None:
+    """Keep a roll-up of a tag from now on, and fill it from the calls that are here. Written down as an act."""
+    connection = writer.connection
     if connection.execute("INSERT OR IGNORE INTO rolled_tag VALUES (?)", (name,)).rowcount:
+        writer.act(Act(ROLLED, name))
         used = "SELECT text FROM word WHERE id IN (SELECT tags FROM context UNION SELECT tags FROM archived)"
         pairs = {pair for row in connection.execute(used).fetchall() for pair in text_pairs(row[0]) if pair[0] == name}
         for pair in sorted(pairs):
@@ -116,7 +127,7 @@ def forget_old_hours(connection: sqlite3.Connection, now_us: int) -> int:
 
     It never moves back: from there on no call is missing, whatever the clock did.
     """
-    stored = hours_from(connection)
+    stored = _stored_hours_from(connection)
     kept = max(stored, now_us // HOUR_US - KEPT_HOURS)
     if kept > stored:
         connection.execute("UPDATE ledger SET hours_from = ?", (kept,))
@@ -125,7 +136,16 @@ def forget_old_hours(connection: sqlite3.Connection, now_us: int) -> int:
 
 
 def hours_from(connection: sqlite3.Connection) -> int:
-    """Return the first hour (since 1970, UTC) from which on every call is in the hourly roll-up."""
+    """Return the first hour (since 1970, UTC) from which on the hourly roll-up has every call, and can be checked.
+
+    Hours of days with archived calls cannot: only the sums of those days are known.
+    """
+    zone, archived = connection.execute("SELECT zone, (SELECT max(day) FROM archived) FROM ledger").fetchone()
+    stored = _stored_hours_from(connection)
+    return stored if archived is None else max(stored, -(-Calendar(zone).start_us(archived + 1) // HOUR_US))
+
+
+def _stored_hours_from(connection: sqlite3.Connection) -> int:
     return int(connection.execute("SELECT hours_from FROM ledger").fetchone()[0])
 
 
@@ -141,14 +161,12 @@ def first_wrong(connection: sqlite3.Connection) -> tuple[int, str] | None:
 
 
 def _first_wrong_hour(connection: sqlite3.Connection) -> tuple[int, str] | None:
-    """Compare hours from the first that is kept; where calls were archived, from two days after them."""
-    kept = hours_from(connection)
-    forgotten, archived = connection.execute(
-        "SELECT (SELECT min(hour) FROM rollup_hour WHERE hour < ?), (SELECT max(day) FROM archived)", (kept,)
-    ).fetchone()
+    """Compare every hour that is used."""
+    kept = (_stored_hours_from(connection),)
+    forgotten = connection.execute("SELECT min(hour) FROM rollup_hour WHERE hour < ?", kept).fetchone()[0]
     if forgotten is not None:
         return forgotten // 24, "rollup_hour"
-    first = kept if archived is None else max(kept, (archived + 2) * 24)
+    first = hours_from(connection)
     stored = _keyed(connection.execute(f"SELECT hour, slot, source, {SUMS} FROM rollup_hour WHERE hour >= ?", (first,)))  # noqa: S608
     made = _keyed(
         connection.execute(
@@ -174,7 +192,7 @@ def _made(connection: sqlite3.Connection) -> dict[str, Rows]:
         if words.get(token):
             keys.append(("rollup_token", token))
         texts = [f"{name}={value}" for name, value in text_pairs(words.get(tags, "")) if name in declared]
-        keys += [("rollup_tag", numbers[text]) for text in texts if text in numbers]
+        keys += [("rollup_tag", numbers.get(text, _NO_WORD)) for text in texts]
         for table, number in keys:
             row = made[table][day, number, source]
             row[:] = [one + other for one, other in zip(row, sums, strict=True)]

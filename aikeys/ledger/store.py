@@ -17,6 +17,7 @@ from aikeys.storage import sqlite
 from aikeys.storage.record import NamedTuple
 
 FILE_NAME = "ledger.db"
+HINT = "put an unchanged copy of ledger.db back; without one move it away, then: aikeys ledger import --new-ledger"
 _FORMAT = 1
 _COLUMNS = ", ".join(Entry._fields)
 _HEAD = """SELECT id, hash FROM (SELECT * FROM (SELECT id, hash FROM entry ORDER BY id DESC LIMIT 1)
@@ -183,15 +184,31 @@ class Ledger:
 
     @contextmanager
     def _using(self, *, check: bool = True) -> Iterator[sqlite3.Connection]:
-        with sqlite.translated(self.path):
+        with sqlite.translated(self.path, HINT):
             if self._connection is None:
                 sqlite.refuse_if_writable_by_others(os.path.dirname(self.path))
                 sqlite.refuse_if_writable_by_others(self.path)
-                self._connection = sqlite.connect(self.path, frozen=self._is_frozen())
-                self._connection.execute("PRAGMA synchronous=FULL")
-                if check:
-                    self._identify(self._connection)
+                self._connection = self._connected(check=check)
             yield self._connection
+
+    def _connected(self, *, check: bool) -> sqlite3.Connection:
+        connection = sqlite.connect(self.path, frozen=self._is_frozen())
+        try:
+            return self._ready(connection, check=check)
+        except sqlite3.OperationalError as error:
+            if not check or not sqlite.is_out_of_room(error):
+                raise
+        return self._ready(sqlite.connect_without_room(self.path), check=check)
+
+    def _ready(self, connection: sqlite3.Connection, *, check: bool) -> sqlite3.Connection:
+        try:
+            connection.execute("PRAGMA synchronous=FULL")
+            if check:
+                self._identify(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _is_frozen(self) -> bool:
         """Tell whether this is a copy that cannot be written, with no log beside it: WAL could not even be read."""
@@ -202,7 +219,7 @@ class Ledger:
     def _identify(self, connection: sqlite3.Connection) -> None:
         row = connection.execute("SELECT format, ledger_id, zone FROM ledger").fetchone()
         if row is None or not isinstance(row[1], bytes) or not isinstance(row[2], str):
-            raise Damaged(f"{self.path} has lost its header", "restore a backup: aikeys restore FILE")
+            raise Damaged(f"{self.path} has lost its header", HINT)
         if row[0] != _FORMAT:
             raise BadConfiguration(
                 f"{self.path} has ledger format {row[0]}, this aikeys knows {_FORMAT}", "upgrade aikeys"
@@ -314,7 +331,11 @@ def read_head(connection: sqlite3.Connection, ledger: Ledger) -> Head:
 def read_base(connection: sqlite3.Connection, ledger: Ledger) -> Head:
     """Return the entry before the first that is here: the genesis, or the last that was archived."""
     number, digest = connection.execute("SELECT base, base_hash FROM ledger").fetchone()
-    return Head(number, digest) if number else genesis(ledger.ledger_id, ledger.zone)
+    if not number:
+        return genesis(ledger.ledger_id, ledger.zone)
+    if number < 0 or not isinstance(digest, bytes):
+        raise Damaged(f"{ledger.path}: where its entries begin was changed", "put an unchanged copy back")
+    return Head(number, digest)
 
 
 def _user_name() -> str:

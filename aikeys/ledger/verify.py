@@ -31,7 +31,7 @@ _CUT_BY_PRINTF = """SELECT id FROM call
   WHERE instr(CAST(source AS BLOB), x'00') OR instr(CAST(status AS BLOB), x'00') LIMIT 1"""
 _SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master"
 _DAY_US = 86_400_000_000
-_HINT = "put an unchanged copy back, or restore a backup: aikeys restore FILE"
+_HINT = "put an unchanged copy of ledger.db back; aikeys-ledger(5) says what is checked"
 _STEP = 1 << 14
 
 IsSigned = Callable[[bytes, bytes, bytes], bool]
@@ -206,6 +206,8 @@ def _check_base(connection: sqlite3.Connection, ledger: Ledger, base: Head, cut:
         raise Damaged(f"{ledger.path}: entries up to {base.number} were removed, not archived", _HINT)
     if cut.sums != projections.archived_digest(connection):
         raise Damaged(f"{ledger.path}: the sums of archived entries are not those of entry {cut.entry}", _HINT)
+    if cut.imports != projections.imports_digest(connection, base.number):
+        raise Damaged(f"{ledger.path}: what was imported and archived is not what entry {cut.entry} says", _HINT)
 
 
 def _check_checkpoints(

@@ -5,15 +5,23 @@ A key and its base URL travel as one pair: a leftover OPENAI_BASE_URL would send
 
 from collections.abc import Iterator, Mapping, Sequence
 from os import fsdecode, fsencode
-from typing import NamedTuple
 
 from aikeys.errors import BadConfiguration, Usage
 from aikeys.secret import Secret
+from aikeys.storage.record import NamedTuple
 
 _MARK = b"AIKEYS_EXEC"
 _KEPT_WHEN_CLEAN = frozenset(
     b"PATH HOME USER LOGNAME SHELL TERM LANG LANGUAGE TZ TMPDIR XDG_RUNTIME_DIR".split(),
 )
+_NOT_FOR_KEYS = frozenset(
+    b"PATH HOME SHELL USER LOGNAME PWD OLDPWD TERM LANG LANGUAGE TZ TMPDIR TMP TEMP IFS ENV BASH_ENV CDPATH "
+    b"PS1 PS2 PS3 PS4 PROMPT_COMMAND SHELLOPTS BASHOPTS ZDOTDIR DISPLAY HOSTNAME MAIL COLUMNS LINES EDITOR VISUAL "
+    b"PAGER BROWSER NODE_OPTIONS NODE_PATH PERL5OPT PERL5LIB PERL5DB RUBYOPT RUBYLIB JAVA_TOOL_OPTIONS _JAVA_OPTIONS "
+    b"JDK_JAVA_OPTIONS CLASSPATH GCONV_PATH GLIBC_TUNABLES NLSPATH LOCPATH SSH_ASKPASS SUDO_ASKPASS GIT_SSH "
+    b"GIT_SSH_COMMAND GIT_ASKPASS GIT_EDITOR GIT_PAGER HTTP_PROXY HTTPS_PROXY ALL_PROXY FTP_PROXY NO_PROXY".split()
+)
+_NOT_FOR_KEYS_BEGIN = ("LD_", "DYLD_", "PYTHON", "LC_", "XDG_", "MALLOC_", "BASH_FUNC_", "DBUS_")
 
 
 class Lent(NamedTuple):
@@ -65,6 +73,12 @@ def child_environment(
     return child
 
 
+def replaced(parent: Mapping[bytes, bytes], child: Mapping[bytes, bytes], lent: Sequence[Lent]) -> list[str]:
+    """Return the variables of lent keys' addresses that the child gets otherwise than its parent, or not at all."""
+    variables = dict.fromkeys(variable for key in lent for variable in (*key.base_url_env, *key.clear))
+    return [name for name in variables if (was := parent.get(fsencode(name))) and child.get(fsencode(name)) != was]
+
+
 def nested(parent: Mapping[bytes, bytes]) -> str | None:
     """Return the keys an outer `aikeys exec` lent (AIKEYS_EXEC), or None outside of one."""
     value = parent.get(_MARK)
@@ -92,6 +106,11 @@ def _check_variable(variable: str, name: str) -> None:
         raise Usage(f"{variable!r} cannot be the name of an environment variable", f"write --env VAR={name}")
     if variable.startswith("AIKEYS_"):
         raise Usage(f"{variable} belongs to aikeys and cannot hold a key", f"write --env VAR={name}")
+    if fsencode(variable.upper()) in _NOT_FOR_KEYS or variable.startswith(_NOT_FOR_KEYS_BEGIN):
+        raise Usage(
+            f"{variable} steers programs, which may print what it holds: no place for a key",
+            f"take another variable, such as --env MY_KEY={name}",
+        )
 
 
 def _claims_of(key: Lent, renamed: Mapping[str, str]) -> Iterator[tuple[str, _Claim]]:

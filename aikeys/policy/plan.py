@@ -60,6 +60,18 @@ def summary(found: list[Change]) -> str:
     return " ".join(counts)
 
 
+def spoken(found: list[Change]) -> str:
+    """Return the counts for a person: `1 budget changed, 2 aliases added`."""
+    counts = []
+    for section in SECTIONS:
+        actions = [change.action for change in found if change.section == section]
+        for action, done in (("add", "added"), ("change", "changed"), ("remove", "removed")):
+            count = actions.count(action)
+            if count:
+                counts.append(f"{count} {_ONE[section] if count == 1 else section} {done}")
+    return ", ".join(counts)
+
+
 def _shown(value: Any) -> str:
     if isinstance(value, Terms):
         over = "in total" if value.period == "total" else f"a {value.period}"

@@ -22,6 +22,8 @@ from aikeys.money import parse_usd, usd_text
 
 SCHEMA = "aikeys.policy/1"
 SECTIONS = ("budgets", "alerts", "aliases", "prices")
+_NO_BUDGETS = "\nbudgets = []"
+_HOW_TO_HAVE_SOME = "# none; to have some, write [[budgets]] tables instead of this line"
 _BUDGET = ("who", "usd", "period", "at_limit", "alerts")
 _KINDS: dict[str, type[Email | Webhook | Command]] = {"email": Email, "webhook": Webhook, "command": Command}
 
@@ -51,7 +53,7 @@ def write(policy: Policy) -> str:
         document["aliases"] = dict(sorted(policy.aliases.items()))
     if policy.prices is not None:
         document["prices"] = {name: dict(table) for name, table in sorted(policy.prices.items())}
-    return tomli_w.dumps(document)
+    return tomli_w.dumps(document).replace(_NO_BUDGETS, f"{_NO_BUDGETS}  {_HOW_TO_HAVE_SOME}", 1)
 
 
 def read(text: str, path: str) -> Policy:

@@ -60,7 +60,7 @@ class Provider(NamedTuple):
             return self.base_url
         known = dict(self.regions)
         if region not in known:
-            hint = f"Known regions: {', '.join(known)}" if known else f"{self.title} is stored without a region"
+            hint = f"known regions: {', '.join(known)}" if known else f"{self.title} is stored without a region"
             raise NotFound(f"{self.title} has no region {region}", hint)
         return known[region]
 
@@ -85,7 +85,7 @@ def find(catalogue: Mapping[str, Provider], name: str) -> Provider:
     """Return the provider of that name, or fail with the names nearest to it."""
     provider = catalogue.get(name) or catalogue.get(name.lower())
     if provider is None:
-        hint = _nearest(name.lower(), catalogue) or f"Define it in config.toml under [providers.{name.lower()}]"
+        hint = _nearest(name.lower(), catalogue) or f"define it in config.toml under [providers.{name.lower()}]"
         raise NotFound(f"no provider is named {name}", hint)
     return provider
 
@@ -94,7 +94,7 @@ def check_base_url(url: str) -> str:
     """Return a user's base URL in its one spelling: http or https, a host, no password, query or trailing slash."""
     from urllib.parse import urlsplit
 
-    hint = "Give an address such as https://api.example.com/v1"
+    hint = "give an address such as https://api.example.com/v1"
     if any(character <= " " or character in '\x7f\\"<>' for character in url):
         raise Usage("the base URL holds a character that no address has", hint)
     if "?" in url or "#" in url:
@@ -132,10 +132,10 @@ def _verification(table: Mapping[str, object]) -> Verification:
 def _user_defined(name: str, table: object) -> Provider:
     where = f"[providers.{name}] of config.toml"
     if not isinstance(table, Mapping):
-        raise BadConfiguration(f"{where} is not a table", "Write its settings as lines under that heading")
+        raise BadConfiguration(f"{where} is not a table", "write its settings as lines under that heading")
     for key in table:
         if key not in _USER_KEYS:
-            hint = _nearest(str(key), _USER_KEYS) or f"Known settings: {', '.join(_USER_KEYS)}"
+            hint = _nearest(str(key), _USER_KEYS) or f"known settings: {', '.join(_USER_KEYS)}"
             raise BadConfiguration(f"{where} has an unknown setting {key}", hint)
     lists = {key: _variables(where, key, table.get(key, [])) for key in _USER_LISTS}
     texts = {key: _text(where, key, table.get(key, "")) for key in _USER_KEYS if key not in (*_USER_LISTS, "wire")}
@@ -181,4 +181,4 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     from difflib import get_close_matches
 
     near = get_close_matches(name, list(known), n=3, cutoff=0.6)
-    return f"Did you mean {' or '.join(near)}?" if near else ""
+    return f"did you mean {' or '.join(near)}?" if near else ""

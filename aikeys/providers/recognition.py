@@ -1,6 +1,6 @@
 """Responsible for what the look of a text tells: which provider's key it is, whether it is odd, or none at all.
 
-Everything here is a guess to help the user: a match suggests, a mismatch warns, nothing blocks.
+Everything here is a guess to help the user: a match suggests, a mismatch warns, nothing blocks but what `unfit` names.
 No sentence that leaves this module contains the key.
 """
 
@@ -18,6 +18,8 @@ _PLACEHOLDERS = (
     r"(?:your|insert|put|paste|enter|add|replace)[-_ ].*(?:key|token|secret|here).*",
     r"[a-z0-9_-]{1,16}[-_](?:x{3,}|\.{3,}|…+|\*{3,}|your[-_ ].*|<.*>|placeholder|example|changeme)",
 )
+
+_QUOTES = ('"', "'", "`", "“", "”")
 
 
 def guess(catalogue: Mapping[str, Provider], secret_text: str) -> str | None:
@@ -44,14 +46,36 @@ def by_variable(catalogue: Mapping[str, Provider], variable: str) -> str | None:
     return None
 
 
+def unfit(secret_text: str) -> str:
+    """Say in a few words why a text can be no key at all, nothing where it can; they never contain the text."""
+    if "\0" in secret_text:
+        return "holds a NUL byte"
+    return "holds a line break" if "\n" in secret_text or "\r" in secret_text else ""
+
+
 def odd_format(provider: Provider, secret_text: str) -> str | None:
     """Return a sentence when the text has none of the provider's known shapes; it never contains the text."""
+    if has_outer_quote(secret_text):
+        return "the key begins or ends with a quote, which is stored with it"
+    if _is_assignment(secret_text):
+        return "this begins like a line of a .env file, NAME=…; all of it is stored"
     known = [*provider.key_patterns, *provider.shared_patterns, *provider.admin_patterns]
     if not known or _matches(known, secret_text):
         return None
     if secret_text != secret_text.strip() or any(character.isspace() for character in secret_text):
         return f"this does not look like a key of {provider.title}: it holds white space"
     return f"this does not look like a key of {provider.title} ({len(secret_text)} characters)"
+
+
+def has_outer_quote(text: str) -> bool:
+    """Tell whether a quote stands at either end, as what was cut out of a file has it."""
+    return text.startswith(_QUOTES) or text.endswith(_QUOTES)
+
+
+def _is_assignment(text: str) -> bool:
+    import re
+
+    return bool(re.match(r"(?:export\s+)?[A-Z][A-Z0-9]*_[A-Z0-9_]*=[^=]", text))
 
 
 def is_admin(provider: Provider, secret_text: str) -> bool:

@@ -24,6 +24,7 @@ _HEADERS = {
     "xi-api-key": ("xi-api-key", ""),
     "api-key": ("api-key", ""),
 }
+UNSENDABLE = "the key holds characters that a request cannot carry"
 _BODY_LIMIT = 65536
 _BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN, _TOO_MANY = 400, 401, 403, 429
 _GOOGLE_REFUSAL = b"API_KEY_INVALID"  # Google answers 400, not 401, to a key that it does not know
@@ -40,7 +41,7 @@ def verify(provider: Provider, base_url: str, secret: Secret, timeout_s: float =
     """Ask the provider whether the key works. Never raises: what cannot be asked is unverified."""
     key = _sendable(secret)
     if not key:
-        return Verdict("unverified", "the key holds characters that a request cannot carry")
+        return Verdict("unverified", UNSENDABLE)
     path = provider.verify.admin_path if is_admin(provider, key) else provider.verify.path
     try:
         url = _address(provider, base_url, path)

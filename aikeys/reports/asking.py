@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from aikeys.errors import CannotDecide, Usage
-from aikeys.ledger.calendar import Calendar
+from aikeys.ledger.calendar import Calendar, typed_calendar
 from aikeys.ledger.queries import Reading, reading
 from aikeys.ledger.questions import ROLL_UPS, Answer, Asked, Figures, Where
 from aikeys.ledger.store import Ledger
@@ -39,7 +39,7 @@ def opened(ledger: Ledger) -> Ledger:
 
 def report(ledger: Ledger, request: Request, now_us: int) -> Report:
     """Return the costs and usage asked for."""
-    calendar = Calendar(request.zone or ledger.zone)
+    calendar = _calendar(ledger, request)
     today = calendar.day_of(now_us)
     span = span_of(request.typed, today)
     if request.compare and any(name in TIMES for name in request.by):
@@ -71,7 +71,7 @@ def latency(ledger: Ledger, request: Request, now_us: int) -> LatencyReport:
     """Return how long calls took. Always reads the calls."""
     from aikeys.reports.latency import grouped, percentiles
 
-    calendar = Calendar(request.zone or ledger.zone)
+    calendar = _calendar(ledger, request)
     span = span_of(request.typed, calendar.day_of(now_us))
     asked = Asked(rows_.asked_groups(request.by), request.where, span.first, span.end, calendar)
     with reading(ledger) as books:
@@ -93,7 +93,7 @@ def anomalies(ledger: Ledger, request: Request, now_us: int) -> AnomalyReport:
     """Return the days out of the ordinary."""
     from aikeys.reports.unusual import unusual
 
-    calendar = Calendar(request.zone or ledger.zone)
+    calendar = _calendar(ledger, request)
     today = calendar.day_of(now_us)
     span = span_of(request.typed, today)
     with reading(ledger) as books:
@@ -107,11 +107,15 @@ def focus_rows(
     """Yield the rows of FOCUS 1.2; `titles` are the providers' names for people. Reads all calls before the first."""
     from aikeys.reports import focus
 
-    calendar = Calendar(request.zone or ledger.zone)
+    calendar = _calendar(ledger, request)
     span = span_of(request.typed, calendar.day_of(now_us))
     with reading(ledger) as books:
         asked = Asked((), request.where, span.first, span.end, calendar)
         yield from focus.rows(books.metered(asked), calendar, titles, books.rolled_tags())
+
+
+def _calendar(ledger: Ledger, request: Request) -> Calendar:
+    return typed_calendar(request.zone) if request.zone else Calendar(ledger.zone)
 
 
 def _compared(books: Reading, asked: Asked, span: Span, found: list[Row]) -> tuple[Previous, list[Row]]:

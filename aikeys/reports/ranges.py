@@ -39,7 +39,7 @@ def span_of(typed: Typed, today: int) -> Span:
     if typed.month is not None:
         if typed.since is not None or typed.until is not None:
             raise Usage("--month says the range alone", "leave out --since and --until, or use them without --month")
-        return _not_ahead(_month(typed.month), today, f"the month {typed.month}")
+        return _not_ahead(_month(typed.month), today, f"the month {typed.month}", "write --month 2026-10")
     if typed.since is None and typed.until is None:
         return month_of(today)
     last = today if typed.until is None else _day(typed.until, "--until")
@@ -48,7 +48,8 @@ def span_of(typed: Typed, today: int) -> Span:
         raise Usage(
             f"the range ends ({date_of(last)}) before it begins ({date_of(first)})", "put the earlier date in --since"
         )
-    return _not_ahead(Span(first, last + 1), today, str(date_of(first)))
+    hint = _HINT if typed.since is not None else f"write --until {date_of(today)}, or an earlier date"
+    return _not_ahead(Span(first, last + 1), today, str(date_of(first)), hint)
 
 
 def month_of(day: int) -> Span:
@@ -68,9 +69,9 @@ def before(span: Span, today: int) -> Span:
     return Span(span.first - (span.end - span.first), span.first)
 
 
-def _not_ahead(span: Span, today: int, what: str) -> Span:
+def _not_ahead(span: Span, today: int, what: str, hint: str) -> Span:
     if span.first > today:
-        raise Usage(f"{what} lies in the future: today is {date_of(today)}", _HINT)
+        raise Usage(f"{what} lies in the future: today is {date_of(today)}", hint)
     return span
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
+from aikeys.errors import Damaged
 from aikeys.ledger.calendar import Calendar, date_of, period_start
 from aikeys.ledger.calls import COST_SOURCES
 from aikeys.ledger.questions import NONE, Figures, Keys, Runs
@@ -100,6 +101,10 @@ def coverage_of(cells: Cells, runs: Runs) -> Coverage:
     """Return the figures by cost source; every source is named, also where it is zero."""
     sources = dict.fromkeys(COST_SOURCES, NONE)
     for (_, source), figures in cells.items():
+        if source not in sources:
+            raise Damaged(
+                f"the ledger has a cost from {source[:40]!r}, which is no cost source", "see: aikeys ledger verify"
+            )
         sources[source] = sources[source].plus(figures)
     return Coverage(tuple(sources.items()), runs)
 

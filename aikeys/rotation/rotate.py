@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aikeys.secret import Secret
-    from aikeys.vault.format import Key, Rows
+    from aikeys.vault.format import Key
     from aikeys.vault.opening import Opened, Place
 
 
@@ -43,13 +43,3 @@ def undo(place: Place, opened: Opened, key: Key, is_admin: Callable[[bytes], boo
     now = clock.now_s()
     act = Act("rotate-undo", key.name)
     return write(place, opened, act, lambda vault: changes.undo_rotation(vault, key.name, is_admin, now)).opened
-
-
-def due(rows: Rows, now_s: int) -> list[Key]:
-    """Return the keys whose rotation is due or that have expired, by name."""
-
-    def is_due(key: Key) -> bool:
-        rotate_at = rows.version_of(key).created_at + key.rotate_every_s
-        return bool(key.rotate_every_s and rotate_at <= now_s) or bool(key.expires_at and key.expires_at <= now_s)
-
-    return sorted(filter(is_due, rows.keys), key=lambda key: key.name)

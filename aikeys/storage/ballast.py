@@ -32,6 +32,11 @@ def load(home: str) -> None:
         drop(home)
 
 
+def is_there(home: str) -> bool:
+    """Tell whether the ballast is in place."""
+    return os.path.exists(os.path.join(home, _NAME))
+
+
 def with_room(home: str, work: Callable[[], T]) -> T:
     """Do what takes access away; where the disk is full, throw the ballast off and try once more."""
     try:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from aikeys.errors import AikeysError, BadConfiguration, Damaged, MachineFailed
 
 BUSY_TIMEOUT_S = 30.0
+_RESTORE = "restore a backup: aikeys restore FILE"
 
 
 class DiskFull(MachineFailed):
@@ -29,7 +30,8 @@ def make_directory(path: str) -> None:
     try:
         os.makedirs(path, mode=0o700, exist_ok=True)
     except OSError as error:
-        raise MachineFailed(f"cannot create {path}: {error.strerror}") from None
+        hint = "check the permissions above it, or choose another place: --home DIR"
+        raise MachineFailed(f"cannot create {path}: {error.strerror}", hint) from None
     refuse_if_writable_by_others(path)
 
 
@@ -38,7 +40,7 @@ def refuse_if_writable_by_others(path: str) -> None:
     try:
         status = os.stat(path)
     except OSError as error:
-        raise MachineFailed(f"cannot read {path}: {error.strerror}") from None
+        raise MachineFailed(f"cannot read {path}: {error.strerror}", "check its owner and permissions") from None
     if os.name != "posix":
         return
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
@@ -59,7 +61,8 @@ def create_file(path: str) -> None:
         if not os.path.isfile(path) or os.path.islink(path):
             raise MachineFailed(f"{path} is there and is no ordinary file", "move it away") from None
     except OSError as error:
-        raise MachineFailed(f"cannot create {path}: {error.strerror}") from None
+        hint = "check the permissions of its folder, and that it is there"
+        raise MachineFailed(f"cannot create {path}: {error.strerror}", hint) from None
 
 
 def connect(path: str, *, read_only: bool = False, frozen: bool = False) -> sqlite3.Connection:
@@ -73,6 +76,21 @@ def connect(path: str, *, read_only: bool = False, frozen: bool = False) -> sqli
     )
     connection.execute("PRAGMA trusted_schema=OFF")
     return connection
+
+
+def connect_without_room(path: str) -> sqlite3.Connection:
+    """Open a WAL database on a full disk: the log's index is kept in memory, so nobody else can use it meanwhile.
+
+    Everything that was committed is read; a write fails for want of room as it would otherwise.
+    """
+    connection = connect(path)
+    connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+    return connection
+
+
+def is_out_of_room(error: sqlite3.Error) -> bool:
+    """Tell whether there was no room for what SQLite itself needs beside a WAL database."""
+    return any(words in str(error).lower() for words in (*_FULL, "unable to open"))
 
 
 def _in_uri(path: str) -> str:
@@ -103,22 +121,25 @@ _MACHINE = ("readonly", "unable to open", "locked", "busy", "interrupted")
 
 
 @contextmanager
-def translated(path: str) -> Iterator[None]:
-    """Turn SQLite's errors about a file into ours: full or unwritable is the machine, all else is damage."""
+def translated(path: str, hint: str = _RESTORE) -> Iterator[None]:
+    """Turn SQLite's errors about a file into ours: full or unwritable is the machine, all else is damage.
+
+    `hint` says what to do about damage.
+    """
     try:
         yield
     except AikeysError:
         raise
     except sqlite3.Error as error:
-        raise _in_our_words(path, str(error)) from None
+        raise _in_our_words(path, str(error), hint) from None
     except UnicodeDecodeError:  # SQLite's own message quotes a damaged schema
-        raise Damaged(f"{path} is damaged", "restore a backup: aikeys restore FILE") from None
+        raise Damaged(f"{path} is damaged", hint) from None
 
 
-def _in_our_words(path: str, text: str) -> AikeysError:
+def _in_our_words(path: str, text: str, hint: str) -> AikeysError:
     lower = text.lower()
     if any(words in lower for words in _FULL):
         return DiskFull(f"cannot write {path}: the disk or a file size limit is full", "nothing was lost; make room")
     if any(words in lower for words in _MACHINE):
         return MachineFailed(f"cannot use {path}: {text}", "check that the disk is writable and no program holds it")
-    return Damaged(f"{path} is damaged: {text}", "restore a backup: aikeys restore FILE")
+    return Damaged(f"{path} is damaged: {text}", hint)

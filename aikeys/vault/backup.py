@@ -30,6 +30,9 @@ def backup(place: Place, rows: Rows, path: str) -> None:
         )
     if os.path.exists(path):
         raise ExistsAlready(f"{path} exists", "name a new file")
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        raise MachineFailed(f"cannot write {path}: there is no folder {folder}", "make it, or name another file")
     temporary = f"{path}.{os.urandom(4).hex()}"
     sqlite.create_file(temporary)
     try:
@@ -40,7 +43,7 @@ def backup(place: Place, rows: Rows, path: str) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         os.replace(temporary, path)
     except OSError as error:
-        raise MachineFailed(f"cannot write {path}: {error.strerror}") from None
+        raise MachineFailed(f"cannot write {path}: {error.strerror}", "check the disk and its permissions") from None
     finally:
         _remove(temporary)
     ledger = place.ledger.open()

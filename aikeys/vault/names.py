@@ -9,30 +9,32 @@ LONGEST = 64
 _FIRST = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _REST = _FIRST + "._-"
 
+_EMPTY = ("a key's name is empty", "give a name such as openai or openai-work")
+
 
 def shown(name: str) -> str:
     """Return a name as a message may repeat it: what looks like a key pasted by mistake is not repeated."""
     if len(name) >= 20 and any(character in "0123456789" for character in name):
         return "… (it looks like a key itself)"
-    return (
-        name if name.isprintable() and all(letter in _REST for letter in name[:1]) and name[0] != "-" else ascii(name)
-    )
+    plain = name.isprintable() and name[:1] in _REST and not name.startswith("-")
+    return name if name and plain else repr(name)
 
 
 def check_name(name: str) -> str:
     """Return the name; raises Usage where it is none."""
     if not name:
-        raise Usage("a key's name is empty", "give it a name such as openai or openai-work")
+        raise Usage(*_EMPTY)
     if len(name) > LONGEST:
         raise Usage(f"a key's name has {len(name)} characters, {LONGEST} are allowed", "choose a shorter name")
     if name.startswith(("sk-", "AIza", "gsk_", "xai-", "hf_", "pplx-")) or _has_random_run(name):
         raise Usage(
-            "the name looks like a key itself", "give the key at the question or with --stdin, never as an argument"
+            "the name looks like a key itself",
+            "give the key at the question or with --stdin; if it was one, it is in the shell's history now: replace it",
         )
     if name[0] not in _FIRST or any(character not in _REST for character in name):
         raise Usage(
             f"{shown(name)} cannot be a key's name",
-            "use letters, digits, dot, dash and underscore; start with a letter",
+            "use a to z, digits, dot, dash and underscore; begin with a letter or a digit",
         )
     return name
 
@@ -44,11 +46,15 @@ def _has_random_run(name: str) -> bool:
 
 
 def exact_key(rows: Rows, name: str) -> Key:
-    """Return the key with exactly this name: what changes a key never guesses. Raises NotFound."""
+    """Return the key with exactly this name: what changes a key never guesses. Raises NotFound, Usage without one."""
+    if not name:
+        raise Usage(*_EMPTY)
     key = rows.key_named(name)
     if key is None:
-        names = ", ".join(sorted(key.name for key in rows.keys)) or "none yet"
-        raise NotFound(f"there is no key named {shown(name)}", f"keys: {names}")
+        names = ", ".join(sorted(key.name for key in rows.keys))
+        raise NotFound(
+            f"there is no key named {shown(name)}", f"keys: {names}" if names else "add one: aikeys add NAME"
+        )
     return key
 
 

@@ -102,7 +102,8 @@ def picture(place: Place, ledger: Ledger | None = None) -> Rows:
     if not ledger.exists:
         check_manifest(vault.read())
         raise LedgerMissing(
-            f"the ledger of this vault is missing: {ledger.path}", "put it back, or: aikeys restore FILE"
+            f"the ledger of this vault is missing: {ledger.path}",
+            "put an unchanged copy of ledger.db back; without one: aikeys ledger import --new-ledger",
         )
     try:
         ledger.open()

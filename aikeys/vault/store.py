@@ -108,6 +108,22 @@ class VaultFile:
             finally:
                 connection.close()
 
+    def ledger_id(self) -> bytes | None:
+        """Return the id of the ledger that the header names, unchecked; None where there is no vault yet."""
+        if not os.path.exists(self.path) or os.stat(self.path).st_size == 0:
+            return None
+        with sqlite.translated(self.path):
+            connection = self._connect()
+            try:
+                if sqlite.is_blank(connection):
+                    return None
+                row = connection.execute("SELECT ledger_id FROM header").fetchone()
+            finally:
+                connection.close()
+        if row is None or not isinstance(row[0], bytes):
+            raise Damaged(f"{self.path} has lost its header or manifest", _HINT)
+        return row[0]
+
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """Hold the vault's write lock; commits when the block ends, rolls back when it raises."""

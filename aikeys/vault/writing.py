@@ -16,6 +16,7 @@ from aikeys import clock
 from aikeys.errors import AikeysError, Locked, MachineFailed
 from aikeys.ledger.entries import Head
 from aikeys.ledger.store import Act, Ledger
+from aikeys.storage import ballast
 from aikeys.vault import sealing, store
 from aikeys.vault.format import Manifest, Rows, manifest_digest, manifest_message
 from aikeys.vault.opening import Opened, Place, anchored, check_manifest
@@ -52,6 +53,7 @@ def write(place: Place, opened: Opened, act: Act, change: Change, *, takes_away:
     if intent is not None:
         _note_success(ledger, intent, result)
     ledger.close()
+    ballast.load(place.home)  # a write before this one may have had to throw it off
     return Written(result, queued=intent is None)
 
 

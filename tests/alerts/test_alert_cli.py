@@ -188,7 +188,7 @@ def test_the_list_says_who_is_told_and_what_waits(home: Aikeys) -> None:
         ["pager", "command", program, "budget,velocity", "1", "0", "0"],
         [],
         ["ALERT", "OCCASION", "SINCE", "STATE", "TRIES", "NEXT", "WHY"],
-        ["pager", "budget", "team:support", "month", "20789", "80", "of", "100", "TIME", "waiting", "1", "TIME",
+        ["pager", "budget", "team:support,", "month", "from", "2026-12-02:", "80", "%", "of", "<$0.0001", "TIME", "waiting", "1", "TIME",
          "false", "ended", "with", "status", "1"],
     ]  # fmt: skip
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from aikeys.budgets.changes import remove_budget
+from aikeys.budgets.changes import remove_budget, remove_budgets_of
 from aikeys.budgets.desk import Desk
-from aikeys.budgets.store import read_budgets, shown_text
+from aikeys.budgets.store import Budget, read_budgets, shown_text
 from aikeys.budgets.terms import Terms, parse_alerts, parse_at_limit, parse_period, read_terms, terms_text
 from aikeys.budgets.verify import verify_budgets
 from aikeys.errors import Damaged, NotFound, Usage
+from aikeys.ledger.erasure import erase_person
 from aikeys.ledger.store import Act, Ledger
 from aikeys.money import parse_usd
 from tests.budgets.conftest import Time, request_of, set_limit, spend
@@ -171,3 +172,18 @@ def test_periods_and_acts_at_the_limit_are_those_there_are() -> None:
     for refused in (lambda: parse_period("year"), lambda: parse_at_limit("stop")):
         with pytest.raises(Usage, match="is not"):
             refused()
+
+
+def test_an_erased_users_budgets_go_each_by_an_act(ledger: Ledger, time: Time) -> None:
+    set_limit(ledger, "user:ana", "5")
+    set_limit(ledger, "user:ana", "50", "total")
+    set_limit(ledger, "user:*", "7")
+    set_limit(ledger, "user:bob", "6")
+    spend(ledger, "1", user="ana")
+    gone: list[Budget] = []
+    erase_person(ledger, "ana", lambda writer, name: gone.extend(remove_budgets_of(writer, name)))
+    assert sorted(budget.terms.period for budget in gone) == ["month", "total"]
+    verify_budgets(ledger)
+    with ledger.reading() as connection:
+        assert [shown_text(connection, budget.who) for budget in read_budgets(connection)] == ["user:*", "user:bob"]
+    assert [entry.act for entry, _ in ledger.entries(3)] == ["budget remove", "budget remove", "ledger erase"]

@@ -7,12 +7,14 @@ from decimal import Decimal
 import pytest
 
 from aikeys.budgets.check import Standing, parse_percent, standings_of, state_of, tightest, unmetered_runs, worst_of
+from aikeys.budgets.desk import Desk
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.who import parse_who
+from aikeys.cli.render.budget_states import cells, row
 from aikeys.errors import Usage
 from aikeys.ledger.store import Act, Ledger
 from aikeys.money import usd_text
-from tests.budgets.conftest import Time, context_of, set_limit, spend
+from tests.budgets.conftest import Time, context_of, request_of, set_limit, spend
 
 
 def look(ledger: Ledger, time: Time, *whos: str, unpriced: str | None = None) -> list[tuple[str, str, str, str]]:
@@ -131,3 +133,21 @@ def test_what_is_no_percentage_is_refused(text: str) -> None:
 
 def test_a_percentage_may_have_decimals() -> None:
     assert parse_percent("2.5%") == Decimal("2.5")
+
+
+def test_what_was_not_looked_up_has_no_amount(ledger: Ledger, time: Time) -> None:
+    set_limit(ledger, "org", "10")
+    spend(ledger, "1")
+    (one,) = standings_of(ledger, [parse_who("team:support")], time.at_us)
+    assert cells(one) == ["team:support", "-", "-", "-", "-", "-", "-", "undecided: there is no budget"]
+    found = row(one)
+    assert {name for name, value in found.items() if value is not None} == {"who", "state", "reason"}
+
+
+def test_what_is_left_is_left_for_calls_to_come(ledger: Ledger, time: Time, desk: Desk) -> None:
+    set_limit(ledger, "org", "10")
+    spend(ledger, "1")
+    desk.reserve(request_of("2.5"))
+    (one,) = standings_of(ledger, (), time.at_us)
+    assert cells(one)[:6] == ["org", "month", "$1.00", "$2.50", "$10.00", "$6.50"]
+    assert row(one)["remaining_usd"] == "6.50"

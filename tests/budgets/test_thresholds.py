@@ -126,7 +126,7 @@ def test_a_message_says_total_limit_percent_who_spent_it_and_what_to_type(ledger
     )
     facts = dict(message.facts)
     assert (facts["who"], facts["spent_usd"], facts["limit_usd"]) == ("org", "81.50", "100.00")
-    assert (facts["remaining_usd"], facts["reserved_usd"], facts["threshold_percent"]) == ("18.50", "4.00", "80")
+    assert (facts["remaining_usd"], facts["reserved_usd"], facts["threshold_percent"]) == ("14.50", "4.00", "80")
     assert facts["period_start"] == "2026-11-23"
 
 

@@ -270,3 +270,19 @@ def test_the_name_of_a_user_is_shown_and_stands_in_no_table_but_its_own(ready_ho
         for table in ("budget", "counter", "entry", "word"):
             assert "marie" not in str(connection.execute(f"SELECT * FROM {table}").fetchall())  # noqa: S608
     ledger.close()
+
+
+def test_a_cost_known_at_last_is_unpriced_no_longer(ready_home: Aikeys) -> None:
+    run = ready_home.run
+    run("budget", "set", "org", "10")
+    spend(ready_home, "0", source="unpriced")
+    assert run("budget", "check", "--max-unpriced", "5").returncode == 23
+    assert "1 unpriced request" in run("report").stdout
+    (number,) = [row["number"] for row in json.loads(run("log", "--json").stdout)["calls"]]
+    assert run("ledger", "resolve", str(number), "--cost", "0.25").returncode == 0
+    assert run("budget", "check", "--max-unpriced", "0").returncode == 0
+    shown = run("report")
+    assert "billed $0.2500 (1)" in shown.stdout
+    assert "unpriced (0)" in shown.stdout
+    assert "not in the total" not in shown.stdout
+    assert run("ledger", "verify").returncode == 0

@@ -1,14 +1,22 @@
-"""What doctor says of the ledger."""
+"""What doctor says of the ledger, the files, the reserve and a keyring that lost its entry."""
 
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pytest
 
 from aikeys import clock
+from aikeys.cli.commands import doctor
 from aikeys.ledger.store import Act, Ledger
+from aikeys.secret import Secret
+from aikeys.storage import ballast
+from aikeys.vault import changes
+from aikeys.vault.opening import Opened
+from aikeys.vault.store import VaultFile
+from aikeys.vault.unlock import key_file, methods, os_keyring
 
 
 def _checks(home: Any) -> dict[str, Any]:
@@ -18,7 +26,7 @@ def _checks(home: Any) -> dict[str, Any]:
 
 def test_doctor_says_how_much_of_the_ledger_is_signed(ready_home: Any) -> None:
     ready_home.add("openai", "sk-proj-one")
-    assert _checks(ready_home)["ledger"]["finding"].endswith("the last 0 not signed yet")
+    assert _checks(ready_home)["ledger"]["finding"].endswith("all signed")
     ledger = Ledger(str(ready_home.home)).open()
     ledger.event(Act("lock", "vault"))
     ledger.close()
@@ -44,3 +52,42 @@ def test_doctor_finds_a_total_that_was_edited(ready_home: Any) -> None:
     check = _checks(ready_home)["ledger"]
     assert not check["ok"]
     assert "the budget of org" in check["finding"]
+
+
+def test_doctor_finds_files_that_others_can_read(ready_home: Any) -> None:
+    ready_home.add("openai", "sk-proj-one")
+    (ready_home.home / "vault.db").chmod(0o640)
+    assert _checks(ready_home)["files"]["hint"] == f"chmod 600 {ready_home.home}/vault.db"
+    (ready_home.home / "vault.db").chmod(0o600)
+    ready_home.home.chmod(0o750)
+    assert _checks(ready_home)["files"]["hint"] == f"chmod 700 {ready_home.home}"
+    ready_home.home.chmod(0o700)
+    assert "files" not in _checks(ready_home)
+
+
+def test_doctor_misses_the_reserve_and_the_next_change_makes_it_again(ready_home: Any) -> None:
+    reserve = ready_home.home / "ballast"
+    reserve.unlink()
+    assert not _checks(ready_home)["ballast"]["ok"]
+    ready_home.add("openai", "sk-proj-one")
+    assert reserve.stat().st_size == ballast.SIZE_BYTES
+    assert "ballast" not in _checks(ready_home)
+
+
+@pytest.mark.parametrize("entry", ["lost", "kept"])
+def test_doctor_finds_a_keyring_without_the_vaults_entry(
+    ready_home: Any, monkeypatch: pytest.MonkeyPatch, entry: str
+) -> None:
+    opened = Opened(
+        (rows := VaultFile(str(ready_home.home)).read()),
+        Secret(methods.open_with(rows.methods[0], key_file.read(str(ready_home.key_file)).reveal(), rows.header)),
+        rows.methods[0].id,
+    )
+    key = b"k" * 32
+    new = methods.NewMethod(methods.KEYRING, "keyring.backends.SecretService.Keyring", key)
+    rows = changes.add_method(opened, new, 1_800_000_000, os.urandom).rows
+    monkeypatch.setattr(os_keyring, "load", lambda *_: Secret(key) if entry == "kept" else None)
+    found = {check.name: check for check in doctor._unlock_checks(rows)}
+    assert ("keyring" in found) == (entry == "lost")
+    if entry == "lost":
+        assert found["keyring"].hint.startswith("aikeys unlock-method remove keyring")

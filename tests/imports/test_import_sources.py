@@ -48,6 +48,8 @@ def _recognition(monkeypatch: pytest.MonkeyPatch) -> None:
         guess=_guess,
         looks_like_placeholder=lambda text: bool(placeholder.search(text)),
         by_variable=recognition.by_variable,
+        has_outer_quote=recognition.has_outer_quote,
+        unfit=recognition.unfit,
     )
     monkeypatch.setattr(sources, "recognition", stand_in)
 
@@ -86,7 +88,7 @@ def test_a_key_is_found_however_the_line_is_written(line: str) -> None:
 
 
 def test_lines_are_counted_over_comments_blank_lines_and_values_of_several_lines() -> None:
-    text = f'# one\n\nNOTE="three\nfour"\n\n\nOPENAI_API_KEY={OPENAI}\r\nMISTRAL_API_KEY="abc\ndef\n"\n\nOPENAI_KEY={OPENAI}'
+    text = f'# one\n\nNOTE="three\nfour"\n\n\nOPENAI_API_KEY={OPENAI}\r\nMISTRAL_API_KEY="\nabcdef\n"\n\nOPENAI_KEY={OPENAI}'
     assert _lines(_dotenv(text)) == [(7, 7), (8, 10), (12, 12)]
 
 
@@ -124,6 +126,41 @@ def test_a_base_url_that_cannot_be_taken_is_told_beside_its_providers_key_only(u
     assert found.skipped == (sources.Skipped("OPENAI_BASE_URL", "/p/.env", 2, "not a base URL that can be taken"),)
 
 
+def test_the_place_of_the_base_url_is_kept() -> None:
+    (one,) = _dotenv(
+        f"OPENAI_BASE_URL=https://old.example\nOPENAI_API_KEY={OPENAI}\nOPENAI_BASE_URL=https://new.example\n"
+    ).candidates
+    assert (one.base_url, one.base_variable, one.base_line) == ("https://new.example", "OPENAI_BASE_URL", 3)
+
+
+def test_a_base_url_on_whose_way_anybody_listens_is_not_taken() -> None:
+    found = _dotenv(f"OPENAI_API_KEY={OPENAI}\nOPENAI_BASE_URL=http://evil.example\n")
+    assert found.candidates[0].base_url == ""
+    reason = "plain http to another machine: anybody on the way could read the key"
+    assert found.skipped == (sources.Skipped("OPENAI_BASE_URL", "/p/.env", 2, reason),)
+    for near in ("http://127.0.0.1:8000", "http://192.168.1.7", "http://gateway:8080"):
+        assert _dotenv(f"OPENAI_API_KEY={OPENAI}\nOPENAI_BASE_URL={near}\n").candidates[0].base_url == near
+
+
+def test_of_a_variable_set_twice_the_last_line_counts_and_the_earlier_one_is_told() -> None:
+    found = _dotenv("OPENAI_API_KEY=CANARY-dead\nMISTRAL_API_KEY=CANARY-m\nOPENAI_API_KEY=CANARY-live\n")
+    assert [value for _, _, value in _values(found)] == ["CANARY-m", "CANARY-live"]
+    reason = "line 3 sets it again, to another key"
+    assert found.skipped == (sources.Skipped("OPENAI_API_KEY", "/p/.env", 1, reason),)
+
+
+def test_the_same_key_on_two_lines_is_found_on_both() -> None:
+    found = _dotenv(f"OPENAI_API_KEY={OPENAI}\nOPENAI_API_KEY={OPENAI}\nOPENAI_API_KEY=\n")
+    assert _lines(found) == [(1, 1), (2, 2)]
+    assert [(one.line, one.reason) for one in found.skipped] == [(3, "empty")]
+
+
+@pytest.mark.parametrize("value", ["sk-proj-CANARY-x", "gsk_CANARY", "xai-CANARY"])
+def test_what_looks_like_a_key_under_an_unknown_variable_is_told(value: str) -> None:
+    found = _dotenv(f"MY_KEY={value}\n")
+    assert found == sources.Found((), (sources.Skipped("MY_KEY", "/p/.env", 1, "of no known provider"),))
+
+
 def test_an_empty_base_url_is_none() -> None:
     found = _dotenv(f"OPENAI_API_KEY={OPENAI}\nOPENAI_BASE_URL=\n")
     assert (found.candidates[0].base_url, found.skipped) == ("", ())
@@ -137,6 +174,13 @@ def test_an_empty_base_url_is_none() -> None:
         ("sk-your-key", "a placeholder"),
         ("${OTHER}", "refers to another variable"),
         ("$OTHER", "refers to another variable"),
+        ("xai-${OTHER}", "refers to another variable"),
+        ("sk-$(cat key)", "refers to another variable"),
+        ('"sk-one\nsk-two"', "holds a line break"),
+        ('"sk-one\r\nsk-two"', "holds a line break"),
+        ("sk-\0one", "holds a NUL byte"),
+        ('CANARY"', "begins or ends with a quote that belongs to no pair"),
+        ("CANARY'", "begins or ends with a quote that belongs to no pair"),
         ("op://vault/item", "a reference or an address, not a key"),
     ],
 )
@@ -186,7 +230,10 @@ def test_llms_keys_are_found_by_its_names_and_notes_are_left() -> None:
         ("openrouter", "x", ROUTER),
     ]
     assert _lines(found) == [(3, 3), (4, 4), (5, 5)]
-    assert found.skipped == (sources.Skipped("mistral", "/u/keys.json", 7, "the value is not text"),)
+    assert found.skipped == (
+        sources.Skipped("y", "/u/keys.json", 6, "of no known provider"),
+        sources.Skipped("mistral", "/u/keys.json", 7, "the value is not text"),
+    )
     assert "CANARY" not in repr(found)
 
 

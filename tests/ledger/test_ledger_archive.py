@@ -14,7 +14,10 @@ import pytest
 from aikeys.errors import Damaged, NotFound, Usage
 from aikeys.ledger import archive
 from aikeys.ledger.entries import Head
+from aikeys.ledger.erasure import erase_person
+from aikeys.ledger.importing import import_calls
 from aikeys.ledger.receipts import receipt_of
+from aikeys.ledger.recording import append_call
 from aikeys.ledger.rollups import declare_tag
 from aikeys.ledger.segments import Segment
 from tests.ledger.conftest import DAY_US, SIGNER, START_US, Book, Clock, call
@@ -33,7 +36,7 @@ def archived(book: Book, before_us: int, keep_from: int = FAR) -> Segment:
 @pytest.fixture
 def tagged(filled: Book) -> Book:
     with filled.ledger.writing() as writer:
-        declare_tag(writer.connection, "client")
+        declare_tag(writer, "client")
     return filled
 
 
@@ -43,9 +46,9 @@ def test_entries_before_a_day_go_and_every_total_stays(tagged: Book) -> None:
     assert (segment.header.first, segment.header.last) == (1, 7)
     assert totals(tagged) == before
     verdict = tagged.verify(receipt)
-    assert (verdict.first, verdict.head.number, verdict.signed) == (8, 15, 15)
+    assert (verdict.first, verdict.head.number, verdict.signed) == (8, 16, 16)
     whole = tagged.verify(receipt, segments=(segment.path,))
-    assert (whole.first, whole.entries) == (1, 15)
+    assert (whole.first, whole.entries) == (1, 16)
 
 
 def test_a_second_archive_follows_the_first(tagged: Book, ticking: Clock) -> None:
@@ -253,3 +256,41 @@ def test_limits_and_channels_of_archived_acts_are_stated_again(tagged: Book, tic
         ).fetchone()
     assert row == ("budget set", "team:support", "limit_pusd=5 period=month", "ana")
     tagged.verify()
+
+
+HAND_EDITS = {
+    "an hour after the last archived day": (
+        "UPDATE rollup_hour SET requests = 7 WHERE hour / 24 = 20719",
+        "rollup_hour",
+    ),
+    "hours that were dropped": ("DELETE FROM rollup_hour WHERE hour / 24 = 20719", "rollup_hour"),
+    "a person": ("UPDATE person SET name = NULL, salt = NULL WHERE name = 'bob'", "name of a person"),
+    "an import put in": ("INSERT INTO imported VALUES ('x', 2)", "imported"),
+    "an import taken away": ("DELETE FROM imported WHERE id = 'a1'", "imported"),
+    "an import renamed": ("UPDATE imported SET id = 'a' WHERE id = 'a1'", "imported"),
+    "a tag declared": ("INSERT INTO rolled_tag VALUES ('x')", "rolled_tag"),
+    "a declared tag": ("DELETE FROM rolled_tag", "rolled_tag"),
+}
+
+
+@pytest.mark.parametrize("name", HAND_EDITS)
+def test_what_was_edited_after_an_archive_is_found(make_book: Callable[..., Book], ticking: Clock, name: str) -> None:
+    statement, place = HAND_EDITS[name]
+    book = make_book()
+    with book.ledger.writing() as writer:
+        declare_tag(writer, "client")
+    book.record(call(ticking.now_us, user="carl"))
+    line = b'{"id":"a1","at":"2026-09-21T14:00:00Z","provider":"p","model":"m","cost_usd":"0.5"}'
+    import_calls(book.ledger, [line], append_call, lambda one: one, lambda _: None)
+    erase_person(book.ledger, "carl")
+    for _ in range(4):
+        book.record(call(ticking.now_us, user="bob", tags=(("client", "acme"),)))
+        ticking.move(DAY_US)
+    archived(book, START_US + DAY_US)
+    book.verify()
+    archived(book, START_US + 2 * DAY_US)  # what an archive stated again is archived in its turn
+    book.verify()
+    with book.by_hand() as connection:
+        assert connection.execute(statement).rowcount
+    with pytest.raises(Damaged, match=place):
+        book.verify()

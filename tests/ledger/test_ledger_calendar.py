@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aikeys.errors import Usage
-from aikeys.ledger.calendar import Calendar, date_of, number_of, period_end, period_start
+from aikeys.errors import Damaged, Usage
+from aikeys.ledger.calendar import Calendar, date_of, number_of, period_end, period_start, typed_calendar
 
 HOUR_US = 3_600_000_000
 # midnight skipped (Sao Paulo 2018, Beirut, Cairo), repeated (Havana, Azores), days of 23.5 and 24.5 hours (Lord Howe)
@@ -99,4 +99,12 @@ def test_total_is_one_period_without_an_end() -> None:
 @pytest.mark.parametrize("zone", ["", "Europe", "Europe/Nowhere", "../etc/passwd", "Europe/Berlin\0"])
 def test_what_is_no_zone_is_refused(zone: str) -> None:
     with pytest.raises(Usage, match="is not a time zone"):
+        typed_calendar(zone)
+    with pytest.raises(Damaged, match="the ledger's time zone"):
         Calendar(zone)
+
+
+@pytest.mark.parametrize("day", [1 << 62, -(1 << 62), 4_000_000])
+def test_a_day_no_calendar_has_is_damage(day: int) -> None:
+    with pytest.raises(Damaged, match=f"day {day}"):
+        date_of(day)

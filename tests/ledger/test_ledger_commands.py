@@ -206,14 +206,14 @@ def test_without_a_ledger_everything_says_so(bare_home: Aikeys) -> None:
 
 def test_resolve_corrects_once_and_shows_it(spent_home: Aikeys) -> None:
     found = said(spent_home, "ledger", "resolve", "4", "--cost", "0.3")
-    assert found["correction"] == {"entry": 6, "corrects": 4, "before_usd": "0.25", "cost_usd": "0.30"}
+    assert found["correction"] == {"entry": 7, "corrects": 4, "before_usd": "0.25", "cost_usd": "0.30"}
     assert spent_home.run("ledger", "resolve", "4", "--cost", "0.3").returncode == 2
     assert spent_home.run("ledger", "resolve", "3", "--cost", "0.3").returncode == 2
     assert spent_home.run("ledger", "resolve", "99", "--cost", "0.3").returncode == 10
     assert spent_home.run("ledger", "resolve", "4").returncode == 2
     assert spent_home.run("ledger", "resolve", "4", "--cost", "-1").returncode == 2
     one = said(spent_home, "log", "4")["call"]
-    assert (one["cost_usd"], one["cost_now_usd"], one["corrected_by"]) == ("0.25", "0.30", [6])
+    assert (one["cost_usd"], one["cost_now_usd"], one["corrected_by"]) == ("0.25", "0.30", [6, 7])
     assert said(spent_home, "ledger", "resolve")["recovered"] == []
     assert spent_home.run("ledger", "verify").returncode == 0
 
@@ -221,7 +221,10 @@ def test_resolve_corrects_once_and_shows_it(spent_home: Aikeys) -> None:
 def test_erase_asks_and_takes_the_name_away(spent_home: Aikeys) -> None:
     assert spent_home.run("ledger", "erase", "--user", "ana").returncode == 3
     assert spent_home.run("ledger", "erase", "--user", "nobody-here", "--yes").returncode == 10
-    assert spent_home.run("ledger", "erase", "--user", "ana", "--yes").returncode == 0
+    spent_home.run("budget", "set", "user:ana", "5")
+    done = spent_home.run("ledger", "erase", "--user", "ana", "--yes")
+    assert (done.returncode, "the budget of that user went, too (month)" in done.stderr) == (0, True)
+    assert said(spent_home, "budget", "list")["budgets"] == []
     assert "ana" not in spent_home.run("ledger", "export").stdout
     assert "ana" not in spent_home.run("audit").stdout
     assert spent_home.run("ledger", "verify").returncode == 0

@@ -139,6 +139,16 @@ WRONG: dict[str, tuple[dict[str, Any] | bytes, str]] = {
     "units of texts": ({**LINE, "units": {"a": "1"}}, "whole number"),
     "a correction of nothing": ({**LINE, "id": "two", "corrects": "zero", "cost_usd": "-1"}, "which is not here"),
     "a list": (b"[]", "not a JSON object"),
+    "a field that stands twice": (b'{"id": "x", "at": "' + AT.encode() + b'", "provider": "p", "cost_usd": 1, "cost_usd": 2}', "cost_usd stands twice"),
+    "a tag that stands twice": (b'{"id": "x", "at": "' + AT.encode() + b'", "provider": "p", "tags": {"a": "1", "a": "2"}}', "a stands twice"),
+    "a kind of its own": ({**LINE, "kind": "zzz"}, "kind is none of"),
+    "a kind that is no text": ({**LINE, "kind": ["call"]}, "kind is none of"),
+    **{
+        f"a {name} that would be each {name}": ({**LINE, name: "*"}, f"{name} has a *")
+        for name in ("team", "project", "environment", "user", "key", "token")
+    },
+    "a name mixed with *": ({**LINE, "team": "a*"}, "team has a *"),
+    "outer spaces": ({**LINE, "team": " a "}, "team has outer spaces"),
     "no UTF-8": (b'{"id": "\xff"}', "not UTF-8"),
     "a deep nest": (b"[" * 100_000, "not JSON"),
     "a lone surrogate": ({**LINE, "team": "\ud800"}, "unprintable"),

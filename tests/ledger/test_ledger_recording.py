@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from aikeys.ledger import listing
 from aikeys.ledger.calls import Call, Context, Labels, call_bytes, context_bytes, extra_bytes, numbers_of, read_extra
 from aikeys.ledger.entries import Entry, chain_hash, genesis
+from aikeys.ledger.queries import reading
+from aikeys.ledger.questions import Answer, Asked
 from aikeys.ledger.recording import append_call
 from aikeys.ledger.rollups import SUMS, declare_tag
 from aikeys.money import joined
@@ -102,7 +104,7 @@ def test_calls_read_back_as_recorded_and_every_roll_up_is_their_sum(
     book = make_book(f"ledger-{next(NUMBERS)}")
     book.record(*given_calls[:split])
     with book.ledger.writing() as writer:
-        declare_tag(writer.connection, "client")
+        declare_tag(writer, "client")
     book.record(*given_calls[split:])
     book.verify()
     with book.ledger.reading() as connection:
@@ -141,6 +143,31 @@ def test_hours_are_kept_for_five_weeks_and_verify_knows(book: Book, ticking: Clo
     book.record(call(START_US - 60 * DAY_US), call(ticking.now_us))
     assert hours(book) == 1
     book.verify()
+
+
+@pytest.mark.parametrize("ahead", [36, 100, 4000])
+def test_a_clock_that_was_ahead_for_a_while_costs_no_hour(book: Book, ticking: Clock, ahead: int) -> None:
+    def days(*numbers: int) -> list[Call]:
+        return [call(START_US + number * DAY_US, cost_pusd=10**number) for number in numbers]
+
+    ticking.move(13 * DAY_US)
+    book.record(*days(6, 7, 8))
+    ticking.move(ahead * DAY_US)
+    book.record(*days(0))
+    ticking.move(-ahead * DAY_US)
+    for number in (12, 3, 1):
+        book.record(*days(number))
+        book.verify()
+        first = START_US // DAY_US
+        asked = Asked((), (), first - 1, first + 14, book.calendar)
+        with reading(book.ledger) as books:
+            by_day, by_hour = (joined_costs(books.sums(asked._replace(by=by))) for by in (("day",), ("hour",)))
+        assert by_day == by_hour > 0
+    assert by_hour == 10**6 + 10**7 + 10**8 + 1 + 10**12 + 10**3 + 10
+
+
+def joined_costs(answer: Answer) -> int:
+    return sum(figures.cost_pusd for figures in answer.cells.values())
 
 
 def hours(book: Book) -> int:

@@ -89,7 +89,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule()
     def declare(self) -> None:
         with self.book.ledger.writing() as writer:
-            declare_tag(writer.connection, "client")
+            declare_tag(writer, "client")
 
     @precondition(lambda self: self.unsure)
     @rule(which=st.integers(0, 10**6), cost=st.integers(0, 10**18))

@@ -12,7 +12,9 @@ import pytest
 from aikeys.errors import Damaged, Usage
 from aikeys.ledger.calls import call_hash
 from aikeys.ledger.entries import Entry, Head, chain_hash, checkpoint_message, genesis
+from aikeys.ledger.importing import import_calls
 from aikeys.ledger.receipts import parse_receipt, receipt_of, receipt_text
+from aikeys.ledger.recording import append_call
 from aikeys.ledger.rollups import _made, add, declare_tag
 from aikeys.ledger.store import Act
 from aikeys.ledger.verify import Known, context_digests, verify
@@ -101,8 +103,12 @@ EDITS: dict[str, tuple[Edit, str]] = {
     "an hour removed": (lambda db: db.execute("DELETE FROM rollup_hour WHERE hour = (SELECT max(hour) FROM rollup_hour)"), "(rollup_hour)"),
     "a token's total": (lambda db: db.execute("UPDATE rollup_token SET output = 0"), "(rollup_token)"),
     "a tag's total": (lambda db: db.execute("UPDATE rollup_tag SET output = 0"), "(rollup_tag)"),
-    "a declared tag removed": (lambda db: db.execute("DELETE FROM rolled_tag"), "(rollup_tag)"),
+    "a declared tag removed": (lambda db: db.execute("DELETE FROM rolled_tag"), "(rolled_tag)"),
+    "a tag declared by hand": (lambda db: db.execute("INSERT INTO rolled_tag VALUES ('x')"), "(rolled_tag)"),
     "the day of a call": (lambda db: db.execute("UPDATE call SET day = day + 1 WHERE id = 2"), "another day"),
+    "where the entries begin, without a hash": (lambda db: db.execute("UPDATE ledger SET base = 5"), "where its entries begin"),
+    "the day of a call to none": (lambda db: db.execute("UPDATE call SET day = 9223372036854775807 WHERE id = 2"), "day 9223372036854775807"),
+    "all hours removed": (lambda db: db.execute("DELETE FROM rollup_hour"), "(rollup_hour)"),
     "an anchor put in": (lambda db: db.execute("INSERT INTO anchor VALUES (x'01', 9, x'02')"), "anchor"),
     "an open intent put in": (lambda db: db.execute("INSERT INTO open_intent VALUES (4, x'01', 9)"), "entry 4 "),
     "an import put in": (lambda db: db.execute("INSERT INTO imported VALUES ('x', 2)"), "imported"),
@@ -122,7 +128,7 @@ EDITS: dict[str, tuple[Edit, str]] = {
 @pytest.fixture
 def tagged(filled: Book) -> Book:
     with filled.ledger.writing() as writer:
-        declare_tag(writer.connection, "client")
+        declare_tag(writer, "client")
     return filled
 
 
@@ -301,4 +307,14 @@ def test_anchors_and_open_intents_are_those_of_the_acts(book: Book, edit: str, p
     with book.by_hand() as connection:
         connection.execute(edit)
     with pytest.raises(Damaged, match=place):
+        book.verify()
+
+
+def test_an_imported_id_shortened_by_hand_is_found(book: Book) -> None:
+    line = b'{"id":"a5","at":"2026-09-21T14:00:00Z","provider":"p","model":"m","cost_usd":"0.5"}'
+    import_calls(book.ledger, [line], append_call, lambda one: one, lambda _: None)
+    book.verify()
+    with book.by_hand() as connection:
+        connection.execute("UPDATE imported SET id = 'a'")
+    with pytest.raises(Damaged, match="imported"):
         book.verify()

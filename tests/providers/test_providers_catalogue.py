@@ -102,7 +102,7 @@ def test_a_user_defined_provider_stands_in_for_a_built_in_one() -> None:
     ("table", "message", "hint"),
     [
         ({"env": ["A"], "base_ulr": "x"}, "unknown setting base_ulr", "base_url"),
-        ({"env": ["A"], "zzzz": "x"}, "unknown setting zzzz", "Known settings"),
+        ({"env": ["A"], "zzzz": "x"}, "unknown setting zzzz", "known settings"),
         ({"title": "X"}, "lacks env", "env = "),
         ({"env": ["A B"]}, "env is not a list of variable names", "env"),
         ({"env": [1]}, "env is not a list of variable names", "env"),

@@ -108,10 +108,11 @@ def make_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
             monkeypatch.setattr(clock, "now_us", lambda at=at: us(at))
             ledger.event(Act("exec", "openai", "program=python"))
         monkeypatch.setattr(clock, "now_us", lambda: NOW_US)
+        fill(ledger, calls)
         with ledger.writing() as writer:
             for name in tags:
-                declare_tag(writer.connection, name)
-        return fill(ledger, calls)
+                declare_tag(writer, name)
+        return ledger
 
     return make
 

@@ -258,7 +258,7 @@ def test_a_pipe_gets_no_bars(report: Report) -> None:
 def test_neither_rich_nor_the_cryptography_is_imported(october_home: Aikeys) -> None:
     code = (
         "import sys; from aikeys.cli import app; app.main(['report', '--month', '2026-10']); "
-        "print([name for name in ('rich', 'cryptography', 'aikeys.vault', 'tomllib', 'decimal', 'json') "
+        "print([name for name in ('rich', 'cryptography', 'aikeys.vault.opening', 'tomllib', 'decimal', 'json') "
         "if name in sys.modules])"
     )
     done = october_home.run_argv([sys.executable, "-c", code])

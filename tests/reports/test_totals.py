@@ -85,7 +85,7 @@ def test_every_question_has_the_total_of_the_entries(
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger(folder).open_or_create(bytes(16), ZONE)
         with ledger.writing() as writer:
-            declare_tag(writer.connection, "client")
+            declare_tag(writer, "client")
         fill(ledger, booked)
         calendar = Calendar(zone or ZONE)
         span = (calendar.start_us(20_727), calendar.start_us(20_758))  # October 2026

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from aikeys.ledger.store import Act
+from aikeys.storage import ballast
 from aikeys.vault import changes
 from tests.vault.conftest import Home
 
@@ -180,6 +182,44 @@ def _fill(path: Path) -> None:
             except OSError:
                 continue
     assert os.statvfs(path).f_bavail == 0
+
+
+def test_a_full_disk_can_be_read(make_home: Any, small_disk: Path) -> None:
+    home = make_home(base=small_disk)
+    home.add("openai", "sk-proj-first")
+    _fill(small_disk)
+    for words in (("list",), ("show", "openai"), ("audit",), ("ledger", "verify"), ("log",), ("report",), ("doctor",)):
+        ended = home.run(*words)
+        assert ended.returncode in (0, 25), (words, ended.stderr)
+        assert "cannot" not in ended.stderr + ended.stdout, (words, ended.stdout)
+    ended = home.run("show", "openai", "--reveal", "--raw")
+    assert _is_clear(ended), "a reveal that cannot be recorded is refused"
+
+
+def test_what_stands_in_the_log_is_read_on_a_full_disk(make_home: Any, small_disk: Path) -> None:
+    home = make_home(base=small_disk)
+    home.add("openai", "sk-proj-first")
+    kept = home.place.ledger.open()
+    kept.event(Act("lock", "newest"))
+    copies = {name: (home.directory / name).read_bytes() for name in ("ledger.db", "ledger.db-wal")}
+    kept.close()
+    for name, data in copies.items():  # as a killed process leaves them
+        (home.directory / name).write_bytes(data)
+    assert copies["ledger.db-wal"]
+    _fill(small_disk)
+    ended = home.run("audit", "--json")
+    assert ended.returncode == 0, ended.stderr
+    assert "newest" in ended.stdout
+
+
+def test_the_reserve_is_there_again_after_the_write_after_a_revoke_that_failed(make_home: Any) -> None:
+    home = make_home()
+    home.add("openai", "sk-proj-first")
+    ballast.load(str(home.directory))
+    assert home.run("--yes", "revoke", "openai", preexec=_limited(0)).returncode == 1
+    assert not ballast.is_there(str(home.directory))
+    assert home.run(*ADD, stdin="sk-proj-second").returncode == 0
+    assert ballast.is_there(str(home.directory))
 
 
 def test_on_a_full_disk_add_fails_clearly_while_revoke_and_lock_work(make_home: Any, small_disk: Path) -> None:

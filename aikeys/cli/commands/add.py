@@ -48,20 +48,17 @@ def add(
     The key is asked for, or read from standard input; never give it as an argument. It is tried on the provider's
     cheapest endpoint: a key that the provider refuses is not stored, one that could not be tried is.
     """
+    from aikeys.cli.commands.init import require_or_offer
     from aikeys.vault.names import check_name
 
     check_name(name)
     where = home.place()
-    if not where.vault.exists and home.is_interactive() and terminal.confirm("There is no vault yet. Make one?", True):
-        from aikeys.cli.commands.init import make
-
-        make()
-    where.vault.require()
+    made = require_or_offer(where)
     labels = home.labels_text(team=team, project=project, environment=environment, user=user)
     rotate_every_s = home.duration_s(rotate_every) if rotate_every else 0
-    expires_at = home.date_s(expires) if expires else 0
+    expires_at = end_of(expires)
     catalogue = home.catalogue(where)
-    opened = home.unlock(where, data_on_stdin=stdin).opened
+    opened = made or home.unlock(where, data_on_stdin=stdin).opened
     _refuse_taken(opened.rows, name)
     asked = provider or (name if name in catalogue else "")
     secret = home.read_secret(f"Key for {asked or name}", from_stdin=stdin)
@@ -69,12 +66,38 @@ def add(
     url = address(chosen, region, base_url)
     check_format(chosen, secret)
     if not no_verify:
-        verify_or_refuse(chosen, url, secret, f"add it anyway: aikeys add {name} --no-verify")
+        given = {"provider": provider, "region": region, "base-url": base_url, "team": team, "project": project}
+        given |= {"environment": environment, "user": user, "rotate-every": rotate_every, "expires": expires}
+        again = command_line(name, given, ["--stdin"] if stdin else [])
+        verify_or_refuse(chosen, url, secret, f"add it anyway: {again} --no-verify")
     new = new_key(name, chosen, url, secret)._replace(
         region=region, labels=labels, rotate_every_s=rotate_every_s, expires_at=expires_at
     )
     store(where, opened, new)
     terminal.say(f"added {name} ({chosen.title})")
+    say_without_address(chosen, name, url)
+
+
+def command_line(name: str, given: dict[str, str], flags: list[str]) -> str:
+    """Return `aikeys add` with what was given, to be copied into a shell."""
+    import shlex
+
+    words = [word for option, value in given.items() if value for word in (f"--{option}", value)]
+    return shlex.join(["aikeys", "add", name, *words, *flags])
+
+
+def end_of(expires: str) -> int:
+    """Return when a key ends, 0 for never; warns where that is over."""
+    at = home.date_s(expires) if expires else 0
+    if 0 < at <= clock.now_s():
+        terminal.warn(f"{expires} is over: the key counts as expired")
+    return at
+
+
+def say_without_address(provider: Provider, name: str, url: str) -> None:
+    """Say that a key of a provider whose address differs from customer to customer got none."""
+    if provider.base_url_env and not url:
+        terminal.warn(f"no address is known for {name}: give it its own, aikeys edit {name} --base-url URL")
 
 
 def _refuse_taken(rows: Rows, name: str) -> None:
@@ -110,7 +133,23 @@ def address(provider: Provider, region: str, base_url: str) -> str:
 
     if base_url and region:
         raise Usage("give --region or --base-url, not both", "a base URL stands for itself")
-    return check_base_url(base_url) if base_url else provider.base_url_for(region)
+    url = check_base_url(base_url) if base_url else provider.base_url_for(region)
+    check_listeners(url)
+    return url
+
+
+def check_listeners(url: str) -> None:
+    """Refuse an address on whose way anybody can read a key; warn where only those of a private network can."""
+    from aikeys.providers.addresses import listeners
+
+    who = listeners(url)
+    if who == "far":
+        raise Usage(
+            f"{url} is plain http to another machine: anybody on the way could read the key",
+            "give an https address; plain http is for this machine and private networks",
+        )
+    if who == "near":
+        terminal.warn(f"{url} is plain http: whoever is on that network can read the key")
 
 
 def check_format(provider: Provider, secret: Secret) -> None:

@@ -106,7 +106,7 @@ def add(
         "--time-limit": time_limit,
     }
     where = home.place()
-    ledger = _ledger(where)
+    ledger = home.present_ledger()
     given = {option: value for option, value in options.items() if value} | ({"ARG": "…"} if arguments else {})
     settings = _settings(given, arguments or [])
     channel = Channel(check_name(alert_name), check_on(on), settings)
@@ -180,13 +180,15 @@ def list_(
 ) -> None:
     """List who is told, and the newest messages with their state: waiting, sent or given up."""
     from aikeys.alerts import outbox
+    from aikeys.alerts.occasions import occasion_text
     from aikeys.cli.render.json_text import document
     from aikeys.cli.render.table import table
 
-    ledger = _ledger(home.place())
+    ledger = home.present_ledger()
     with ledger.reading() as connection:
         channels, counts = outbox.channels(connection), outbox.counts(connection)
         rows = [_known_row(row) for row in outbox.newest(connection, newest)]
+        words = [occasion_text(connection, str(row["occasion"])) for row in rows]
     known = [_known(channel, counts) for channel in channels]
     if as_json:
         terminal.out(document("aikeys.alerts/1", alerts=known, outbox=rows))
@@ -199,7 +201,8 @@ def list_(
         terminal.out_styled(table(("NAME", "KIND", "TO", "ON", "WAITING", "SENT", "GIVEN UP"), lines))
     if rows:
         fields = ("alert", "occasion", "created_at", "state", "attempts", "next_at", "error")
-        lines = [["" if row[field] is None else str(row[field]) for field in fields] for row in rows]
+        shown = [row | {"occasion": text} for row, text in zip(rows, words, strict=True)]
+        lines = [["" if row[field] is None else str(row[field]) for field in fields] for row in shown]
         terminal.out_styled("\n" + table(("ALERT", "OCCASION", "SINCE", "STATE", "TRIES", "NEXT", "WHY"), lines))
 
 
@@ -237,7 +240,7 @@ def remove(alert_name: Annotated[str, typer.Argument(metavar="NAME", help="Which
     """Tell somebody no longer."""
     from aikeys.alerts import outbox
 
-    with _ledger(home.place()).writing() as writer:
+    with home.present_ledger().writing() as writer:
         dropped = outbox.remove_channel(writer, alert_name)
     terminal.say(f"removed {alert_name}" + (f"; {dropped} waiting messages were dropped" if dropped else ""))
 
@@ -251,7 +254,7 @@ def test(alert_name: Annotated[str, typer.Argument(metavar="NAME", help="Which."
     from aikeys.alerts.sending import Outgoing
 
     where = home.place()
-    ledger = _ledger(where)
+    ledger = home.present_ledger()
     with ledger.reading() as connection:
         channel = outbox.find_channel(connection, alert_name)
     opened = home.unlock(where, ledger=ledger).opened if channel.keys else None
@@ -279,7 +282,7 @@ def deliver(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
     from aikeys.cli.render.json_text import document
 
     where = home.place()
-    ledger = _ledger(where)
+    ledger = home.present_ledger()
     _look_around(where, ledger)
     secrets, problem = _secrets(where, ledger)
     summary = send_all(ledger, Means(secrets, os.environ), clock.now_us())
@@ -377,10 +380,3 @@ def _raise_first(summary: Summary, problem: AikeysError | None) -> None:
         terminal.warn(error.message)
     if wrong:
         raise wrong[0]
-
-
-def _ledger(where: Place) -> Ledger:
-    ledger = where.ledger
-    if not ledger.exists:
-        raise NotFound(f"there is no ledger at {ledger.path}", "make a vault: aikeys init")
-    return ledger.open()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -41,13 +42,9 @@ def audit(
     """
     from aikeys.cli.render.json_text import document
     from aikeys.cli.render.table import table
-    from aikeys.errors import NotFound
     from aikeys.ledger.listing import Asked, newest_acts
 
-    ledger = home.ledger()
-    if not ledger.exists:
-        raise NotFound(f"there is no ledger at {ledger.path}", "make a vault: aikeys init")
-    ledger.open()
+    ledger = home.present_ledger()
     asked = Asked(_since_us(since, ledger.zone) if since else 0, who, act)
     with ledger.reading() as connection:
         entries = newest_acts(connection, ledger, newest, asked)
@@ -59,7 +56,7 @@ def audit(
         return
     lines = [
         [str(entry.id), clock.rfc3339(entry.at_us / 1e6), names.actor, _HERE, entry.phase, entry.act,
-         entry.subject + names.person, entry.status, entry.detail]
+         entry.subject + names.person, entry.status, _shown(entry.detail)]
         for entry, names in entries
     ]  # fmt: skip
     terminal.out_styled(table(("ID", "WHEN", "WHO", "FROM", "PHASE", "ACT", "WHAT", "STATUS", "DETAIL"), lines))
@@ -70,6 +67,16 @@ def _since_us(since: str, zone: str) -> int:
     from aikeys.ledger.since import since_us
 
     return since_us(since, Calendar(zone), clock.now_us())
+
+
+def _shown(detail: str) -> str:
+    """Return a detail with its amounts in dollars; --json has them as they were written."""
+    from aikeys.money import usd_text
+
+    def in_usd(found: re.Match[str]) -> str:
+        return f"{found[1]}_usd={usd_text(int(found[2]))}"
+
+    return re.sub(r"\b(\w+)_pusd=(\d{1,30})\b", in_usd, detail, flags=re.ASCII)
 
 
 def _known(entry: Entry, names: Names) -> dict[str, object]:

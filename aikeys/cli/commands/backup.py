@@ -9,6 +9,8 @@ import typer
 
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
+from aikeys.cli.render.words import counted
+from aikeys.errors import Usage
 
 app = new_app()
 _EXAMPLES = (("aikeys backup ~/usb/aikeys-2026-11.backup", "then try it: aikeys --home /tmp/try restore FILE"),)
@@ -20,7 +22,9 @@ def backup(file: Annotated[str, typer.Argument(metavar="FILE", help="A new file.
     from aikeys.vault.backup import backup as write_backup
     from aikeys.vault.opening import picture
 
+    if file in ("", "-"):
+        raise Usage("a backup needs a file of its own", "name a new file: aikeys backup FILE")
     where = home.place()
     rows = picture(where)
     write_backup(where, rows, os.path.abspath(file))
-    terminal.say(f"wrote {file}: {len(rows.keys)} keys")
+    terminal.say(f"wrote {file}: {counted(len(rows.keys), 'key')}")

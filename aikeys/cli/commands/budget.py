@@ -10,7 +10,7 @@ import typer
 from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.errors import AikeysError, CannotDecide, MachineFailed, NotFound, Usage
+from aikeys.errors import AikeysError, CannotDecide, MachineFailed, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -187,7 +187,7 @@ def _checked(wanted: Sequence[Who], share: Decimal | None) -> tuple[list[Standin
     """Return the budgets, and what else there is to say: why there are none, what could mislead."""
     from aikeys.budgets.check import standings_of, unmetered_runs
 
-    ledger = home.place().ledger
+    ledger = home.ledger()
     if not ledger.exists:
         return [], [f"there is no ledger at {ledger.path}"]
     ledger.open()
@@ -291,10 +291,7 @@ def _format(form: str | None, *, as_json: bool) -> str:
 
 
 def _ledger() -> Ledger:
-    ledger = home.place().ledger
-    if not ledger.exists:
-        raise NotFound(f"there is no ledger at {ledger.path}", "make a vault: aikeys init")
-    return ledger.open()
+    return home.present_ledger()
 
 
 def _terms(terms: Terms) -> str:

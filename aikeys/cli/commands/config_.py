@@ -40,7 +40,7 @@ aliases and prices in config.toml, whose comments stay."""
 _LARGEST = 1 << 20
 
 
-@app.callback()
+@app.callback(epilog=epilog((), (3, 10, 13, 14)))
 def config() -> None:
     """Export budgets, alerts, aliases and prices as one file, and apply such a file."""
 
@@ -65,6 +65,7 @@ def apply(
     from hashlib import sha256
 
     from aikeys.cli.render.json_text import document
+    from aikeys.cli.render.words import counted
     from aikeys.policy import applying, plan
     from aikeys.policy.text import read
 
@@ -80,10 +81,10 @@ def apply(
     if not changes:
         terminal.say("nothing changes")
     elif not dry_run:
-        if not terminal.confirm(f"make {len(changes)} changes", data_on_stdin=file == "-"):
+        if not terminal.confirm(f"make {counted(len(changes), 'change')}", data_on_stdin=file == "-"):
             raise Cancelled("nothing was changed")
         applying.apply(ledger, where.home, wanted, changes, sha256(text.encode()).hexdigest())
-        terminal.say(f"applied: {plan.summary(changes)}")
+        terminal.say(f"applied: {plan.spoken(changes)}")
 
 
 def _known(change: Change) -> dict[str, object]:
@@ -112,8 +113,4 @@ def _text(file: str) -> str:
 
 
 def _place() -> tuple[Place, Ledger]:
-    where = home.place()
-    ledger = where.ledger
-    if not ledger.exists:
-        raise NotFound(f"there is no ledger at {ledger.path}", "make a vault: aikeys init")
-    return where, ledger.open()
+    return home.place(), home.present_ledger()

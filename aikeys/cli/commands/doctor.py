@@ -11,10 +11,11 @@ import typer
 from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
+from aikeys.cli.render.words import counted
 from aikeys.errors import AikeysError, Findings
 
 if TYPE_CHECKING:
-    from aikeys.vault.format import Rows
+    from aikeys.vault.format import Rows, UnlockMethod
     from aikeys.vault.opening import Place
 
 app = new_app()
@@ -56,11 +57,30 @@ def _checks(where: Place) -> Iterator[Check]:
     except AikeysError as error:
         yield Check("vault", error.message, error.hint or "see aikeys-vault(5)")
         return
-    yield Check("vault", f"{len(rows.keys)} keys, epoch {rows.manifest.epoch}")
+    yield Check("vault", f"{counted(len(rows.keys), 'key')}, epoch {rows.manifest.epoch}")
+    yield from _file_checks(where)
     yield from _ledger_checks(where, rows)
     yield from _unlock_checks(rows)
     yield from _key_checks(rows)
     yield from _environment_checks(where, rows)
+
+
+def _file_checks(where: Place) -> Iterator[Check]:
+    from shlex import quote
+
+    from aikeys.storage import ballast
+    from aikeys.vault.unlock import key_file
+
+    for path in (where.home, where.vault.path, where.ledger.path):
+        if key_file.readable_by_others(path):
+            mode = "700" if os.path.isdir(path) else "600"
+            yield Check("files", f"{path} can be read by others", f"chmod {mode} {quote(path)}")
+    given = os.environ.get("AIKEYS_PASSPHRASE_FILE", "")
+    if given and os.path.isfile(given) and key_file.readable_by_others(given):
+        yield Check("passphrase file", f"{given} can be read by others", f"chmod 600 {quote(given)}")
+    if not ballast.is_there(where.home):
+        finding = "the reserve that lets revoke work on a full disk is missing"
+        yield Check("ballast", finding, "make room on the disk; the next change of the vault makes it again")
 
 
 def _ledger_checks(where: Place, rows: Rows) -> Iterator[Check]:
@@ -83,13 +103,17 @@ def _ledger_checks(where: Place, rows: Rows) -> Iterator[Check]:
     finally:
         ledger.close()
     unsigned = verdict.head.number - verdict.signed
-    yield Check("ledger", f"{verdict.head.number} entries, complete; the last {unsigned} not signed yet")
+    signed = f"the last {unsigned} not signed yet" if unsigned else "all signed"
+    entries = f"{verdict.head.number} {'entry' if verdict.head.number == 1 else 'entries'}"
+    yield Check("ledger", f"{entries}, complete; {signed}")
     if last and last[0][0].at_us > clock.now_us() + _HOUR_US:
         at = clock.rfc3339(last[0][0].at_us / 1e6)
         yield Check("clock", f"the ledger has an entry of {at}, later than this machine's clock", "set the clock")
     given_up = sum(count for (_, state), count in counts if state == outbox.GIVEN_UP)
     if given_up:
-        yield Check("alerts", f"{given_up} messages could not be delivered and were given up", "aikeys alert list")
+        yield Check(
+            "alerts", f"{counted(given_up, 'message')} could not be delivered and given up", "aikeys alert list"
+        )
 
 
 def _unlock_checks(rows: Rows) -> Iterator[Check]:
@@ -105,6 +129,8 @@ def _unlock_checks(rows: Rows) -> Iterator[Check]:
     else:
         yield Check("unlock", ", ".join(sorted(kinds)))
     for method in rows.methods:
+        if method.kind == KEYRING and (lost := _lost_entry(rows, method)):
+            yield Check("keyring", lost, "aikeys unlock-method remove keyring, then aikeys unlock-method add keyring")
         if method.kind == KEY_FILE and os.path.exists(method.place) and key_file.readable_by_others(method.place):
             yield Check("key file", f"{method.place} can be read by others", f"chmod 600 {method.place}")
     try:
@@ -114,8 +140,20 @@ def _unlock_checks(rows: Rows) -> Iterator[Check]:
         yield Check("open", error.message, error.hint)
 
 
+def _lost_entry(rows: Rows, method: UnlockMethod) -> str:
+    """Return why the OS keyring does not open the vault, empty where it does."""
+    from aikeys.vault.unlock import os_keyring
+    from aikeys.vault.unlock.order import entry_name
+
+    try:
+        found = os_keyring.load(method.place, entry_name(rows.header, method))
+    except AikeysError as error:
+        return error.message
+    return "" if found else "the OS keyring has no entry for this vault: it was deleted, or this is another machine"
+
+
 def _key_checks(rows: Rows) -> Iterator[Check]:
-    from aikeys.cli.commands.list_ import due_reason
+    from aikeys.rotation.due import due_reason
 
     for key in sorted(rows.keys, key=lambda key: key.name):
         reason = due_reason(rows, key, clock.now_s())

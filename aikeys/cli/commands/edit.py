@@ -39,7 +39,7 @@ def edit(
     expires: Annotated[str | None, typer.Option(metavar="DATE", help="'' for never.")] = None,
 ) -> None:
     """Change what is recorded of a key; its secret is changed by `aikeys rotate`."""
-    from aikeys.cli.commands.add import address, content_for
+    from aikeys.cli.commands.add import address, content_for, end_of, say_without_address
     from aikeys.ledger.store import Act
     from aikeys.providers.catalogue import find
     from aikeys.vault import changes
@@ -52,6 +52,7 @@ def edit(
     given = {"team": team, "project": project, "environment": environment, "user": user}
     new_name = check_name(rename) if rename else ""
     kept_region = "" if base_url else region
+    expires_at = end_of(expires or "")
 
     def apply(key: Key) -> Key:
         labels = home.labels_of(key.labels) | {label: value for label, value in given.items() if value is not None}
@@ -61,7 +62,7 @@ def edit(
             labels=home.labels_text(**labels),
             is_default=1 if default else key.is_default,
             rotate_every_s=_changed(key.rotate_every_s, rotate_every, home.duration_s),
-            expires_at=_changed(key.expires_at, expires, home.date_s),
+            expires_at=key.expires_at if expires is None else expires_at,
         )
 
     new = apply(old)
@@ -71,10 +72,16 @@ def edit(
         url = address(provider, new.region, base_url or "")
         content = content_for(provider, url, b"")
     if new == old and url is None:
-        raise Usage("nothing to change was given", "see aikeys edit --help")
+        given_what = any(value is not None for value in (*given.values(), rotate_every, expires)) or rename or default
+        raise Usage(
+            f"{old.name} is like that already" if given_what else "nothing to change was given",
+            "see aikeys edit --help",
+        )
     changed = changes.Edit(old.id, apply, url, content)
     write(where, opened, Act("edit", old.name), lambda vault: changes.edit_key(vault, changed, os.urandom))
     terminal.say(f"changed {new.name}")
+    if content is not None:
+        say_without_address(provider, new.name, url or "")
 
 
 def _changed(old: int, text: str | None, read: Callable[[str], int]) -> int:

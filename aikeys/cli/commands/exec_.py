@@ -62,6 +62,8 @@ def _lend(arguments: ExecArguments) -> NoReturn:
     renamed = {variable: _resolved(opened.rows, name).name for variable, name in arguments.env}
     env = environment.child_environment(parent, lent, renamed, arguments.clean_env)
     _record(ledger, opened, keys, arguments)
+    for variable in environment.replaced(parent, env, lent):
+        terminal.detail(f"{variable} of this environment is not passed on: it would send a key to another address")
     terminal.detail(f"lends {', '.join(key.name for key in keys)} to {arguments.command[0]}")
     child.replace_process(program, arguments.command, env, core_limit)
 

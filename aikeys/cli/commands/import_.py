@@ -37,25 +37,23 @@ def import_(
     Shows what was found, asks once, and says which lines to delete afterwards. Nothing is sent to a provider: try the
     keys with `aikeys verify`.
     """
-    where = home.place()
-    if not where.vault.exists and home.is_interactive() and terminal.confirm("There is no vault yet. Make one?", True):
-        from aikeys.cli.commands.init import make
+    from aikeys.cli.commands.init import require_or_offer
 
-        make()
-    where.vault.require()
+    where = home.place()
+    made = require_or_offer(where)
     catalogue = home.catalogue(where)
     found = _read(source, files or [], catalogue)
     for skipped in found.skipped:
         terminal.say(f"skipped {skipped.variable or 'a line'} ({_place(skipped.file, skipped.line)}): {skipped.reason}")
     if not found.candidates:
         raise NotFound("no keys were found", "name a file, or --from env")
-    opened = home.unlock(where).opened
+    opened = made or home.unlock(where).opened
     planned = _plan(found, opened)
     for item in planned:
-        word = "is there already as" if item.action == "have" else "->"
-        terminal.say(f"found {item.candidate.variable} ({_where(item)}) {word} {item.name}")
+        _show(item, catalogue[item.candidate.provider])
     new = [item for item in planned if item.action == "add"]
-    if new and not terminal.options.yes and not terminal.confirm(f"Add {len(new)} keys?", True):
+    question = f"Add {len(new)} {'key' if len(new) == 1 else 'keys'}?"
+    if new and not terminal.options.yes and not terminal.confirm(question, True):
         raise Cancelled("nothing was imported")
     for item in new:
         _add(where, opened, item, catalogue)
@@ -116,6 +114,29 @@ def _add(where: Place, opened: Opened, item: Planned, catalogue: dict[str, Provi
     store(where, opened, new_key(item.name, provider, candidate.base_url or provider.base_url, candidate.secret))
 
 
+def _show(item: Planned, provider: Provider) -> None:
+    """Say what would be done with a key: under which name, to be sent where, and what is odd about it."""
+    from aikeys.cli.commands.add import check_format, check_listeners, say_without_address
+
+    first = item.candidate
+    if item.action == "have":
+        terminal.say(f"found {first.variable} ({_where(item)}) is there already as {item.name}")
+        return
+    terminal.say(f"found {first.variable} ({_where(item)}) -> {item.name}")
+    if first.base_url:
+        place = _place(first.file, first.base_line)
+        terminal.say(
+            f"  with the base URL {first.base_url}: {item.name} will be sent there ({first.base_variable}, {place})"
+        )
+    for other in item.also:
+        if other.base_url and other.base_url != first.base_url:
+            place = _place(other.file, other.base_line)
+            terminal.say(f"  not with the base URL {other.base_url} ({other.base_variable}, {place})")
+    check_listeners(first.base_url or provider.base_url)
+    check_format(provider, first.secret)
+    say_without_address(provider, item.name, first.base_url or provider.base_url)
+
+
 def _place(file: str, line: int) -> str:
     return f"{file}:{line}" if file else "the environment"
 
@@ -125,9 +146,21 @@ def _where(item: Planned) -> str:
 
 
 def _say_what_to_delete(planned: list[Planned]) -> None:
-    places = [each for item in planned for each in (item.candidate, *item.also) if each.file]
-    if places:
+    """Name the lines that hold the keys, and the base URLs that came with those that were added."""
+    found = [each for item in planned for each in (item.candidate, *item.also)]
+    lines: list[str] = []
+    for each in found:
+        if each.file:
+            last = "" if each.line == each.end_line else f"-{each.end_line}"
+            lines.append(f"  {each.file}:{each.line}{last} {each.variable}")
+    with_address = [item.candidate for item in planned if item.action == "add" and item.candidate.base_url]
+    lines += [f"  {one.file}:{one.base_line} {one.base_variable}" for one in with_address if one.file]
+    if lines:
         terminal.say("the keys still lie in these lines; delete them:")
-    for each in places:
-        lines = f"{each.line}" if each.line == each.end_line else f"{each.line}-{each.end_line}"
-        terminal.say(f"  {each.file}:{lines} {each.variable}")
+    for line in dict.fromkeys(lines):
+        terminal.say(line)
+    variables = [each.variable for each in found if not each.file]
+    variables += [one.base_variable for one in with_address if not one.file]
+    if variables:
+        names = " ".join(dict.fromkeys(variables))
+        terminal.say(f"the keys are still in this shell's environment: unset {names}; and wherever it gets them from")

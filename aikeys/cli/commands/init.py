@@ -13,7 +13,7 @@ from aikeys.errors import BadConfiguration, ExistsAlready, Usage
 from aikeys.vault.unlock.methods import KEY_FILE, KEYRING, PASSPHRASE, RECOVERY, NewMethod
 
 if TYPE_CHECKING:
-    from aikeys.vault.opening import Opened
+    from aikeys.vault.opening import Opened, Place
 
 app = new_app()
 _EXAMPLES = (
@@ -39,8 +39,17 @@ def init(
     make(passphrase=passphrase, keyring=keyring, key_file=key_file)
 
 
-def make(*, passphrase: bool = False, keyring: bool = False, key_file: str = "") -> None:
-    """Make the vault; `add` and `import` offer this on a terminal."""
+def require_or_offer(where: Place) -> Opened | None:
+    """Make sure that there is a vault; one that was wanted and made just now is returned open."""
+    made = None
+    if not where.vault.exists and home.is_interactive() and terminal.confirm("There is no vault yet. Make one?", True):
+        made = make()
+    where.vault.require()
+    return made
+
+
+def make(*, passphrase: bool = False, keyring: bool = False, key_file: str = "") -> Opened:
+    """Make the vault and return it open."""
     from aikeys.vault.setup import make_vault
 
     if passphrase + keyring + bool(key_file) > 1:
@@ -62,12 +71,13 @@ def make(*, passphrase: bool = False, keyring: bool = False, key_file: str = "")
             name = entry_name(opened.rows.header, opened.rows.methods[0])
             os_keyring.store(backend, name, methods[0].secret)
 
-    make_vault(where, methods, prepare)
+    opened = make_vault(where, methods, prepare)
     terminal.say(f"made a vault in {where.home}, opened by {' and '.join(method.kind for method in methods)}")
     if code:
         show_recovery(code)
     else:
         terminal.say("no recovery code was made; make one: aikeys unlock-method add recovery")
+    return opened
 
 
 def _choose(*, passphrase: bool, keyring: bool, key_file: str) -> tuple[list[NewMethod], str]:
@@ -97,8 +107,9 @@ def new_passphrase(new_file: str = "", *, from_environment: bool = True) -> str:
     else:
         text = (given_passphrase(os.environ) if from_environment else "") or ""
         if not text:
-            text = terminal.ask_hidden("New passphrase")
-            if terminal.ask_hidden("The same again") != text:
+            way = "name its file with AIKEYS_PASSPHRASE_FILE" if from_environment else "name its file with --new-file"
+            text = terminal.ask_hidden("New passphrase", instead=way)
+            if terminal.ask_hidden("The same again", instead=way) != text:
                 raise Usage("the two passphrases differ", "try again")
     if not text:
         raise Usage("the passphrase is empty", "choose a passphrase of several words")

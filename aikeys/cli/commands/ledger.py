@@ -10,13 +10,13 @@ import typer
 from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.commands import ledger_exchange
-from aikeys.cli.commands.ledger_exchange import present, stepped
+from aikeys.cli.commands.ledger_exchange import stepped
 from aikeys.cli.help import epilog, new_app
 from aikeys.errors import Cancelled, Damaged, NotFound, Usage
 
 if TYPE_CHECKING:
     from aikeys.ledger.receipts import Receipt
-    from aikeys.ledger.store import Ledger
+    from aikeys.ledger.store import Ledger, Writer
     from aikeys.ledger.verify import Known, Verdict
     from aikeys.vault.format import Rows
     from aikeys.vault.opening import Opened
@@ -36,7 +36,7 @@ _RESOLVE = (
 _ERASE = (("aikeys ledger erase --user ana", "the name goes, the totals stay"),)
 
 
-@app.callback()
+@app.callback(epilog=epilog((), (3, 10, 11, 12, 13, 14, 15)))
 def ledger() -> None:
     """Check the record of calls and acts, keep receipts of it, export, import and archive it."""
 
@@ -65,8 +65,8 @@ def verify(
     from aikeys.ledger.receipts import parse_receipt
     from aikeys.ledger.verify import verify as verify_ledger
 
-    book = present()
     receipts = [parse_receipt(text) for text in expect or ()]
+    book = home.present_ledger(of_any_vault=bool(public_key or receipts))
     known, is_authenticated = _known(book, receipts, public_key)
     known = known._replace(segments=tuple(archives or ()))
     with stepped("verifying", book.head().number) as advance:
@@ -89,7 +89,7 @@ def head(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
     from aikeys.cli.render.json_text import document
     from aikeys.ledger.receipts import receipt_of, receipt_text
 
-    receipt = receipt_of(present())
+    receipt = receipt_of(home.present_ledger())
     if not as_json:
         terminal.out(receipt_text(receipt))
         return
@@ -103,7 +103,7 @@ def head(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
     terminal.out(document("aikeys.ledger-head/1", **fields))
 
 
-app.command(epilog=epilog(ledger_exchange.EXPORT, (0, 1, 2, 10, 13, 14)))(ledger_exchange.export)
+app.command(epilog=epilog(ledger_exchange.EXPORT, (0, 1, 2, 10, 13, 14, 15)))(ledger_exchange.export)
 app.command("import", epilog=epilog(ledger_exchange.IMPORT, (0, 1, 2, 3, 10, 11, 12, 13, 14)))(ledger_exchange.import_)
 
 
@@ -124,7 +124,7 @@ def archive(
     from aikeys.ledger.since import day_start_us
     from aikeys.vault.archiving import archive as move
 
-    book = present()
+    book = home.present_ledger()
     before_us = day_start_us(before, "--before", Calendar(book.zone))
     if before_us > clock.now_us():
         raise Usage(f"--before {before} lies in the future", "write a day that has begun")
@@ -158,6 +158,7 @@ def resolve(
     from aikeys.budgets.booking import book as booking
     from aikeys.budgets.recovery import recover
     from aikeys.cli.render.json_text import document
+    from aikeys.cli.render.words import counted
     from aikeys.ledger.corrections import correct
     from aikeys.ledger.store import Act
     from aikeys.money import parse_usd, usd_text
@@ -165,7 +166,7 @@ def resolve(
     if (number is None) != (not cost):
         raise Usage("ID and --cost go together", "aikeys ledger resolve 4711 --cost 0.25")
     cost_pusd = parse_usd(cost) if cost else 0
-    book = present()
+    book = home.present_ledger()
     recovered = recover(book)
     correction = None
     if number is not None:
@@ -182,7 +183,8 @@ def resolve(
         terminal.out(document("aikeys.ledger-resolve/1", recovered=list(recovered), correction=fields))
         return
     if correction is None:
-        terminal.say(f"{len(recovered)} reservations became calls at their worst case")
+        became = "became a call at its" if len(recovered) == 1 else "became calls at their"
+        terminal.say(f"{counted(len(recovered), 'reservation')} {became} worst case")
     else:
         before = usd_text(correction.before_pusd)
         terminal.say(f"call {number} did cost {usd_text(cost_pusd)} USD, not {before}: entry {correction.number}")
@@ -196,12 +198,27 @@ def erase(user: Annotated[str, typer.Option("--user", metavar="NAME", help="Whos
     somebody wrote it into.
     """
     from aikeys.alerts.outbox import forget_person
+    from aikeys.budgets.changes import remove_budgets_of
     from aikeys.ledger.erasure import erase_person
+    from aikeys.ledger.listing import require_person
 
-    book = present()
+    book = home.present_ledger()
+    with book.reading() as connection:
+        require_person(connection, user)
     if not terminal.confirm(f"Erase the name {user} from {book.path} for ever?"):
         raise Cancelled("nothing was erased")
-    erase_person(book, user, forget_person)
+    periods: list[str] = []
+
+    def also(writer: Writer, name: str) -> None:
+        forget_person(writer, name)
+        periods.extend(budget.terms.period for budget in remove_budgets_of(writer, name))
+
+    erase_person(book, user, also)
+    if periods:
+        terminal.say(
+            f"the budget of that user went, too ({', '.join(periods)}): it limits nobody any more; "
+            "who comes back under the name needs a new one"
+        )
     terminal.say("erased; exports and backups made before still have the name")
 
 

@@ -11,7 +11,7 @@ import typer
 
 from aikeys import clock
 from aikeys.cli import home, terminal
-from aikeys.errors import MachineFailed, NotFound, Usage
+from aikeys.errors import ExistsAlready, MachineFailed, NotFound, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,12 +47,16 @@ def export(
     """
     from aikeys.ledger.calendar import Calendar
     from aikeys.ledger.since import since_us
+    from aikeys.ledger.store import read_base
 
     if form not in ("jsonl", "csv"):
         raise Usage(f"{terminal.printable(form)} is no format", "jsonl or csv")
-    ledger = present()
+    ledger = home.present_ledger()
     from_us = since_us(since, Calendar(ledger.zone), clock.now_us()) if since else 0
-    with _output(output) as write, ledger.reading() as connection:
+    with _output(output, ledger) as write, ledger.reading() as connection:
+        archived = read_base(connection, ledger).number
+        if archived:
+            terminal.warn(f"entries up to {archived} are archived and not in this export")
         chunk: list[str] = []
         for line in _lines(connection, ledger, form, from_us):
             chunk.append(line)
@@ -75,6 +79,7 @@ def import_(
     by the price book. Calls count for their own day. Other programs that write to the ledger wait meanwhile.
     """
     from aikeys.cli.render.json_text import document
+    from aikeys.cli.render.words import counted
 
     if not file and not new_ledger:
         raise Usage("a file is missing", "aikeys ledger import FILE.jsonl, or - for standard input")
@@ -82,21 +87,13 @@ def import_(
         _take_new_ledger()
     if not file:
         return
-    done = _imported(present(), file)
+    done = _imported(home.present_ledger(), file)
     if as_json:
         terminal.out(document("aikeys.ledger-import/1", **done._asdict()))
         return
     unpriced = f", {done.unpriced} of them without a price" if done.unpriced else ""
-    known = f"; {done.known} were here already" if done.known else ""
-    terminal.say(f"imported {done.imported} calls{unpriced}{known}")
-
-
-def present() -> Ledger:
-    """Return the ledger, opened; NotFound without one."""
-    ledger = home.ledger()
-    if not ledger.exists:
-        raise NotFound(f"there is no ledger at {ledger.path}", "make a vault: aikeys init")
-    return ledger.open()
+    known = f"; {done.known} {'was' if done.known == 1 else 'were'} here already" if done.known else ""
+    terminal.say(f"imported {counted(done.imported, 'call')}{unpriced}{known}")
 
 
 @contextmanager
@@ -158,23 +155,50 @@ def _stdin() -> Any:
 
 
 @contextmanager
-def _output(path: str) -> Iterator[Callable[[bytes], Any]]:
-    """Yield what writes; a file appears whole or not at all, readable by its owner only."""
+def _output(path: str, ledger: Ledger) -> Iterator[Callable[[bytes], Any]]:
+    """Yield what writes. A new file appears whole or not at all, readable by its owner only; nothing is replaced."""
     if not path:
         yield terminal.out_raw
         return
-    temporary = f"{path}.{os.urandom(4).hex()}"
+    place = os.path.realpath(path)
+    _refuse_own(path, place, ledger)
+    if os.path.isfile(place):
+        raise ExistsAlready(f"{terminal.printable(path)} is there already", "name a new file, or remove that one")
+    if os.path.isdir(place):
+        raise Usage(f"{terminal.printable(path)} is a directory", "name a file in it")
     try:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        with _through(path) if os.path.exists(path) else _whole(place) as file:
             yield file.write
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise MachineFailed(f"cannot write {path}: {error.strerror}", "choose another place with --output") from None
+
+
+def _through(path: str) -> BinaryIO:
+    """Open a device or a pipe: it is written to and stays what it is."""
+    return open(os.open(path, os.O_WRONLY | os.O_NOCTTY), "wb")
+
+
+@contextmanager
+def _whole(place: str) -> Iterator[BinaryIO]:
+    temporary = f"{place}.{os.urandom(4).hex()}"
+    try:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, place)
     finally:
         if os.path.exists(temporary):
             os.unlink(temporary)
+
+
+def _refuse_own(path: str, place: str, ledger: Ledger) -> None:
+    folder, name = os.path.split(place)
+    own = {os.path.realpath(each) for each in (home.folder(), os.path.dirname(ledger.path))}
+    if folder in own and name.startswith(("ledger.db", "vault.db")):
+        raise Usage(f"{terminal.printable(path)} belongs to aikeys", "name another file")
 
 
 def _lines(connection: Any, ledger: Ledger, form: str, from_us: int) -> Iterator[str]:

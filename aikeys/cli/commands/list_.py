@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 app = new_app()
 _EXAMPLES = (("aikeys list", "all keys"), ("aikeys list --due --json", "for a script: the keys that want a rotation"))
-_SOON_S = 14 * 86400
 
 
 @app.command(epilog=epilog(_EXAMPLES, (0, 10, 12, 13, 14, 21)))
 def list_(
-    due: Annotated[bool, typer.Option("--due", help="Only keys that are due for rotation or expire soon.")] = False,
+    due: Annotated[
+        bool, typer.Option("--due", help="Only keys that are due: for rotation, or within 14 days of their end.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the keys.
@@ -58,6 +59,8 @@ def list_(
 
 def describe(rows: Rows, key: Key, now_s: int) -> dict[str, object]:
     """Return what is known of a key without opening it."""
+    from aikeys.rotation.due import due_reason
+
     version = rows.version_of(key)
     grace = [row.grace_until for row in rows.versions if row.key_id == key.id and row.grace_until > now_s]
     return {
@@ -75,18 +78,6 @@ def describe(rows: Rows, key: Key, now_s: int) -> dict[str, object]:
         "grace_until": clock.rfc3339(max(grace)) if grace else None,
         "due": due_reason(rows, key, now_s) or None,
     }
-
-
-def due_reason(rows: Rows, key: Key, now_s: int) -> str:
-    """Return why a key wants attention, empty when it doesn't."""
-    version = rows.version_of(key)
-    if key.expires_at and key.expires_at <= now_s:
-        return "expired"
-    if key.rotate_every_s and version.created_at + key.rotate_every_s <= now_s:
-        return "rotation due"
-    if key.expires_at and key.expires_at <= now_s + _SOON_S:
-        return f"expires in {(key.expires_at - now_s) // 86400} days"
-    return ""
 
 
 def print_names() -> None:

@@ -10,7 +10,7 @@ import typer
 from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.errors import NotFound, Usage
+from aikeys.errors import Usage
 
 if TYPE_CHECKING:
     from aikeys.ledger.listing import Recorded
@@ -44,10 +44,7 @@ def log(
 
     if number is not None and follow:
         raise Usage("ID and --follow exclude each other", "aikeys log --follow")
-    ledger = home.ledger()
-    if not ledger.exists:
-        raise NotFound(f"there is no ledger at {ledger.path}", "make a vault: aikeys init")
-    ledger.open()
+    ledger = home.present_ledger()
     if number is not None:
         _show(ledger, number, as_json=as_json)
         return
@@ -74,7 +71,7 @@ def _show(ledger: Ledger, number: int, *, as_json: bool) -> None:
     with ledger.reading() as connection:
         found = listing.call_at(connection, ledger, number)
         if found is None:
-            raise NotFound(f"there is no call {number} in the ledger", "see: aikeys log, or aikeys audit for acts")
+            raise listing.no_call(connection, ledger, number)
         corrections = listing.corrections_of(connection, ledger, number)
     fields = _fields(ledger, found)
     fields["request_sha256"] = found.call.request_digest.hex() or None

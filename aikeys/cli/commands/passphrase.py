@@ -56,4 +56,6 @@ def passphrase(
     forget_removed(used.opened.rows, written.opened.rows)
     terminal.say("the passphrase is changed")
     if compromised:
+        gone = sorted(row.kind for row in used.opened.rows.methods if row.kind != PASSPHRASE)
+        terminal.say(f"removed, too: {', '.join(gone)}" if gone else "there was no other unlock method to remove")
         terminal.warn("the keys were readable: rotate each of them, and add other unlock methods anew")

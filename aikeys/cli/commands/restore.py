@@ -9,6 +9,7 @@ import typer
 
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
+from aikeys.cli.render.words import counted
 from aikeys.errors import Cancelled
 
 if TYPE_CHECKING:
@@ -26,10 +27,13 @@ def restore(file: Annotated[str, typer.Argument(metavar="FILE", help="What aikey
     Its unlock methods are those of the day it was made. Also the way on after a vault or its ledger was lost or
     damaged. Asks before it replaces a vault; without a terminal give --yes.
     """
+    from aikeys.vault.backup import read_backup
     from aikeys.vault.backup import restore as bring_back
     from aikeys.vault.unlock.order import open_rows
 
     where = home.place()
+    backup = os.path.abspath(file)
+    read_backup(backup)  # before anybody is asked
     if (
         where.vault.exists
         and not terminal.options.yes
@@ -40,7 +44,7 @@ def restore(file: Annotated[str, typer.Argument(metavar="FILE", help="What aikey
     def unlock(rows: Rows) -> Opened:
         return open_rows(rows, home.means()).opened
 
-    opened, aside = bring_back(where, os.path.abspath(file), unlock)
+    opened, aside = bring_back(where, backup, unlock)
     if aside:
         terminal.warn(f"the damaged vault was moved to {aside}")
-    terminal.say(f"restored {len(opened.rows.keys)} keys")
+    terminal.say(f"restored {counted(len(opened.rows.keys), 'key')}")

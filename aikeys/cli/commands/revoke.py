@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.errors import Cancelled
+from aikeys.errors import AikeysError, Cancelled
+
+if TYPE_CHECKING:
+    from aikeys.providers.catalogue import Provider
+    from aikeys.vault.format import Key
+    from aikeys.vault.opening import Place
 
 app = new_app()
 _EXAMPLES = (("aikeys revoke openai", "remove it; delete it at the provider, too"),)
@@ -30,7 +35,7 @@ def revoke(name: Annotated[str, typer.Argument(metavar="NAME", help="The key.")]
     where = home.place()
     opened = ballast.with_room(where.home, lambda: home.unlock(where, takes_away=True).opened)
     key = exact_key(opened.rows, name)
-    provider = home.catalogue(where).get(key.provider)
+    provider = _provider(where, key)
     question = f"Remove {key.name}? Its secret is destroyed."
     if not terminal.options.yes and terminal.can_ask() and not terminal.confirm(question):
         raise Cancelled(f"{key.name} was not removed")
@@ -45,3 +50,14 @@ def revoke(name: Annotated[str, typer.Argument(metavar="NAME", help="The key.")]
     title = provider.title if provider else key.provider
     page = f": {provider.key_page}" if provider and provider.key_page else ""
     terminal.say(f"{key.name} removed from the vault. STILL VALID at {title} until you delete it{page}")
+
+
+def _provider(where: Place, key: Key) -> Provider | None:
+    """Return the key's provider, for its title and page only: a broken config.toml keeps no key in the vault."""
+    from aikeys.providers.catalogue import load
+
+    try:
+        return home.catalogue(where).get(key.provider)
+    except AikeysError as error:
+        terminal.warn(error.message)
+        return load().get(key.provider)

@@ -12,7 +12,7 @@ from aikeys.cli.help import epilog, new_app
 from aikeys.errors import Cancelled, Usage
 
 if TYPE_CHECKING:
-    from aikeys.vault.format import Key
+    from aikeys.vault.format import Key, Rows
     from aikeys.vault.opening import Opened, Place
 
 app = new_app()
@@ -31,7 +31,9 @@ From cron, where nothing can be asked, a mail when something is due:
 @app.command(epilog=epilog(_EXAMPLES, (0, 2, 3, 10, 11, 12, 13, 14, 30), _NOTES))
 def rotate(
     name: Annotated[str, typer.Argument(metavar="[NAME]", help="The key.")] = "",
-    due: Annotated[bool, typer.Option("--due", help="Walk through every key that is due.")] = False,
+    due: Annotated[
+        bool, typer.Option("--due", help="Walk through every key that is due, as aikeys list --due shows them.")
+    ] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Go back to the secret before.")] = False,
     stdin: Annotated[bool, typer.Option("--stdin", help="Read the new key from standard input.")] = False,
     grace: Annotated[str, typer.Option(metavar="24h", help="How long the old secret is kept for --undo.")] = "24h",
@@ -42,8 +44,14 @@ def rotate(
     The new key is tried before the old one goes: refused, and nothing changes. Programs started before keep the old
     key until you delete it at the provider.
     """
-    if due == bool(name) or (due and (stdin or undo)):
-        raise Usage("name one key, or give --due", "see aikeys rotate --help")
+    from aikeys.vault.names import shown
+
+    if due and (stdin or undo):
+        raise Usage(f"--due and {'--stdin' if stdin else '--undo'} exclude each other", "name one key, without --due")
+    if due and name:
+        raise Usage("--due and a key's name exclude each other", f"aikeys rotate {shown(name)}")
+    if not due and not name:
+        raise Usage("which key is to be rotated was not said", "name one key, or give --due")
     grace_s = home.duration_s(grace)
     where = home.place()
     if due:
@@ -57,10 +65,21 @@ def rotate(
     key = exact_key(opened.rows, name)
     if undo:
         provider = home.catalogue(where).get(key.provider)
-        go_back(where, opened, key, lambda secret: provider is not None and is_admin(provider, secret.decode()))
-        terminal.say(f"{key.name} is back at its earlier secret")
+        now = go_back(where, opened, key, lambda secret: provider is not None and is_admin(provider, secret.decode()))
+        _say_which(key, now.rows)
         return
     _replace(where, opened, key, grace_s, stdin=stdin, verify=not no_verify)
+
+
+def _say_which(before: Key, rows: Rows) -> None:
+    """Undoing twice is doing it again: say which secret is the current one."""
+    key = next(row for row in rows.keys if row.id == before.id)
+    other = rows.previous_of(key)
+    kept = clock.rfc3339(other.grace_until) if other else ""
+    if key.version < before.version:
+        terminal.say(f"{key.name} is back at its earlier secret; the newer one is kept until {kept}: --undo again")
+    else:
+        terminal.say(f"{key.name} has its newer secret again, the undo is undone; the earlier one is kept until {kept}")
 
 
 def _replace(where: Place, opened: Opened, key: Key, grace_s: int, *, stdin: bool, verify: bool) -> Opened:
@@ -83,11 +102,14 @@ def _replace(where: Place, opened: Opened, key: Key, grace_s: int, *, stdin: boo
     opened = replace(where, opened, key, NewSecret(secret, admin, grace_s))
     until = f"; the old one is kept until {clock.rfc3339(clock.now_s() + grace_s)}" if grace_s else ""
     terminal.say(f"rotated {key.name}{until}. Delete the old one at {provider.key_page or provider.title}")
+    if key.expires_at:
+        end = clock.rfc3339(key.expires_at)[:10]
+        terminal.say(f"{key.name} keeps its recorded end, {end}; the new one's: aikeys edit {key.name} --expires DATE")
     return opened
 
 
 def _walk(where: Place, grace_s: int, *, verify: bool) -> None:
-    from aikeys.rotation.rotate import due as due_keys
+    from aikeys.rotation.due import due as due_keys
 
     rows, _ = home.look(where)
     keys = due_keys(rows, clock.now_s())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -41,6 +42,8 @@ def show(
     else:
         rows, authenticated = home.look(where)
     key = require_key(rows, name)
+    if key.name != name:
+        terminal.say(f"no key is named {name}: this is {key.name}, the default key of that provider")
     known = describe(rows, key, clock.now_s())
     if reveal:
         known["secret"] = _secret(where, opened, key).decode()
@@ -49,8 +52,11 @@ def show(
     elif as_json:
         terminal.out(document("aikeys.key/1", key=known, authenticated=authenticated))
     else:
+        secret = str(known.pop("secret", "")) if terminal.on_terminal(sys.stdout) else ""
         lines = [[field.replace("_", " "), _text(value)] for field, value in known.items() if value not in (None, {})]
         terminal.out_styled(table(("FIELD", "VALUE"), lines))
+        if secret:  # alone on its line and whole: a copy of it must be right
+            terminal.out(f"\nSECRET\n{secret}")
 
 
 def _secret(where: Place, opened: Opened, key: Key) -> bytes:

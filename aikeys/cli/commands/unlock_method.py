@@ -10,7 +10,7 @@ import typer
 from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.errors import AikeysError, BadConfiguration, Usage
+from aikeys.errors import AikeysError, BadConfiguration, ExistsAlready, Usage
 
 if TYPE_CHECKING:
     from aikeys.vault.format import Rows
@@ -66,6 +66,11 @@ def add(
 
     where = home.place()
     opened = home.unlock(where, data_on_stdin=new_file == "-").opened
+    if kind == "keyring" and any(method.kind == kind for method in opened.rows.methods):
+        raise ExistsAlready(
+            "the vault has a keyring already",
+            "where its entry was lost: aikeys unlock-method remove keyring, then add it again",
+        )
     new, code = _new_method(kind, path, new_file)
     now = clock.now_s()
     act = Act("unlock-method-add", kind)

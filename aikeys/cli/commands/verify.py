@@ -24,7 +24,7 @@ def verify(
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Keys; all without a name.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Ask the providers whether keys work; costs nothing. A key that is refused is a finding."""
+    """Ask the providers whether keys work; costs nothing. A key that is refused or cannot be sent is a finding."""
     from aikeys.cli.render.json_text import document
     from aikeys.cli.render.table import table
     from aikeys.vault.names import require_key
@@ -47,9 +47,19 @@ def verify(
         terminal.out(document("aikeys.verify/1", keys=results))
     else:
         terminal.out_styled(table(("NAME", "PROVIDER", "STATE", "DETAIL"), [list(row.values()) for row in results]))
+    _raise_findings(results)
+
+
+def _raise_findings(results: list[dict[str, str]]) -> None:
+    """A key that no request can carry works nowhere: a finding as much as one that is refused."""
+    from aikeys.providers.verification import UNSENDABLE
+
     refused = [row["name"] for row in results if row["state"] == "refused"]
-    if refused:
-        raise Findings(f"refused: {', '.join(refused)}", f"replace it: aikeys rotate {refused[0]}")
+    unusable = [row["name"] for row in results if row["detail"] == UNSENDABLE]
+    found = {"refused": refused, "not to be sent": unusable}
+    if refused or unusable:
+        said = "; ".join(f"{word}: {', '.join(names)}" for word, names in found.items() if names)
+        raise Findings(said, f"replace it: aikeys rotate {[*refused, *unusable][0]}")
 
 
 def _ask(opened: Opened, key: Key, provider: Provider | None) -> tuple[str, str]:

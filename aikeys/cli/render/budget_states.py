@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from aikeys.budgets.check import Standing
 
 HEADERS = ("WHO", "PERIOD", "SPENT", "RESERVED", "LIMIT", "LEFT", "USED", "STATE")
+NOT_KNOWN = "-"
 _MOST_ANNOTATIONS = 10
 _COMMANDS = {"warning": "warning", "exceeded": "error", "undecided": "error"}
 _IN = {"day": "today", "week": "this week", "month": "this month", "total": "in total"}
@@ -25,10 +26,11 @@ _IN = {"day": "today", "week": "this week", "month": "this month", "total": "in 
 def cells(one: Standing) -> list[str]:
     """Return a budget as cells under HEADERS."""
     terms = one.terms
-    limit, left = ("", "") if terms is None else (shown_usd(terms.limit_pusd), shown_usd(one.remaining_pusd or 0))
     state = f"{one.state}: {one.reason}" if one.reason else one.state
-    period = terms.period if terms else ""
-    return [one.who, period, shown_usd(one.spent_pusd), shown_usd(one.reserved_pusd), limit, left, used(one), state]
+    if terms is None:  # nobody looked up what was spent: no amount is true
+        return [one.who, *[NOT_KNOWN] * 6, state]
+    amounts = (one.spent_pusd, one.reserved_pusd, terms.limit_pusd, one.remaining_pusd or 0)
+    return [one.who, terms.period, *map(shown_usd, amounts), used(one), state]
 
 
 def used(one: Standing) -> str:
@@ -49,8 +51,8 @@ def row(one: Standing) -> dict[str, object]:
         "percent": None if one.tenths is None else one.tenths / 10,
         "state": one.state,
         "reason": one.reason or None,
-        "requests": one.requests,
-        "unpriced_requests": one.unpriced,
+        "requests": one.requests if terms else None,
+        "unpriced_requests": one.unpriced if terms else None,
     }
 
 

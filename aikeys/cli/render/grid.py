@@ -1,6 +1,7 @@
 """A sheet as lines of text that fit a width, without Rich: its import takes half as long as a whole report.
 
-Columns of a rank are left out until the rest fits; then the widest texts are folded. Numbers are never cut.
+Columns of a rank are left out until the rest fits; then the widest texts are folded, between words where there are
+any. Numbers are never cut. `laid_out` is what table.py makes its tables with, too.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from aikeys.cli import terminal
 from aikeys.cli.render.sheet import Sheet
 
-_GAP = 2
+GAP = 2
 _NARROWEST = 8
 _BOLD, _PLAIN = "\033[1m", "\033[0m"
 
@@ -41,14 +42,21 @@ def grid(sheet: Sheet, width: int | None, *, bold: bool = False) -> str:
     else:
         widths = [widths[column] for column in shown]
     numbers = [sheet.columns[column].is_number for column in shown]
+    return laid_out([[row[column] for column in shown] for row in cells], widths, numbers, bold=bold)
+
+
+def laid_out(
+    cells: Sequence[Sequence[str]], widths: Sequence[int], numbers: Sequence[bool], *, bold: bool = False
+) -> str:
+    """Return rows in columns of these widths, longer cells folded; the first row is the titles."""
     lines: list[str] = []
     for number, row in enumerate(cells):
-        folded = [_folded(row[column], size) for column, size in zip(shown, widths, strict=True)]
-        for at in range(max(len(parts) for parts in folded)):
-            parts = [part[at] if at < len(part) else "" for part in folded]
+        parts = [folded(cell, size) for cell, size in zip(row, widths, strict=True)]
+        for at in range(max(len(part) for part in parts)):
+            shown = [part[at] if at < len(part) else "" for part in parts]
             line = (
-                (" " * _GAP)
-                .join(_padded(part, size, right) for part, size, right in zip(parts, widths, numbers, strict=True))
+                (" " * GAP)
+                .join(_padded(part, size, right) for part, size, right in zip(shown, widths, numbers, strict=True))
                 .rstrip(" ")
             )
             lines.append(f"{_BOLD}{line}{_PLAIN}" if bold and number == 0 else line)
@@ -76,6 +84,13 @@ def wrapped(text: str, width: int | None) -> str:
     return "\n".join(lines)
 
 
+def folded(text: str, width: int) -> list[str]:
+    """Return a text in lines of at most `width`: broken between words, and inside one that is wider."""
+    if text_width(text) <= width:
+        return [text]
+    return [part for line in wrapped(text, width).split("\n") for part in _broken(line, width)]
+
+
 def _sign_width(sign: str) -> int:
     from unicodedata import combining, east_asian_width
 
@@ -84,7 +99,7 @@ def _sign_width(sign: str) -> int:
 
 def _kept(sheet: Sheet, widths: Sequence[int], width: int) -> list[int]:
     kept = [*range(len(sheet.columns))]
-    while sum(widths[column] + _GAP for column in kept) - _GAP > width:
+    while sum(widths[column] + GAP for column in kept) - GAP > width:
         last = max(kept, key=lambda column: sheet.columns[column].rank)
         if not sheet.columns[last].rank:
             break
@@ -94,7 +109,7 @@ def _kept(sheet: Sheet, widths: Sequence[int], width: int) -> list[int]:
 
 def _shrunk(widths: list[int], numbers: list[bool], width: int) -> list[int]:
     """Take room from the widest texts until the line fits, or nothing is left to take."""
-    over = sum(widths) + _GAP * (len(widths) - 1) - width
+    over = sum(widths) + GAP * (len(widths) - 1) - width
     while over > 0:
         texts = [at for at, is_number in enumerate(numbers) if not is_number and widths[at] > _NARROWEST]
         if not texts:
@@ -105,7 +120,7 @@ def _shrunk(widths: list[int], numbers: list[bool], width: int) -> list[int]:
     return widths
 
 
-def _folded(text: str, width: int) -> list[str]:
+def _broken(text: str, width: int) -> list[str]:
     if text_width(text) <= width:
         return [text]
     parts = [""]

@@ -72,7 +72,9 @@ def _missing(report: Report) -> list[str]:
         priced = f" beyond {shown_usd(unpriced.cost_pusd)}" if unpriced.cost_pusd else ""
         what = _counted(unpriced.requests, "unpriced request")
         lines.append(f"not in the total: what {what} cost{priced} ({tokens:,} tokens)")
-    if runs.known or not runs.is_all:
+    if not runs.known and not runs.is_all:
+        lines.append("not in the total: what exec runs of archived days spent, if there were any")
+    elif runs.known:
         least = "" if runs.is_all else "at least "
         lines.append(f"not in the total: what {least}{_counted(runs.known, 'exec run')} spent without being metered")
     return lines

@@ -110,14 +110,16 @@ _OF_PROTOCOL: dict[str, dict[str, object]] = {
 def dialect_of(name: str, title: str, protocol: str, wire: Mapping[str, object]) -> Dialect:
     """Return the dialect of a provider of the catalogue; BadConfiguration names what its `wire` table has wrong."""
     where = f"the wire table of {name}"
+    if protocol == "none":
+        raise BadConfiguration(f"{name} is no provider: its keys are for alerts and exec only", "name another key")
     if protocol not in _OF_PROTOCOL:
-        raise BadConfiguration(f"{name} has an unknown protocol {protocol}", f"Known: {', '.join(_OF_PROTOCOL)}")
+        raise BadConfiguration(f"{name} has an unknown protocol {protocol}", f"known: {', '.join(_OF_PROTOCOL)}")
     fields = dict(_OF_PROTOCOL[protocol])
     for key, value in wire.items():
         known = Dialect._field_defaults.get(key)
         if known is None or key == "protocol":
             settings = ", ".join(each for each in Dialect._field_defaults if each != "protocol")
-            raise BadConfiguration(f"{where} has an unknown setting {key}", f"Known settings: {settings}")
+            raise BadConfiguration(f"{where} has an unknown setting {key}", f"known settings: {settings}")
         if key == "lacks":
             fields[key] = _lacks(where, value)
         elif type(value) is not type(known):
@@ -182,8 +184,8 @@ def _features(request: Request) -> list[str]:
 
 def _lacks(where: str, value: object) -> frozenset[str]:
     if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
-        raise BadConfiguration(f"{where}: lacks is not a list of names", f"Known names: {', '.join(FEATURES)}")
+        raise BadConfiguration(f"{where}: lacks is not a list of names", f"known names: {', '.join(FEATURES)}")
     unknown = [each for each in value if each not in FEATURES]
     if unknown:
-        raise BadConfiguration(f"{where}: lacks has an unknown name {unknown[0]}", f"Known: {', '.join(FEATURES)}")
+        raise BadConfiguration(f"{where}: lacks has an unknown name {unknown[0]}", f"known: {', '.join(FEATURES)}")
     return frozenset(value)

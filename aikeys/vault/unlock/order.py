@@ -3,11 +3,13 @@
 Never asks where it may not: without a way the answer is Locked, with what was tried.
 """
 
+import os
+import stat
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 from aikeys.errors import AikeysError, BadConfiguration, Damaged, Locked, MachineFailed, TokenRefused, WrongPassphrase
 from aikeys.secret import Secret
+from aikeys.storage.record import NamedTuple
 from aikeys.vault.format import Header, Rows, UnlockMethod
 from aikeys.vault.opening import Opened
 from aikeys.vault.unlock import methods
@@ -53,7 +55,7 @@ def open_rows(rows: Rows, means: Means) -> Used:
             first = first or error
     given = _given(means.environ)
     if given is not None:
-        return _with_text(rows, given)
+        return _with_given(rows, given, means.environ)
     if means.ask is not None and _takes_text(rows):
         return _with_text(rows, means.ask(_question(rows)))
     if first is not None:
@@ -127,13 +129,23 @@ def read_passphrase_file(path: str) -> str:
     """Return a file's first line as a passphrase; raises BadConfiguration where it cannot be read or is empty."""
     try:
         with open(path, "rb") as file:
+            refuse_if_changeable(path, os.fstat(file.fileno()).st_mode)
             data = file.read(MAX_PASSPHRASE_FILE_BYTES)
     except OSError as error:
-        raise BadConfiguration(f"cannot read the passphrase file {path}: {error.strerror}") from None
+        hint = "check the path and its permissions: only its owner needs to read it (chmod 600)"
+        raise BadConfiguration(f"cannot read the passphrase file {path}: {error.strerror}", hint) from None
     text = data.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "surrogateescape")
     if not text:
         raise BadConfiguration(f"the passphrase file {path} is empty", "write the passphrase into it")
     return text
+
+
+def refuse_if_changeable(path: str, mode: int) -> None:
+    """Raise BadConfiguration where other users can write a passphrase file; a pipe or /dev/fd is its opener's own."""
+    if os.name == "posix" and stat.S_ISREG(mode) and mode & (stat.S_IWGRP | stat.S_IWOTH):
+        from shlex import quote
+
+        raise BadConfiguration(f"the passphrase file {path} can be changed by other users", f"chmod 600 {quote(path)}")
 
 
 def _takes_text(rows: Rows) -> bool:
@@ -161,6 +173,19 @@ def _with_text(rows: Rows, text: str) -> Used:
     if passphrase is None:
         raise Locked("the vault has no passphrase", _way_in(rows))
     return _opened(rows, passphrase, Secret(methods.passphrase_bytes(text)))
+
+
+def _with_given(rows: Rows, given: str, environ: Mapping[str, str]) -> Used:
+    """Open with the environment's passphrase; where it is wrong, say where it came from."""
+    try:
+        return _with_text(rows, given)
+    except WrongPassphrase as error:
+        path = environ.get("AIKEYS_PASSPHRASE_FILE")
+        variable = "AIKEYS_PASSPHRASE_FILE" if path else "AIKEYS_PASSPHRASE"
+        source = f"{path}, which {variable} names" if path else variable
+        raise WrongPassphrase(
+            f"{error.message} (it was taken from {source})", f"correct it, or unset {variable} to be asked"
+        ) from None
 
 
 def _way_in(rows: Rows) -> str:

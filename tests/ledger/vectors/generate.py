@@ -102,7 +102,8 @@ def _fixed() -> ExitStack:
 def _history(folder: str) -> Vector:
     """Acts and calls of every kind: 1 act, 2-5 calls, 6-7 an act on a vault, 8 erasure, 9 signed, 10-14 after it."""
     ledger = Ledger(folder).open_or_create(LEDGER_ID, ZONE)
-    ledger.event(Act("exec", "openai", "program=python", "ana"))
+    with ledger.writing() as writer:
+        rollups.declare_tag(writer, "client")
     full = Context(
         Labels("support", "website", "production", "ana", (("branch", "main"), ("client", "acme"))),
         "tok1", "openai", "openai", "openai/gpt-5", "gpt-5-2026", "openai/gpt-5@x input=1250000/1", "192.0.2.1", "gateway",
@@ -111,7 +112,6 @@ def _history(folder: str) -> Vector:
     plain = Context(Labels(team="sales"), provider="mistral", model="mistral/large", door="prompt")
     at = START_US - DAY_US // 2
     with ledger.writing() as writer:
-        rollups.declare_tag(writer.connection, "client")
         for call in (
             Call(at, at + 5, full, usage, (("web_searches", 2),), 6_375_000_000, "computed", "ok", 900, 80, None,
                  b"r" * 16, "req_1", b"q" * 32, b"a" * 32),

@@ -11,7 +11,7 @@ from aikeys.providers.wire.dialects import FEATURES, dialect_of
 from aikeys.providers.wire.protocols import protocol_of
 from aikeys.providers.wire.values import File, Image, Message, Options, Request, Text
 
-SPEAKING = [name for name, provider in CATALOGUE.items() if provider.protocol != "native"]
+SPEAKING = [name for name, provider in CATALOGUE.items() if provider.protocol not in ("native", "none")]
 ASKING: dict[str, Request] = {
     "audio": HELLO._replace(messages=(Message("user", (File("audio/wav", b"RIFF"),)),), options=Options(9)),
     "effort": with_options(effort="low"),

@@ -1,0 +1,105 @@
+"""What an import says about this very ledger: its own calls come back once, corrections hit calls that are here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aikeys.errors import Usage as Refused
+from aikeys.ledger import archive, listing
+from aikeys.ledger.importing import Counts
+from tests.ledger.conftest import DAY_US, SIGNER, START_US, Book, Clock, call
+from tests.ledger.test_ledger_interchange import LINE, exported, take
+
+OWN = bytes(16).hex()
+
+
+def refused(book: Book, row: dict[str, Any] | bytes) -> str:
+    before = book.ledger.head()
+    with pytest.raises(Refused) as caught:
+        take(book, row)
+    assert book.ledger.head() == before
+    return caught.value.message
+
+
+def correction(of: str, cost: str, **more: Any) -> dict[str, Any]:
+    return {**LINE, "id": f"correction of {of}", "corrects": of, "cost_usd": cost, **more}
+
+
+def archived(book: Book, ticking: Clock) -> int:
+    """Archive everything but the last day; returns the number of the last archived entry."""
+    last = archive.last_before(book.ledger, ticking.now_us - DAY_US, 1 << 60)
+    archive.remove(book.ledger, archive.write(book.ledger, last, SIGNER, str(book.folder)), SIGNER)
+    return last.number
+
+
+def test_calls_that_went_out_are_known_also_after_they_were_archived(filled: Book, ticking: Clock) -> None:
+    rows = exported(filled)
+    assert take(filled, *rows) == Counts(0, len(rows), 0, 0)
+    assert archived(filled, ticking) > 0
+    assert take(filled, *rows) == Counts(0, len(rows), 0, 0)
+
+
+def test_calls_that_an_older_copy_lacks_are_refused_and_not_called_known(
+    book: Book, ticking: Clock, tmp_path: Path
+) -> None:
+    book.record(call())
+    older = book.copy(tmp_path / "older")
+    older.ledger.close()
+    book.record(call(START_US + 5))
+    lost = exported(book)[1]
+    assert "entry 2 of this ledger, which is not here" in refused(older, lost)
+    older.act()
+    assert "entry 2 of this ledger, which is no call" in refused(older, lost)
+    older.record(call(START_US + 7))
+    assert "entry 3 of this ledger, which is another call" in refused(older, {**lost, "id": f"{OWN}:3"})
+    assert take(older, {**lost, "id": "rescued"}).imported == 1
+    older.verify()
+
+
+@pytest.mark.parametrize("number", ["0", "99", "²", "007", "-1", "1 ", "x", "9" * 40, ""])
+def test_no_number_of_this_ledger_is_no_id(book: Book, number: str) -> None:
+    book.record(call())
+    assert refused(book, {**LINE, "id": f"{OWN}:{number}"}).startswith("line 1: ")
+    assert refused(book, correction(f"{OWN}:{number}", "1")).startswith("line 1: ")
+
+
+def test_a_correction_of_a_call_is_taken(book: Book) -> None:
+    book.record(call())
+    at = exported(book)[0]["at"]
+    take(book, LINE, correction("one", "-0.25"), correction(f"{OWN}:1", "0.5", at=at))
+    with book.ledger.reading() as connection:
+        assert [one.call.corrects for one in listing.calls(connection, book.ledger)] == [None, None, 2, 1]
+        assert len(listing.corrections_of(connection, book.ledger, 1)) == 1
+    book.verify()
+
+
+def test_a_correction_needs_a_call_that_is_here(book: Book, ticking: Clock) -> None:
+    book.act()
+    take(book, LINE, correction("one", "0.5"))
+    number = book.ledger.head().number
+    assert "which is not here" in refused(book, correction(f"{OWN}:{number + 5}", "1"))
+    assert "which is no call" in refused(book, correction(f"{OWN}:1", "1"))
+    assert "which is a correction itself" in refused(book, {**correction("correction of one", "1"), "id": "again"})
+    ticking.move(3 * DAY_US)
+    book.act()
+    assert archived(book, ticking) >= 3
+    assert "which is archived" in refused(book, correction(f"{OWN}:2", "1", id="late"))
+
+
+def test_a_corrected_cost_is_never_below_zero_or_beyond_the_greatest(book: Book) -> None:
+    take(book, LINE, {**LINE, "id": "dear", "cost_usd": "8999999"})
+    assert "below zero" in refused(book, correction("one", "-0.250000000001"))
+    assert "above 9 million" in refused(book, correction("dear", "8999999"))
+    take(book, correction("one", "-0.2"))
+    assert "below zero" in refused(book, {**correction("one", "-0.2"), "id": "second"})
+    assert take(book, {**correction("one", "-0.05"), "id": "third"}).imported == 1
+    book.verify()
+
+
+def test_a_correction_says_how_much_and_stands_at_its_calls_time(book: Book) -> None:
+    take(book, LINE)
+    assert "cost_usd is missing" in refused(book, {**correction("one", "1"), "cost_usd": None})
+    assert "at is not that of the call it corrects" in refused(book, correction("one", "1", at="2026-09-19T10:00:00Z"))
