@@ -13,6 +13,7 @@ from aikeys.cli.help import epilog, new_app
 from aikeys.errors import Usage
 
 if TYPE_CHECKING:
+    from aikeys.ledger.calls import Call
     from aikeys.ledger.listing import Recorded
     from aikeys.ledger.store import Ledger
 
@@ -121,7 +122,7 @@ def _cells(one: Recorded) -> list[str]:
         whom,
         str(call.usage.input),
         str(call.usage.output),
-        _usd(call.cost_pusd),
+        _known_usd(call),
         call.cost_source if call.corrects is None else f"corrects {call.corrects}",
         "" if call.latency_ms is None else str(call.latency_ms),
         call.status,
@@ -151,6 +152,15 @@ def _fields(ledger: Ledger, one: Recorded) -> dict[str, object]:
 
     row = call_row(one, identity(ledger, one.number, one.call), "")
     return {name: row.get(name) for name in FIELDS if name != "kind"} | {"corrects": one.call.corrects}
+
+
+def _known_usd(call: Call) -> str:
+    """Return the cost for a table: what has no price is at least what is priced of it, and never zero."""
+    from aikeys.ledger.calls import UNPRICED
+
+    if call.cost_source != UNPRICED or call.corrects is not None:
+        return _usd(call.cost_pusd)
+    return f"≥ {_usd(call.cost_pusd)}" if call.cost_pusd else "unknown"
 
 
 def _usd(pusd: int) -> str:
