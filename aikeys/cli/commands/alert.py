@@ -60,7 +60,7 @@ _WAYS = {
 }
 
 
-@app.callback()
+@app.callback(epilog=epilog((), (3, 10, 11, 12, 13, 14, 15, 21, 30, 31)))
 def alert() -> None:
     """Say who is told of budgets, keys and unusual spending, and deliver what waits."""
 

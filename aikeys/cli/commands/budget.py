@@ -69,7 +69,7 @@ class _Exceeded(AikeysError):
     exit_status = 22
 
 
-@app.callback()
+@app.callback(epilog=epilog((), (10, 13, 14, 22, 23, 24)))
 def budget() -> None:
     """Set, list, remove and check limits on spending."""
 

@@ -47,7 +47,7 @@ never expire by age; those of a newer aikeys come first when they are younger.
 """
 
 
-@app.callback()
+@app.callback(epilog=epilog((), (10, 13, 14, 31)))
 def prices() -> None:
     """Show and update the prices of models."""
 

@@ -25,7 +25,7 @@ _ADD = (
 _REMOVE = (("aikeys unlock-method remove keyring", "and give the vault a new key"),)
 
 
-@app.callback()
+@app.callback(epilog=epilog((), (3, 10, 11, 12, 13, 14, 15, 21)))
 def unlock_method() -> None:
     """List, add and remove ways to unlock the vault."""
 
