@@ -2,19 +2,23 @@
 
 Map of the package; arrows of import point down only (pyproject.toml, import-linter):
 
-    cli/         the door: parse, call, print
+    cli/         door 1: parse, call, print
+    gateway/     door 2: HTTP in, the same services below: routes, streams, administration
+    remote/      ask such a gateway elsewhere: a prompt, usage, budgets, log, tokens; which one a home is logged in at
     lending/     hand keys to a child process (`aikeys exec`)
     rotation/    replace a key safely: verify, switch, grace, undo
     imports/     find keys in .env files, the environment and llm's keys.json
     reports/     questions over the ledger: rows, totals, coverage, forecast, anomalies
     spending/    the one way to spend: authorise, reserve, call, settle
     policy/      budgets, alerts, aliases and prices as one file for git
-    vault/       sealed keys: format (pure), unlock methods, store, changes
+    vault/       sealed keys: format (pure), unlock methods, store, changes; the tokens' rows and grants
+    tokens/      what a token is and may do: text, scopes, claims, chain, grants (pure)
     budgets/     limits, periods, decisions (pure), reservations
     alerts/      who is told, once: email, webhook, command
     ledger/      hash-chained record of calls and administrative acts, roll-ups, anchor of the vault's epoch
     pricing/     price book (data), cost of a usage, worst case of a request
     providers/   catalogue of providers (data), wire formats (pure), transport, recognising and verifying a key
+    sealing      the cryptography of vault and tokens: seal, hand over, sign
     storage/     SQLite files with the permissions of a vault
     config, money, secret, clock, errors
 """

@@ -35,7 +35,7 @@ def _dispatch(argv: list[str]) -> int:
             return boundary.run(lambda: _exec(found.rest), exec_statuses=True)
         if found.command == "__names":
             words.apply(found.global_options)
-            return boundary.run(_print_names)
+            return boundary.run(lambda: _print_names(found.rest))
     return _tree(argv)
 
 
@@ -58,7 +58,13 @@ def _exec(argv: list[str]) -> int:
     return exec_.run(argv)
 
 
-def _print_names() -> None:
+def _print_names(of: list[str]) -> None:
+    """Print the names of keys, or the ids of tokens, for a shell's completion."""
+    if of == ["tokens"]:
+        from aikeys.cli import token_register
+
+        token_register.print_ids()
+        return
     from aikeys.cli.commands import list_
 
     list_.print_names()

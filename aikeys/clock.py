@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
 
 def now_s() -> int:
@@ -34,10 +33,3 @@ def local_zone(environ: Mapping[str, str]) -> str:
 def rfc3339(at_s: float) -> str:
     """Return a time in seconds since 1970 as RFC 3339 in UTC, to the second."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at_s))
-
-
-def as_datetime(at_s: float) -> datetime:
-    """Return a time in seconds since 1970 as an aware datetime in UTC."""
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(at_s, UTC)

@@ -27,10 +27,13 @@ _CONFIG_KNOWN = {
     "defaults": ("labels", "model"),
     "exec": ("keys",),
     "fallbacks": (),
+    "gateway": ("hosts",),
+    "limits": (),
     "prices": (),
     "providers": (),
+    "tags": ("rollup",),
 }
-_FREE = ("aliases", "fallbacks", "prices", "providers")  # their keys are the user's names
+_FREE = ("aliases", "fallbacks", "limits", "prices", "providers")  # their keys are the user's names
 _PROJECT_KNOWN = {"defaults": ("labels",), "exec": ("keys",)}
 
 _Table = Mapping[str, object]
@@ -49,6 +52,9 @@ class Config(NamedTuple):
     aliases: Mapping[str, str] = MappingProxyType({})
     fallbacks: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     currency: tuple[str, str] = ("", "")  # its code, and how many of it one USD is
+    rolled_tags: tuple[str, ...] = ()
+    gateway_hosts: tuple[str, ...] = ()
+    limits: tuple[tuple[str, int | None, int | None], ...] = ()  # who, requests and tokens per minute
 
 
 EMPTY = Config()
@@ -80,6 +86,9 @@ def load(home: str) -> Config:
         aliases=MappingProxyType({name: _text(path, f"aliases.{_shown(name)}", aliases[name]) for name in aliases}),
         fallbacks=_fallbacks(path, _table(path, tables, "fallbacks")),
         currency=_currency(path, _table(path, tables, "currency")),
+        rolled_tags=_rolled_tags(path, _table(path, tables, "tags")),
+        gateway_hosts=_hosts(path, _table(path, tables, "gateway")),
+        limits=_limits(path, _table(path, tables, "limits")),
     )
 
 
@@ -210,6 +219,30 @@ def _fallbacks(path: str, table: _Table) -> Mapping[str, tuple[str, ...]]:
     return MappingProxyType(found)
 
 
+def _hosts(path: str, table: _Table) -> tuple[str, ...]:
+    value = table.get("hosts", [])
+    plain = isinstance(value, list) and all(isinstance(each, str) and each and "/" not in each for each in value)
+    if not plain:
+        raise BadConfiguration(
+            f"{path}: gateway.hosts must be a list of host names", 'for example hosts = ["ai.example.com"]'
+        )
+    return tuple(each.lower() for each in cast("list[str]", value))
+
+
+def _limits(path: str, table: _Table) -> tuple[tuple[str, int | None, int | None], ...]:
+    example = '"key:openai" = 60 requests per minute, or "provider:openai" = { requests = 60, tokens = 100000 }'
+    found = []
+    for who, value in table.items():
+        kind, _, name = who.partition(":")
+        limits = value if isinstance(value, Mapping) else {"requests": value}
+        numbers = [limits.get(each) for each in ("requests", "tokens")]
+        are_whole = all(number is None or (type(number) is int and number >= 0) for number in numbers)
+        if kind not in ("key", "provider") or not name or limits.keys() - {"requests", "tokens"} or not are_whole:
+            raise BadConfiguration(f"{path}: limits.{_shown(who)} is no limit per minute", example)
+        found.append((who, *cast("list[int | None]", numbers)))
+    return tuple(found)  # type: ignore[arg-type]  # two numbers each
+
+
 def _currency(path: str, table: _Table) -> tuple[str, str]:
     import re
 
@@ -235,6 +268,20 @@ def _keys(path: str, table: _Table) -> tuple[str, ...]:
     value = table.get("keys", [])
     if not isinstance(value, list) or not all(isinstance(name, str) and name for name in value):
         raise BadConfiguration(f"{path}: exec.keys must be a list of names", 'for example keys = ["openai"]')
+    return tuple(value)
+
+
+def _rolled_tags(path: str, table: _Table) -> tuple[str, ...]:
+    if not table:
+        return ()
+    import re
+
+    value = table.get("rollup", [])
+    name = re.compile("[A-Za-z][A-Za-z0-9_.-]{0,63}", re.ASCII)  # as --tag takes them
+    if not isinstance(value, list) or not all(isinstance(each, str) and name.fullmatch(each) for each in value):
+        raise BadConfiguration(
+            f"{path}: tags.rollup must be a list of names of tags", 'for example rollup = ["ticket"]'
+        )
     return tuple(value)
 
 

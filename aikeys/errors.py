@@ -1,6 +1,8 @@
-"""Every way aikeys fails, with its exit status. Raised where it happens, shown by cli/boundary.py only.
+"""Every way aikeys fails, with its exit status and the HTTP status of the gateway. Raised where it happens, shown by
+cli/boundary.py and gateway/error_bodies.py only.
 
-The statuses are frozen (design: exit statuses); unknown non-zero means failure.
+The exit statuses are frozen (design: exit statuses); unknown non-zero means failure. HTTP 500 and 503 are failures of
+aikeys itself: what they say is for whoever runs the gateway, never for its clients.
 This module must stay import-free: `exec` loads it before anything else.
 """
 
@@ -38,6 +40,7 @@ class AikeysError(Exception):
 
     code = "internal_error"
     exit_status = 1
+    http_status = 500
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -49,11 +52,13 @@ class MachineFailed(AikeysError):
     """The disk is full, a file cannot be written, the database stays busy."""
 
     code = "machine_failed"
+    http_status = 503
 
 
 class Usage(AikeysError):
     code = "usage"
     exit_status = 2
+    http_status = 400
 
 
 class Cancelled(AikeysError):
@@ -66,11 +71,13 @@ class Cancelled(AikeysError):
 class NotFound(AikeysError):
     code = "not_found"
     exit_status = 10
+    http_status = 404
 
 
 class Locked(AikeysError):
     code = "locked"
     exit_status = 11
+    http_status = 503
 
 
 class WrongPassphrase(AikeysError):
@@ -93,11 +100,21 @@ class BadConfiguration(AikeysError):
 class ExistsAlready(AikeysError):
     code = "exists_already"
     exit_status = 15
+    http_status = 409
+
+
+class Denied(AikeysError):
+    """What is asked for is outside what the caller may do."""
+
+    code = "denied"
+    exit_status = 20
+    http_status = 403
 
 
 class TokenRefused(AikeysError):
     code = "token_refused"
     exit_status = 21
+    http_status = 401
 
 
 class CannotDecide(AikeysError):
@@ -105,6 +122,7 @@ class CannotDecide(AikeysError):
 
     code = "cannot_decide"
     exit_status = 23
+    http_status = 422
 
 
 class Findings(AikeysError):
@@ -115,16 +133,19 @@ class Findings(AikeysError):
 class ProviderRefused(AikeysError):
     code = "provider_refused"
     exit_status = 30
+    http_status = 502
 
 
 class NetworkFailed(AikeysError):
     code = "network_failed"
     exit_status = 31
+    http_status = 502
 
 
 class RateLimited(AikeysError):
     code = "rate_limited"
     exit_status = 32
+    http_status = 429
 
 
 class CannotExecute(AikeysError):

@@ -25,6 +25,11 @@ def parse_usd(text: str) -> int:
     return int(match[2]) * PUSD_PER_USD + int((match[3] or "").ljust(_DECIMALS, "0"))
 
 
+def read_usd(text: str) -> int:
+    """Return in pico-USD what `usd_text` wrote, below zero too; Usage for anything else."""
+    return -parse_usd(text[1:]) if text.startswith("-") else parse_usd(text)
+
+
 def usd_text(pusd: int) -> str:
     """Return the exact amount as a decimal string with at least two decimals: `5.00`, `0.001234`, `-0.10`."""
     whole, rest = divmod(abs(pusd), PUSD_PER_USD)

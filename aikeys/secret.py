@@ -19,11 +19,6 @@ class Secret:
         """Return the secret's bytes."""
         return self._value
 
-    def last_four(self) -> str:
-        """Return the last four characters, or nothing where that would show over a quarter of it."""
-        text = self._value.decode("utf-8", "replace")
-        return text[-4:] if len(text) >= 16 else ""
-
     def __repr__(self) -> str:
         return _MASK
 

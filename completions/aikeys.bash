@@ -18,7 +18,7 @@ _aikeys() {
       return
     fi
     case "$path/$word" in
-      /init|/add|/list|/ls|/show|/edit|/verify|/rotate|/revoke|/import|/exec|/unlock|/lock|/prompt|/estimate|/models|/providers|/report|/ledger|/ledger/verify|/ledger/head|/ledger/export|/ledger/import|/ledger/archive|/ledger/resolve|/ledger/erase|/log|/audit|/budget|/budget/set|/budget/list|/budget/remove|/budget/check|/alert|/alert/add|/alert/list|/alert/remove|/alert/test|/alert/deliver|/prices|/prices/status|/prices/show|/prices/update|/unlock-method|/unlock-method/list|/unlock-method/add|/unlock-method/remove|/passphrase|/backup|/restore|/config|/config/export|/config/apply|/doctor|/demo|/completion) path=$path/$word ;;
+      /init|/add|/list|/ls|/show|/edit|/verify|/rotate|/revoke|/import|/exec|/token|/token/issue|/token/create|/token/list|/token/show|/token/revoke|/token/prune|/gateway|/login|/logout|/unlock|/lock|/prompt|/estimate|/models|/providers|/report|/ledger|/ledger/verify|/ledger/head|/ledger/export|/ledger/import|/ledger/archive|/ledger/resolve|/ledger/erase|/log|/audit|/top|/budget|/budget/set|/budget/list|/budget/remove|/budget/check|/alert|/alert/add|/alert/list|/alert/remove|/alert/test|/alert/deliver|/prices|/prices/status|/prices/show|/prices/update|/unlock-method|/unlock-method/list|/unlock-method/add|/unlock-method/remove|/passphrase|/backup|/restore|/config|/config/export|/config/apply|/doctor|/demo|/completion) path=$path/$word ;;
     esac
   done
   case $path:$prev in
@@ -45,6 +45,53 @@ _aikeys() {
     /rotate:--grace) :; return ;;
     /import:--from) mapfile -t COMPREPLY < <(compgen -W 'dotenv env llm' -- "$cur"); return ;;
     /exec:--env) :; return ;;
+    /exec:--budget) :; return ;;
+    /exec:--model) :; return ;;
+    /exec:--ttl) :; return ;;
+    /exec:--rpm) :; return ;;
+    /token/issue:--name) :; return ;;
+    /token/issue:--for) mapfile -t COMPREPLY < <(compgen -W 'person app ci agent' -- "$cur"); return ;;
+    /token/issue:--ttl) :; return ;;
+    /token/issue:--role) mapfile -t COMPREPLY < <(compgen -W 'viewer finance developer operator admin' -- "$cur"); return ;;
+    /token/issue:--scope) mapfile -t COMPREPLY < <(compgen -W 'chat:write chat:read embeddings:write usage:own usage:read budget:read budget:write audit:read keys:read keys:write env:read native:all alert:send' -- "$cur"); return ;;
+    /token/issue:--key) mapfile -t COMPREPLY < <(aikeys __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); return ;;
+    /token/issue:--model) :; return ;;
+    /token/issue:--team) :; return ;;
+    /token/issue:--project) :; return ;;
+    /token/issue:--environment) :; return ;;
+    /token/issue:--user) :; return ;;
+    /token/issue:--tag) :; return ;;
+    /token/issue:--budget) :; return ;;
+    /token/issue:--rpm) :; return ;;
+    /token/issue:--tpm) :; return ;;
+    /token/issue:--address) :; return ;;
+    /token/create:--name) :; return ;;
+    /token/create:--for) mapfile -t COMPREPLY < <(compgen -W 'person app ci agent' -- "$cur"); return ;;
+    /token/create:--ttl) :; return ;;
+    /token/create:--role) mapfile -t COMPREPLY < <(compgen -W 'viewer finance developer operator admin' -- "$cur"); return ;;
+    /token/create:--scope) mapfile -t COMPREPLY < <(compgen -W 'chat:write chat:read embeddings:write usage:own usage:read budget:read budget:write audit:read keys:read keys:write env:read native:all alert:send' -- "$cur"); return ;;
+    /token/create:--key) mapfile -t COMPREPLY < <(aikeys __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); return ;;
+    /token/create:--model) :; return ;;
+    /token/create:--team) :; return ;;
+    /token/create:--project) :; return ;;
+    /token/create:--environment) :; return ;;
+    /token/create:--user) :; return ;;
+    /token/create:--tag) :; return ;;
+    /token/create:--budget) :; return ;;
+    /token/create:--rpm) :; return ;;
+    /token/create:--tpm) :; return ;;
+    /token/create:--address) :; return ;;
+    /token/list:--team) :; return ;;
+    /token/list:--user) :; return ;;
+    /token/revoke:--team) :; return ;;
+    /token/revoke:--user) :; return ;;
+    /gateway:--host) :; return ;;
+    /gateway:--port) :; return ;;
+    /gateway:--credential) compopt -o default; return ;;
+    /gateway:--workers) :; return ;;
+    /gateway:--tls-cert) compopt -o default; return ;;
+    /gateway:--tls-key) compopt -o default; return ;;
+    /gateway:--write-credential) compopt -o default; return ;;
     /unlock:--ttl) :; return ;;
     /prompt:-m|/prompt:--model) :; return ;;
     /prompt:-s|/prompt:--system) :; return ;;
@@ -89,6 +136,8 @@ _aikeys() {
     /audit:--since) :; return ;;
     /audit:--who) :; return ;;
     /audit:--act) :; return ;;
+    /top:--by) :; return ;;
+    /top:--minutes) :; return ;;
     /budget/set:--period) mapfile -t COMPREPLY < <(compgen -W 'day week month total' -- "$cur"); return ;;
     /budget/set:--alert) :; return ;;
     /budget/set:--at-limit) mapfile -t COMPREPLY < <(compgen -W 'block warn revoke' -- "$cur"); return ;;
@@ -115,18 +164,28 @@ _aikeys() {
     /passphrase:--new-file) compopt -o default; return ;;
   esac
   case $path in
-    '') if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--home -q --quiet -v --verbose --no-input -y --yes --version -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'init add list show edit verify rotate revoke import exec unlock lock prompt estimate models providers report ledger log audit budget alert prices unlock-method passphrase backup restore config doctor demo completion' -- "$cur"); fi ;;
+    '') if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--home -q --quiet -v --verbose --no-input -y --yes --version -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'init add list show edit verify rotate revoke import exec token gateway login logout unlock lock prompt estimate models providers report ledger log audit top budget alert prices unlock-method passphrase backup restore config doctor demo completion' -- "$cur"); fi ;;
     /init) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--passphrase --keyring --key-file -h --help' -- "$cur"); else :; fi ;;
     /add) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--provider --region --base-url --stdin --team --project --environment --user --rotate-every --expires --no-verify -h --help' -- "$cur"); else :; fi ;;
-    /list) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--due --json -h --help' -- "$cur"); else :; fi ;;
-    /ls) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--due --json -h --help' -- "$cur"); else :; fi ;;
+    /list) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--due --balance --json -h --help' -- "$cur"); else :; fi ;;
+    /ls) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--due --balance --json -h --help' -- "$cur"); else :; fi ;;
     /show) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--reveal --raw --json -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
     /edit) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--rename --region --base-url --default --team --project --environment --user --rotate-every --expires -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
     /verify) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--json -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
     /rotate) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--due --undo --stdin --grace --no-verify -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
     /revoke) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
     /import) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--from -h --help' -- "$cur"); else compopt -o default; fi ;;
-    /exec) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--all --env --clean-env --nested --unmetered -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
+    /exec) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--all --env --clean-env --nested --unmetered --metered --budget --model --ttl --rpm -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
+    /token) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'issue list show revoke prune' -- "$cur"); fi ;;
+    /token/issue) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--name --for --ttl --role --scope --key --model --team --project --environment --user --tag --budget --rpm --tpm --once --address --json -h --help' -- "$cur"); else :; fi ;;
+    /token/create) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--name --for --ttl --role --scope --key --model --team --project --environment --user --tag --budget --rpm --tpm --once --address --json -h --help' -- "$cur"); else :; fi ;;
+    /token/list) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--all --team --user --json -h --help' -- "$cur"); else :; fi ;;
+    /token/show) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--json -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys __names tokens 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
+    /token/revoke) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--team --user --all --keep-children -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys __names tokens 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
+    /token/prune) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else :; fi ;;
+    /gateway) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--host --port --sealed --credential --workers --tls-cert --tls-key --behind-proxy --write-credential --print-systemd -h --help' -- "$cur"); else :; fi ;;
+    /login) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--stdin --file -h --help' -- "$cur"); else :; fi ;;
+    /logout) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else :; fi ;;
     /unlock) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--ttl -h --help' -- "$cur"); else :; fi ;;
     /lock) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else :; fi ;;
     /prompt) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-m --model -s --system -f --file -a --attachment --schema -o --option --max-tokens --max-cost --team --project --environment --user --tag --no-stream --usage --dry-run --json -h --help' -- "$cur"); else :; fi ;;
@@ -144,6 +203,7 @@ _aikeys() {
     /ledger/erase) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--user -h --help' -- "$cur"); else :; fi ;;
     /log) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-n --newest --follow --json -h --help' -- "$cur"); else :; fi ;;
     /audit) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-n --newest --since --who --act --json -h --help' -- "$cur"); else :; fi ;;
+    /top) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--by --minutes --once --json -h --help' -- "$cur"); else :; fi ;;
     /budget) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'set list remove check' -- "$cur"); fi ;;
     /budget/set) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--period --alert --at-limit -h --help' -- "$cur"); else :; fi ;;
     /budget/list) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--json -h --help' -- "$cur"); else :; fi ;;
@@ -165,7 +225,7 @@ _aikeys() {
     /unlock-method/remove) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--compromised -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'keyring passphrase recovery key-file' -- "$cur"); fi ;;
     /passphrase) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--new-file --compromised -h --help' -- "$cur"); else :; fi ;;
     /backup) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else compopt -o default; fi ;;
-    /restore) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else compopt -o default; fi ;;
+    /restore) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--keep-tokens -h --help' -- "$cur"); else compopt -o default; fi ;;
     /config) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'export apply' -- "$cur"); fi ;;
     /config/export) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else :; fi ;;
     /config/apply) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--dry-run --json -h --help' -- "$cur"); else compopt -o default; fi ;;

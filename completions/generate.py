@@ -1,8 +1,8 @@
 """Write the completion scripts of bash, zsh and fish from the command tree.
 
 Options, commands and choices are written into the scripts: no process starts at a TAB, except `aikeys __names` where a
-key's name belongs. After `exec … --` the shell completes as it would without aikeys: what follows is another program's
-command line.
+key's name or a token's id belongs. After `exec … --` the shell completes as it would without aikeys: what follows is
+another program's command line.
 `python completions/generate.py` writes them, `--check` fails if those on disk differ.
 """
 
@@ -22,10 +22,12 @@ sys.path.insert(0, str(HERE.parent))
 
 from aikeys.cli import app  # noqa: E402  a checkout is not always installed
 from aikeys.providers.catalogue import load  # noqa: E402
+from aikeys.tokens.scopes import SCOPES  # noqa: E402
 from aikeys.vault.unlock.methods import KINDS  # noqa: E402
 
-_KEY_NAMES = "aikeys __names 2>/dev/null"
+_NAMES = {"keys": "aikeys __names 2>/dev/null", "tokens": "aikeys __names tokens 2>/dev/null"}
 _KEY_PARAMETERS = {"name", "names", "key", "keys"}
+_TOKEN_PARAMETERS = {"token", "tokens"}
 _FILE_WORDS = {"FILE", "DIR", "PATH"}
 _MAKES_A_NAME = {"add", "init"}
 _SHELLS = ("bash", "zsh", "fish")
@@ -34,7 +36,7 @@ _CHOICES = re.compile(r"[a-z0-9-]+(\|[a-z0-9-]+)+")  # how a metavar lists them
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """An option; `value` says what completes it: "" (a flag), "keys", "files", "any" or words."""
+    """An option; `value` says what completes it: "" (a flag), "keys", "tokens", "files", "any" or words."""
 
     names: tuple[str, ...]
     help: str
@@ -89,7 +91,9 @@ def _value(parameter: Any, path: tuple[str, ...]) -> tuple[str, tuple[str, ...]]
     choices = _choices(parameter, path)
     if choices:
         return "words", choices
-    if parameter.name in _KEY_PARAMETERS and path[0:1] and path[0] not in _MAKES_A_NAME:
+    if parameter.name in _TOKEN_PARAMETERS and path[:1] == ("token",):
+        return "tokens", ()
+    if parameter.name in _KEY_PARAMETERS and path[0:1] and path[0] not in _MAKES_A_NAME and parameter.metavar != "N":
         return "keys", ()
     meta = (parameter.metavar or parameter.name).upper()
     return ("files", ()) if any(word in meta for word in _FILE_WORDS) else ("any", ())
@@ -100,6 +104,8 @@ def _choices(parameter: Any, path: tuple[str, ...]) -> tuple[str, ...]:
     choices = tuple(str(getattr(choice, "value", choice)) for choice in getattr(parameter.type, "choices", ()))
     if choices:
         return choices
+    if parameter.name == "scope":
+        return tuple(SCOPES)
     if parameter.name == "provider":
         return tuple(sorted(load()))
     if path[:1] == ("unlock-method",) and parameter.param_type_name == "argument" and "KIND" in parameter.metavar:
@@ -173,9 +179,9 @@ def bash(tree: list[Node]) -> str:
 
 
 def _bash(kind: str, words: tuple[str, ...]) -> str:
-    if kind == "keys":
+    if kind in _NAMES:
         chosen = 'while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done'
-        return f"mapfile -t COMPREPLY < <({_KEY_NAMES} | {chosen})"
+        return f"mapfile -t COMPREPLY < <({_NAMES[kind]} | {chosen})"
     if kind == "files":
         return "compopt -o default"
     return f'mapfile -t COMPREPLY < <(compgen -W {_quoted(" ".join(words))} -- "$cur")' if words else ":"
@@ -184,13 +190,14 @@ def _bash(kind: str, words: tuple[str, ...]) -> str:
 def zsh(tree: list[Node]) -> str:
     """Return the zsh script: one function per command."""
     lines = ["#compdef aikeys", "# Completion of aikeys for zsh. Made by completions/generate.py."]
-    lines += [
-        "_aikeys__keys() {",
-        "  local -a names",
-        f'  names=(${{(f)"$({_KEY_NAMES})"}})',
-        "  compadd -a names",
-        "}",
-    ]
+    for kind, command in _NAMES.items():
+        lines += [
+            f"_aikeys__{kind}() {{",
+            "  local -a names",
+            f'  names=(${{(f)"$({command})"}})',
+            "  compadd -a names",
+            "}",
+        ]
     for node in tree:
         lines += [f"{_function(node.path)}() {{", *_zsh_body(node), "}"]
     return "\n".join(
@@ -228,7 +235,7 @@ def _zsh_body(node: Node) -> list[str]:
 
 
 def _zsh(kind: str, words: tuple[str, ...]) -> str:
-    actions = {"keys": "_aikeys__keys", "files": "_files", "words": f"({' '.join(words)})"}
+    actions = {"keys": "_aikeys__keys", "tokens": "_aikeys__tokens", "files": "_files", "words": f"({' '.join(words)})"}
     return actions.get(kind, "")
 
 
@@ -281,8 +288,8 @@ def _fish_option(option: Option) -> str:
 
 
 def _fish_action(kind: str, words: tuple[str, ...]) -> str:
-    if kind == "keys":
-        return f"-f -a '({_KEY_NAMES})'"
+    if kind in _NAMES:
+        return f"-f -a '({_NAMES[kind]})'"
     if kind == "files":
         return "-F"
     return f"-f -a {_fish(' '.join(words))}" if words else ""

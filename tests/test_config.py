@@ -180,3 +180,12 @@ def test_importing_config_loads_nothing_heavy() -> None:
         cwd=Path(config.__file__).parents[1],
     )
     assert run.stdout == "[]\n"
+
+
+def test_tags_with_totals_of_their_own_are_names_of_tags(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[tags]\nrollup = ["ticket", "client"]\n')
+    assert config.load(str(tmp_path)).rolled_tags == ("ticket", "client")
+    for wrong in ('"ticket"', '["a=b"]', "[1]", '[""]'):
+        (tmp_path / "config.toml").write_text(f"[tags]\nrollup = {wrong}\n")
+        with pytest.raises(BadConfiguration, match=r"tags\.rollup must be a list"):
+            config.load(str(tmp_path))

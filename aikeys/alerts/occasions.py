@@ -12,6 +12,7 @@ from aikeys.money import shown_usd
 
 _BUDGET = re.compile(r"budget (.+) (day|week|month|total) (-?\d+) (\d+) of (\d+)", re.ASCII)
 _KEY = re.compile(r"key:(.+):(expiry|rotation):(\d{1,11}):(past|soon)", re.ASCII)
+_TOKEN = re.compile(r"token:([0-9a-f]{16}):expiry:(\d{1,11})", re.ASCII)
 _USER = re.compile(r"user:([0-9a-f]{64})", re.ASCII)
 _KEY_WORDS = {
     ("expiry", "soon"): "expires on",
@@ -27,6 +28,9 @@ def occasion_text(connection: sqlite3.Connection, once: str) -> str:
     if key:
         name, what, at_s, state = key.groups()
         return f"key {name} {_KEY_WORDS[what, state]} {clock.rfc3339(int(at_s))[:10]}"
+    token = _TOKEN.fullmatch(once)
+    if token:
+        return f"token {token[1]} expires on {clock.rfc3339(int(token[2]))[:10]}"
     if not budget:
         return once
     who, period, start, percent, limit = budget.groups()

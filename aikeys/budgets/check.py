@@ -19,9 +19,11 @@ from aikeys.budgets.thresholds import percent_tenths
 from aikeys.budgets.who import USER, Who, stored_who
 from aikeys.errors import Usage
 from aikeys.ledger.calendar import Calendar
+from aikeys.ledger.queries import raw_runs
 from aikeys.ledger.store import Ledger
 
 OK, WARNING, UNDECIDED, EXCEEDED = STATES = ("ok", "warning", "undecided", "exceeded")  # from good to bad
+_EVER_US = 1 << 62
 _NOBODY = f"{USER}:{'0' * 64}"
 
 
@@ -93,14 +95,30 @@ def standings_of(
         return [one for who in wanted for one in view.of_who(who)]
 
 
+def checked(
+    ledger: Ledger, wanted: Sequence[Who], now_us: int, max_unpriced: Decimal | None
+) -> tuple[list[Standing], list[str]]:
+    """Return the budgets, and what else there is to say: that there are none, what could mislead."""
+    standings = standings_of(ledger, wanted, now_us, max_unpriced)
+    if not standings:
+        return [], ["there is no budget"]
+    notes = []
+    unpriced = max(one.unpriced for one in standings)
+    if unpriced:
+        notes.append(f"{unpriced} requests have no price and are not in the sums")
+    runs = unmetered_runs(ledger, standings)
+    if runs:
+        notes.append(f"{runs} exec runs were not metered: what they spent is not in the sums")
+    return standings, notes
+
+
 def unmetered_runs(ledger: Ledger, standings: Sequence[Standing]) -> int:
     """Return how many raw exec runs, whose cost is unknown, fall into the longest of these periods."""
     starts = [one.start if one.terms.period != "total" else None for one in standings if one.terms]
     first = 0 if None in starts or not starts else min(start for start in starts if start is not None)
     with ledger.reading() as connection:
         since_us = Calendar(ledger.zone).start_us(first)
-        row = connection.execute("SELECT count(*) FROM entry WHERE act = 'exec' AND at_us >= ?", (since_us,)).fetchone()
-    return int(row[0])
+        return raw_runs(connection, since_us, _EVER_US)
 
 
 class _View:

@@ -25,6 +25,10 @@ _OPEN = (
     "SELECT r.pusd FROM reservation r JOIN context c ON c.id = r.context JOIN slot s ON s.id = c.slot "
     "WHERE r.day >= ? AND r.day < ?"
 )
+_FAMILY = (  # the words of a token and of all below it
+    "WITH RECURSIVE family(id) AS (VALUES (?) UNION SELECT t.id FROM token t JOIN family f ON t.parent = f.id) "
+    "SELECT w.id FROM word w JOIN family ON w.text = family.id"
+)
 COLUMNS = {"team": "s.team", "project": "s.project", "environment": "s.environment", "user": "s.user", "key": "s.key"}
 
 
@@ -148,13 +152,14 @@ def sums_of(connection: sqlite3.Connection, who: str, span: Span) -> Sums:
     """Return the sums of a WHO's calls from the roll-ups, costs added in halves."""
     kind, _, name = who.partition(":")
     table, condition, values = "rollup_day r", "", [*span.days]
-    if kind != ORG:
+    if kind == TOKEN:
+        table, condition, values = "rollup_token r", f"AND r.token IN ({_FAMILY})", [*span.days, name]  # type: ignore[list-item]
+    elif kind != ORG:
         known = column_value(connection, kind, name)
         if known is None:
             return Sums(0, 0, 0)
-        column = "r.token" if kind == TOKEN else COLUMNS[kind]
-        table = "rollup_token r" if kind == TOKEN else "rollup_day r JOIN slot s ON s.id = r.slot"
-        condition, values = f"AND {column} = ?", [*span.days, known]  # type: ignore[list-item]
+        table = "rollup_day r JOIN slot s ON s.id = r.slot"
+        condition, values = f"AND {COLUMNS[kind]} = ?", [*span.days, known]  # type: ignore[list-item]
     high, low, requests, unpriced = connection.execute(
         "SELECT sum(r.cost_high), sum(r.cost_low), sum(r.requests), sum(iif(r.source = 'unpriced', r.requests, 0)) "  # noqa: S608
         f"FROM {table} WHERE r.day >= ? AND r.day < ? {condition}",
@@ -181,9 +186,10 @@ def reserved_pusd(connection: sqlite3.Connection, who: str, span: Span) -> int:
     kind, _, name = who.partition(":")
     if kind == ORG:
         return sum(row[0] for row in connection.execute(_OPEN, span.days))
+    if kind == TOKEN:
+        return sum(row[0] for row in connection.execute(f"{_OPEN} AND c.token IN ({_FAMILY})", (*span.days, name)))
     known = column_value(connection, kind, name)
-    column = "c.token" if kind == TOKEN else COLUMNS[kind]
-    return sum(row[0] for row in connection.execute(f"{_OPEN} AND {column} = ?", (*span.days, known)))
+    return sum(row[0] for row in connection.execute(f"{_OPEN} AND {COLUMNS[kind]} = ?", (*span.days, known)))
 
 
 def column_value(connection: sqlite3.Connection, kind: str, name: str) -> int | bytes | None:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from aikeys.budgets.counters import Span, find_counter
-from aikeys.budgets.decisions import Refuse, Room, Wait
+from aikeys.budgets.decisions import Busy, Refuse, Room, Wait
 from aikeys.budgets.open_reservations import open_of
+from aikeys.budgets.rates import Counted, Full, Rate, RateReached, admit, correct, take_back
 from aikeys.budgets.recovery import recover
 from aikeys.budgets.refusals import busy, exceeded
 from aikeys.budgets.reservations import Request, Reservation, Settled, attempt, check_price, release, settle
@@ -50,6 +51,7 @@ class Desk:
         self.patience = patience
         self.process = ProcessLock.take(os.path.dirname(ledger.path))
         self._looked_s: float | None = None
+        self._counted: dict[bytes, Counted] = {}
 
     def close(self) -> None:
         """Let go; what is still reserved is booked at its worst case by the next recovery."""
@@ -60,11 +62,11 @@ class Desk:
         else:
             self.process.leave()
 
-    def reserve(self, request: Request) -> Reservation:
-        """Set a call's worst case aside, or what is left of a budget for it; wait for open reservations.
+    def reserve(self, request: Request, rates: Sequence[Rate] = (), tokens: int = 0) -> Reservation:
+        """Set a call's worst case aside, or what is left of a budget for it; wait for open reservations and rates.
 
-        Raises BudgetExceeded (22, 402) where the floor could not be paid even if all of them cost nothing, BudgetBusy
-        (32, 429) when the time to wait is over.
+        `tokens` is about how many the call will use. Raises BudgetExceeded (22, 402) where the floor could not be paid
+        even if all of them cost nothing; BudgetBusy or RateReached (32, 429) when the time to wait is over or would be.
         """
         check_price(request.price)
         self._check_process()
@@ -74,9 +76,20 @@ class Desk:
         while True:
             last = self.patience.now_s() >= until_s
             with self.ledger.writing() as writer:
-                outcome = attempt(writer, request, self.process.name, self.calendar, last=last)
+                now_us, counted = writer.now_us, admit(writer, rates, tokens)
+                if isinstance(counted, Full):
+                    outcome: Reservation | Wait | Refuse | Busy | Full = counted
+                else:
+                    outcome = attempt(writer, request, self.process.name, self.calendar, last=last)
+                    if not isinstance(outcome, Reservation):
+                        take_back(writer, counted)
+                    elif rates:
+                        self._counted[outcome.id] = counted
             if isinstance(outcome, Reservation):
                 return outcome
+            if isinstance(outcome, Full):
+                self._wait_for_rate(outcome, now_us, until_s)
+                continue
             if not isinstance(outcome, Wait):
                 raise self._refusal(outcome.room, request, outcome.revoke if isinstance(outcome, Refuse) else None)
             if not self._look_for_the_dead():
@@ -85,12 +98,22 @@ class Desk:
     def settle(self, reservation: Reservation, call: Call) -> Settled | None:
         """Book what a call cost in the place of its reservation; None where that was done before."""
         with self.ledger.writing() as writer:
-            return settle(writer, reservation, call, self.calendar)
+            settled = settle(writer, reservation, call, self.calendar)
+            counted = self._counted.get(reservation.id)
+            if counted is not None:
+                correct(writer, counted, call.usage.input + call.usage.output)
+        self._counted.pop(reservation.id, None)
+        return settled
 
     def release(self, reservation: Reservation) -> bool:
         """Give back what a call that was never sent had reserved; False where it was not reserved any more."""
         with self.ledger.writing() as writer:
-            return release(writer, reservation)
+            released = release(writer, reservation)
+            counted = self._counted.get(reservation.id)
+            if counted is not None:
+                take_back(writer, counted)
+        self._counted.pop(reservation.id, None)
+        return released
 
     def _look_for_the_dead(self) -> bool:
         """Book what dead processes left, asking at most once a second; True where there was something."""
@@ -115,6 +138,13 @@ class Desk:
             if counter is None or counter[3:] != (room.spent_pusd, room.reserved_pusd):
                 break
         return pause_s
+
+    def _wait_for_rate(self, full: Full, now_us: int, until_s: float) -> None:
+        """Sleep until a rate lets a call through, a second at most; RateReached where that is beyond the deadline."""
+        left_s = (full.free_us - now_us) / 1_000_000
+        if self.patience.now_s() + left_s > until_s:
+            raise RateReached(full, now_us)
+        self.patience.sleep_s(min(left_s, _LOOK_AGAIN_S))
 
     def _refusal(self, room: Room, request: Request, revoke: bool | None) -> AikeysError:
         with self.ledger.reading() as connection:

@@ -14,6 +14,7 @@ from aikeys.budgets.who import whos_of
 from aikeys.errors import Damaged
 from aikeys.ledger.calls import Context, Labels, text_pairs
 from aikeys.ledger.store import Writer
+from aikeys.ledger.token_acts import ancestors
 
 LOST = "lost"
 _CONTEXT = (
@@ -76,7 +77,8 @@ def whos_filed(connection: sqlite3.Connection, number: int) -> tuple[str, ...]:
     if row is None:
         raise Damaged("a reservation has lost its context", "put an unchanged copy of ledger.db back")
     team, project, environment, user, key, token = row
-    return whos_of(Context(Labels(team, project, environment), token, key), user)
+    above = ancestors(connection, token) if token else ()
+    return whos_of(Context(Labels(team, project, environment), token, key), user, above)
 
 
 def filed_context(connection: sqlite3.Connection, number: int) -> Filed:

@@ -12,9 +12,9 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from aikeys.budgets.booking import book, whos_in
-from aikeys.budgets.counters import add_to_counters, ensure_counter, find_counters, span_of
-from aikeys.budgets.decisions import Busy, Go, Price, Refuse, Room, Wait, decide
+from aikeys.budgets.booking import book
+from aikeys.budgets.counters import span_of
+from aikeys.budgets.decisions import Busy, Decision, Go, Price, Refuse, Room, Wait, decide
 from aikeys.budgets.open_reservations import (
     LOST,
     Open,
@@ -23,15 +23,22 @@ from aikeys.budgets.open_reservations import (
     open_of,
     put_open,
     take_open,
-    whos_filed,
     with_names,
 )
-from aikeys.budgets.store import applying
+from aikeys.budgets.standing import (
+    add_to_counters,
+    applying,
+    ensure_counter,
+    find_counters,
+    whos_filed,
+    whos_in,
+)
 from aikeys.errors import Usage
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import MAX_COST_PUSD, UNPRICED, WORST_CASE, Call, Context
 from aikeys.ledger.recording import file_context
 from aikeys.ledger.store import Act, Writer
+from aikeys.ledger.token_acts import use_up
 
 
 class Request(NamedTuple):
@@ -39,6 +46,8 @@ class Request(NamedTuple):
 
     context: Context
     price: Price
+    once: str = ""
+    """The token that this call uses up, where it is for a single use."""
 
 
 class Reservation(NamedTuple):
@@ -67,21 +76,28 @@ def attempt(
     writer: Writer, request: Request, process: str, calendar: Calendar, *, last: bool = False
 ) -> Reservation | Wait | Refuse | Busy:
     """Reserve if it can be done now; `last` when the call's time to wait is over."""
-    connection = writer.connection
-    day = calendar.day_of(writer.now_us)
-    whos = whos_in(writer, request.context)
-    rooms = []
-    for who, budget in applying(connection, whos):
-        counter = ensure_counter(connection, who, span_of(budget.terms.period, day))
-        rooms.append(Room(*counter[:3], budget.terms.limit_pusd, *counter[3:], budget.terms.at_limit))
-    decision = decide(rooms, request.price, last=last)
+    decision = weigh(writer, request, calendar, last=last)
     if not isinstance(decision, Go):
         return decision
-    filed = file_context(writer, request.context)
+    if request.once:
+        use_up(writer, request.once)
+    day = calendar.day_of(writer.now_us)
+    whos = whos_in(writer, request.context)
+    filed = writer.filed.get(request.context) or file_context(writer, request.context)
     reservation = Reservation(os.urandom(16), writer.now_us, request.context, decision.pusd)
-    put_open(connection, Open(reservation.id, writer.now_us, process, filed.id, decision.pusd, day))
-    add_to_counters(connection, find_counters(connection, whos, day), reserved_pusd=decision.pusd)
+    put_open(writer.connection, Open(reservation.id, writer.now_us, process, filed.id, decision.pusd, day))
+    add_to_counters(writer, find_counters(writer, whos, day), reserved_pusd=decision.pusd)
     return reservation
+
+
+def weigh(writer: Writer, request: Request, calendar: Calendar, *, last: bool = False) -> Decision:
+    """Decide about a call and reserve nothing."""
+    day = calendar.day_of(writer.now_us)
+    rooms = []
+    for who, budget in applying(writer, whos_in(writer, request.context)):
+        counter = ensure_counter(writer, who, span_of(budget.terms.period, day))
+        rooms.append(Room(*counter[:3], budget.terms.limit_pusd, *counter[3:], budget.terms.at_limit))
+    return decide(rooms, request.price, last=last)
 
 
 def settle(writer: Writer, reservation: Reservation, call: Call, calendar: Calendar) -> Settled | None:
@@ -127,8 +143,8 @@ def _taken(writer: Writer, number: bytes) -> Open | None:
     """Remove a reservation, and what it held from the counters."""
     one = take_open(writer.connection, number)
     if one is not None:
-        whos = whos_filed(writer.connection, one.context)
-        add_to_counters(writer.connection, find_counters(writer.connection, whos, one.day), reserved_pusd=-one.pusd)
+        whos = whos_filed(writer, one.context)
+        add_to_counters(writer, find_counters(writer, whos, one.day), reserved_pusd=-one.pusd)
     return one
 
 

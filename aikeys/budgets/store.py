@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
-from aikeys.budgets.decisions import AT_LIMIT
+from aikeys.budgets.decisions import AT_LIMIT, BLOCKING
 from aikeys.budgets.terms import HINT, PERIODS, Terms, alerts_text, stored_pusd
 from aikeys.budgets.who import USER, Who, each_of, is_stored, stored_who
 from aikeys.errors import Damaged
@@ -19,6 +19,7 @@ from aikeys.ledger.store import Writer
 
 _ROWS = "SELECT who, limit_pusd, period, at_limit, alerts, entry FROM budget"
 _ERASED = "(erased)"
+_BLOCKING = ", ".join(f"'{way}'" for way in sorted(BLOCKING))
 
 
 class Budget(NamedTuple):
@@ -42,6 +43,11 @@ def read_budgets(connection: sqlite3.Connection) -> list[Budget]:
     return sorted(budgets, key=lambda budget: (budget.who, PERIODS.index(budget.terms.period)))
 
 
+def read_budgets_of(connection: sqlite3.Connection, who: str) -> list[Budget]:
+    """Return the budgets of one WHO (stored form) itself."""
+    return [_budget(row) for row in connection.execute(f"{_ROWS} WHERE who = ?", (who,))]
+
+
 def applying(connection: sqlite3.Connection, whos: Iterable[str]) -> list[Applied]:
     """Return the budgets that apply to concrete WHOs (stored form), its own before one for each."""
     wanted = [(who, each_of(who)) for who in whos]
@@ -56,6 +62,11 @@ def applying(connection: sqlite3.Connection, whos: Iterable[str]) -> list[Applie
             budgets = found.get(each, {}) | found.get(who, {})
             applied += [Applied(who, budgets[period]) for period in PERIODS if period in budgets]
     return applied
+
+
+def is_anybody_blocked(connection: sqlite3.Connection) -> bool:
+    """Tell whether there is any budget that can refuse a call; where there is none, nobody has to ask for whom."""
+    return connection.execute(f"SELECT 1 FROM budget WHERE at_limit IN ({_BLOCKING}) LIMIT 1").fetchone() is not None  # noqa: S608
 
 
 def put_budget(connection: sqlite3.Connection, budget: Budget) -> None:

@@ -53,6 +53,7 @@ def tell(writer: Writer, budget: Budget, counter: Counter, before_pusd: int) -> 
     """Queue an alert for every threshold between what was spent before and what the counter says now."""
     limit = budget.terms.limit_pusd
     for percent in reached(before_pusd, counter.spent_pusd, limit, budget.terms.alerts):
+        writer.write_out()  # the message names who spent most, from the roll-ups
         once = f"budget {counter.who} {counter.period} {counter.start} {percent} of {limit}"
         outbox.put(writer, once, message_of(writer.connection, budget, counter, percent))
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import NamedTuple
 
@@ -68,11 +69,15 @@ def is_stored(text: str) -> bool:
     return len(name) == _DIGEST_DIGITS and not set(name) - set("0123456789abcdef")
 
 
-def whos_of(context: Context, user: bytes) -> tuple[str, ...]:
-    """Return the WHOs, in stored form, that a call counts for; `user` is the digest of its user, empty for nobody."""
+def whos_of(context: Context, user: bytes, ancestors: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the WHOs, in stored form, that a call counts for; `user` is the digest of its user, empty for nobody.
+
+    What a token spends counts for its `ancestors`, too.
+    """
     labels = context.labels
     names = (labels.team, labels.project, labels.environment, user.hex(), context.key, context.token)
-    return (ORG, *(f"{kind}:{name}" for kind, name in zip(LABELLED, names, strict=True) if name))
+    above = (f"{TOKEN}:{token}" for token in ancestors)
+    return (ORG, *(f"{kind}:{name}" for kind, name in zip(LABELLED, names, strict=True) if name), *above)
 
 
 def each_of(who: str) -> str:

@@ -41,6 +41,10 @@ COMMANDS: dict[str, Command] = {
     "revoke": Command("revoke", KEEP, "Remove a key from the vault"),
     "import": Command("import_", KEEP, "Take keys over from .env files, the environment or llm"),
     "exec": Command("exec_", LEND, "Run a program with keys in its environment"),
+    "token": Command("token", LEND, "Lend keys for a while: issue, list and revoke tokens"),
+    "gateway": Command("gateway", LEND, "Serve every provider under one address, metered"),
+    "login": Command("login", LEND, "Use a gateway from here, with a token"),
+    "logout": Command("logout", LEND, "Forget the gateway and its token"),
     "unlock": Command("unlock", LEND, "Keep the vault open for a while"),
     "lock": Command("lock", LEND, "Close the vault at once"),
     "prompt": Command("prompt", SPEND, "Ask a model, and know what it cost"),
@@ -51,6 +55,7 @@ COMMANDS: dict[str, Command] = {
     "ledger": Command("ledger", ACCOUNT, "Check, export, import and archive the record of calls and acts"),
     "log": Command("log", ACCOUNT, "Show calls: the newest, one in full, or as they come"),
     "audit": Command("audit", ACCOUNT, "Show who did what with the vault"),
+    "top": Command("top", ACCOUNT, "Watch what is being spent now"),
     "budget": Command("budget", ACCOUNT, "Limit spending, and check the limits"),
     "alert": Command("alert", ACCOUNT, "Say who is told of budgets, keys and unusual spending"),
     "prices": Command("prices", ACCOUNT, "Show and update the prices of models"),
@@ -60,7 +65,7 @@ COMMANDS: dict[str, Command] = {
     "restore": Command("restore", VAULT, "Bring a backup back"),
     "config": Command("config_", VAULT, "Keep budgets, alerts, aliases and prices in a file"),
     "doctor": Command("doctor", VAULT, "Look for what is wrong or unsafe"),
-    "demo": Command("demo", VAULT, "Try aikeys out in a throw-away vault"),
+    "demo": Command("demo", VAULT, "See all of aikeys at work, in a throw-away vault"),
     "completion": Command("completion", VAULT, "Print the completion script of a shell"),
 }
 
@@ -103,6 +108,27 @@ def _call(argv: Sequence[str]) -> int:
     with tree.make_context("aikeys", hoist(argv)) as context:
         status = tree.invoke(context)
     return status if isinstance(status, int) else 0
+
+
+def _guard(command: Any, path: str) -> None:
+    """Let every command pass the choke point first, those of a group by their whole name."""
+    from functools import wraps
+
+    for name, below in getattr(command, "commands", {}).items():
+        _guard(below, f"{path} {name}")
+    run = command.callback
+    if run is None or hasattr(command, "commands"):
+        return
+
+    @wraps(run)
+    def guarded(*values: Any, **named: Any) -> Any:
+        from aikeys.cli import authority
+
+        authority.enter(path)
+        with authority.watched(path):
+            return run(*values, **named)
+
+    command.callback = guarded
 
 
 def _root_callback() -> Any:
@@ -161,6 +187,7 @@ def _lazy_group() -> Any:
             row = COMMANDS[name]
             real = typer.main.get_command(import_module(f"aikeys.cli.commands.{row.module}").app)
             real.name = name
+            _guard(real, name)
             real.hidden = row.group == HIDDEN
             return real
 

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from aikeys.ledger.store import Ledger
     from aikeys.providers.catalogue import Provider
     from aikeys.secret import Secret
+    from aikeys.vault.bearers import Borrowed
     from aikeys.vault.format import Rows
-    from aikeys.vault.opening import Place
+    from aikeys.vault.opening import Opened, Place
     from aikeys.vault.unlock.order import Means, Used
 
 _INVISIBLE = "\ufeff\u200b"  # a byte order mark, and what copying from a web page leaves behind
@@ -41,19 +42,19 @@ def ledger(*, of_any_vault: bool = False) -> Ledger:
 
     Most of the vault's modules stay unloaded: a report starts faster.
     """
-    from aikeys.ledger.store import Ledger
+    from aikeys.ledger.store import FOREIGN_HINT, Ledger
 
     found = Ledger(os.path.abspath(os.environ.get("AIKEYS_LEDGER") or folder()))
+    of_any_vault = of_any_vault or bool(os.environ.get("AIKEYS_TOKEN", "").strip())  # a copy has a ledger of its own
     if not of_any_vault and found.exists and _named_ledger() not in (None, found.open().ledger_id):
-        raise Damaged(
-            f"{found.path} belongs to another vault",
-            "put the right one back; to take this one on purpose: aikeys ledger import --new-ledger",
-        )
+        raise Damaged(f"{found.path} belongs to another vault", FOREIGN_HINT)
     return found
 
 
 def present_ledger(*, of_any_vault: bool = False) -> Ledger:
     """Return the same, opened; NotFound without one, Damaged where the vault that is here has lost it."""
+    from aikeys.ledger.store import MISSING_HINT
+
     found = ledger(of_any_vault=of_any_vault)
     if found.exists:
         return found.open()
@@ -62,7 +63,7 @@ def present_ledger(*, of_any_vault: bool = False) -> Ledger:
             f"the ledger of this vault is missing: {found.path}",
             "put an unchanged copy of ledger.db back; without one: aikeys ledger import --new-ledger",
         )
-    raise NotFound(f"there is no ledger at {found.path}", "make a vault: aikeys init")
+    raise NotFound(f"there is no ledger at {found.path}", MISSING_HINT)
 
 
 def _named_ledger() -> bytes | None:
@@ -119,11 +120,34 @@ def unlock(
     return open_rows(rows, means(data_on_stdin=data_on_stdin))
 
 
+def open_keys(where: Place, *, data_on_stdin: bool = False, ledger: Ledger | None = None) -> Opened | Borrowed:
+    """Return what opens keys: the vault, or with AIKEYS_TOKEN what that token may hold. A ledger given stays open."""
+    from aikeys.cli import authority
+
+    if not authority.is_bearer():
+        return unlock(where, data_on_stdin=data_on_stdin, ledger=ledger).opened
+    borrowed = authority.borrowed()
+    if ledger is not None:
+        authority.ledger_of_copy(where, ledger)
+    return borrowed
+
+
+def rows(where: Place, ledger: Ledger | None = None) -> Rows:
+    """Return the vault's rows, checked as far as one can without opening it; a token's bearer may hold a copy."""
+    from aikeys.cli import authority
+    from aikeys.vault.opening import picture
+
+    return authority.doorkeeper().rows if authority.is_bearer() else picture(where, ledger)
+
+
 def look(where: Place) -> tuple[Rows, bool]:
     """Return the rows for a listing, and whether a key vouched for them; says so when none did."""
+    from aikeys.cli import authority
     from aikeys.vault.opening import picture
     from aikeys.vault.unlock.order import quietly
 
+    if authority.is_bearer():
+        return authority.rows_in_scope(), True
     rows = picture(where)
     authenticated = False
     try:

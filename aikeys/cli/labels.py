@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from aikeys.config import Config
     from aikeys.ledger.calls import Labels
 
+OWN = ("team", "project", "environment", "user")
+"""The labels that are no tags."""
 _CI = (
     ("repository", ("GITHUB_REPOSITORY", "CI_PROJECT_PATH", "BITBUCKET_REPO_FULL_NAME", "BUILD_REPOSITORY_NAME")),
     ("branch", ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME", "BITBUCKET_BRANCH")),
@@ -34,19 +36,28 @@ def labels(typed: Mapping[str, str], tags: Sequence[str], settings: Config, of_k
     project = config.find_project_file(os.getcwd())
     if project is not None:
         found |= dict(config.load_project(project).labels)
-    found |= {name: value for name, value in typed.items() if value}
+    return labels_of(_checked({**found, **typed_labels(typed, tags)}))
+
+
+def typed_labels(typed: Mapping[str, str], tags: Sequence[str]) -> dict[str, str]:
+    """Return the labels that a command line gives, tags among them; Usage where one cannot be."""
+    found = {name: value for name, value in typed.items() if value}
     for tag in tags:
         name, equals, value = tag.partition("=")
         if not equals or not _NAME.fullmatch(name):
             raise Usage(f"--tag {terminal.printable(tag)[:80]} is not NAME=VALUE", "for example --tag client=acme")
         found[name] = value
+    return _checked(found)
+
+
+def _checked(found: dict[str, str]) -> dict[str, str]:
     for name, value in found.items():
         if not value.isprintable() or len(value) > _LONGEST:
             raise Usage(
                 f"the label {terminal.printable(name)} has an unprintable character or over {_LONGEST} characters",
                 "shorten it",
             )
-    return labels_of(found)
+    return found
 
 
 def _from_ci(environ: Mapping[str, str]) -> dict[str, str]:

@@ -44,14 +44,12 @@ def _held(rows: Rows, key: Key) -> Held:
     from aikeys.spending.names import Held
 
     base_url = rows.version_of(key).base_url
-    return Held(key.name, key.provider, base_url, bool(key.is_default), bool(key.is_admin), key.labels)
+    return Held(key.name, key.provider, base_url, bool(key.is_default), bool(key.is_admin), key.labels, key.id.hex())
 
 
 def rows_if_any(where: Place, ledger: Ledger | None = None) -> Rows | None:
     """Return the vault's rows as far as one can see them without opening it, None without a vault."""
-    from aikeys.vault.opening import picture
-
-    return picture(where, ledger) if where.vault.exists else None
+    return home.rows(where, ledger) if where.vault.exists else None
 
 
 def wanted(models: list[str] | None, settings: Config) -> list[str]:

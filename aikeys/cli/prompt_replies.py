@@ -10,7 +10,8 @@ from aikeys.cli import terminal
 from aikeys.errors import AikeysError, MachineFailed, ProviderRefused
 from aikeys.ledger.calls import UNPRICED
 from aikeys.money import shown_usd, usd_text
-from aikeys.providers.wire.values import Event, ReasoningPiece, Request, TextPiece
+from aikeys.providers.wire.values import Event, ReasoningPiece, Request, Schema, TextPiece
+from aikeys.providers.wire.values import Reply as WireReply
 
 if TYPE_CHECKING:
     from aikeys.providers.usage import Usage
@@ -26,7 +27,7 @@ class Misfit(ProviderRefused):
 
 
 class Replies:
-    """All replies of one command; the first failure decides how it ends."""
+    """All replies of one command; the worst failure decides how it ends."""
 
     def __init__(self, request: Request, count: int, *, as_json: bool, usage: bool) -> None:
         self.request = request
@@ -37,8 +38,11 @@ class Replies:
         self.failure: AikeysError | None = None
 
     @contextmanager
-    def of(self, target: Target) -> Iterator[Reply]:
-        """Yield where one model's reply goes; of several, one that is refused does not keep the others from coming."""
+    def of(self, target: Target | str) -> Iterator[Reply]:
+        """Yield where one model's reply goes; of several, one that is refused does not keep the others from coming.
+
+        At a gateway a model is only a name: which key reaches it is known there.
+        """
         if not self.is_one and not self.as_json:
             terminal.out(f"== {target} ==")
         reply = Reply(self, target)
@@ -48,17 +52,19 @@ class Replies:
             if self.is_one:
                 raise
             self.failed(refusal, reply.target)
-            self.documents.append({"model": str(target), "key": target.key.name, "error": _error(refusal)})
+            key = None if isinstance(target, str) else target.key.name
+            self.documents.append({"model": str(target), "key": key, "error": error_fields(refusal)})
         if not self.is_one and not self.as_json:
             terminal.out("")
 
-    def failed(self, failure: AikeysError, target: Target) -> None:
+    def failed(self, failure: AikeysError, target: Target | str) -> None:
         """Remember a failure; of several models it is said at once."""
         if not self.is_one:
             terminal.error(f"{target}: {failure.message}")
             if failure.hint:
                 terminal.hint(failure.hint)
-        self.failure = self.failure or failure
+        if self.failure is None or _badness(failure) > _badness(self.failure):
+            self.failure = failure
 
     def finish(self) -> None:
         """Print what is printed at the end; raise the failure."""
@@ -76,8 +82,8 @@ class Replies:
 class Reply:
     """One model's reply."""
 
-    def __init__(self, replies: Replies, target: Target) -> None:
-        self.target = target
+    def __init__(self, replies: Replies, target: Target | str) -> None:
+        self.target: Target | str = target
         self._all = replies
         self._has_thought = False
         self._has_text = False
@@ -90,7 +96,9 @@ class Reply:
             terminal.say(usage_line(self._spent))
 
     def take(self, event: Event) -> None:
-        """Show what comes, as it comes."""
+        """Show what comes, as it comes; some stream what was not asked to be one."""
+        if self._all.as_json:
+            return
         if isinstance(event, TextPiece):
             if self._has_thought:
                 terminal.aside("\n")
@@ -107,16 +115,12 @@ class Reply:
         self._spent, last = spent, spent.last
         if last.left is not None:
             raise last.left
-        reply = last.received.reply
-        if self._has_thought:
-            terminal.aside("\n")
-        if not self._ends_with_line:
-            terminal.out_piece("\n")
-        elif not self._has_text and not self._all.as_json:
-            self._print("\n\n".join(reply.choices) or reply.text)
-        failure = last.received.failure or self._misfit(last)
+        self.show_rest(last.received.reply)
+        failure = last.received.failure or misfit_of(last.plan.request.schema, last.received.reply)
         if failure is None:
-            self._warn(last)
+            warn_of(last.received.reply, last.plan.cap, last.plan.dialect.title)
+            if last.plan.lowered_from and last.received.reply.finish != "length":
+                terminal.detail(f"the output was limited to {last.plan.cap} tokens")
         if self._all.usage:
             terminal.say(usage_line(spent))
         self._all.documents.append(_document(spent, failure))
@@ -127,50 +131,63 @@ class Reply:
             unsettled = MachineFailed(words, "make room; the next command books it at its worst case")
             self._all.failed(unsettled, last.plan.target)
 
-    def _print(self, text: str) -> None:
-        if text:
-            terminal.out_piece(text if text.endswith("\n") else f"{text}\n")
+    def show_rest(self, reply: WireReply) -> None:
+        """Show what was not streamed, and end the line."""
+        if self._has_thought:
+            terminal.aside("\n")
+        if not self._ends_with_line:
+            terminal.out_piece("\n")
+        elif not self._has_text and not self._all.as_json:
+            text = "\n\n".join(reply.choices) or reply.text
+            if text:
+                terminal.out_piece(text if text.endswith("\n") else f"{text}\n")
 
-    def _misfit(self, last: Attempted) -> AikeysError | None:
-        schema = last.plan.request.schema
-        if schema is None:
-            return None
-        from aikeys.spending.reply_schema import misfit
 
-        choices = last.received.reply.choices or (last.received.reply.text,)
-        wrong = next(filter(None, (misfit(each, schema.schema) for each in choices)), "")
-        if not wrong:
-            return None
-        return Misfit(f"the reply does not fit the schema: {wrong}", "ask again, or loosen the schema")
+def misfit_of(schema: Schema | None, reply: WireReply) -> AikeysError | None:
+    """Return in what a reply does not fit the schema that was asked for."""
+    if schema is None:
+        return None
+    from aikeys.spending.reply_schema import misfit
 
-    def _warn(self, last: Attempted) -> None:
-        reply = last.received.reply
-        if reply.finish == "length":
-            cap = f" of {last.plan.cap} tokens" if last.plan.cap else ""
-            terminal.warn(f"the reply ends at the limit{cap}")
-        elif reply.finish == "content_filter":
-            terminal.warn(f"{last.plan.dialect.title} withheld the reply, or a part of it")
-        elif not reply.text and not reply.tool_calls:
-            terminal.warn("the reply is empty")
-        if last.plan.lowered_from and reply.finish != "length":
-            terminal.detail(f"the output was limited to {last.plan.cap} tokens")
+    choices = reply.choices or (reply.text,)
+    wrong = next(filter(None, (misfit(each, schema.schema) for each in choices)), "")
+    if not wrong:
+        return None
+    return Misfit(f"the reply does not fit the schema: {wrong}", "ask again, or loosen the schema")
+
+
+def warn_of(reply: WireReply, cap: int | None, title: str) -> None:
+    """Say why a whole reply is less than was asked for; `cap`: of its tokens, where there was one."""
+    if reply.finish == "length":
+        terminal.warn(f"the reply ends at the limit{f' of {cap} tokens' if cap else ''}")
+    elif reply.finish == "content_filter":
+        terminal.warn(f"{title} withheld the reply, or a part of it")
+    elif not reply.text and not reply.tool_calls:
+        terminal.warn("the reply is empty")
 
 
 def usage_line(spent: Spent) -> str:
     """Return tokens, cost and time of a call on one line."""
     last = spent.last
     used = last.bill.usage
-    parts = [
-        f"{last.plan.target}:",
-        f"{used.input:,} in",
-        *([f"({used.cache_read:,} cached)"] if used.cache_read else []),
-    ]
-    parts += [f"{used.output:,} out", *([f"({used.reasoning:,} reasoning)"] if used.reasoning else [])]
     attempts = f" in {len(spent.attempts)} attempts" if len(spent.attempts) > 1 else ""
     cost = (
         "cost unknown: no price" if last.bill.source == UNPRICED else f"{shown_usd(spent.cost_pusd)} {last.bill.source}"
     )
-    return f"{' '.join(parts)}; {cost}{attempts}; {sum(each.latency_ms for each in spent.attempts) / 1000:.1f} s"
+    took_s = sum(each.latency_ms for each in spent.attempts) / 1000
+    return f"{last.plan.target}: {tokens_text(used)}; {cost}{attempts}; {took_s:.1f} s"
+
+
+def tokens_text(used: Usage) -> str:
+    """Return the tokens of a call: `1,200 in (1,000 cached) 80 out`."""
+    parts = [f"{used.input:,} in", *([f"({used.cache_read:,} cached)"] if used.cache_read else [])]
+    parts += [f"{used.output:,} out", *([f"({used.reasoning:,} reasoning)"] if used.reasoning else [])]
+    return " ".join(parts)
+
+
+def _badness(failure: AikeysError) -> tuple[bool, int]:
+    """What could not be recorded is the worst; then what a higher status says."""
+    return failure.exit_status == 1, failure.exit_status
 
 
 def type_of(failure: AikeysError) -> type[AikeysError]:
@@ -189,7 +206,7 @@ def _document(spent: Spent, failure: AikeysError | None) -> dict[str, object]:
         "choices": list(reply.choices) if len(reply.choices) > 1 else None,
         "reasoning": reply.reasoning or None,
         "finish": reply.finish or None,
-        "usage": _usage(costs.usage),
+        "usage": usage_fields(costs.usage),
         "cost_usd": _cost(last),
         "cost_source": costs.source,
         "unpriced": dict(costs.unpriced) or None,
@@ -200,7 +217,7 @@ def _document(spent: Spent, failure: AikeysError | None) -> dict[str, object]:
         "latency_ms": last.latency_ms,
         "first_token_ms": last.first_token_ms,
         "attempts": [_attempt(each) for each in spent.attempts],
-        "error": _error(failure) if failure else None,
+        "error": error_fields(failure) if failure else None,
     }
 
 
@@ -220,7 +237,8 @@ def _cost(one: Attempted) -> str | None:
     return None if one.bill.source == UNPRICED else usd_text(one.bill.cost_pusd)
 
 
-def _usage(used: Usage) -> dict[str, object]:
+def usage_fields(used: Usage) -> dict[str, object]:
+    """Return the tokens of a call for a program."""
     return {
         "input_tokens": used.input,
         "cached_input_tokens": used.cache_read,
@@ -232,5 +250,6 @@ def _usage(used: Usage) -> dict[str, object]:
     }
 
 
-def _error(failure: AikeysError) -> dict[str, object]:
+def error_fields(failure: AikeysError) -> dict[str, object]:
+    """Return a failure for a program."""
     return {"code": failure.code, "message": failure.message, "exit_status": failure.exit_status}

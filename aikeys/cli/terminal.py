@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NoReturn
 from aikeys.errors import Cancelled, MachineFailed, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import TextIO
 
 SECRET_LIMIT_BYTES = 64 * 1024
@@ -92,6 +92,32 @@ def out_styled(text: str) -> None:
     _write_data(text + "\n")
 
 
+def out_dim(text: str) -> None:
+    """Print what is said beside the data, on stdout too; dim where colour may be."""
+    if colourful(sys.stdout):
+        out_styled("\n".join(f"{_DIM}{printable(line)}{_PLAIN}" for line in text.split("\n")))
+    else:
+        out(text)
+
+
+@contextmanager
+def picture() -> Iterator[Callable[[str], None]]:
+    """Draw text that render/ already escaped, again and again, on a screen of its own; the old one comes back."""
+    stream = _stdout()
+
+    def show(text: str) -> None:
+        lines = _encodable(text, stream).split("\n")
+        stream.write("\x1b[H" + "".join(f"{line}\x1b[K\r\n" for line in lines) + "\x1b[J")
+        stream.flush()
+
+    stream.write("\x1b[?1049h\x1b[?25l")
+    try:
+        yield show
+    finally:
+        stream.write("\x1b[?25h\x1b[?1049l")
+        stream.flush()
+
+
 def out_raw(data: bytes) -> None:
     """Write bytes on stdout exactly as they are: a key for a pipe (`show --reveal --raw`)."""
     _stdout().flush()
@@ -146,6 +172,12 @@ def say(text: str) -> None:
     """Print a message on stderr, unless --quiet."""
     if not options.quiet:
         _message(printable(text))
+
+
+def say_all(texts: Sequence[str]) -> None:
+    """Print messages on stderr, in one go, unless --quiet."""
+    if not options.quiet and texts:
+        _write_message("".join(f"aikeys: {printable(text)}\n" for text in texts))
 
 
 def detail(text: str) -> None:

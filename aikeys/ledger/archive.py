@@ -18,7 +18,7 @@ from hashlib import file_digest
 from typing import NamedTuple
 
 from aikeys.errors import Damaged, MachineFailed, NotFound
-from aikeys.ledger import segments
+from aikeys.ledger import segments, token_acts
 from aikeys.ledger.entries import Entry, Head
 from aikeys.ledger.projections import ERASED, archived_digest, imports_digest
 from aikeys.ledger.rollups import OF_CALLS, ROLLED, SUMS
@@ -37,6 +37,7 @@ class Cut(NamedTuple):
     sums: str
     segment: str
     imports: str
+    tokens: str
 
 
 def parse_cut(entry: Entry) -> Cut | None:
@@ -51,6 +52,7 @@ def parse_cut(entry: Entry) -> Cut | None:
             said["sums"],
             said["segment"],
             said["imports"],
+            said["tokens"],
         )
     except (KeyError, ValueError):
         return None
@@ -117,13 +119,15 @@ def remove(ledger: Ledger, segment: segments.Segment, signer: Signer) -> Head:
         if base != Head(header.first - 1, header.base):
             raise Damaged(f"{segment.path} does not follow what was archived before")
         _add_up(writer.connection, header.last)
+        _keep_tokens(writer.connection, header.last, ledger.path)
         _restate(writer, header.last)
         for table in ("entry", "call"):
             writer.connection.execute(f"DELETE FROM {table} WHERE id <= ?", (header.last,))  # noqa: S608
         writer.connection.execute("UPDATE ledger SET base = ?, base_hash = ?", (header.last, header.end))
         detail = (
             f"last={header.last} hash={header.end.hex()} sums={archived_digest(writer.connection)} segment={sha256} "
-            f"imports={imports_digest(writer.connection, header.last)}"
+            f"imports={imports_digest(writer.connection, header.last)} "
+            f"tokens={token_acts.archived_digest(writer.connection)}"
         )
         head = writer.act(Act(ARCHIVED, os.path.basename(segment.path), detail))
         writer.checkpoint(signer)
@@ -139,6 +143,13 @@ def _add_up(connection: sqlite3.Connection, last: int) -> None:
     )
 
 
+def _keep_tokens(connection: sqlite3.Connection, last: int, path: str) -> None:
+    """Keep what the entries that go say of tokens."""
+    query = f"SELECT {_COLUMNS} FROM entry WHERE id <= ? AND act IN (?, ?, ?) ORDER BY id"  # noqa: S608
+    for row in connection.execute(query, (last, *token_acts.ACTS)).fetchall():
+        token_acts.project(connection, checked(row, path), "archived_token")
+
+
 def _restate(writer: Writer, last: int) -> None:
     """Say once more what limits and channels rest upon, where the act that said it goes into the archive."""
     for table in ("budget", "channel"):
@@ -149,6 +160,7 @@ def _restate(writer: Writer, last: int) -> None:
                 raise Damaged(f"{writer.ledger.path}: a {table} has no act that made it", "see: aikeys ledger verify")
             head = writer.repeat(checked(stated, writer.ledger.path))
             writer.connection.execute(f"UPDATE {table} SET entry = ? WHERE rowid = ?", (head.number, row))  # noqa: S608
-    query = f"SELECT {_COLUMNS} FROM entry WHERE id <= ? AND act IN (?, ?) AND status = 'ok' ORDER BY id"  # noqa: S608
+    kept = "act = ? OR (act = ? AND subject IN (SELECT name FROM rolled_tag))"
+    query = f"SELECT {_COLUMNS} FROM entry WHERE id <= ? AND ({kept}) AND status = 'ok' ORDER BY id"  # noqa: S608
     for said in writer.connection.execute(query, (last, ERASED, ROLLED)).fetchall():
         writer.repeat(checked(said, writer.ledger.path))

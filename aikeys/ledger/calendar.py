@@ -25,19 +25,20 @@ class Calendar:
                 f"the ledger's time zone {zone!r} is not known here",
                 "put an unchanged copy back; a system without time zone data needs: pip install tzdata",
             ) from None
-        self._first = self._end = self._day = 0
+        self._known = (0, 0, 0)  # first instant, the one after the last, day: exchanged as one, also between threads
 
     def day_of(self, at_us: int) -> int:
         """Return the day of an instant in microseconds since 1970 (UTC)."""
-        if not self._first <= at_us < self._end:
+        first_us, end_us, day = self._known
+        if not first_us <= at_us < end_us:
             local = datetime.fromtimestamp(at_us // 1_000_000, UTC).astimezone(self.zone).date()
             day = number_of(local)
             if at_us < self.start_us(day):
                 day -= 1
             elif at_us >= self.start_us(day + 1):
                 day += 1
-            self._first, self._end, self._day = self.start_us(day), self.start_us(day + 1), day
-        return self._day
+            self._known = self.start_us(day), self.start_us(day + 1), day
+        return day
 
     def start_us(self, day: int) -> int:
         """Return the instant a day begins, in microseconds since 1970 (UTC)."""

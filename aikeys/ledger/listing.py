@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from aikeys.errors import Damaged, NotFound
+from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import Call, Context, Labels, read_extra, text_pairs
 from aikeys.ledger.entries import Entry
 from aikeys.ledger.store import Ledger, Names, checked, read_base
+from aikeys.ledger.token_acts import last_call_days
 from aikeys.providers.usage import Usage
 
 _CALL = """SELECT id, at_us, settled_us, input, cache_read, cache_write_5m, cache_write_1h, output, reasoning,
   cost_pusd, latency_ms, first_token_ms, corrects, source, status, context, extra FROM call"""
 _CONTEXT = """SELECT s.team, s.project, s.environment, s.user, c.tags, c.token, s.key, s.provider, s.model, c.answered,
   c.price, c.address, c.door FROM context c JOIN slot s ON s.id = c.slot WHERE c.id = ?"""
+_NEWEST = 20_000
 
 
 class Recorded(NamedTuple):
@@ -76,10 +79,13 @@ def calls(connection: sqlite3.Connection, ledger: Ledger, after: int = 0, before
         yield _recorded(row, texts, ledger)
 
 
-def newest_calls(connection: sqlite3.Connection, ledger: Ledger, count: int, after: int = 0) -> list[Recorded]:
-    """Return the newest calls above number `after`, oldest first."""
+def newest_calls(
+    connection: sqlite3.Connection, ledger: Ledger, count: int, after: int = 0, since_us: int = 0
+) -> list[Recorded]:
+    """Return the newest calls above number `after` that were reserved from an instant on, oldest first."""
     texts = Texts(connection)
-    rows = connection.execute(f"{_CALL} WHERE id > ? ORDER BY id DESC LIMIT ?", (after, count)).fetchall()
+    query = f"{_CALL} WHERE id > ? AND at_us >= ? ORDER BY id DESC LIMIT ?"
+    rows = connection.execute(query, (after, since_us, count)).fetchall()
     return [_recorded(row, texts, ledger) for row in reversed(rows)]
 
 
@@ -107,6 +113,22 @@ def corrections_of(connection: sqlite3.Connection, ledger: Ledger, number: int) 
     texts = Texts(connection)
     rows = connection.execute(f"{_CALL} WHERE day = ? AND corrects = ? ORDER BY id", (day[0], number))
     return [_recorded(row, texts, ledger) for row in rows]
+
+
+def last_call_times(connection: sqlite3.Connection, calendar: Calendar) -> dict[str, int]:
+    """Return when each token made its last call, in µs since 1970.
+
+    Exact among the newest calls; of a token without one of them the roll-up knows the day, whose beginning stands.
+    """
+    found = {token: calendar.start_us(day) for token, day in last_call_days(connection).items()}
+    query = (
+        "SELECT w.text, max(n.at_us) FROM "
+        "(SELECT at_us, context FROM call WHERE corrects = 0 ORDER BY id DESC LIMIT ?) n "
+        "JOIN context c ON c.id = n.context JOIN word w ON w.id = c.token WHERE w.text <> '' GROUP BY w.id"
+    )
+    for token, at_us in connection.execute(query, (_NEWEST,)):
+        found[token] = max(at_us, found.get(token, 0))
+    return found
 
 
 def _recorded(row: tuple[int, ...], texts: Texts, ledger: Ledger) -> Recorded:

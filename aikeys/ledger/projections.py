@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from hashlib import sha256
 
 from aikeys.errors import Damaged
+from aikeys.ledger import token_acts
 from aikeys.ledger.calendar import Calendar, date_of
 from aikeys.ledger.calls import import_extra, read_extra
 from aikeys.ledger.entries import Entry, person_digest
-from aikeys.ledger.rollups import ROLLED, SUMS, first_wrong
+from aikeys.ledger.rollups import NO_LONGER_ROLLED, ROLLED, SUMS, first_wrong
 from aikeys.ledger.store import Ledger, read_base
 from aikeys.storage.canonical import Field, pack
 
@@ -28,11 +29,12 @@ _WORDS = (1, 2, 3, 5, 6, 7, 8, 9)
 class Acts:
     """What acts say of the tables beside them, gathered in the order of the chain."""
 
-    def __init__(self) -> None:
+    def __init__(self, archived_tokens: dict[str, token_acts.Known]) -> None:
         self.anchors: dict[bytes, tuple[int, bytes]] = {}
         self.open: dict[int, tuple[bytes | None, int | None]] = {}
         self.erased: set[str] = set()
         self.rolled: set[str] = set()
+        self.tokens = dict(archived_tokens)
 
     def add(self, entry: Entry) -> None:
         """Take an act into account."""
@@ -44,6 +46,10 @@ class Acts:
             self.erased.add(entry.detail)
         if entry.act == ROLLED:
             self.rolled.add(entry.subject)
+        if token_acts.tells(entry):
+            self.tokens[entry.subject] = token_acts.merged(self.tokens.get(entry.subject), entry)
+        if entry.act == NO_LONGER_ROLLED:
+            self.rolled.discard(entry.subject)
         if entry.vault_id is not None and entry.manifest is not None and entry.epoch is not None:
             known = self.anchors.get(entry.vault_id)
             if known is None or entry.epoch > known[0]:
@@ -58,6 +64,7 @@ def check(connection: sqlite3.Connection, ledger: Ledger, acts: Acts) -> None:
     _check_days(connection, ledger)
     if {row[0] for row in connection.execute("SELECT name FROM rolled_tag")} != acts.rolled:
         raise Damaged(f"{ledger.path}: which tags have totals (rolled_tag) is not what was declared", HINT)
+    _check_tokens(connection, ledger, acts)
     wrong = first_wrong(connection)
     if wrong is not None:
         day, table = wrong
@@ -97,6 +104,14 @@ def _check_anchors(connection: sqlite3.Connection, ledger: Ledger, acts: Acts, *
     if waiting != acts.open:
         number = min(waiting.items() ^ acts.open.items())[0]
         raise Damaged(f"{ledger.path}: whether entry {number} awaits its outcome was changed", HINT)
+
+
+def _check_tokens(connection: sqlite3.Connection, ledger: Ledger, acts: Acts) -> None:
+    """What is known of tokens is what archived acts said (whose digest an act states) and these acts after them."""
+    stored = token_acts.read_tokens(connection)
+    for token in sorted({*stored, *acts.tokens}):
+        if stored.get(token) != acts.tokens.get(token):
+            raise Damaged(f"{ledger.path}: what is known of token {token} is not what was done with it", HINT)
 
 
 def _check_persons(connection: sqlite3.Connection, ledger: Ledger, acts: Acts) -> None:

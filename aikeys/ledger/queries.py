@@ -56,6 +56,16 @@ def reading(ledger: Ledger) -> Iterator[Reading]:
         yield Reading(connection, ledger)
 
 
+def raw_runs(connection: sqlite3.Connection, start_us: int, end_us: int) -> int:
+    """Return how many programs `exec` handed keys to, not a token: what they spent nobody metered."""
+    query = (
+        "SELECT count(*) FROM entry WHERE act = 'exec' AND at_us >= ? AND at_us < ? AND status = 'ok' "
+        "AND substr(detail, 1, 12) <> 'metered=yes '"
+    )
+    count: int = connection.execute(query, (start_us, end_us)).fetchone()[0]
+    return count
+
+
 class Reading:
     """Answers from one state of a ledger."""
 
@@ -67,7 +77,7 @@ class Reading:
 
     def sums(self, asked: Asked) -> Answer:
         """Answer from roll-ups where they can, else from the calls; CannotDecide where archived hours are asked for."""
-        if "hour" in asked.by or asked.calendar.zone.key != self._calendar.zone.key:
+        if "hour" in asked.by or asked.between or asked.calendar.zone.key != self._calendar.zone.key:
             return self._by_hour(asked)
         needs = asked.needs
         if needs <= {*SLOT}:
@@ -82,8 +92,7 @@ class Reading:
 
     def runs_not_metered(self, start_us: int, end_us: int) -> Runs:
         """Return how many programs `exec` handed keys to."""
-        query = "SELECT count(*) FROM entry WHERE act = 'exec' AND at_us >= ? AND at_us < ? AND status = 'ok'"
-        count = self._connection.execute(query, (start_us, end_us)).fetchone()[0]
+        count = raw_runs(self._connection, start_us, end_us)
         base = self._connection.execute("SELECT base FROM ledger").fetchone()[0]
         oldest = self._connection.execute("SELECT at_us FROM entry ORDER BY id LIMIT 1").fetchone()
         return Runs(count, not base or (oldest is not None and oldest[0] <= start_us))
@@ -258,12 +267,12 @@ class Reading:
 
     def _frame(self, asked: Asked) -> Frame:
         """Return how SQL finds the calls of a question and their time."""
-        if asked.calendar.zone.key == self._calendar.zone.key and "hour" not in asked.by:
+        if asked.calendar.zone.key == self._calendar.zone.key and "hour" not in asked.by and not asked.between:
             days = (asked.first, asked.end)
             return Frame("day", "day >= ? AND day < ?", days, days, 0, asked.calendar)
-        is_even = all(asked.calendar.start_us(day) % HOUR_US == 0 for day in range(asked.first, asked.end + 1))
-        step_us = HOUR_US if is_even else _QUARTER_US
         start_us, end_us = asked.start_us, asked.end_us
+        bounds = (start_us, end_us, *map(asked.calendar.start_us, range(asked.first, asked.end + 1)))
+        step_us = HOUR_US if all(at_us % HOUR_US == 0 for at_us in bounds) else _QUARTER_US
         days = (self._calendar.day_of(start_us), self._calendar.day_of(end_us - 1) + 1)
         condition = "day >= ? AND day < ? AND at_us >= ? AND at_us < ?"
         return Frame(f"at_us / {step_us}", condition, (*days, start_us, end_us), days, step_us, asked.calendar)

@@ -41,7 +41,8 @@ Where = tuple[tuple[str, tuple[str, ...]], ...]
 class Asked(NamedTuple):
     """A question. `by`: names of SLOT, `token`, `tag:NAME`, `day`, `hour`; `where`: a group and the texts it may have.
 
-    Days are those of `calendar`: first ≤ day < end.
+    Days are those of `calendar`: first ≤ day < end. `between` narrows them down to the instants start ≤ at < end, in µs
+    since 1970; roll-ups answer that where both begin an hour.
     """
 
     by: tuple[str, ...]
@@ -49,14 +50,15 @@ class Asked(NamedTuple):
     first: int
     end: int
     calendar: Calendar
+    between: tuple[int, int] | None = None
 
     @property
     def start_us(self) -> int:
-        return self.calendar.start_us(self.first)
+        return self.between[0] if self.between else self.calendar.start_us(self.first)
 
     @property
     def end_us(self) -> int:
-        return self.calendar.start_us(self.end)
+        return self.between[1] if self.between else self.calendar.start_us(self.end)
 
     @property
     def needs(self) -> set[str]:

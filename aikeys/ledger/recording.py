@@ -39,7 +39,7 @@ def append_call(writer: Writer, call: Call, calendar: Calendar) -> Head:
         (*numbers, call.cost_source, call.status, filed.id, extra, day, digest),
     )
     writer.head = Head(number, digest)
-    add_call(writer.connection, call, Place(filed.slot, filed.token, day), writer.now_us)
+    add_call(writer, call, Place(filed.slot, filed.token, day))
     return writer.head
 
 

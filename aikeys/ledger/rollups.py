@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from aikeys.ledger.calendar import HOUR_US, Calendar
@@ -21,10 +21,10 @@ from aikeys.ledger.calls import (
     requests_of,
     text_pairs,
 )
-from aikeys.ledger.store import Act, Writer
+from aikeys.ledger.store import Act, Ledger, Writer
 from aikeys.money import halves
 
-ROLLED = "tag-rollup"
+ROLLED, NO_LONGER_ROLLED = "tag-rollup", "tag-rollup-end"
 _NO_WORD = 0
 KEPT_HOURS = 35 * 24
 SUMS = "requests, failed, input, cache_read, cache_write, output, reasoning, cost_high, cost_low"
@@ -38,7 +38,8 @@ OF_CALLS = f"""sum(iif(corrects = 0, 1, (status IN ('{REBOOKED}', '{REBOOKED_FAI
   sum(cost_pusd & 4294967295)"""
 
 Sums = tuple[int, ...]
-Rows = dict[tuple[int, int, str], Sums]
+RowKey = tuple[int, int, str]
+Rows = dict[RowKey, Sums]
 
 
 def sums_of(call: Call) -> Sums:
@@ -69,18 +70,65 @@ def sums_of_frame(numbers: tuple[int, ...], status: str) -> Sums:
     )
 
 
-def add_call(connection: sqlite3.Connection, call: Call, place: Place, now_us: int) -> None:
+class Waiting:
+    """The part of a writer's memory (memory.py) that adds up here first what is written once for many calls."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, RowKey], Sums] = {}
+        self._tags: dict[tuple[tuple[str, str], ...], list[int]] = {}
+        self._hours = (-1, 0)
+
+    def add(self, table: str, key: RowKey, sums: Sums) -> None:
+        """Add to what waits for a row."""
+        found = self._rows.get((table, key))
+        self._rows[table, key] = sums if found is None else tuple(map(int.__add__, found, sums))
+
+    def write_out(self, connection: sqlite3.Connection) -> None:
+        """Write what waits."""
+        for (table, key), sums in self._rows.items():
+            add(connection, table, (*key, *sums))
+        self._rows.clear()
+
+    def first_hour(self, connection: sqlite3.Connection, now_us: int) -> int:
+        """Return the first hour that is kept, looking once an hour."""
+        if self._hours[0] != now_us // HOUR_US:
+            self.write_out(connection)
+            self._hours = now_us // HOUR_US, forget_old_hours(connection, now_us)
+        return self._hours[1]
+
+    def rolled_tags(self, connection: sqlite3.Connection, tags: tuple[tuple[str, str], ...]) -> list[int]:
+        """Return the words of those tags that are declared."""
+        if tags not in self._tags:
+            self._tags[tags] = rolled_tags(connection, tags)
+        return self._tags[tags]
+
+
+def add_call(writer: Writer, call: Call, place: Place) -> None:
     """Add a call to every roll-up it belongs to."""
+    connection, tags, sums = writer.connection, call.context.labels.tags, sums_of(call)
+    if writer.memory is None:
+        first_hour = forget_old_hours(connection, writer.now_us)
+        for table, key in _rows_of(call, place, first_hour, rolled_tags(connection, tags)):
+            add(connection, table, (*key, *sums))
+    else:
+        waiting = writer.memory.part(Waiting)
+        first_hour = waiting.first_hour(connection, writer.now_us)
+        for table, key in _rows_of(call, place, first_hour, waiting.rolled_tags(connection, tags) if tags else ()):
+            waiting.add(table, key, sums)
+
+
+def _rows_of(call: Call, place: Place, first_hour: int, tags: Iterable[int]) -> Iterator[tuple[str, RowKey]]:
+    """Yield table and key of every roll-up a call belongs to."""
     slot, token, day = place
-    sums = sums_of(call)
-    add(connection, "rollup_day", (day, slot, call.cost_source, *sums))
+    source = call.cost_source
+    yield "rollup_day", (day, slot, source)
     hour = call.at_us // HOUR_US
-    if hour >= forget_old_hours(connection, now_us):
-        add(connection, "rollup_hour", (hour, slot, call.cost_source, *sums))
+    if hour >= first_hour:
+        yield "rollup_hour", (hour, slot, source)
     if token is not None:
-        add(connection, "rollup_token", (day, token, call.cost_source, *sums))
-    for tag in rolled_tags(connection, call.context.labels.tags):
-        add(connection, "rollup_tag", (day, tag, call.cost_source, *sums))
+        yield "rollup_token", (day, token, source)
+    for tag in tags:
+        yield "rollup_tag", (day, tag, source)
 
 
 def add(connection: sqlite3.Connection, table: str, row: tuple[int | str, ...]) -> None:
@@ -96,7 +144,7 @@ def rolled_tags(connection: sqlite3.Connection, tags: Iterable[tuple[str, str]])
     wanted = list(tags)
     if not wanted:
         return []
-    declared = {row[0] for row in connection.execute("SELECT name FROM rolled_tag")}
+    declared = _declared(connection)
     return [word_id(connection, f"{name}={value}") for name, value in wanted if name in declared]
 
 
@@ -106,6 +154,18 @@ def word_id(connection: sqlite3.Connection, text: str) -> int:
     if row is None:
         row = connection.execute("INSERT INTO word(text) VALUES (?) RETURNING id", (text,)).fetchone()
     return int(row[0])
+
+
+def keep_tags(ledger: Ledger, names: Collection[str]) -> None:
+    """Keep roll-ups of these tags and of no others from now on; only looks where that is so already."""
+    with ledger.reading() as connection:
+        if _declared(connection) == {*names}:
+            return
+    with ledger.writing() as writer:
+        for name in sorted(_declared(writer.connection) - {*names}):
+            _end_tag(writer, name)
+        for name in sorted(names):
+            declare_tag(writer, name)
 
 
 def declare_tag(writer: Writer, name: str) -> None:
@@ -120,6 +180,18 @@ def declare_tag(writer: Writer, name: str) -> None:
         for (day, tag, source), sums in _made(connection)["rollup_tag"].items():
             if _word(connection, tag).startswith(f"{name}="):
                 add(connection, "rollup_tag", (day, tag, source, *sums))
+
+
+def _end_tag(writer: Writer, name: str) -> None:
+    start = f"{name}="
+    words = "SELECT id FROM word WHERE substr(text, 1, ?) = ?"
+    writer.connection.execute("DELETE FROM rolled_tag WHERE name = ?", (name,))
+    writer.connection.execute(f"DELETE FROM rollup_tag WHERE tag IN ({words})", (len(start), start))  # noqa: S608
+    writer.act(Act(NO_LONGER_ROLLED, name))
+
+
+def _declared(connection: sqlite3.Connection) -> set[str]:
+    return {row[0] for row in connection.execute("SELECT name FROM rolled_tag")}
 
 
 def forget_old_hours(connection: sqlite3.Connection, now_us: int) -> int:
@@ -181,7 +253,7 @@ def _first_wrong_hour(connection: sqlite3.Connection) -> tuple[int, str] | None:
 
 def _made(connection: sqlite3.Connection) -> dict[str, Rows]:
     """Make the daily roll-ups from the calls: SQL adds per context, the rest is few rows."""
-    declared = {row[0] for row in connection.execute("SELECT name FROM rolled_tag")}
+    declared = _declared(connection)
     words: dict[int, str] = dict(connection.execute("SELECT id, text FROM word"))
     numbers = {text: number for number, text in words.items()}
     contexts = {row[0]: row[1:] for row in connection.execute("SELECT id, slot, token, tags FROM context")}

@@ -22,7 +22,7 @@ from hashlib import sha256
 from typing import IO, Any, NamedTuple
 
 from aikeys.errors import Damaged
-from aikeys.ledger.calls import context_bytes
+from aikeys.ledger.calls import call_bytes, context_bytes
 from aikeys.ledger.entries import Entry, Head
 from aikeys.ledger.listing import Texts
 from aikeys.ledger.store import Ledger, Signer
@@ -37,7 +37,6 @@ _ACTS = f"SELECT {', '.join(Entry._fields)} FROM entry WHERE id <= ? ORDER BY id
 _CALLS = """SELECT id, at_us, settled_us, input, cache_read, cache_write_5m, cache_write_1h, output, reasoning,
   cost_pusd, latency_ms, first_token_ms, corrects, CAST(source AS BLOB), CAST(status AS BLOB), context, extra
   FROM call WHERE id > ? AND id < ? ORDER BY id"""
-_ROW = b"call %d %d %d %d %d %d %d %d %d %d %d %d %d %b %b %b%b"
 _HINT = "bring the archive back from where you keep copies"
 
 
@@ -73,12 +72,12 @@ def entry_frames(connection: sqlite3.Connection, base: int, last: int) -> Iterat
     seen: dict[int, bytes] = {}
 
     def calls(after: int, before: int) -> Iterator[bytes]:
-        for *numbers, context, extra in connection.execute(_CALLS, (after, before)):
+        for *numbers, source, status, context, extra in connection.execute(_CALLS, (after, before)):
             if context not in seen:
                 frame = context_bytes(*texts.digested(context))
                 seen[context] = sha256(frame).digest()
                 yield frame
-            yield _ROW % (*numbers, seen[context], extra)
+            yield call_bytes(tuple(numbers), source, status, seen[context], extra)
 
     at = base
     for row in connection.execute(_ACTS, (last,)):

@@ -8,7 +8,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aikeys import clock
 from aikeys.errors import BadConfiguration, Damaged
@@ -16,8 +16,15 @@ from aikeys.ledger.entries import Anchor, Entry, Head, chain_hash, checkpoint_me
 from aikeys.storage import sqlite
 from aikeys.storage.record import NamedTuple
 
+if TYPE_CHECKING:
+    from aikeys.ledger.memory import Memory
+
 FILE_NAME = "ledger.db"
 HINT = "put an unchanged copy of ledger.db back; without one move it away, then: aikeys ledger import --new-ledger"
+FOREIGN_HINT = (
+    "put the right one back; to take this one on purpose: aikeys ledger import --new-ledger, or aikeys restore FILE"
+)
+MISSING_HINT = "check --home, AIKEYS_HOME and AIKEYS_LEDGER; where there is no vault yet: aikeys init"
 _FORMAT = 1
 _COLUMNS = ", ".join(Entry._fields)
 _HEAD = """SELECT id, hash FROM (SELECT * FROM (SELECT id, hash FROM entry ORDER BY id DESC LIMIT 1)
@@ -35,13 +42,6 @@ class Act(NamedTuple):
     subject: str
     detail: str = ""
     person: str = ""
-
-
-class Intent(NamedTuple):
-    """An act on a vault that has been announced: the entry's number, and the ledger's head with it."""
-
-    entry: int
-    head: Head
 
 
 class Names(NamedTuple):
@@ -78,7 +78,13 @@ class Writer:
         self.ledger = ledger
         self.now_us = now_us
         self.filed: dict[Any, Any] = {}  # contexts and their rows (recording.py): most calls of an import share one
+        self.memory: Memory | None = None  # of a writer that commits many calls at once (memory.py)
         self.head = read_head(connection, ledger)
+
+    def write_out(self) -> None:
+        """Write what waits for the commit: before anything reads counters or roll-ups."""
+        if self.memory is not None:
+            self.memory.write_out(self.connection)
 
     def act(self, act: Act, status: str = "ok", *, phase: str = "event", change: Change = _NO_CHANGE) -> Head:
         """Append an act and return the new head."""
@@ -95,6 +101,10 @@ class Writer:
             f"INSERT INTO entry({_COLUMNS}, hash) VALUES ({', '.join('?' * (len(entry) + 1))})",  # noqa: S608
             (*entry, digest),
         )
+        if entry.act in ("token issue", "token revoke", "token use"):
+            from aikeys.ledger import token_acts
+
+            token_acts.project(self.connection, entry)
         self.head = Head(entry.id, digest)
         return self.head
 
@@ -183,6 +193,12 @@ class Ledger:
                     connection.execute("ROLLBACK")
 
     @contextmanager
+    def looking(self) -> Iterator[sqlite3.Connection]:
+        """One read, without the cost of a state for several."""
+        with self._using() as connection:
+            yield connection
+
+    @contextmanager
     def _using(self, *, check: bool = True) -> Iterator[sqlite3.Connection]:
         with sqlite.translated(self.path, HINT):
             if self._connection is None:
@@ -256,12 +272,12 @@ class Ledger:
             if signer is not None:
                 writer.checkpoint(signer)
 
-    def intent(self, act: Act, vault_id: bytes, epoch: int) -> Intent:
-        """Announce an act that will move a vault to `epoch`."""
+    def intent(self, act: Act, vault_id: bytes, epoch: int) -> Head:
+        """Announce an act that will move a vault to `epoch`; returns the head, whose number is the intent's."""
         with self.writing() as writer:
             head = writer.act(act, "", phase="intent", change=Change(None, vault_id, epoch))
             writer.connection.execute("INSERT INTO open_intent VALUES (?, ?, ?)", (head.number, vault_id, epoch))
-        return Intent(head.number, head)
+        return head
 
     def outcome(self, intent: int, status: str, manifest: bytes | None = None, signer: Signer | None = None) -> None:
         """Say how an intent ended, once; `manifest` (its digest and the signing key) anchors the vault's new state."""
@@ -315,12 +331,6 @@ class Ledger:
         """Move the write-ahead log into the file and empty it, as far as nobody else is reading."""
         with self._using() as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-    def verify(self) -> Head:
-        """Recompute everything but the signatures; raises Damaged naming the first place that is wrong."""
-        from aikeys.ledger.verify import verify
-
-        return verify(self).head
 
 
 def read_head(connection: sqlite3.Connection, ledger: Ledger) -> Head:

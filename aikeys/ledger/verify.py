@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from aikeys.errors import Damaged
-from aikeys.ledger import projections
+from aikeys.ledger import projections, token_acts
 from aikeys.ledger.archive import ARCHIVED, Cut, parse_cut
 from aikeys.ledger.archived import Trust, Walk, check_segments
 from aikeys.ledger.calls import Context, Labels, context_digest, pairs_text, text_pairs
@@ -111,7 +111,7 @@ class _Chain:
         self.ledger = ledger
         self.advance = advance
         self.wanted = wanted
-        self.acts = projections.Acts()
+        self.acts = projections.Acts(token_acts.read_tokens(connection, "archived_token"))
         self.cut: Cut | None = None
         self.head = read_base(connection, ledger)
         self.digests = context_digests(connection)
@@ -200,12 +200,15 @@ def _recomputed(rows: sqlite3.Cursor, words: dict[int, str]) -> Iterator[tuple[i
 
 def _check_base(connection: sqlite3.Connection, ledger: Ledger, base: Head, cut: Cut | None) -> None:
     """Where the chain begins after the first entry, the newest act of archiving says where and with which sums."""
-    if base.number == 0 and cut is None and not connection.execute("SELECT 1 FROM archived LIMIT 1").fetchone():
+    kept = "SELECT 1 FROM archived UNION ALL SELECT 1 FROM archived_token LIMIT 1"
+    if base.number == 0 and cut is None and not connection.execute(kept).fetchone():
         return
     if cut is None or cut.last != base:
         raise Damaged(f"{ledger.path}: entries up to {base.number} were removed, not archived", _HINT)
     if cut.sums != projections.archived_digest(connection):
         raise Damaged(f"{ledger.path}: the sums of archived entries are not those of entry {cut.entry}", _HINT)
+    if cut.tokens != token_acts.archived_digest(connection):
+        raise Damaged(f"{ledger.path}: what archived entries say of tokens is not what entry {cut.entry} says", _HINT)
     if cut.imports != projections.imports_digest(connection, base.number):
         raise Damaged(f"{ledger.path}: what was imported and archived is not what entry {cut.entry} says", _HINT)
 

@@ -10,18 +10,23 @@ _FLAGS = {
     "--clean-env": "clean_env",
     "--nested": "nested",
     "--unmetered": "unmetered",
+    "--metered": "metered",
     "--no-input": "no_input",
     "--quiet": "quiet",
     "--verbose": "verbose",
     "--help": "help",
 }
 _SHORT = {"q": "quiet", "v": "verbose", "h": "help"}
-_WITH_VALUE = {"--env": "VAR=NAME", "--home": "DIR"}
+_WITH_VALUE = {"--env": "VAR=NAME", "--home": "DIR", "--budget": "USD", "--model": "M", "--ttl": "1h", "--rpm": "N"}
+_OF_METERED = ("--budget", "--model", "--ttl", "--rpm")
 _FORM = "aikeys exec NAME -- CMD"
 
 
 class ExecArguments(NamedTuple):
-    """What stood on the command line; `names` is empty where --all or the configuration decides."""
+    """What stood on the command line; `names` is empty where --all or the configuration decides.
+
+    `limits`: the options of --metered and their values as they were typed, in order.
+    """
 
     names: tuple[str, ...]
     all: bool
@@ -35,6 +40,8 @@ class ExecArguments(NamedTuple):
     quiet: bool
     verbose: bool
     help: bool
+    metered: bool = False
+    limits: tuple[tuple[str, str], ...] = ()
 
 
 class _Found:
@@ -45,6 +52,7 @@ class _Found:
         self.env: dict[str, str] = {}
         self.home: str | None = None
         self.flags: set[str] = set()
+        self.limits: list[tuple[str, str]] = []
 
 
 def parse(argv: Sequence[str]) -> ExecArguments:
@@ -77,6 +85,8 @@ def parse(argv: Sequence[str]) -> ExecArguments:
         quiet="quiet" in found.flags,
         verbose="verbose" in found.flags,
         help="help" in found.flags,
+        metered="metered" in found.flags,
+        limits=tuple(found.limits),
     )
 
 
@@ -85,6 +95,14 @@ def _check(found: _Found, command: tuple[str, ...]) -> None:
         raise Usage("no program stands after --", _FORM)
     if "all" in found.flags and found.names:
         raise Usage(f"--all and the name {found.names[0]} exclude each other", "name the keys, or give --all alone")
+    if {"metered", "unmetered"} <= found.flags:
+        raise Usage("--metered and --unmetered exclude each other", "give one of them")
+    if found.limits and "metered" not in found.flags:
+        raise Usage(f"{found.limits[0][0]} limits a run that is metered", "add --metered")
+    options = [option for option, _ in found.limits if option != "--model"]
+    twice = next((option for option in options if options.count(option) > 1), "")
+    if twice:
+        raise Usage(f"{twice} stands there twice", "give it once")
 
 
 def _read(words: Sequence[str], found: _Found) -> None:
@@ -113,6 +131,9 @@ def _take_value(found: _Found, option: str, value: str, *, joined: bool) -> None
     if option == "--home":
         found.home = value
         return
+    if option in _OF_METERED:
+        found.limits.append((option, value))
+        return
     variable, _, name = value.partition("=")
     if not variable or not name:
         raise Usage(f"--env {value} is not of the form VAR=NAME", "such as --env MY_KEY=openai")
@@ -122,11 +143,6 @@ def _take_value(found: _Found, option: str, value: str, *, joined: bool) -> None
 
 
 def _flag(option: str, *, has_value: bool) -> str:
-    if option == "--metered":
-        raise Usage(
-            "--metered is not available in this version",
-            "without it the program gets the key itself, and what it spends is not recorded",
-        )
     if option not in _FLAGS:
         raise _unknown(option)
     if has_value:

@@ -1,4 +1,4 @@
-"""Find the program and become it: `exec`'s last step (I/O edge, hot path).
+"""Find the program and become it, or start it: `exec`'s last step (I/O edge, hot path).
 
 Python starts with SIGPIPE and SIGXFSZ ignored, which an exec'd program would inherit; both go back to their default.
 A handler (SIGINT's) is reset by the kernel, an ignored signal stays ignored, and Python blocks no signal of its own:
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 from aikeys.errors import CannotExecute, ProgramNotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 _EXECUTABLE, _FORBIDDEN, _MISSING = 0, 1, 2
 _DIRECTORY_TYPE, _REGULAR_TYPE, _TYPE_MASK = 0o040000, 0o100000, 0o170000
@@ -73,6 +73,33 @@ def replace_process(
     except (OSError, ValueError) as error:
         undo()
         raise _failure(program, error) from error
+
+
+def spawn_process(
+    program: str,
+    argv: Sequence[str],
+    env: Mapping[bytes, bytes],
+    core_limit: tuple[int, int] | None,
+    mask: Iterable[int],
+) -> int:
+    """Start the program beside this process, as `replace_process` would become it, and return its number.
+
+    It stays in this process group, so it keeps the terminal. `mask`: the signals that are blocked in it.
+    """
+    import resource
+
+    _flush()
+    limit = resource.getrlimit(resource.RLIMIT_CORE)
+    if core_limit is not None:
+        resource.setrlimit(resource.RLIMIT_CORE, (core_limit[0], limit[1]))
+    try:
+        return os.posix_spawn(
+            program, list(argv), dict(env), setsigmask=mask, setsigdef=(signal.SIGPIPE, signal.SIGXFSZ)
+        )
+    except (OSError, ValueError) as error:
+        raise _failure(program, error) from error
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, limit)
 
 
 def _state(path: str) -> int:

@@ -21,6 +21,8 @@ from aikeys.providers.catalogue import Provider
 _DATA = os.path.join(os.path.dirname(__file__), "data")
 _LOOPBACK = re.compile(r"https?://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(/|$)", re.ASCII)
 _Row = Mapping[str, object]
+_MOST_FOUND = 1000
+"""Prices that were looked up: a book reads its files once."""
 
 
 class Found(NamedTuple):
@@ -106,6 +108,7 @@ class Book:
         self._shelves: dict[str, tuple[_Shelf, ...]] = {}
         self._snapshot: snapshot.Snapshot | None = None
         self._is_loaded = False
+        self._found: dict[tuple[str, str], Found | None] = {}
 
     def resolve(self, text: str) -> names.Name:
         """Return the provider and model that a text names; see names.py."""
@@ -113,6 +116,17 @@ class Book:
 
     def find(self, provider: str, model: str) -> Found | None:
         """Return the price of a model; None where nobody knows the model (its price may still be empty: `is_known`)."""
+        try:
+            return self._found[provider, model]
+        except KeyError:
+            pass
+        found = self._find(provider, model)
+        if len(self._found) >= _MOST_FOUND:
+            self._found.clear()
+        self._found[provider, model] = found
+        return found
+
+    def _find(self, provider: str, model: str) -> Found | None:
         spelled = names.spelled(model)
         own = self._own.get((provider, spelled)) or self._own.get((provider, overrides.ANY))
         if own is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from aikeys.pricing.values import STANDARD, Service
+from aikeys.pricing.values import STANDARD, Price, Service
 
 MESSAGE_TOKENS = 16
 TOOL_TOKENS = 64
@@ -29,6 +29,15 @@ MEDIA_TOKENS: dict[tuple[str, str], int] = {
     ("gemini", "audio_second"): 32,
     ("gemini", "document_page"): 1120,  # media resolution guide: the highest one
 }
+
+_OF_THE_ACCOUNT = ("service_tier", "route")
+"""Ways of serving that need no word in the request."""
+
+
+_ONLY_STANDARD: tuple[Service, ...] = (STANDARD,)
+_MOST_WAYS = 1024
+_WAYS: dict[tuple[object, ...], tuple[Price, tuple[Service, ...]]] = {}
+"""By the id of a price, which lives as long as it stands here, and what was asked for."""
 
 
 class Media(NamedTuple):
@@ -70,6 +79,26 @@ class Bounds(NamedTuple):
     services: tuple[Service, ...] = (STANDARD,)
     output_modalities: tuple[str, ...] = ()
     units: tuple[tuple[str, int], ...] = ()
+    inputs: int = 1
+
+
+def ways_of_serving(price: Price | None, asked: Service = STANDARD) -> tuple[Service, ...]:
+    """Return the ways a request may be served: the standard one, those the account's own settings can bring about, and
+    those it asks for."""
+    if price is None or not price.variants:
+        return _ONLY_STANDARD
+    key = (id(price), *asked.items())
+    kept = _WAYS.get(key)
+    if kept is None or kept[0] is not price:
+        fitting = (
+            variant.when
+            for variant in price.variants
+            if all(name in _OF_THE_ACCOUNT or asked.get(name) == value for name, value in variant.when)
+        )
+        if len(_WAYS) >= _MOST_WAYS:
+            _WAYS.clear()
+        kept = _WAYS[key] = price, (STANDARD, *map(dict, fitting))
+    return kept[1]
 
 
 def text_tokens(texts: Iterable[str]) -> int:
@@ -78,9 +107,9 @@ def text_tokens(texts: Iterable[str]) -> int:
 
 
 def _longest(text: str) -> int:
-    raw = len(text.encode("utf-8", "surrogatepass"))
-    if raw == len(text):  # ASCII is its own normal form
-        return raw
+    if text.isascii():  # its own normal form
+        return len(text)
     from unicodedata import normalize
 
+    raw = len(text.encode("utf-8", "surrogatepass"))
     return max(raw, *(len(normalize(form, text).encode("utf-8", "surrogatepass")) for form in ("NFC", "NFKC")))

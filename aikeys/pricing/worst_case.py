@@ -7,8 +7,9 @@ bounded is not guessed: it stands in `undecided`, and the caller refuses.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from math import lcm
+from math import inf, lcm
 from typing import NamedTuple
 
 from aikeys.pricing import units
@@ -48,25 +49,78 @@ class WorstCase(NamedTuple):
         return whole // self.copies
 
 
+class _Card:
+    """The rates of a price from one instant to another while they do not change, and what was looked up in them.
+
+    `billed`: every unit that any of its rates is for, at any time. `steps`: where its tiers start, ascending.
+    """
+
+    __slots__ = (
+        *("billed", "charges_output", "charges_requests", "dearest", "lists_writes", "price", "services"),
+        *("since_us", "steps", "tables", "undecided", "until_us"),
+    )
+
+    def __init__(self, price: Price, bounds: Bounds) -> None:
+        every = list(_all_rates(price))
+        self.price, self.services = price, bounds.services
+        self.billed = {unit for rates in every for unit in rates}
+        self.steps = sorted({step.above for rates in every for rate in rates.values() for step in rate.steps})
+        self.undecided: list[str] = []
+        self.tables = list(_tables(price, bounds, self.undecided))
+        self.lists_writes = any("cache_write_5m" in rates for rates in self.tables)
+        self.charges_requests = any(units.REQUESTS in rates for rates in self.tables)
+        self.charges_output = any(unit in ("output", "reasoning") or unit.startswith("output_") for unit in self.billed)
+        self.since_us, until_us = _unchanged(price, bounds.from_us)
+        self.until_us = until_us if bounds.until_us < until_us else self.since_us  # of two stretches: for this once
+        self.dearest: dict[tuple[tuple[str, ...], int], tuple[tuple[int, int], list[str]]] = {}
+
+    def holds(self, price: Price, bounds: Bounds) -> bool:
+        """Tell whether its rates are those of a request."""
+        return (
+            self.price is price
+            and self.services == bounds.services
+            and self.since_us <= bounds.from_us
+            and bounds.until_us < self.until_us
+        )
+
+
+_MOST_CARDS, _MOST_LOOKED_UP = 1024, 256
+_CARDS: dict[tuple[int, int], _Card] = {}
+"""By the ids of a price and of its ways of serving, which live as long as their card."""
+
+
+def _card(price: Price, bounds: Bounds) -> _Card:
+    key = id(price), id(bounds.services)
+    card = _CARDS.get(key)
+    if card is None or not card.holds(price, bounds):
+        card = _Card(price, bounds)
+        if len(_CARDS) >= _MOST_CARDS:
+            _CARDS.clear()
+        _CARDS[key] = card
+    return card
+
+
 def worst_case(price: Price, bounds: Bounds) -> WorstCase:
     """Return the most a request within these bounds can cost."""
     undecided: list[str] = []
-    read_tokens = _input_tokens(price, bounds, undecided)
-    written_tokens = _output_tokens(price, bounds, undecided)
+    card = _card(price, bounds)
+    read_tokens = _input_tokens(card, bounds, undecided)
+    written_tokens = _output_tokens(card, bounds, undecided)
     copies = bounds.choices * bounds.iterations
     if price.free:
         return WorstCase(0, read_tokens, written_tokens, (0, 1), copies)
-    tables = list(_tables(price, bounds, undecided))
+    tables = card.tables
+    undecided += card.undecided
     if not any(tables):
-        return WorstCase(0, read_tokens, written_tokens, (0, 1), copies, ("no price is known",))
-    per_input = _dearest(tables, _input_units(price, bounds, tables), read_tokens, undecided)
-    per_output = _dearest(tables, _output_units(bounds), read_tokens, undecided) if written_tokens else (0, 1)
+        return WorstCase(0, read_tokens, written_tokens, (0, 1), copies, ("no price is known", *undecided))
+    per_input = _dearest(card, _input_units(card, bounds), read_tokens, undecided)
+    per_output = _dearest(card, _output_units(bounds), read_tokens, undecided) if written_tokens else (0, 1)
     amounts = [(read_tokens, *per_input), (written_tokens, *per_output)]
     smallest = dict(price.minimums)
     for unit, most in bounds.units:
-        amounts.append((max(most, smallest.get(unit, 0)), *_dearest(tables, [unit], read_tokens, undecided)))
-    if any(units.REQUESTS in rates for rates in tables):
-        amounts.append((1, *_dearest(tables, [units.REQUESTS], read_tokens, [])))
+        amounts.append((max(most, smallest.get(unit, 0)), *_dearest(card, (unit,), read_tokens, undecided)))
+    if card.charges_requests:
+        amounts.append((1, *_dearest(card, (units.REQUESTS,), read_tokens, [])))
     scale = lcm(*(per for _, _, per in amounts))
     exact = sum(count * pusd * (scale // per) for count, pusd, per in amounts)
     return WorstCase(
@@ -74,34 +128,33 @@ def worst_case(price: Price, bounds: Bounds) -> WorstCase:
     )
 
 
-def _input_tokens(price: Price, bounds: Bounds, undecided: list[str]) -> int:
+def _input_tokens(card: _Card, bounds: Bounds, undecided: list[str]) -> int:
     """The bound of one run of the model, times the runs; after the first, tool results may have filled the window."""
-    window = _window(price)
+    price, window = card.price, _window(card)
     fixed = REQUEST_TOKENS + bounds.messages * MESSAGE_TOKENS + bounds.tools * TOOL_TOKENS
     counts = [MEDIA_TOKENS.get((price.provider, media.kind)) for media in bounds.media]
     is_open = bounds.referenced or bounds.iterations > 1 or None in counts
     if is_open:
         if not window:
             undecided.append("the context window is unknown")
-        return window * bounds.iterations
+        return window * bounds.iterations * bounds.inputs
     most = bounds.text_tokens + fixed
     most += sum((count or 0) * media.amount for count, media in zip(counts, bounds.media, strict=True))
-    return min(most, window) if window else most
+    return min(most, window * bounds.inputs) if window else most
 
 
-def _window(price: Price) -> int:
+def _window(card: _Card) -> int:
     """A tier that starts at the listed window shows that the window is no limit."""
-    starts = [step.above for rates in _all_rates(price) for rate in rates.values() for step in rate.steps]
-    return price.context_window if price.context_window > max(starts, default=0) else 0
+    window = card.price.context_window
+    return window if not card.steps or window > card.steps[-1] else 0
 
 
-def _output_tokens(price: Price, bounds: Bounds, undecided: list[str]) -> int:
+def _output_tokens(card: _Card, bounds: Bounds, undecided: list[str]) -> int:
+    price = card.price
     largest = price.max_output or price.context_window
     if bounds.max_output and bounds.cap_covers_reasoning:
         one = bounds.max_output
-    elif not price.free and not any(
-        unit in ("output", "reasoning") or unit.startswith("output_") for unit in _billed(price)
-    ):
+    elif not price.free and not card.charges_output:
         one = 0  # embeddings and the like: what has no rate for output returns none
     elif largest:
         one = max(bounds.max_output, largest)
@@ -121,12 +174,24 @@ def _all_rates(price: Price) -> Iterator[Rates]:
 def _tables(price: Price, bounds: Bounds, undecided: list[str]) -> Iterator[Rates]:
     """Yield the rates of every instant and way of serving that could apply."""
     services: Iterable[Service] = bounds.services or (STANDARD, *(dict(variant.when) for variant in price.variants))
-    tariffs = [*price.tariffs, *(variant.tariff for variant in price.variants)]
-    for at_us in sorted(_instants(tariffs, bounds)):
+    for at_us in sorted(_instants(_tariffs(price), bounds)):
         for service in services:
             rates, unmet = rates_at(price, at_us, service)
             undecided.extend(f"no rate for {name}" for name in unmet)
             yield rates
+
+
+def _tariffs(price: Price) -> list[Tariff]:
+    return [*price.tariffs, *(variant.tariff for variant in price.variants)]
+
+
+def _unchanged(price: Price, at_us: int) -> tuple[int, float]:
+    """Return since when and until when all rates are what they are at an instant: no time where hours decide."""
+    tariffs = _tariffs(price)
+    if any(tariff.from_s != tariff.until_s for tariff in tariffs):
+        return at_us, at_us
+    since_us = max((tariff.starts_us for tariff in tariffs if tariff.starts_us <= at_us), default=0)
+    return since_us, min((tariff.starts_us for tariff in tariffs if tariff.starts_us > at_us), default=inf)
 
 
 def _instants(tariffs: list[Tariff], bounds: Bounds) -> set[int]:
@@ -142,31 +207,40 @@ def _instants(tariffs: list[Tariff], bounds: Bounds) -> set[int]:
     return instants
 
 
-def _input_units(price: Price, bounds: Bounds, tables: list[Rates]) -> list[str]:
+def _input_units(card: _Card, bounds: Bounds) -> tuple[str, ...]:
     wanted = ["input", "cache_read"]
-    lists_writes = any("cache_write_5m" in rates for rates in tables)
-    if bounds.cache_write in ("5m", "1h") or (bounds.cache_write == "auto" and lists_writes):
+    if bounds.cache_write in ("5m", "1h") or (bounds.cache_write == "auto" and card.lists_writes):
         wanted.append("cache_write_5m")
     if bounds.cache_write == "1h":
         wanted.append("cache_write_1h")
     modalities = {media.modality for media in bounds.media}
     if bounds.referenced:  # content nobody has seen: whatever this model bills apart
-        modalities |= {each for each in ("audio", "image", "video") if f"input_{each}_tokens" in _billed(price)}
+        modalities |= {each for each in ("audio", "image", "video") if f"input_{each}_tokens" in card.billed}
     for modality in sorted(modalities):
         wanted += [f"input_{modality}_tokens", f"cache_{modality}_read_tokens"]
-    return wanted
+    return tuple(wanted)
 
 
-def _billed(price: Price) -> set[str]:
-    return {unit for rates in _all_rates(price) for unit in rates}
+def _output_units(bounds: Bounds) -> tuple[str, ...]:
+    return ("output", "reasoning", *(f"output_{modality}_tokens" for modality in bounds.output_modalities))
 
 
-def _output_units(bounds: Bounds) -> list[str]:
-    return ["output", "reasoning", *(f"output_{modality}_tokens" for modality in bounds.output_modalities)]
-
-
-def _dearest(tables: list[Rates], wanted: list[str], input_tokens: int, undecided: list[str]) -> tuple[int, int]:
+def _dearest(card: _Card, wanted: tuple[str, ...], input_tokens: int, undecided: list[str]) -> tuple[int, int]:
     """Return the dearest (pusd, per) of these units over all tables and every tier the input could reach."""
+    key = (wanted, bisect_left(card.steps, input_tokens))
+    found = card.dearest.get(key)
+    if found is None:
+        missing: list[str] = []
+        if len(card.dearest) >= _MOST_LOOKED_UP:  # modalities are a client's words
+            card.dearest.clear()
+        found = card.dearest[key] = _looked_up(card.tables, wanted, input_tokens, missing), missing
+    undecided += found[1]
+    return found[0]
+
+
+def _looked_up(
+    tables: list[Rates], wanted: tuple[str, ...], input_tokens: int, undecided: list[str]
+) -> tuple[int, int]:
     top = (0, 1)
     for rates in tables:
         for unit in wanted:

@@ -26,6 +26,17 @@ class Verification(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
 
 
+class Balance(NamedTuple):
+    """A free request that tells what is left on a key's account; catalogue.toml says what each field is for."""
+
+    path: str
+    amount: str
+    minus: str = ""
+    of: str = ""
+    currency: str = ""
+    regions: tuple[tuple[str, str], ...] = ()
+
+
 class Provider(NamedTuple):
     """One provider. Empty means unknown; catalogue.toml says what each field is for."""
 
@@ -43,16 +54,25 @@ class Provider(NamedTuple):
     shared_patterns: tuple[str, ...] = ()
     admin_patterns: tuple[str, ...] = ()
     verify: Verification = Verification()
+    balance: tuple[Balance, ...] = ()
     key_page: str = ""
     source: str = ""
     date: str = ""
     wire: Mapping[str, object] = MappingProxyType({})
+    native: tuple[tuple[object, ...], ...] = ()
 
     def dialect(self) -> Dialect:
         """Return how it speaks its protocol; BadConfiguration where a user's definition has that wrong."""
+        kept = _DIALECTS.get(id(self))
+        if kept is not None and kept[0] is self:
+            return kept[1]
         from aikeys.providers.wire.dialects import dialect_of
 
-        return dialect_of(self.name, self.title, self.protocol, self.wire)
+        dialect = dialect_of(self.name, self.title, self.protocol, self.wire)
+        if len(_DIALECTS) >= _MOST_DIALECTS:
+            _DIALECTS.clear()
+        _DIALECTS[id(self)] = self, dialect
+        return dialect
 
     def base_url_for(self, region: str) -> str:
         """Return the base URL of a region; no region means the default."""
@@ -67,6 +87,11 @@ class Provider(NamedTuple):
     def sets_base_url(self, url: str) -> bool:
         """Tell whether the base URL variables must be set for a key of this address, not only cleared."""
         return bool(url) and (self.always_base_url or url != self.base_url)
+
+
+_MOST_DIALECTS = 1024
+_DIALECTS: dict[int, tuple[Provider, Dialect]] = {}
+"""By the id of a provider, which lives as long as it stands here: a table in it cannot be hashed."""
 
 
 def load(user: Mapping[str, Mapping[str, object]] | None = None) -> dict[str, Provider]:
@@ -118,6 +143,10 @@ def _built_in(name: str, table: Mapping[str, object]) -> Provider:
             fields[key] = tuple(cast("dict[str, str]", value).items())
         elif key == "verify":
             fields[key] = _verification(cast("dict[str, object]", value))
+        elif key == "balance":
+            fields[key] = tuple(_balance(each) for each in cast("list[dict[str, object]]", value))
+        elif key == "native":
+            fields[key] = tuple(_native(each) for each in cast("list[str]", value))
         else:
             fields[key] = tuple(value) if isinstance(value, list) else value
     return Provider(name=name, **fields)  # type: ignore[arg-type]  # the tests check every field's type
@@ -127,6 +156,19 @@ def _verification(table: Mapping[str, object]) -> Verification:
     headers = cast("dict[str, str]", table.get("headers", {}))
     rest = {key: value for key, value in table.items() if key != "headers"}
     return Verification(headers=tuple(headers.items()), **rest)  # type: ignore[arg-type]  # as above
+
+
+def _native(line: str) -> tuple[object, ...]:
+    """Read `METHOD path scope [meter] [keeps] [streams]`."""
+    method, path, scope, *rest = line.split()
+    meter = next((word for word in rest if word not in ("keeps", "streams")), "free")
+    return method, path, scope, meter, "keeps" in rest, "streams" in rest
+
+
+def _balance(table: Mapping[str, object]) -> Balance:
+    regions = cast("dict[str, str]", table.get("regions", {}))
+    rest = {key: value for key, value in table.items() if key != "regions"}
+    return Balance(regions=tuple(regions.items()), **rest)  # type: ignore[arg-type]  # as above
 
 
 def _user_defined(name: str, table: object) -> Provider:

@@ -4,7 +4,7 @@
   the environment, plain http is for this machine only.
 - Proxies of the environment serve https only: they see the host's name and sealed bytes (CONNECT), and one that opens
   them fails the certificate check. Requests to this machine never take a proxy.
-- Nothing here repeats the key or a library's own words: those may hold a header. `_fields` reveals the key.
+- Nothing here repeats the key or a library's own words: those may hold a header. `fields_of` reveals the key.
 - Every wait is bounded (`Timeouts`), and so is the size of a reply; no compressed reply is asked for.
 
 An error says what is known: `NotSent` (no byte of the request went out) or `Broken` (it did, and the end is missing).
@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from aikeys.errors import NetworkFailed, Usage
@@ -30,8 +31,10 @@ CREDENTIALS: Mapping[str, tuple[str, str]] = {
     "token": ("authorization", "Token "),
     "x-api-key": ("x-api-key", ""),
     "x-goog-api-key": ("x-goog-api-key", ""),
+    "xi-api-key": ("xi-api-key", ""),
     "api-key": ("api-key", ""),
 }
+UNSENDABLE = "the key holds characters that a request cannot carry"
 LARGEST_REPLY_BYTES = 64 << 20
 
 
@@ -97,6 +100,7 @@ class Transport(Protocol):
     def send(self, parcel: Parcel, timeouts: Timeouts) -> AbstractContextManager[Incoming]: ...
 
 
+@lru_cache(maxsize=1024)
 def checked_base_url(base_url: str, title: str) -> str:
     """Return the address a key may be sent to; Usage says why it may not."""
     if not base_url:
@@ -107,6 +111,7 @@ def checked_base_url(base_url: str, title: str) -> str:
     return base
 
 
+@lru_cache(maxsize=1024)
 def is_loopback(url: str) -> bool:
     """Tell whether an address is of this machine."""
     from ipaddress import ip_address
@@ -149,7 +154,7 @@ class HttpxTransport:
         outgoing = parcel.outgoing
         try:
             request = client.build_request(
-                outgoing.method, parcel.url, headers=_fields(parcel), content=outgoing.body, timeout=limits
+                outgoing.method, parcel.url, headers=fields_of(parcel), content=outgoing.body, timeout=limits
             )
         except (httpx.InvalidURL, ValueError, TypeError):
             raise NotSent("the request cannot be written: its address or a header is not valid") from None
@@ -223,13 +228,14 @@ class _Reply:
             raise Broken("the connection broke in the middle of the reply", "try again") from None
 
 
-def _fields(parcel: Parcel) -> dict[str, str]:
+def fields_of(parcel: Parcel) -> dict[str, str]:
+    """Return the header fields of a request, with the credential; NotSent where no header can carry it."""
     from aikeys import __version__
 
     name, prefix = CREDENTIALS[parcel.auth]
     key = parcel.secret.reveal().decode("ascii", "replace")
-    if not key or not all("!" <= character <= "~" for character in key):
-        raise NotSent("the key holds characters that a request cannot carry", "replace it: aikeys rotate NAME")
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise NotSent(UNSENDABLE, "replace it: aikeys rotate NAME")
     extra = {"accept-encoding": "identity", "user-agent": f"aikeys/{__version__}"}
     return {**dict(parcel.outgoing.headers), **extra, name: prefix + key}
 

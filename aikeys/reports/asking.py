@@ -7,7 +7,7 @@ from aikeys.errors import CannotDecide, Usage
 from aikeys.ledger.calendar import Calendar, typed_calendar
 from aikeys.ledger.queries import Reading, reading
 from aikeys.ledger.questions import ROLL_UPS, Answer, Asked, Figures, Where
-from aikeys.ledger.store import Ledger
+from aikeys.ledger.store import MISSING_HINT, Ledger
 from aikeys.reports import rows as rows_
 from aikeys.reports.forecast import DAYS, forecast
 from aikeys.reports.groups import TIMES
@@ -31,9 +31,7 @@ class Request(NamedTuple):
 def opened(ledger: Ledger) -> Ledger:
     """Open the ledger; CannotDecide where there is none: no spend is known, which is not the same as no spend."""
     if not ledger.exists:
-        raise CannotDecide(
-            f"there is no ledger at {ledger.path}", "make a vault with aikeys init, or name its home with --home"
-        )
+        raise CannotDecide(f"there is no ledger at {ledger.path}", MISSING_HINT)
     return ledger.open()
 
 
@@ -60,7 +58,7 @@ def report(ledger: Ledger, request: Request, now_us: int) -> Report:
             tuple(found if request.top is None else rows_.top(found, request.top)),
             total,
             rows_.coverage_of(answer.cells, books.runs_not_metered(asked.start_us, asked.end_us)),
-            _versions(books, answer),
+            versions(books, answer),
             previous,
             _forecast(books, asked, today, total),
             books.newest_us(),
@@ -146,7 +144,7 @@ def _forecast(books: Reading, asked: Asked, today: int, total: Figures) -> Forec
     return forecast(total.cost_pusd, [*costs.values()], asked.end - 1 - today)
 
 
-def _versions(books: Reading, answer: Answer) -> tuple[str, ...]:
+def versions(books: Reading, answer: Answer) -> tuple[str, ...]:
     """Return the versions of the price book: of `openai/gpt-5@2026-11-23:bundled input=…` what is behind the @."""
     references = {text.partition(" ")[0] for text in books.prices(answer)}
     return tuple(sorted({reference.rpartition("@")[2] for reference in references}))

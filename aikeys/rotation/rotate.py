@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from aikeys import clock
 from aikeys.ledger.store import Act
 from aikeys.vault import changes
+from aikeys.vault.granting import Progress, no_progress
 from aikeys.vault.writing import write
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ class NewSecret(NamedTuple):
     grace_s: int
 
 
-def replace(place: Place, opened: Opened, key: Key, new: NewSecret) -> Opened:
-    """Make a secret current; the one before stays for its grace, for `undo`."""
+def replace(place: Place, opened: Opened, key: Key, new: NewSecret, *, advance: Progress = no_progress) -> Opened:
+    """Make a secret current; the one before stays for its grace, for `undo`. `advance`: grants sealed, of how many."""
     now = clock.now_s()
     replacement = changes.Replacement(new.secret.reveal(), new.is_admin, now + new.grace_s)
 
@@ -35,11 +36,17 @@ def replace(place: Place, opened: Opened, key: Key, new: NewSecret) -> Opened:
         vault = changes.purge_grace(vault, now)
         return changes.replace_secret(vault, key.name, replacement, now, os.urandom)
 
-    return write(place, opened, Act("rotate", key.name, f"grace_s={new.grace_s}"), change).opened
+    return write(place, opened, Act("rotate", key.name, f"grace_s={new.grace_s}"), change, advance=advance).opened
 
 
-def undo(place: Place, opened: Opened, key: Key, is_admin: Callable[[bytes], bool]) -> Opened:
+def undo(
+    place: Place, opened: Opened, key: Key, is_admin: Callable[[bytes], bool], *, advance: Progress = no_progress
+) -> Opened:
     """Go back to the secret before, while it is in grace; raises NotFound after."""
     now = clock.now_s()
     act = Act("rotate-undo", key.name)
-    return write(place, opened, act, lambda vault: changes.undo_rotation(vault, key.name, is_admin, now)).opened
+
+    def change(vault: Opened) -> Opened:
+        return changes.undo_rotation(vault, key.name, is_admin, now)
+
+    return write(place, opened, act, change, advance=advance).opened

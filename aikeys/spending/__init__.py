@@ -7,5 +7,6 @@ exchange     (pure) one reply as it comes in, whoever moves the bytes
 bill         (pure) what a reply cost, and how that is known: the outcome table
 attempt      reserve, send, settle: once
 spend        attempts until one is answered: retries, fallbacks
+side_by_side several models at once, their replies in the asked order
 interruption Ctrl-C: the first drains, the second stops
 """

@@ -10,19 +10,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
 from aikeys import clock
-from aikeys.budgets import reservations
 from aikeys.budgets.desk import Desk
+from aikeys.budgets.rates import Rate
+from aikeys.budgets.refusals import BudgetExceeded
 from aikeys.budgets.reservations import Reservation
 from aikeys.errors import AikeysError, MachineFailed
 from aikeys.ledger.calls import Call, Context, Labels
 from aikeys.ledger.store import Ledger
 from aikeys.pricing.book import Book
 from aikeys.pricing.values import Price
+from aikeys.providers.token_count import counted
 from aikeys.providers.transport import (
     Broken,
     Incoming,
@@ -40,9 +42,10 @@ from aikeys.spending.authorise import Caller, authorise
 from aikeys.spending.bill import Bill, bill
 from aikeys.spending.exchange import Exchange, Received
 from aikeys.spending.interruption import Interruption
+from aikeys.spending.limits import asked_of_the_budgets
 from aikeys.spending.names import Held, Target
-from aikeys.spending.plan import Circumstances, Plan, lowered, plan
-from aikeys.spending.room import left_pusd
+from aikeys.spending.plan import Circumstances, Plan, estimated_input_tokens, lowered, plan, tightened
+from aikeys.spending.room import left_for
 
 Sink = Callable[[Event], None]
 _LONGEST_WORD = 200
@@ -76,6 +79,8 @@ class Tools(NamedTuple):
     secret_of: Callable[[Held], Secret]
     interruption: Interruption
     settings: Settings = Settings()
+    rates_of: Callable[[Caller, Target], Sequence[Rate]] = lambda _caller, _target: ()
+    """Which limits per minute a call has to keep."""
 
 
 class Attempted(NamedTuple):
@@ -131,7 +136,7 @@ def planned(ledger: Ledger, caller: Caller, asked: Asked, target: Target, total_
     checked_base_url(target.key.base_url, target.provider.title)
     now_us = clock.now_us()
     until_us = now_us + int(total_s * 1_000_000)
-    left = left_pusd(ledger, context_of(caller, target), now_us)
+    left = left_for(ledger, caller, context_of(caller, target), now_us)
     made = plan(target, asked.request, Circumstances(now_us, until_us, left, asked.max_cost_pusd))
     encoded(made)  # what cannot be sent is refused before money is set aside
     return made
@@ -140,6 +145,18 @@ def planned(ledger: Ledger, caller: Caller, asked: Asked, target: Target, total_
 def encoded(made: Plan) -> Outgoing:
     """Return the request as it goes out, without the credential."""
     return protocol_of(made.dialect).encode(made.request, made.dialect)
+
+
+def _tightened(tools: Tools, made: Plan, secret: Secret) -> Plan:
+    """Ask the provider's free counter, where it has one, how long the input really is."""
+    address = (_base_url(made), secret)
+    tokens = counted(made.request, encoded(made), made.dialect, address, tools.transport)
+    return made if tokens is None else tightened(made, tokens)
+
+
+def expected_tokens(made: Plan) -> int:
+    """Return about how many tokens a call will use, for a limit of tokens per minute: its input, and its cap."""
+    return estimated_input_tokens(made.bounds, made.dialect.provider) + made.cap * made.bounds.choices
 
 
 def context_of(caller: Caller, target: Target, answered: str = "", price: str = "") -> Context:
@@ -158,7 +175,18 @@ def attempt(tools: Tools, caller: Caller, asked: Asked, target: Target, sink: Si
         secret = tools.secret_of(target.key)
         reference = made.price.reference if made.price else ""
         context = context_of(caller, target, price=reference)
-        reservation = tools.desk.reserve(reservations.Request(context, made.cost))
+        rates = tools.rates_of(caller, target)
+
+        def reserve(plan: Plan) -> Reservation:
+            return tools.desk.reserve(asked_of_the_budgets(caller, context, plan), rates, expected_tokens(plan))
+
+        try:
+            reservation = reserve(made)
+        except BudgetExceeded:
+            smaller = _tightened(tools, made, secret)
+            if smaller.cost == made.cost:
+                raise
+            made, reservation = smaller, reserve(smaller)
         return _Run(tools, caller, reservation).go(made, secret, sink)
 
 
@@ -196,7 +224,7 @@ class _Run:
                 exchange.refuse(failure)
             self._settled(made, exchange.received(), watch)
             raise
-        return self._settled(made, _without(exchange.received(), secret), watch)
+        return self._settled(made, without_secret(exchange.received(), secret), watch)
 
     def _transfer(self, exchange: Exchange, parcel: Parcel, watch: _Watch) -> None:
         """Move the bytes; whatever goes wrong is told to the exchange."""
@@ -232,21 +260,10 @@ class _Run:
         """Write the entry, as often as it takes."""
         at_us = self._reservation.at_us
         costs = bill(made, received.used, at_us, self._price_of(made))
-        call = Call(
-            at_us,
-            clock.now_us(),
-            context_of(self._caller, made.target, _plain(received.used.answered), costs.price),
-            costs.usage,
-            costs.unpriced,
-            costs.cost_pusd,
-            costs.source,
-            received.status,
-            watch.elapsed_ms,
-            watch.first_token_ms,
-            request_id=_plain(received.request_id),
+        call = call_of(self._caller, made, received, costs)._replace(
+            at_us=at_us, settled_us=clock.now_us(), latency_ms=watch.elapsed_ms, first_token_ms=watch.first_token_ms,
             request_digest=self._request_digest,
-            reply_digest=received.reply_digest,
-        )
+        )  # fmt: skip
         done = Attempted(made, received, costs, None, watch.elapsed_ms, watch.first_token_ms, left=watch.left)
         return self._book(done, call)
 
@@ -276,16 +293,28 @@ class _Run:
         return find
 
 
+def call_of(caller: Caller, made: Plan, received: Received, costs: Bill) -> Call:
+    """Return the entry of an attempt; its times and the digest of its request are the sender's to add."""
+    return Call(
+        0, 0,
+        context_of(caller, made.target, _plain(received.used.answered), costs.price),
+        costs.usage, costs.unpriced, costs.cost_pusd, costs.source, received.status,
+        request_id=_plain(received.request_id),
+        reply_digest=received.reply_digest,
+    )  # fmt: skip
+
+
 def _base_url(made: Plan) -> str:
     return checked_base_url(made.target.key.base_url, made.target.provider.title)
 
 
 def _plain(text: str) -> str:
     """Return a provider's word as the ledger keeps it: bounded, and nothing but what can be read."""
-    return "".join(sign for sign in text[:_LONGEST_WORD] if sign.isprintable())
+    word = text[:_LONGEST_WORD]
+    return word if word.isprintable() else "".join(sign for sign in word if sign.isprintable())
 
 
-def _without(received: Received, secret: Secret) -> Received:
+def without_secret(received: Received, secret: Secret) -> Received:
     """Take the key out of what a provider said: some repeat it in an error."""
     failure = received.failure
     key = secret.reveal().decode("utf-8", "replace")
@@ -301,3 +330,9 @@ def labels_of(pairs: dict[str, str]) -> Labels:
     own = {name: pairs.get(name, "") for name in ("team", "project", "environment", "user")}
     tags = tuple(sorted((name, value) for name, value in pairs.items() if name not in own and value))
     return Labels(**own, tags=tags)
+
+
+def pairs_of(labels: Labels) -> dict[str, str]:
+    """Return names and values of labels, the other way round."""
+    own = {name: getattr(labels, name) for name in ("team", "project", "environment", "user")}
+    return {**{name: value for name, value in own.items() if value}, **dict(labels.tags)}

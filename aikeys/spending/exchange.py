@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from aikeys.errors import AikeysError, ProviderRefused, RateLimited
-from aikeys.providers.wire.protocols import protocol_of
+from aikeys.providers.wire.protocols import PROTOCOLS, protocol_of
 from aikeys.providers.wire.refusals import Headers, request_id
 from aikeys.providers.wire.streams import Stream
 from aikeys.providers.wire.values import (
@@ -39,6 +39,7 @@ OK, UNREADABLE, REDIRECTED, NOT_SENT, CUT, CANCELLED = (
 
 _EVENT_BEGINNINGS = b"deir:"
 """data, event, id, retry and comments: no JSON and no HTML begins like that."""
+_ANSWERS = (TextPiece, ReasoningPiece, ToolCallPiece, Finished)
 _LATER = "try again later"
 _HINTS = {
     "authentication": "check the key: aikeys verify KEY; replace it: aikeys rotate KEY",
@@ -71,7 +72,7 @@ class Exchange:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._protocol = protocol_of(plan.dialect)
+        self._protocol = PROTOCOLS[plan.protocol] if plan.protocol else protocol_of(plan.dialect)
         self._status = 0
         self._headers: Headers = {}
         self._stream: Stream | None = None
@@ -139,10 +140,11 @@ class Exchange:
 
     def _events(self, stream: Stream) -> list[Event]:
         events: list[Event] = []
-        while (event := stream.next()) is not None:
-            events.append(event)
-            if isinstance(event, TextPiece | ReasoningPiece | ToolCallPiece | Finished):
-                self._began = True
+        try:
+            while (event := stream.next()) is not None:
+                events.append(event)
+        finally:
+            self._began = self._began or any(isinstance(event, _ANSWERS) for event in events)
         return events
 
     def _of_stream(self, ended: Ended) -> Received:
@@ -172,6 +174,9 @@ class Exchange:
                 "check the base URL of the key: aikeys show NAME",
             )
             return Received(REDIRECTED, Used(may_cost=False), Reply(), failure)
+        if self._plan.request.stream and self._status < 300 and not self._body.strip():
+            failure = Unreadable(f"the reply of {self._title} ended before it began", "try again")
+            return Received(CUT, Used(True), Reply(), failure)
         try:
             found = self._protocol.decode(self._status, self._headers, bytes(self._body), self._plan.dialect)
         except Unreadable as failure:

@@ -4,6 +4,7 @@ stops it. Nothing is interrupted between a reservation and its entry.
     on_signal   the handler; it raises KeyboardInterrupt only where that can do no harm
     busy        money is set aside: interrupts are counted and wait
     reading     bytes come in: the second interrupt raises
+    watching    other threads spend: interrupts are counted, they look at the count
     sleep       a wait with nothing under way: an interrupt ends it
 """
 
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-IDLE, BUSY, READING = "idle", "busy", "reading"
+IDLE, BUSY, READING, WATCHING = "idle", "busy", "reading", "watching"
 
 
 class Interruption:
@@ -34,6 +35,8 @@ class Interruption:
             if self.count > 1:
                 raise KeyboardInterrupt
             self._say()
+        if self._phase == WATCHING and self.count == 1:
+            self._say()
 
     def check(self) -> None:
         """Raise what waited."""
@@ -50,6 +53,12 @@ class Interruption:
     def reading(self) -> Iterator[None]:
         """Let the second interrupt through."""
         with self._during(READING):
+            yield
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Let other threads see interrupts, and raise none."""
+        with self._during(WATCHING):
             yield
 
     def sleep(self, seconds: float) -> None:

@@ -16,6 +16,8 @@ from aikeys.pricing.book import Book, Found
 from aikeys.providers.catalogue import Provider
 
 _NOBODY = "\0 a model that nobody has"
+_MOST_REMEMBERED = 1000
+"""Texts that were resolved: nothing they depend on changes in the life of a `Names`."""
 
 
 class Held(NamedTuple):
@@ -27,6 +29,8 @@ class Held(NamedTuple):
     is_default: bool = False
     is_admin: bool = False
     labels: str = ""
+    id: str = ""
+    """The id of its row in hex: what a token's scope names."""
 
 
 class Target(NamedTuple):
@@ -51,9 +55,19 @@ class Names:
         self._catalogue = catalogue
         self._book = book
         self._aliases = {names.spelled(alias): target for alias, target in {**names.SHIPPED, **aliases}.items()}
+        self._resolved: dict[str, Target] = {}
 
     def resolve(self, text: str) -> Target:
         """Return what a text names; Usage (2) with the nearest names, NotFound (10) where the key is missing."""
+        found = self._resolved.get(text)
+        if found is None:
+            found = self._resolve(text)
+            if len(self._resolved) >= _MOST_REMEMBERED:
+                self._resolved.clear()
+            self._resolved[text] = found
+        return found
+
+    def _resolve(self, text: str) -> Target:
         wanted = self._aliases.get(names.spelled(text), text).strip()
         first, slash, rest = wanted.partition("/")
         if slash and rest:

@@ -18,8 +18,8 @@ from aikeys.budgets import decisions
 from aikeys.errors import AikeysError, CannotDecide
 from aikeys.ledger.calls import MAX_COST_PUSD
 from aikeys.money import shown_usd, usd_text
-from aikeys.pricing.bounds import MEDIA_TOKENS, Bounds, Media, text_tokens
-from aikeys.pricing.values import STANDARD, Price, Service
+from aikeys.pricing.bounds import MEDIA_TOKENS, Bounds, Media, text_tokens, ways_of_serving
+from aikeys.pricing.values import Price
 from aikeys.pricing.worst_case import WorstCase, worst_case
 from aikeys.providers.wire.dialects import Dialect
 from aikeys.providers.wire.values import File, Image, Request, Text, ToolCall, ToolResult
@@ -32,8 +32,6 @@ LEAST_OUTPUT_TOKENS = 256
 """Less output than this is not worth sending a call for."""
 _UNKNOWN_MAX_TOKENS = 8192
 _THINKING_TOKENS = {"minimal": 512, "low": 1024, "medium": 8192, "high": 24576, "xhigh": 24576}
-_MAY_APPLY = ("service_tier", "route")
-"""Ways of serving that an account's own settings can bring about: no request asks for them."""
 _NOTHING = WorstCase(0, 0, 0, (0, 1), 1, ("no price is known",))
 
 
@@ -75,6 +73,7 @@ class Plan(NamedTuple):
     floor_pusd: int
     is_limited: bool
     lowered_from: int = 0
+    protocol: str = ""
 
     @property
     def cost(self) -> decisions.Price:
@@ -88,28 +87,77 @@ class Plan(NamedTuple):
         return self.request.options.max_tokens or 0
 
 
+class Draft(NamedTuple):
+    """A request with what bounds it, before anybody looked at money.
+
+    `request` of a call that is passed through as it came holds its model, cap and whether it streams, nothing else.
+    `needs_cap`: one is added where the dialect wants one. `protocol`: a name of PROTOCOLS, "" for the dialect's chat.
+    """
+
+    target: Target
+    dialect: Dialect
+    request: Request
+    bounds: Bounds
+    thinking_tokens: int = 0
+    needs_cap: bool = False
+    protocol: str = ""
+
+
 def plan(target: Target, request: Request, circumstances: Circumstances) -> Plan:
     """Return what a call may cost; CannotDecide (23), CostsTooMuch (22), Usage."""
-    dialect = target.provider.dialect()
+    dialect = target.provider.dialect().of_model(target.model)
+    price, _ = price_of(target, circumstances)
     request = request._replace(model=target.model)
+    bounds = bounds_of(request, dialect, circumstances, price)
+    return fitted(
+        Draft(target, dialect, request, bounds, _thinking(request, dialect), dialect.needs_cap), circumstances
+    )
+
+
+def tightened(made: Plan, input_tokens: int) -> Plan:
+    """Return the plan with an input of at most so many tokens; as it was where that is no less, or with media."""
+    if made.price is None or made.bounds.media or input_tokens >= made.worst.input_tokens:
+        return made
+    bounds = made.bounds._replace(text_tokens=input_tokens, messages=0, tools=0)
+    draft = Draft(made.target, made.dialect, made.request, bounds, _thinking(made.request, made.dialect))
+    worst = worst_case(made.price, bounds)
+    floor_pusd = min(_floor_pusd(made.price, bounds, draft, worst), worst.cost_pusd)
+    return made._replace(bounds=bounds, worst=worst, floor_pusd=floor_pusd)
+
+
+def _thinking(request: Request, dialect: Dialect) -> int:
+    return _THINKING_TOKENS.get(request.options.effort, 0) if dialect.protocol == "gemini" else 0
+
+
+def price_of(target: Target, circumstances: Circumstances) -> tuple[Price | None, bool]:
+    """Return the price of a model and whether it is certain; CannotDecide where a limit needs one that is not."""
     found = target.found
     price = found.price if found is not None and found.price.is_known else None
     certain = found is not None and found.is_certain
-    limited = circumstances.is_limited
-    if limited:
+    if circumstances.is_limited:
         _require_price(target, price, is_certain=certain)
-    bounds = bounds_of(request, dialect, circumstances, price)
+    return price, certain
+
+
+def fitted(draft: Draft, circumstances: Circumstances) -> Plan:
+    """Return a draft with its worst case, its floor and the cap that limits bring."""
+    target, dialect, request, bounds, *_ = draft
+    price, certain = price_of(target, circumstances)
+    limited = circumstances.is_limited
     if price is None:
-        request = _with_cap(request, _needed(dialect, request, None))
-        return Plan(target, dialect, request, None, certain, bounds, _NOTHING, 0, is_limited=False)
-    cap = _cap(price, bounds, dialect, circumstances)
+        request = _with_cap(request, _needed(draft, None))
+        return Plan(
+            target, dialect, request, None, certain, bounds, _NOTHING, 0, is_limited=False, protocol=draft.protocol
+        )
+    cap = _cap(price, draft, circumstances)
     request = _with_cap(request, cap)
-    bounds = bounds._replace(max_output=cap)
+    if cap != bounds.max_output:
+        bounds = bounds._replace(max_output=cap)
     worst = worst_case(price, bounds)
     if limited:
         _require_bound(target, worst, price)
-    floor_pusd = _floor_pusd(price, bounds, request, dialect) if not price.free else 0
-    made = Plan(target, dialect, request, price, certain, bounds, worst, min(floor_pusd, worst.cost_pusd), limited)
+    floor_pusd = min(_floor_pusd(price, bounds, draft, worst), worst.cost_pusd) if not price.free else 0
+    made = Plan(target, dialect, request, price, certain, bounds, worst, floor_pusd, limited, protocol=draft.protocol)
     return made if circumstances.max_cost_pusd is None else _within(made, circumstances.max_cost_pusd)
 
 
@@ -129,9 +177,6 @@ def lowered(made: Plan, pusd: int) -> Plan:
 def bounds_of(request: Request, dialect: Dialect, circumstances: Circumstances, price: Price | None) -> Bounds:
     """Return what can make a request expensive."""
     options = request.options
-    services: list[Service] = [STANDARD]
-    variants = price.variants if price else ()
-    services += [dict(each.when) for each in variants if all(name in _MAY_APPLY for name, _ in each.when)]
     searches = price is not None and "search" in request.model and dialect.provider == "openai"
     return Bounds(
         text_tokens(_texts(request)),
@@ -143,7 +188,8 @@ def bounds_of(request: Request, dialect: Dialect, circumstances: Circumstances, 
         choices=options.n or 1,
         max_output=options.max_tokens or 0,
         cap_covers_reasoning=dialect.cap_covers_reasoning,
-        services=tuple(services),
+        referenced=searches,
+        services=ways_of_serving(price),
         units=(("web_searches", 1),) if searches else (),
     )
 
@@ -182,41 +228,46 @@ def _require_bound(target: Target, worst: WorstCase, price: Price) -> None:
         )
 
 
-def _cap(price: Price, bounds: Bounds, dialect: Dialect, circumstances: Circumstances) -> int:
+def _cap(price: Price, draft: Draft, circumstances: Circumstances) -> int:
     """Return the cap to send: the caller's, the one a budget brings, the one the dialect needs, or 0."""
+    bounds = draft.bounds
     if bounds.max_output:
         return bounds.max_output
-    if not circumstances.is_limited or price.free or not dialect.cap_covers_reasoning:
-        return _needed(dialect, None, price)
+    if not circumstances.is_limited or price.free or not bounds.cap_covers_reasoning:
+        return _needed(draft, price)
     most = price.max_output or min(price.context_window or _UNKNOWN_MAX_TOKENS, _UNKNOWN_MAX_TOKENS)
     if circumstances.left_pusd is None:
         return most
     worst = worst_case(price, bounds._replace(max_output=most))
     share_pusd = max(0, circumstances.left_pusd) * SHARE_PERCENT // 100
     by_share = worst.largest_cap(share_pusd) if worst.cost_pusd > share_pusd else most
-    return max(min(most, by_share), min(most, SHARE_FLOOR_TOKENS))
+    return max(min(most, by_share), min(most, max(SHARE_FLOOR_TOKENS, draft.thinking_tokens + LEAST_OUTPUT_TOKENS)))
 
 
-def _needed(dialect: Dialect, request: Request | None, price: Price | None) -> int:
-    if request is not None and request.options.max_tokens:
-        return request.options.max_tokens
-    if not dialect.needs_cap:
+def _needed(draft: Draft, price: Price | None) -> int:
+    if draft.bounds.max_output:
+        return draft.bounds.max_output
+    if not draft.needs_cap:
         return 0
     return (price.max_output if price else 0) or _UNKNOWN_MAX_TOKENS
 
 
 def _with_cap(request: Request, cap: int) -> Request:
+    if request.options.max_tokens == (cap or None):
+        return request
     return request._replace(options=request.options._replace(max_tokens=cap or None))
 
 
-def _floor_pusd(price: Price, bounds: Bounds, request: Request, dialect: Dialect) -> int:
-    """Return the least with which the call is worth sending."""
-    if not dialect.cap_covers_reasoning or not bounds.max_output:
-        return worst_case(price, bounds).cost_pusd
-    thinking = _THINKING_TOKENS.get(request.options.effort, 0) if dialect.protocol == "gemini" else 0
-    least = min(bounds.max_output, LEAST_OUTPUT_TOKENS + thinking)
+def _floor_pusd(price: Price, bounds: Bounds, draft: Draft, worst: WorstCase) -> int:
+    """Return the least with which the call is worth sending; `worst` is the worst case within these bounds."""
+    if not bounds.cap_covers_reasoning or not bounds.max_output:
+        return worst.cost_pusd
+    least = min(bounds.max_output, LEAST_OUTPUT_TOKENS + draft.thinking_tokens)
     # one token and one pico-dollar more than the least: a cap made from the money is rounded down
-    return worst_case(price, bounds._replace(max_output=min(least + 1, bounds.max_output))).cost_pusd + 1
+    least = min(least + 1, bounds.max_output)
+    if least == bounds.max_output:
+        return worst.cost_pusd + 1
+    return worst_case(price, bounds._replace(max_output=least)).cost_pusd + 1
 
 
 def _within(made: Plan, limit_pusd: int) -> Plan:
@@ -233,6 +284,7 @@ def _within(made: Plan, limit_pusd: int) -> Plan:
 
 def _texts(request: Request) -> Iterator[str]:
     for message in request.messages:
+        yield message.name
         for part in message.parts:
             match part:
                 case Text():
@@ -248,7 +300,7 @@ def _texts(request: Request) -> Iterator[str]:
     for tool in request.tools:
         yield from (tool.name, tool.description, _json(tool.parameters))
     if request.schema is not None:
-        yield from (request.schema.name, _json(request.schema.schema))
+        yield from (request.schema.name, request.schema.description, _json(request.schema.schema))
 
 
 def _json(value: object) -> str:

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from aikeys.budgets.counters import find_counter, made_counter, span_of
 from aikeys.budgets.decisions import BLOCKING
-from aikeys.budgets.store import applying, stored_text
-from aikeys.budgets.who import USER, Who, whos_of
+from aikeys.budgets.store import applying, is_anybody_blocked, read_budgets_of, stored_text
+from aikeys.budgets.terms import TOTAL
+from aikeys.budgets.who import TOKEN, USER, Who, whos_of
+from aikeys.errors import CannotDecide
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import Context
 from aikeys.ledger.store import Ledger
+from aikeys.ledger.token_acts import ancestors
+from aikeys.money import usd_text
+from aikeys.spending.authorise import Caller
+
+_calendar = lru_cache(maxsize=16)(Calendar)
 
 
 def left_pusd(ledger: Ledger, context: Context, now_us: int) -> int | None:
     """Return what the tightest blocking budget has left once open reservations have cost nothing; None without one."""
-    day = Calendar(ledger.zone).day_of(now_us)
+    with ledger.looking() as connection:
+        if not is_anybody_blocked(connection):
+            return None
+    day = _calendar(ledger.zone).day_of(now_us)
     user = context.labels.user
     left = []
     with ledger.reading() as connection:
         stored = stored_text(connection, Who(USER, user)) if user else None
         digest = bytes.fromhex(stored.partition(":")[2]) if stored else b""
-        whos = whos_of(context, digest)
+        above = ancestors(connection, context.token) if context.token else ()
+        whos = whos_of(context, digest, above)
         if user and not digest:  # nobody the ledger has seen: only a budget for each user can apply
             whos = (*whos, f"{USER}:00")
         for who, budget in applying(connection, whos):
@@ -28,3 +41,23 @@ def left_pusd(ledger: Ledger, context: Context, now_us: int) -> int | None:
                 counter = find_counter(connection, who, span) or made_counter(connection, who, span)
                 left.append(budget.terms.limit_pusd - counter.spent_pusd)
     return min(left, default=None)
+
+
+def left_for(ledger: Ledger, caller: Caller, context: Context, now_us: int) -> int | None:
+    """Return the same for a caller; CannotDecide (23) where the ledger has not the budget a token was issued with."""
+    line = (caller.claims, *caller.above) if caller.claims is not None else ()
+    for claims in line:
+        if claims.budget_pusd is not None:
+            _require_budget(ledger, claims.shown_id, claims.budget_pusd)
+    return left_pusd(ledger, context, now_us)
+
+
+def _require_budget(ledger: Ledger, token: str, issued_pusd: int) -> None:
+    who = f"{TOKEN}:{token}"
+    with ledger.looking() as connection:
+        found = [one.terms for one in read_budgets_of(connection, who) if one.terms.period == TOTAL]
+    if not any(terms.at_limit in BLOCKING and terms.limit_pusd <= issued_pusd for terms in found):
+        raise CannotDecide(
+            f"token {token} was issued with a budget of {usd_text(issued_pusd)} USD, which was removed or raised since",
+            f"set it again: aikeys budget set {who} {usd_text(issued_pusd)} --period total; or issue another token",
+        )

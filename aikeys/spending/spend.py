@@ -78,9 +78,14 @@ def targets_of(names: Names, text: str, fallbacks: Mapping[str, Sequence[str]]) 
     the same model.
     """
     first = names.resolve(text)
+    return [first, *stand_ins(names, first, text, fallbacks)]
+
+
+def stand_ins(names: Names, first: Target, text: str, fallbacks: Mapping[str, Sequence[str]]) -> list[Target]:
+    """Return those that may stand in for a target."""
     found = [first]
     for stand_in in fallbacks.get(str(first)) or fallbacks.get(text) or fallbacks.get(first.provider.name, ()):
         wanted = names.resolve(stand_in if "/" in stand_in else f"{stand_in}/{first.model}")
         if wanted not in found:
             found.append(wanted)
-    return found
+    return found[1:]

@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import NamedTuple
 
 from aikeys import clock
 from aikeys.errors import BadConfiguration, Damaged, ExistsAlready, MachineFailed, NotFound
+from aikeys.ledger import token_acts
 from aikeys.ledger.store import Act, Ledger
 from aikeys.storage import ballast, sqlite
-from aikeys.vault import store
-from aikeys.vault.format import Rows
+from aikeys.tokens import chain
+from aikeys.vault import granting, revoking, store, token_rows
+from aikeys.vault.format import Header, Rows
+from aikeys.vault.issuing import issue_detail
 from aikeys.vault.opening import Opened, Place, anchored, check_manifest
+from aikeys.vault.store import Queued
+from aikeys.vault.token_rows import TokenRows
 from aikeys.vault.unlock.methods import KEYRING
 from aikeys.vault.writing import settle_intents, signed
 
@@ -79,12 +85,22 @@ def read_backup(path: str) -> Rows:
     return rows
 
 
-def restore(place: Place, path: str, unlock: Callable[[Rows], Opened]) -> tuple[Opened, str]:
-    """Put a backup in the vault's place; returns it opened, and where a damaged vault was moved to (or nothing).
+class Restored(NamedTuple):
+    """The vault as it was brought back, where a damaged one was moved to (or nothing), and how many tokens it lost."""
 
-    One transaction: a crash leaves the old vault or the new one.
+    opened: Opened
+    aside: str
+    revoked: int
+
+
+def restore(place: Place, path: str, unlock: Callable[[Rows], Opened], *, keep_tokens: bool = False) -> Restored:
+    """Put a backup in the vault's place. One transaction: a crash leaves the old vault or the new one.
+
+    Its tokens, and those issued since, are revoked; with `keep_tokens` they stay, but for those that were revoked by
+    then, as the backup, the vault that is here or the ledger knows.
     """
     opened = unlock(read_backup(path))
+    brought = _read_tokens(path) if keep_tokens else None
     sqlite.make_directory(place.home)
     ledger = place.ledger
     ledger.open_or_create(os.urandom(16), clock.local_zone(os.environ))
@@ -93,13 +109,23 @@ def restore(place: Place, path: str, unlock: Callable[[Rows], Opened]) -> tuple[
     opened = opened._replace(rows=opened.rows._replace(header=header))
     act = Act("restore", "vault", f"file={os.path.basename(path)}")
     put = _replace_present if place.vault.exists else _put_where_none_is
-    opened = put(place, ledger, opened, act)
+    opened, gone = put(place, ledger, opened, act, brought)
     ledger.close()
+    if gone:
+        revoking.tell(place, gone)
     ballast.load(place.home)
-    return opened, aside
+    return Restored(opened, aside, len(gone))
 
 
-def _replace_present(place: Place, ledger: Ledger, opened: Opened, act: Act) -> Opened:
+def _read_tokens(path: str) -> TokenRows:
+    """Return the tokens of a backup."""
+    with sqlite.translated(path), closing(sqlite.connect(path, read_only=True)) as connection:
+        return token_rows.read_all(connection, path)
+
+
+def _replace_present(
+    place: Place, ledger: Ledger, opened: Opened, act: Act, brought: TokenRows | None
+) -> tuple[Opened, list[Queued]]:
     """Change the vault's rows into the backup's under the write lock, like any other change."""
     vault_id = opened.rows.header.vault_id
     with place.vault.writing() as connection:
@@ -108,19 +134,81 @@ def _replace_present(place: Place, ledger: Ledger, opened: Opened, act: Act) -> 
             settle_intents(ledger, present)
         epoch = _next_epoch(ledger, opened.rows, present)
         intent = ledger.intent(act, vault_id, epoch)
-        opened = opened._replace(rows=signed(opened, epoch, intent.head))
+        opened = opened._replace(rows=signed(opened, epoch, intent))
         store.write_difference(connection, present, opened.rows)
-    ledger.outcome(intent.entry, "ok", anchored(opened.rows), opened.signer())
-    return opened
+        gone = _settle_tokens(connection, place, ledger, opened, brought)
+    ledger.outcome(intent.number, "ok", anchored(opened.rows), opened.signer())
+    return opened, gone
 
 
-def _put_where_none_is(place: Place, ledger: Ledger, opened: Opened, act: Act) -> Opened:
+def _put_where_none_is(
+    place: Place, ledger: Ledger, opened: Opened, act: Act, brought: TokenRows | None
+) -> tuple[Opened, list[Queued]]:
     epoch = _next_epoch(ledger, opened.rows, None)
     intent = ledger.intent(act, opened.rows.header.vault_id, epoch)
-    opened = opened._replace(rows=signed(opened, epoch, intent.head))
+    opened = opened._replace(rows=signed(opened, epoch, intent))
     place.vault.create(opened.rows)
-    ledger.outcome(intent.entry, "ok", anchored(opened.rows), opened.signer())
-    return opened
+    ledger.outcome(intent.number, "ok", anchored(opened.rows), opened.signer())
+    if brought is not None:
+        with place.vault.writing() as connection:
+            _settle_tokens(connection, place, ledger, opened, brought)
+    return opened, []
+
+
+def _settle_tokens(
+    connection: sqlite3.Connection, place: Place, ledger: Ledger, opened: Opened, brought: TokenRows | None
+) -> list[Queued]:
+    """Revoke the tokens that are here, or add those of the backup; then make the grants anew.
+
+    What another signing key issued opens nothing in the restored vault, and goes. Grants go all: a version that has the
+    same number may have another data key.
+    """
+    path, header = place.vault.path, opened.rows.header
+    try:
+        here = token_rows.read_all(connection, path)
+    except Damaged:
+        here = TokenRows({}, (), {})
+    rightful = chain.checked_all(here.links, header.vault_id, header.signing_public)
+    if len(rightful) < len(here.links) or not here.links:
+        token_rows.delete_all(connection)
+        for token_id in rightful:
+            token_rows.put_token(connection, here.links[token_id])
+        for token_id in rightful.keys() & here.revoked_us.keys():
+            token_rows.put_revocation(connection, token_id, here.revoked_us[token_id])
+    token_rows.change_grants(connection, here.grants, ())
+    gone: list[Queued] = []
+    if brought is None:
+        gone = revoking.revoke_all(connection, path)
+    else:
+        _bring(connection, here, brought, revoking.revoked_in(ledger))
+        _announce(ledger, brought, header)
+    with ledger.reading() as reading:
+        when = granting.When(clock.now_s(), frozenset(token_acts.over(reading)))
+    granting.renew(connection, path, opened, when, granting.no_progress)
+    return gone
+
+
+def _bring(connection: sqlite3.Connection, here: TokenRows, brought: TokenRows, told_us: Mapping[bytes, int]) -> None:
+    """Add the tokens of a backup that are not here, and every revocation that anybody knows of."""
+    for token_id, link in brought.links.items():
+        if token_id not in here.links:
+            token_rows.put_token(connection, link)
+    for token_id, at_us in {**told_us, **brought.revoked_us, **here.revoked_us}.items():
+        if token_id in brought.links or token_id in here.links:
+            token_rows.put_revocation(connection, token_id, at_us)
+
+
+def _announce(ledger: Ledger, brought: TokenRows, header: Header) -> None:
+    """Tell a ledger of the tokens it has not heard of: what a child spends has to count for those above it."""
+    chains = chain.checked_all(brought.links, header.vault_id, header.signing_public)
+    with ledger.reading() as reading:
+        known = token_acts.read_tokens(reading)
+    unknown = [line[0] for line in chains.values() if line[0].shown_id not in known]
+    if unknown:
+        with ledger.writing() as writer:
+            for claims in unknown:
+                user = dict(claims.labels).get("user", "")
+                writer.act(Act(token_acts.ISSUE, claims.shown_id, issue_detail(claims), user))
 
 
 def _next_epoch(ledger: Ledger, rows: Rows, present: Rows | None) -> int:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from aikeys import sealing
 from aikeys.errors import BadConfiguration, ExistsAlready, NotFound
 from aikeys.secret import Secret
-from aikeys.vault import sealing
 from aikeys.vault.format import (
     FORMAT,
     NO_MANIFEST,
@@ -30,7 +30,7 @@ from aikeys.vault.unlock import methods
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from aikeys.vault.sealing import Dice
+    from aikeys.sealing import Dice
 
 
 class NewKey(NamedTuple):

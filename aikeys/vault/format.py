@@ -10,6 +10,7 @@ No `__future__` import here: store.py makes the tables from these annotations.
 from aikeys.errors import Damaged
 from aikeys.storage.canonical import Field, pack, sha256, unpack
 from aikeys.storage.record import NamedTuple
+from aikeys.tokens.link import Link
 
 FORMAT = 1
 APPLICATION_ID = 0x61696B31  # "aik1"
@@ -72,6 +73,22 @@ class KeyVersion(NamedTuple):
     sealed: bytes
 
 
+class Grant(NamedTuple):
+    """The data key of a version, sealed to a token."""
+
+    token_id: bytes
+    key_id: bytes
+    version: int
+    envelope: bytes
+
+
+class Revocation(NamedTuple):
+    """A token that opens nothing any more, and when it was revoked (microseconds since 1970)."""
+
+    token_id: bytes
+    at_us: int
+
+
 class Manifest(NamedTuple):
     epoch: int
     ledger_count: int
@@ -117,7 +134,7 @@ class Content(NamedTuple):
     clear: tuple[str, ...]
 
 
-Row = Header | UnlockMethod | Key | KeyVersion | Manifest
+Row = Header | UnlockMethod | Key | KeyVersion | Manifest | Grant | Revocation | Link
 NO_MANIFEST = Manifest(0, 0, b"", b"", b"")
 
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from aikeys import clock
 from aikeys.errors import Damaged, Locked, Usage
 from aikeys.ledger.store import Act
-from aikeys.vault import store
+from aikeys.vault import store, token_rows
 from aikeys.vault.format import Rows
+from aikeys.vault.issuing import announce_unknown
 from aikeys.vault.opening import Opened, Place, anchored, check_manifest, picture, picture_without_ledger
 from aikeys.vault.unlock.methods import commitment
 from aikeys.vault.writing import signed
@@ -34,6 +35,7 @@ def take_new_ledger(place: Place, unlock: Callable[[Rows], Opened]) -> Opened:
             check_manifest(present, opened.rows.header.signing_public)
             if present.header.commitment != commitment(opened.vault_key.reveal()):
                 raise Locked("the vault got a new key while this command ran", "run the command again")
+            announce_unknown(ledger, present, token_rows.read_all(connection, place.vault.path))
             vault_id = present.header.vault_id
             anchor = ledger.anchors().get(vault_id)
             seen = [epoch for _, epoch in ledger.open_intents(vault_id)]
@@ -42,9 +44,9 @@ def take_new_ledger(place: Place, unlock: Callable[[Rows], Opened]) -> Opened:
             intent = ledger.intent(act, vault_id, epoch)
             header = present.header._replace(ledger_id=ledger.ledger_id)
             opened = opened._replace(rows=present._replace(header=header))
-            opened = opened._replace(rows=signed(opened, epoch, intent.head))
+            opened = opened._replace(rows=signed(opened, epoch, intent))
             store.write_difference(connection, present, opened.rows)
-        ledger.outcome(intent.entry, "ok", anchored(opened.rows), opened.signer())
+        ledger.outcome(intent.number, "ok", anchored(opened.rows), opened.signer())
     finally:
         ledger.close()
     return opened

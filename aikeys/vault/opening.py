@@ -5,12 +5,12 @@ The anchor is read before the rows: a writer between the two reads can only make
 
 import os
 
+from aikeys import sealing
 from aikeys.errors import Damaged
 from aikeys.ledger.entries import Anchor
-from aikeys.ledger.store import Ledger, Signer
+from aikeys.ledger.store import FOREIGN_HINT, Ledger, Signer
 from aikeys.secret import Secret
 from aikeys.storage.record import NamedTuple
-from aikeys.vault import sealing
 from aikeys.vault.format import (
     Content,
     Key,
@@ -75,6 +75,16 @@ class Opened(NamedTuple):
         private = self.signing_key()
         return Signer(self.rows.header.signing_public, lambda message: sealing.sign(private, message))
 
+    def gateway_key(self) -> Secret:
+        """Return the gateway's X25519 private key; raises Damaged where it is not the public key's."""
+        header = self.rows.header
+        private = sealing.unseal(
+            self.vault_key.reveal(), header.gateway_sealed, vault_context("gateway-key", header.vault_id)
+        )
+        if sealing.public_half(private) != header.gateway_public:
+            raise Damaged("the vault's gateway key does not fit its public key", _HINT)
+        return Secret(private)
+
     def signing_key(self) -> bytes:
         """Return the Ed25519 private key; raises Damaged where it is not the public key's."""
         header = self.rows.header
@@ -110,7 +120,7 @@ def picture(place: Place, ledger: Ledger | None = None) -> Rows:
         anchors = ledger.anchors()
         rows = vault.read()
         check_manifest(rows)
-        _check_anchor(rows, anchors.get(rows.header.vault_id), ledger)
+        check_anchor(rows, anchors.get(rows.header.vault_id), ledger)
     finally:
         if given is None:
             ledger.close()
@@ -136,10 +146,11 @@ def check_manifest(rows: Rows, signing_public: bytes | None = None) -> None:
         raise Damaged("the vault's manifest is not signed by its key", _HINT)
 
 
-def _check_anchor(rows: Rows, anchor: Anchor | None, ledger: Ledger) -> None:
+def check_anchor(rows: Rows, anchor: Anchor | None, ledger: Ledger) -> None:
+    """Raise Damaged where the ledger has seen a newer vault, or another one; `anchor` was read before the rows."""
     manifest = rows.manifest
     if rows.header.ledger_id != ledger.ledger_id:
-        raise Damaged(f"{ledger.path} belongs to another vault", "put the right one back, or: aikeys restore FILE")
+        raise Damaged(f"{ledger.path} belongs to another vault", FOREIGN_HINT)
     if ledger.hash_at(manifest.ledger_count) != manifest.ledger_head:
         raise Damaged(f"{ledger.path} lacks entries that the vault has seen", "put the newer ledger back")
     if anchor is None:

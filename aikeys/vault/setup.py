@@ -34,9 +34,9 @@ def make_vault(place: Place, new: Sequence[NewMethod], prepare: Callable[[Opened
     prepare(opened)
     kinds = ",".join(method.kind for method in new)
     intent = ledger.intent(Act("init", "vault", f"methods={kinds}"), opened.rows.header.vault_id, 1)
-    opened = opened._replace(rows=signed(opened, 1, intent.head))
+    opened = opened._replace(rows=signed(opened, 1, intent))
     vault.create(opened.rows)
-    ledger.outcome(intent.entry, "ok", anchored(opened.rows), opened.signer())
+    ledger.outcome(intent.number, "ok", anchored(opened.rows), opened.signer())
     ledger.close()
     ballast.load(place.home)
     return opened

@@ -13,14 +13,17 @@ from typing import Any
 from aikeys.errors import AikeysError, BadConfiguration, Damaged, ExistsAlready, NotFound
 from aikeys.storage import sqlite
 from aikeys.storage.record import NamedTuple
+from aikeys.tokens.link import Link
 from aikeys.vault.format import (
     APPLICATION_ID,
     FORMAT,
     NO_MANIFEST,
+    Grant,
     Header,
     Key,
     KeyVersion,
     Manifest,
+    Revocation,
     Rows,
     UnlockMethod,
     checksum,
@@ -35,6 +38,8 @@ _TABLES: dict[str, Any] = {
     "key_version": KeyVersion,
     "manifest": Manifest,
 }
+_TOKEN_TABLES: dict[str, Any] = {"token": Link, "token_grant": Grant, "revocation": Revocation}
+"""Outside the manifest: claims authenticate themselves, a grant must fit a key version, a revocation only denies."""
 _SQL_TYPES = {int: "INTEGER", str: "TEXT", bytes: "BLOB"}
 
 
@@ -47,7 +52,7 @@ class Queued(NamedTuple):
 
 
 def _create_statements() -> Iterator[str]:
-    for table, row in _TABLES.items():
+    for table, row in {**_TABLES, **_TOKEN_TABLES}.items():
         columns = ", ".join(f"{name} {_SQL_TYPES[kind]} NOT NULL" for name, kind in row.__annotations__.items())
         yield f"CREATE TABLE {table}({columns}, checksum BLOB NOT NULL) STRICT"
     yield "CREATE TABLE queued(at_us INTEGER NOT NULL, act TEXT NOT NULL, subject TEXT NOT NULL) STRICT"
@@ -83,7 +88,7 @@ class VaultFile:
         sqlite.make_directory(self.home)
         sqlite.create_file(self.path)
         with sqlite.translated(self.path):
-            connection = self._connect()
+            connection = self.connect()
             try:
                 connection.execute("PRAGMA page_size=1024")
                 with sqlite.transaction(connection):
@@ -101,7 +106,7 @@ class VaultFile:
         """Return all rows as of one instant; raises NotFound, Damaged, BadConfiguration."""
         self.require()
         with sqlite.translated(self.path):
-            connection = self._connect()
+            connection = self.connect()
             try:
                 connection.execute("BEGIN")
                 return read_rows(connection, self.path)
@@ -113,7 +118,7 @@ class VaultFile:
         if not os.path.exists(self.path) or os.stat(self.path).st_size == 0:
             return None
         with sqlite.translated(self.path):
-            connection = self._connect()
+            connection = self.connect()
             try:
                 if sqlite.is_blank(connection):
                     return None
@@ -129,14 +134,14 @@ class VaultFile:
         """Hold the vault's write lock; commits when the block ends, rolls back when it raises."""
         self.require()
         with sqlite.translated(self.path):
-            connection = self._connect()
+            connection = self.connect()
             try:
                 with sqlite.transaction(connection):
                     yield connection
             finally:
                 connection.close()
 
-    def _connect(self) -> sqlite3.Connection:
+    def connect(self) -> sqlite3.Connection:
         sqlite.refuse_if_writable_by_others(self.home)
         sqlite.refuse_if_writable_by_others(self.path)
         read_only = not os.access(self.path, os.W_OK) or not os.access(self.home, os.W_OK)
@@ -183,9 +188,16 @@ def _refuse_version(connection: sqlite3.Connection, path: str, version: int) -> 
 
 
 def _read_table(connection: sqlite3.Connection, path: str, table: str) -> Iterator[Any]:
-    kind = _TABLES[table]
+    yield from checked_rows(connection, path, table, _TABLES[table])
+
+
+def checked_rows(
+    connection: sqlite3.Connection, path: str, table: str, kind: Any, where: str = "", values: tuple[object, ...] = ()
+) -> Iterator[Any]:
+    """Read rows of a table; Damaged where a type or a checksum is wrong."""
     types = list(kind.__annotations__.values())
-    for *fields, stored in connection.execute(f"SELECT {', '.join(kind._fields)}, checksum FROM {table}"):  # noqa: S608
+    query = f"SELECT {', '.join(kind._fields)}, checksum FROM {table} {where}"  # noqa: S608
+    for *fields, stored in connection.execute(query, values):
         if any(type(field) is not expected for field, expected in zip(fields, types, strict=True)):
             raise Damaged(f"{path}: a row of {table} has a field of the wrong type", _HINT)
         row = kind(*fields)
@@ -202,8 +214,13 @@ def write_difference(connection: sqlite3.Connection, old: Rows | None, new: Rows
             where = " AND ".join(f"{name} = ?" for name in row._fields)
             connection.execute(f"DELETE FROM {table} WHERE {where}", row)  # noqa: S608
         for row in sorted(rows - before[table]):
-            marks = ", ".join("?" * (len(row) + 1))
-            connection.execute(f"INSERT INTO {table} VALUES ({marks})", (*row, checksum(row)))  # noqa: S608
+            insert(connection, table, row)
+
+
+def insert(connection: sqlite3.Connection, table: str, row: Any) -> None:
+    """Insert a row with its checksum."""
+    marks = ", ".join("?" * (len(row) + 1))
+    connection.execute(f"INSERT INTO {table} VALUES ({marks})", (*row, checksum(row)))  # noqa: S608
 
 
 def _by_table(rows: Rows | None) -> dict[str, set[Any]]:

@@ -12,16 +12,18 @@ import sqlite3
 from collections.abc import Callable
 from typing import NamedTuple
 
-from aikeys import clock
-from aikeys.errors import AikeysError, Locked, MachineFailed
+from aikeys import clock, sealing
+from aikeys.errors import AikeysError, Damaged, Locked, MachineFailed
 from aikeys.ledger.entries import Head
 from aikeys.ledger.store import Act, Ledger
 from aikeys.storage import ballast
-from aikeys.vault import sealing, store
+from aikeys.vault import granting, store, token_rows
 from aikeys.vault.format import Manifest, Rows, manifest_digest, manifest_message
 from aikeys.vault.opening import Opened, Place, anchored, check_manifest
 from aikeys.vault.unlock.methods import commitment
 
+_QUEUED_ACTS = ("lock", "revoke", "token revoke")
+"""What only takes access away: nothing else ever waits for the ledger."""
 Change = Callable[[Opened], Opened]
 
 
@@ -32,8 +34,19 @@ class Written(NamedTuple):
     queued: bool
 
 
-def write(place: Place, opened: Opened, act: Act, change: Change, *, takes_away: bool = False) -> Written:
-    """Apply a pure change to the vault as it is now; raises what the change raises, and nothing is written then."""
+def write(
+    place: Place,
+    opened: Opened,
+    act: Act,
+    change: Change,
+    *,
+    takes_away: bool = False,
+    advance: granting.Progress = granting.no_progress,
+) -> Written:
+    """Apply a pure change to the vault as it is now; raises what the change raises, and nothing is written then.
+
+    The grants of tokens follow in the same transaction; `advance` is told how many of how many are sealed.
+    """
     ledger = place.ledger
     intent = None
     try:
@@ -45,6 +58,9 @@ def write(place: Place, opened: Opened, act: Act, change: Change, *, takes_away:
             intent, head = _announce(connection, ledger, act, current.rows, takes_away=takes_away)
             result = changed._replace(rows=signed(changed, epoch, head))
             store.write_difference(connection, current.rows, result.rows)
+            if result.rows.header.signing_public != current.rows.header.signing_public:
+                token_rows.delete_all(connection)  # none of them is signed by this vault any more
+            granting.renew(connection, place.vault.path, result, granting.when(ledger, clock.now_s()), advance)
     except AikeysError as error:
         if intent is not None:
             _note_failure(ledger, intent, error.code)
@@ -79,15 +95,23 @@ def _settle(connection: sqlite3.Connection, ledger: Ledger, rows: Rows, *, takes
     try:
         settle_intents(ledger, rows)
         waiting = store.queued(connection)
+        if any(item.act not in _QUEUED_ACTS for item in waiting):
+            hint = "restore a backup: aikeys restore FILE"
+            raise Damaged("the vault's queue holds an act that is never queued", hint)
         written = {(entry.act, entry.subject, entry.detail) for entry, _ in ledger.entries()} if waiting else set()
         for item in waiting:
-            known = (item.act, item.subject, f"queued_at={_to_the_microsecond(item.at_us)}")
+            known = (item.act, item.subject, queued_detail(item))
             if known not in written:  # a writer may have ended between its entry and its commit
                 ledger.event(Act(*known))
             store.unqueue(connection, item)
     except AikeysError:
         if not takes_away:
             raise
+
+
+def queued_detail(item: store.Queued) -> str:
+    """Return what an entry says that had to wait: when it happened, which is also how it is recognised."""
+    return f"queued_at={_to_the_microsecond(item.at_us)}"
 
 
 def _to_the_microsecond(at_us: int) -> str:
@@ -109,13 +133,13 @@ def _announce(
     connection: sqlite3.Connection, ledger: Ledger, act: Act, rows: Rows, *, takes_away: bool
 ) -> tuple[int | None, Head]:
     try:
-        intent = ledger.intent(act, rows.header.vault_id, rows.manifest.epoch + 1)
+        head = ledger.intent(act, rows.header.vault_id, rows.manifest.epoch + 1)
     except AikeysError:
         if not takes_away:
             raise
         store.queue(connection, store.Queued(clock.now_us(), act.act, act.subject))
         return None, Head(rows.manifest.ledger_count, rows.manifest.ledger_head)
-    return intent.entry, intent.head
+    return head.number, head
 
 
 def _note_success(ledger: Ledger, intent: int, opened: Opened) -> None:

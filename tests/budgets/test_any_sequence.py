@@ -27,6 +27,7 @@ from aikeys.budgets.who import parse_who, whos_of
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import Call
 from aikeys.ledger.store import Act, Ledger
+from aikeys.ledger.verify import verify
 from tests.budgets.conftest import Time, context_of, spend, us_of
 
 START = "2026-10-28T12:00:00+00:00"  # days around hold a change of clocks, of week and of month
@@ -184,7 +185,7 @@ class Money(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "ledger"):
-            self.ledger.verify()
+            verify(self.ledger)
             self.ledger.close()
             shutil.rmtree(self.folder)
             self.patch.undo()

@@ -12,6 +12,7 @@ from aikeys.budgets.verify import verify_budgets
 from aikeys.errors import Damaged, NotFound, Usage
 from aikeys.ledger.erasure import erase_person
 from aikeys.ledger.store import Act, Ledger
+from aikeys.ledger.verify import verify
 from aikeys.money import parse_usd
 from tests.budgets.conftest import Time, request_of, set_limit, spend
 
@@ -65,7 +66,7 @@ def test_a_removed_budget_is_gone_with_its_counters_and_can_be_set_again(ledger:
     assert (entry.act, entry.subject, names.person, entry.detail) == ("budget remove", "user:", "ana", "period=month")
     set_limit(ledger, "user:ana", "5")
     verify_budgets(ledger)
-    ledger.verify()
+    verify(ledger)
 
 
 def test_removing_what_is_not_there_names_the_nearest(ledger: Ledger, time: Time) -> None:
@@ -99,7 +100,7 @@ def test_the_budget_of_somebody_erased_is_shown_without_a_name_and_can_be_remove
     remove(ledger, who)
     assert rows(ledger) == []
     verify_budgets(ledger)
-    ledger.verify()
+    verify(ledger)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_a_limit_changed_by_hand_is_found_and_named(ledger: Ledger, time: Time, 
     set_limit(ledger, "org", "10", alerts=(80,))
     set_limit(ledger, "team:x", "10")
     edit(ledger, statement)
-    ledger.verify()  # the chain is whole
+    verify(ledger)  # the chain is whole
     with pytest.raises(Damaged, match="the budget of org"):
         verify_budgets(ledger)
 

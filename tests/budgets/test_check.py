@@ -10,10 +10,11 @@ from aikeys.budgets.check import Standing, parse_percent, standings_of, state_of
 from aikeys.budgets.desk import Desk
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.who import parse_who
-from aikeys.cli.render.budget_states import cells, row
+from aikeys.cli.render.budget_states import cells
 from aikeys.errors import Usage
 from aikeys.ledger.store import Act, Ledger
 from aikeys.money import usd_text
+from aikeys.reports.records import budget_state
 from tests.budgets.conftest import Time, context_of, request_of, set_limit, spend
 
 
@@ -140,7 +141,7 @@ def test_what_was_not_looked_up_has_no_amount(ledger: Ledger, time: Time) -> Non
     spend(ledger, "1")
     (one,) = standings_of(ledger, [parse_who("team:support")], time.at_us)
     assert cells(one) == ["team:support", "-", "-", "-", "-", "-", "-", "undecided: there is no budget"]
-    found = row(one)
+    found = budget_state(one)
     assert {name for name, value in found.items() if value is not None} == {"who", "state", "reason"}
 
 
@@ -150,4 +151,4 @@ def test_what_is_left_is_left_for_calls_to_come(ledger: Ledger, time: Time, desk
     desk.reserve(request_of("2.5"))
     (one,) = standings_of(ledger, (), time.at_us)
     assert cells(one)[:6] == ["org", "month", "$1.00", "$2.50", "$10.00", "$6.50"]
-    assert row(one)["remaining_usd"] == "6.50"
+    assert budget_state(one)["remaining_usd"] == "6.50"

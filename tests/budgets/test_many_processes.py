@@ -23,6 +23,7 @@ from aikeys.budgets.refusals import BudgetExceeded
 from aikeys.budgets.reservations import Request
 from aikeys.budgets.verify import verify_budgets
 from aikeys.ledger.store import Ledger
+from aikeys.ledger.verify import verify
 from tests.budgets.conftest import call_of, context_of
 
 PROCESSES = 16
@@ -150,7 +151,7 @@ def test_sixteen_processes_never_pass_a_limit_nor_refuse_what_there_is_money_for
     assert locks(ledger) == []
     assert recover(ledger) == ()
     verify_budgets(ledger)
-    ledger.verify()
+    verify(ledger)
 
 
 def test_what_half_of_the_processes_held_when_they_were_killed_is_booked_at_its_worst_case(
@@ -186,7 +187,7 @@ def test_what_half_of_the_processes_held_when_they_were_killed_is_booked_at_its_
     assert calls > lost
     assert locks(ledger) == []
     verify_budgets(ledger)
-    ledger.verify()
+    verify(ledger)
 
 
 def test_a_killed_process_loses_its_reservation_to_exactly_one_of_many_recoverers(ledger: Ledger, start: Start) -> None:

@@ -10,6 +10,7 @@ from aikeys.budgets.desk import Desk
 from aikeys.budgets.recovery import recover
 from aikeys.budgets.refusals import BudgetExceeded
 from aikeys.ledger.store import Ledger
+from aikeys.ledger.verify import verify
 from aikeys.money import parse_usd
 from tests.budgets.conftest import Time, call_of, counter_of, request_of, set_limit, spend
 
@@ -31,7 +32,7 @@ def test_what_is_reserved_in_one_month_and_settled_in_the_next_belongs_to_the_fi
     assert counter_of(ledger, "org", "month", december) == ("0.00", "6.00")  # lowered: the total had 6 left
     assert counter_of(ledger, "org", "total") == ("3.00", "6.00")
     desk.process.leave()
-    ledger.verify()
+    verify(ledger)
 
 
 def test_a_lost_call_belongs_to_the_month_it_was_reserved_in(ledger: Ledger, time: Time) -> None:
@@ -94,7 +95,7 @@ def test_a_period_ends_at_midnight_of_the_ledgers_zone(
     assert desk.reserve(request_of("10", "10")).pusd == parse_usd("10")
     assert counter_of(ledger, "org", period, last) == ("10.00", "0.00")
     desk.process.leave()
-    ledger.verify()
+    verify(ledger)
 
 
 def test_the_hour_that_comes_twice_is_one_day(ledger_in: LedgerIn, time: Time) -> None:
@@ -122,7 +123,7 @@ def test_a_clock_set_forward_and_back_again_moves_no_call(ledger: Ledger, time: 
     assert desk.reserve(request_of("9", "9")).pusd == parse_usd("9")
     counter_of(ledger, "org")
     desk.process.leave()
-    ledger.verify()
+    verify(ledger)
 
 
 def test_counters_of_long_gone_periods_are_dropped_and_made_again_when_needed(ledger: Ledger, time: Time) -> None:

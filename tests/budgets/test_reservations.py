@@ -15,6 +15,7 @@ from aikeys.budgets.reservations import Request, Reservation, Settled
 from aikeys.errors import Usage
 from aikeys.ledger.calls import Call
 from aikeys.ledger.store import Act, Ledger
+from aikeys.ledger.verify import verify
 from aikeys.money import parse_usd, usd_text
 from tests.budgets.conftest import Time, call_of, context_of, counter_of, request_of, set_limit, spend
 
@@ -42,7 +43,7 @@ def test_a_reservation_counts_until_it_is_settled_and_then_its_cost_does(ledger:
     assert counter_of(ledger, "org") == ("0.00", "4.00")
     settled(desk, reservation, "1.25")
     assert counter_of(ledger, "org") == ("1.25", "0.00")
-    ledger.verify()
+    verify(ledger)
 
 
 def test_what_was_never_sent_leaves_nothing(ledger: Ledger, desk: Desk) -> None:
@@ -202,7 +203,7 @@ def test_what_a_dead_process_reserved_becomes_a_call_at_its_worst_case_once(
     assert counter_of(ledger, "team:support") == ("6.50", "0.00")
     assert [row[1:] for row in calls_of(ledger)] == [("worst_case", "lost", "4.00"), ("worst_case", "lost", "2.50")]
     assert not os.path.exists(dead.process.directory + f"/process-{dead.process.name}.lock")
-    ledger.verify()
+    verify(ledger)
 
 
 def test_reserving_looks_for_the_dead_first(ledger: Ledger, desk: Desk, time: Time) -> None:
@@ -241,7 +242,7 @@ def test_a_settle_after_the_reservation_was_declared_lost_corrects_it_once(ledge
     assert counter_of(ledger, "org") == ("1.50", "0.00")
     with ledger.reading() as connection:
         assert connection.execute("SELECT corrects FROM call WHERE cost_pusd < 0").fetchone() == (entry,)
-    ledger.verify()
+    verify(ledger)
 
 
 def test_a_lost_call_without_a_price_is_unpriced_and_not_free(ledger: Ledger, time: Time) -> None:
@@ -269,7 +270,7 @@ def test_a_lost_call_of_somebody_erased_meanwhile_still_counts_where_it_was_rese
         assert connection.execute("SELECT spent, reserved FROM counter").fetchall() == [(str(parse_usd("4")), "0")]
         assert connection.execute("SELECT count(*) FROM person WHERE name IS NULL").fetchone() == (1,)
         assert connection.execute("SELECT count(*) FROM slot").fetchone() == (1,)
-    ledger.verify()
+    verify(ledger)
 
 
 def test_closing_with_open_reservations_leaves_them_to_be_recovered(ledger: Ledger, time: Time) -> None:

@@ -151,7 +151,7 @@ def test_the_help_breaks_no_word_of_a_status_on_a_narrow_terminal(bare_home: Aik
     child.close()
     assert "internal error, or the" in shown
     assert max(map(len, shown.split("\n"))) <= 40
-    assert shown.split()[-2:] == ["or", "revoked"]
+    assert shown.split()[-2:] == ["rate", "limited"]
 
 
 def test_a_home_that_cannot_be_made_gets_a_hint(bare_home: Aikeys) -> None:

@@ -17,6 +17,7 @@ GROUPS = {
     "ledger": ("verify", "head", "export", "import", "archive", "resolve", "erase"),
     "config": ("export", "apply"),
     "prices": ("status", "show", "update"),
+    "token": ("issue", "list", "show", "revoke", "prune"),
     "unlock-method": ("list", "add", "remove"),
 }
 HELP = [
@@ -32,10 +33,16 @@ ERRORS = {
     "error-no-key": ["show", "nothing"],
     "error-exec-no-separator": ["exec", "openai", "ls"],
     "error-exec-no-program": ["exec", "openai", "--"],
-    "error-exec-metered": ["exec", "--metered", "--", "true"],
+    "error-exec-metered": ["exec", "--budget", "5", "--", "true"],
     "error-init-twice": ["init"],
     "error-completion": ["completion", "tcsh"],
     "error-name": ["add", "../x", "--stdin"],
+    "error-token-for": ["token", "issue", "--for", "robot"],
+    "error-token-scope": ["token", "issue", "--scope", "chat:writ"],
+    "error-token-model": ["token", "issue", "--model", "gpt-4.1"],
+    "error-token-key": ["token", "issue", "--key", "openai"],
+    "error-token-unknown": ["token", "revoke", "0123456789abcdef"],
+    "error-token-which": ["token", "revoke"],
 }
 
 

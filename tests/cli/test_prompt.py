@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import signal
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -14,7 +16,18 @@ import pytest
 
 from aikeys.money import usd_text
 from tests.conftest import CANARY, Aikeys, canary
-from tests.spending.conftest import REPLY, USAGE_PUSD, WHOLE_STREAM, FakeProvider, answer, chunk, in_two, stream
+from tests.spending.conftest import (
+    REPLY,
+    USAGE_PUSD,
+    WHOLE_STREAM,
+    FakeProvider,
+    Play,
+    Seen,
+    answer,
+    chunk,
+    in_two,
+    stream,
+)
 
 COST = usd_text(USAGE_PUSD)
 
@@ -169,13 +182,137 @@ def test_options_reach_the_model(home: Aikeys, provider: FakeProvider) -> None:
     assert (done.returncode, "did you mean temperature?" in done.stderr) == (2, True)
 
 
-def test_models_are_compared_and_the_first_failure_decides(home: Aikeys, provider: FakeProvider) -> None:
-    provider.plays = [stream(*WHOLE_STREAM), answer(400, said("no such thing"))]
-    done = home.run("prompt", "-m", "openai/gpt-4.1", "-m", "openai/gpt-4o", "hi")
+def by_model(**plays: Play) -> Play:
+    """Answer each model in its own way; `_` stands for what a name cannot hold."""
+
+    def play(connection: socket.socket, seen: Seen) -> None:
+        plays[re.sub(r"\W", "_", str(seen.body["model"]))](connection, seen)
+
+    return play
+
+
+TWO = ("-m", "openai/gpt-4.1", "-m", "openai/gpt-4o", "hi")
+
+
+def test_models_are_compared_and_the_worst_failure_decides(home: Aikeys, provider: FakeProvider) -> None:
+    provider.plays = [by_model(gpt_4_1=answer(400, said("no such thing")), gpt_4o=stream(*WHOLE_STREAM))]
+    done = home.run("prompt", *TWO)
     assert done.returncode == 30
-    assert "== openai/gpt-4.1 ==\nHello\n" in done.stdout
-    assert "openai/gpt-4o: OpenAI: no such thing" in done.stderr
-    assert [entry["status"] for entry in entries(home)] == ["ok", "bad_request"]
+    assert "== openai/gpt-4.1 ==\n\n== openai/gpt-4o ==\nHello\n" in done.stdout
+    assert "openai/gpt-4.1: OpenAI: no such thing" in done.stderr
+    assert sorted(str(entry["status"]) for entry in entries(home)) == ["bad_request", "ok"]
+    limited = answer(429, said("slow"), retry_after="600")
+    provider.plays = [by_model(gpt_4_1=limited, gpt_4o=answer(400, said("no")))]
+    assert home.run("prompt", *TWO).returncode == 32
+
+
+def test_models_are_asked_at_the_same_time_and_shown_in_order(home: Aikeys, provider: FakeProvider) -> None:
+    both_asked = threading.Barrier(2, timeout=30)
+    second_over = threading.Event()
+
+    def first(connection: socket.socket, seen: Seen) -> None:
+        both_asked.wait()
+        second_over.wait(30)
+        stream(*WHOLE_STREAM)(connection, seen)
+
+    def second(connection: socket.socket, seen: Seen) -> None:
+        both_asked.wait()
+        stream(chunk("second"), *WHOLE_STREAM[2:])(connection, seen)
+        second_over.set()
+
+    provider.plays = [by_model(gpt_4_1=first, gpt_4o=second)]
+    done = home.run("prompt", *TWO, "--usage")
+    assert (done.returncode, done.stdout) == (0, "== openai/gpt-4.1 ==\nHello\n\n== openai/gpt-4o ==\nsecond\n\n")
+    assert [line.split()[1] for line in done.stderr.splitlines()] == ["openai/gpt-4.1:", "openai/gpt-4o:"]
+    assert [entry["status"] for entry in entries(home)] == ["ok", "ok"]
+    document = json.loads(home.run("prompt", *TWO, "--json").stdout)
+    assert [each["model"] for each in document["replies"]] == ["openai/gpt-4.1", "openai/gpt-4o"]
+
+
+def test_models_do_not_mix_on_a_terminal(home: Aikeys, provider: FakeProvider) -> None:
+    pexpect = pytest.importorskip("pexpect")
+    both_asked = threading.Barrier(2, timeout=30)
+
+    def play(connection: socket.socket, seen: Seen) -> None:
+        both_asked.wait()
+        stream(*WHOLE_STREAM)(connection, seen)
+
+    provider.plays = [play]
+    argv = home.argv("prompt", *TWO)
+    child = pexpect.spawn(argv[0], argv[1:], env=home.env(), cwd=str(home.folder), encoding="utf-8", timeout=60)
+    lines = child.read().replace("\r", "").split("\n")
+    child.close()
+    assert lines == ["== openai/gpt-4.1 ==", "Hello", "", "== openai/gpt-4o ==", "Hello", "", ""]
+
+
+def interrupted_twins(home: Aikeys, provider: FakeProvider, times: int) -> tuple[int, bytes]:
+    """Ask two models, interrupt when both are under way, and return how it ended."""
+    going_on = threading.Event()
+    provider.plays = [in_two(going_on)]
+    child = subprocess.Popen(
+        home.argv("prompt", *TWO),
+        env=home.env(),
+        cwd=home.folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+    )
+    assert child.stdout is not None
+    assert child.stderr is not None
+    read = b""
+    while not read.endswith(b"Hel") or len(provider.seen) < 2:
+        assert child.poll() is None
+        if not read.endswith(b"Hel"):
+            piece = child.stdout.read(1)
+            assert piece, child.stderr.read()
+            read += piece
+    errors = b""
+    for _ in range(times):
+        os.kill(child.pid, signal.SIGINT)
+        while b"Ctrl-C again" not in errors:
+            errors += child.stderr.read(1)
+    if times == 1:
+        going_on.set()
+    _, rest = child.communicate(timeout=60)
+    going_on.set()
+    return child.returncode, errors + rest
+
+
+def test_ctrl_c_reads_every_reply_to_its_end(home: Aikeys, provider: FakeProvider) -> None:
+    status, errors = interrupted_twins(home, provider, 1)
+    assert status == 130, errors
+    assert b"openai/gpt-4.1: 10 in 20 out" in errors
+    assert b"openai/gpt-4o: 10 in 20 out" in errors
+    assert [(entry["cost_source"], entry["status"]) for entry in entries(home)] == [("computed", "ok")] * 2
+
+
+def test_ctrl_c_twice_stops_every_model_and_settles(home: Aikeys, provider: FakeProvider) -> None:
+    status, errors = interrupted_twins(home, provider, 2)
+    assert status == 130, errors
+    assert b"Traceback" not in errors
+    assert [(entry["cost_source"], entry["status"]) for entry in entries(home)] == [("estimated", "cancelled")] * 2
+
+
+def test_a_closed_pipe_ends_every_model(home: Aikeys, provider: FakeProvider) -> None:
+    going_on = threading.Event()
+    provider.plays = [stream(*[chunk(f"line {number}\n") for number in range(3)], stall=going_on)]
+    child = subprocess.Popen(
+        home.argv("prompt", *TWO),
+        env=home.env(),
+        cwd=home.folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert child.stdout is not None
+    child.stdout.close()
+    child.stdout = None
+    going_on.set()
+    _, errors = child.communicate(timeout=60)
+    assert b"Traceback" not in errors
+    assert child.returncode == 141
+    assert {entry["status"] for entry in entries(home)} <= {"cancelled", "ok"}
 
 
 @pytest.mark.parametrize(
@@ -238,6 +375,45 @@ def test_the_config_names_a_default_and_stand_ins(home: Aikeys, provider: FakePr
     assert [entry["key"] for entry in entries(home)] == ["openai", "openai-2"]
     (home.home / "config.toml").write_text('[fallbacks]\nopenai = "openai-2"\n', encoding="utf-8")
     assert home.run("prompt", "-m", "gpt-4.1", "hi").returncode == 14
+
+
+def test_a_limit_per_minute_holds_across_commands(home: Aikeys, provider: FakeProvider) -> None:
+    (home.home / "config.toml").write_text('[limits]\n"key:openai" = 2\n', encoding="utf-8")
+    assert [home.run("prompt", "-m", "gpt4", "hi").returncode for _ in range(3)] == [0, 0, 32]
+    done = home.run("prompt", "-m", "gpt4", "hi")
+    assert "key:openai may have 2 requests in a minute" in done.stderr
+    assert "hint: try again in " in done.stderr
+    assert len(provider.seen) == 2
+    for wrong in ('"team:x" = 2', '"key:openai" = -1', '"key:openai" = true', '"key:openai" = { request = 1 }'):
+        (home.home / "config.toml").write_text(f"[limits]\n{wrong}\n", encoding="utf-8")
+        assert home.run("prompt", "-m", "gpt4", "hi").returncode == 14
+
+
+def test_a_provider_of_the_user_speaks_responses(home: Aikeys, provider: FakeProvider) -> None:
+    mine = f'[providers.mine]\nprotocol = "openai-responses"\nbase_url = "{provider.url}/v1"\nenv = "MINE_API_KEY"\n'
+    (home.home / "config.toml").write_text(mine, encoding="utf-8")
+    home.add("mine", canary())
+    provider.plays = [
+        stream(
+            {"type": "response.created", "response": {"id": "resp_1", "model": "m1"}},
+            {"type": "response.output_text.delta", "delta": "Hello"},
+            {
+                "type": "response.completed",
+                "response": {
+                    "id": "resp_1",
+                    "model": "m1",
+                    "status": "completed",
+                    "usage": {"input_tokens": 10, "output_tokens": 20, "total_tokens": 30},
+                },
+            },
+        )
+    ]
+    done = home.run("prompt", "-m", "mine/m1", "hi", "--max-tokens", "9")
+    assert (done.returncode, done.stdout) == (0, "Hello\n"), done.stderr
+    assert provider.seen[0].path == "/v1/responses"
+    assert provider.seen[0].body["max_output_tokens"] == 9
+    (entry,) = entries(home)
+    assert (entry["status"], entry["output_tokens"]) == ("ok", 20)
 
 
 def interrupted(home: Aikeys, provider: FakeProvider, times: int, going_on: threading.Event) -> tuple[int, bytes]:

@@ -253,12 +253,10 @@ def test_the_last_unlock_method_stays(ready_home: Aikeys) -> None:
 
 
 def test_unlock_keeps_the_vault_open_until_lock(passphrase_home: Aikeys) -> None:
-    from aikeys.vault.unlock import kernel_keyring
-
-    if not kernel_keyring.available():
-        pytest.skip("the kernel keyring is not available here")
     passphrase_home.run("add", "openai", "--stdin", "--no-verify", input=canary(), env=PASSPHRASE)
     done = passphrase_home.run("unlock", "--ttl", "5m", env=PASSPHRASE)
+    if "the kernel keyring is not available" in done.stderr:
+        pytest.skip("the kernel keyring is not available here")
     try:
         assert done.returncode == 0, done.stderr
         assert passphrase_home.lent("openai")["OPENAI_API_KEY"] == canary()
@@ -268,11 +266,11 @@ def test_unlock_keeps_the_vault_open_until_lock(passphrase_home: Aikeys) -> None
     assert passphrase_home.run("exec", "openai", "--", "true").returncode == 125
 
 
-def test_a_token_is_refused_in_a_version_that_knows_none(ready_home: Aikeys) -> None:
+def test_a_token_that_is_none_is_refused_before_anything_else(ready_home: Aikeys) -> None:
     ready_home.add("openai", canary())
     token = {"AIKEYS_TOKEN": "aik_made_up"}
-    one_error(ready_home.run("show", "openai", "--reveal", env=token), 21, "AIKEYS_TOKEN is set")
-    one_error(ready_home.run("exec", "openai", "--", "true", env=token), 125, "AIKEYS_TOKEN is set")
+    one_error(ready_home.run("show", "openai", "--reveal", env=token), 21, "the token has 11 characters")
+    one_error(ready_home.run("exec", "openai", "--", "true", env=token), 125, "the token has 11 characters")
 
 
 def test_files_are_for_the_owner_alone(ready_home: Aikeys) -> None:
@@ -476,6 +474,7 @@ def imported(aikeys: Aikeys, *words: str) -> set[str]:
     [
         *("typer", "click", "rich", "keyring", "httpx", "json", "dataclasses", "asyncio", "tomllib", "pathlib"),
         *("hashlib", "cryptography.hazmat.backends.openssl.backend", "aikeys.cli.app", "aikeys.config"),
+        *("aikeys.cli.commands.exec_metered", "aikeys.lending.supervise", "aikeys.lending.metered"),
     ],
 )
 def test_exec_starts_without_the_slow_module(ready_home: Aikeys, module: str) -> None:

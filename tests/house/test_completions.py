@@ -59,6 +59,8 @@ def in_fish(generate: ModuleType, tmp_path: Path, line: str) -> list[str]:
         ("aikeys add --provider opena", ["openai"]),
         ("aikeys import --from d", ["dotenv"]),
         ("aikeys unlock-method add rec", ["recovery"]),
+        ("aikeys token issue --role op", ["operator"]),
+        ("aikeys token issue --scope env", ["env:read"]),
         ("aikeys exec -- base6", ["base64"]),
     ],
 )
@@ -67,6 +69,16 @@ def test_bash_and_fish_offer_what_can_stand_there(
 ) -> None:
     assert sorted({*in_bash(generate, tmp_path, line)}) == offered
     assert in_fish(generate, tmp_path, line) == offered
+
+
+@pytest.mark.parametrize("line", ["aikeys token revoke 12", "aikeys token show 12"])
+def test_bash_offers_the_ids_of_tokens(generate: ModuleType, tmp_path: Path, line: str) -> None:
+    script = tmp_path / "aikeys.bash"
+    script.write_text(generate.bash(generate.nodes()), encoding="utf-8")
+    code = f"source {script}; aikeys() {{ [ \"$*\" = '__names tokens' ] && printf '1234\\n5678\\n'; }}; "
+    code += f"COMP_WORDS=({line}); COMP_CWORD=3; _aikeys; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    done = subprocess.run([needed("bash"), "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("1234\n", "")
 
 
 def test_fish_goes_on_behind_an_option(generate: ModuleType, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from aikeys import clock
+from aikeys import clock, sealing
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import Call, Context, Labels
 from aikeys.ledger.entries import Head
@@ -22,7 +22,6 @@ from aikeys.ledger.recording import append_call
 from aikeys.ledger.store import Act, Ledger, Signer
 from aikeys.ledger.verify import Known, Verdict, verify
 from aikeys.providers.usage import Usage
-from aikeys.vault import sealing
 
 START_US = 1_790_000_000_000_000  # 2026-09-21T14:13:20Z
 DAY_US = 86_400_000_000

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from aikeys import sealing
 from aikeys.budgets.booking import book
 from aikeys.errors import AikeysError, BadConfiguration, NotFound
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.verify import Known, Verdict, verify
 from aikeys.secret import Secret
-from aikeys.vault import sealing
 from aikeys.vault.archiving import archive
 from aikeys.vault.opening import Opened, Place, picture, place_of
 from aikeys.vault.setup import make_vault

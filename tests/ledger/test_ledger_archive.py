@@ -18,7 +18,7 @@ from aikeys.ledger.erasure import erase_person
 from aikeys.ledger.importing import import_calls
 from aikeys.ledger.receipts import receipt_of
 from aikeys.ledger.recording import append_call
-from aikeys.ledger.rollups import declare_tag
+from aikeys.ledger.rollups import declare_tag, keep_tags
 from aikeys.ledger.segments import Segment
 from tests.ledger.conftest import DAY_US, SIGNER, START_US, Book, Clock, call
 from tests.ledger.test_ledger_interchange import totals
@@ -88,7 +88,7 @@ def test_what_is_open_or_needed_stays(tagged: Book, ticking: Clock) -> None:
     intent = tagged.ledger.intent(Act("add", "openai"), b"v" * 16, 2)
     tagged.act()
     ticking.move(9 * DAY_US)
-    assert archive.last_before(tagged.ledger, ticking.now_us, FAR).number == intent.entry - 1
+    assert archive.last_before(tagged.ledger, ticking.now_us, FAR).number == intent.number - 1
     assert archive.last_before(tagged.ledger, ticking.now_us, 6).number == 5
 
 
@@ -294,3 +294,13 @@ def test_what_was_edited_after_an_archive_is_found(make_book: Callable[..., Book
         assert connection.execute(statement).rowcount
     with pytest.raises(Damaged, match=place):
         book.verify()
+
+
+@pytest.mark.parametrize("names", [(), ("client",)])
+def test_a_tag_that_is_no_longer_kept_stays_so_whatever_is_archived(tagged: Book, names: tuple[str, ...]) -> None:
+    keep_tags(tagged.ledger, ())
+    keep_tags(tagged.ledger, names)
+    archived(tagged, START_US + 2 * DAY_US)
+    tagged.verify()
+    archived(tagged, FAR)
+    tagged.verify()

@@ -14,9 +14,9 @@ from aikeys.ledger import listing
 from aikeys.ledger.calls import Call, Context, Labels, call_bytes, context_bytes, extra_bytes, numbers_of, read_extra
 from aikeys.ledger.entries import Entry, chain_hash, genesis
 from aikeys.ledger.queries import reading
-from aikeys.ledger.questions import Answer, Asked
+from aikeys.ledger.questions import CALLS, ROLL_UPS, Answer, Asked
 from aikeys.ledger.recording import append_call
-from aikeys.ledger.rollups import SUMS, declare_tag
+from aikeys.ledger.rollups import SUMS, declare_tag, keep_tags
 from aikeys.money import joined
 from aikeys.providers.usage import Usage
 from tests.ledger.conftest import DAY_US, START_US, Book, Clock, call
@@ -241,3 +241,23 @@ def test_hours_that_were_skipped_stay_skipped_when_the_clock_goes_back(book: Boo
     book.record(call(ticking.now_us - 16 * DAY_US - HOUR_US))
     book.record(call(ticking.now_us - 16 * DAY_US + HOUR_US))
     book.verify()
+
+
+def test_tags_have_roll_ups_while_they_are_kept(book: Book) -> None:
+    book.record(call(cost_pusd=7, tags=(("client", "acme"), ("ticket", "a-1"))))
+
+    def read() -> str:
+        asked = Asked(("tag:client",), (), START_US // DAY_US - 1, START_US // DAY_US + 2, book.calendar)
+        with reading(book.ledger) as books:
+            answer = books.sums(asked)
+        assert {keys: figures.cost_pusd for (keys, _), figures in answer.cells.items()} == {("acme",): 7}
+        return answer.read
+
+    assert read() == CALLS
+    for names, way in ((("client", "ticket"), ROLL_UPS), (("ticket",), CALLS), (("client",), ROLL_UPS), ((), CALLS)):
+        keep_tags(book.ledger, names)
+        assert read() == way
+        book.verify()
+        head = book.ledger.head()
+        keep_tags(book.ledger, names)
+        assert book.ledger.head() == head  # nothing changed, nothing written

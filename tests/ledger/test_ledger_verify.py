@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from aikeys import sealing
 from aikeys.errors import Damaged, Usage
 from aikeys.ledger.calls import call_hash
 from aikeys.ledger.entries import Entry, Head, chain_hash, checkpoint_message, genesis
@@ -18,7 +19,6 @@ from aikeys.ledger.recording import append_call
 from aikeys.ledger.rollups import _made, add, declare_tag
 from aikeys.ledger.store import Act
 from aikeys.ledger.verify import Known, context_digests, verify
-from aikeys.vault import sealing
 from tests.ledger.conftest import SIGNER, START_US, Book, call
 
 Edit = Callable[[sqlite3.Connection], Any]
@@ -301,7 +301,7 @@ def test_every_advance_is_told(book: Book) -> None:
 def test_anchors_and_open_intents_are_those_of_the_acts(book: Book, edit: str, place: str) -> None:
     vault = b"v" * 16
     first = book.ledger.intent(Act("add", "openai"), vault, 2)
-    book.ledger.outcome(first.entry, "ok", b"m" * 64, SIGNER)
+    book.ledger.outcome(first.number, "ok", b"m" * 64, SIGNER)
     book.ledger.intent(Act("add", "other"), vault, 3)
     assert book.verify().signed == 2
     with book.by_hand() as connection:

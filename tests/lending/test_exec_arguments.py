@@ -115,9 +115,31 @@ def test_an_option_like_nothing_known_points_to_the_help(word: str) -> None:
     assert refused(f"{word} -- true").hint.startswith(("aikeys exec --help", "did you mean"))
 
 
-@pytest.mark.parametrize("word", ["--metered", "--metered=1"])
-def test_metered_is_not_available(word: str) -> None:
-    assert refused(f"openai {word} -- true").message == "--metered is not available in this version"
+def test_the_limits_of_a_metered_run_are_kept_as_they_were_typed_in_their_order() -> None:
+    line = "--metered --budget 5 --model openai/* --ttl=1h --model x/y --rpm 60 openai -- true"
+    found = parse(line.split())
+    assert found.metered
+    assert found.names == ("openai",)
+    assert found.limits == (
+        *(("--budget", "5"), ("--model", "openai/*"), ("--ttl", "1h"), ("--model", "x/y"), ("--rpm", "60")),
+    )
+
+
+def test_a_limit_needs_a_metered_run_to_limit() -> None:
+    error = refused("--budget 5 openai -- true")
+    assert (error.message, error.hint) == ("--budget limits a run that is metered", "add --metered")
+
+
+def test_metered_and_unmetered_exclude_each_other() -> None:
+    assert "exclude each other" in refused("--metered --unmetered openai -- true").message
+
+
+def test_a_limit_stands_there_once_but_models_as_often_as_wanted() -> None:
+    assert refused("--metered --budget 5 --budget 6 openai -- true").message == "--budget stands there twice"
+
+
+def test_metered_takes_no_value() -> None:
+    assert refused("--metered=1 openai -- true").message == "--metered takes no value"
 
 
 @pytest.mark.parametrize("line", ["--home -- true", "--home= -- true", "--home --all -- true", "--env -- true"])

@@ -13,6 +13,7 @@ from aikeys.budgets.terms import Terms
 from aikeys.budgets.verify import verify_budgets
 from aikeys.errors import AikeysError, BadConfiguration, Cancelled
 from aikeys.ledger.store import Ledger
+from aikeys.ledger.verify import verify
 from aikeys.policy import applying, plan
 from aikeys.policy.editing import edited
 from aikeys.policy.text import Policy, read, write
@@ -73,7 +74,7 @@ def test_what_is_applied_holds_and_applying_it_again_changes_nothing(ledger: Led
     assert applying.holding(ledger, str(tmp_path)) == POLICY
     assert put(ledger, POLICY) == []
     verify_budgets(ledger)
-    ledger.verify()
+    verify(ledger)
 
 
 def test_what_a_section_does_not_name_is_removed_and_a_missing_section_stays(ledger: Ledger, tmp_path: Path) -> None:

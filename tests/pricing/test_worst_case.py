@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aikeys.pricing import book, reading
-from aikeys.pricing.bounds import Bounds, Media, text_tokens
+from aikeys.pricing.bounds import Bounds, Media, text_tokens, ways_of_serving
 from aikeys.pricing.cost import cost
 from aikeys.pricing.values import Price, Service
 from aikeys.pricing.worst_case import WorstCase, worst_case
@@ -228,3 +228,27 @@ def test_the_well_known_models_can_be_bounded(name: str) -> None:
     found = book.Book("/nonexistent", {}, {}, {}).find(provider, model)
     assert found is not None
     assert worst_case(found.price, bounds(max_output=100)).undecided == ()
+
+
+def test_what_was_found_at_one_time_is_not_taken_for_another() -> None:
+    """Rates are looked up once while they do not change; asked in any order, each instant has its own."""
+    changing = price(rates={"output": 1}, later=[{"from": "2026-11-26", "rates": {"output": 3}}])
+    nightly = price(rates={"output": 1}, later=[{"hours": ["01:00", "04:00"], "rates": {"output": 5}}])
+    day_us = 24 * HOUR_US
+    for _ in range(2):
+        for day, rate in ((0, 1), (4, 3), (0, 1)):
+            start = NOON_US + day * day_us
+            asked = Bounds(0, start, start + HOUR_US, max_output=7)
+            assert worst_case(changing, asked).output_pusd == 7 * rate * M
+        assert worst_case(changing, Bounds(0, NOON_US, NOON_US + 4 * day_us, max_output=7)).output_pusd == 7 * 3 * M
+        for hour, rate in ((0, 1), (14, 5), (0, 1), (13, 5)):
+            start = NOON_US + hour * HOUR_US
+            asked = Bounds(0, start, start + HOUR_US // 2, max_output=7)
+            assert worst_case(nightly, asked).output_pusd == 7 * rate * M
+
+
+def test_ways_of_serving_have_rates_of_their_own_in_whatever_order_they_are_asked() -> None:
+    served = price(rates={"output": 1}, variants=[{"when": {"speed": "fast"}, "rates": {"output": 6}}])
+    for asked, rate in (({}, 1), ({"speed": "fast"}, 6), ({"speed": "slow"}, 1), ({}, 1)):
+        ways = ways_of_serving(served, asked)
+        assert worst_case(served, bounds(0, max_output=7, services=ways)).output_pusd == 7 * rate * M

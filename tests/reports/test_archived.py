@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from aikeys import sealing
 from aikeys.errors import CannotDecide
 from aikeys.ledger import archive
 from aikeys.ledger.store import Ledger, Signer
 from aikeys.reports import asking
 from aikeys.reports.asking import Request
 from aikeys.reports.ranges import Typed
-from aikeys.vault import sealing
 from tests.reports.conftest import NOW_US, Make, us
 from tests.reports.test_totals import OCT, sum_of_billed
 

@@ -20,6 +20,7 @@ from aikeys.budgets.who import parse_who
 from aikeys.ledger import listing
 from aikeys.ledger.calls import Call, Labels
 from aikeys.ledger.store import Ledger
+from aikeys.ledger.verify import verify
 from aikeys.money import parse_usd
 from aikeys.pricing.book import Book
 from aikeys.providers import catalogue
@@ -251,7 +252,7 @@ class Purse:
 
     def check(self) -> None:
         """The chain, the roll-ups and the counters agree."""
-        self.ledger.verify()
+        verify(self.ledger)
         verify_budgets(self.ledger)
 
 

@@ -13,7 +13,7 @@ from aikeys.pricing.book import Book
 from aikeys.pricing.cost import cost
 from aikeys.providers import catalogue
 from aikeys.providers.usage import Usage
-from aikeys.providers.wire.values import File, Image, Message, Options, Part, Request, Text
+from aikeys.providers.wire.values import File, Image, Message, Options, Part, Request, Schema, Text
 from aikeys.spending.names import Held, Names, Target
 from aikeys.spending.plan import Circumstances, lowered, plan
 
@@ -97,3 +97,13 @@ def test_what_has_no_bound_is_refused_under_a_limit_only() -> None:
 def test_media_count_by_their_caps_and_not_by_their_bytes(part: Part) -> None:
     made = plan(target("openai/gpt-4.1"), asked("hi", part, max_tokens=10), circumstances(10**15))
     assert 40_000 < made.worst.input_tokens <= 1_047_576
+
+
+def test_everything_the_model_reads_counts() -> None:
+    """The names of participants and the description of a schema too."""
+    plain = asked("hello")
+    named = plain._replace(messages=(Message("user", (Text("hello"),), "n" * 500),), schema=Schema({}))
+    told = named._replace(schema=Schema({}, description="d" * 700))
+    sizes = [plan(target("openai/gpt-4.1"), each, circumstances()).bounds.text_tokens for each in (plain, named, told)]
+    assert sizes[1] >= sizes[0] + 500
+    assert sizes[2] == sizes[1] + 700

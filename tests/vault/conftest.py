@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from aikeys import sealing
 from aikeys.ledger.store import Act
 from aikeys.secret import Secret
-from aikeys.vault import changes, sealing
+from aikeys.vault import changes
 from aikeys.vault.format import Content, Rows
 from aikeys.vault.opening import Opened, Place, picture, place_of
 from aikeys.vault.setup import make_vault

@@ -7,6 +7,8 @@ import sys
 import time
 from typing import Any
 
+from aikeys.ledger.verify import verify
+
 WRITERS = 8
 KEYS_EACH = 25
 
@@ -58,7 +60,7 @@ def test_eight_processes_adding_25_keys_each_lose_none_while_readers_never_fail(
     assert seen == sorted(seen)
     assert len(seen) > 3
     ledger = home.place.ledger.open()
-    ledger.verify()
+    verify(ledger)
     assert ledger.open_intents(home.rows().header.vault_id) == []
 
 

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from aikeys import sealing
 from aikeys.errors import Damaged
+from aikeys.ledger.verify import verify
 from aikeys.secret import Secret
-from aikeys.vault import changes, sealing, store
+from aikeys.vault import changes, store
 from aikeys.vault.format import Rows
 from aikeys.vault.opening import Opened
 from aikeys.vault.unlock import methods
@@ -158,7 +160,7 @@ def test_a_truncated_ledger_is_damage(make_home: Any, kept: float) -> None:
 
     def look() -> None:
         home.rows()
-        home.place.ledger.open().verify()
+        verify(home.place.ledger.open())
 
     with pytest.raises(Damaged):
         look()

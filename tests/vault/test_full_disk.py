@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from aikeys.ledger.store import Act
+from aikeys.ledger.verify import verify
 from aikeys.storage import ballast
 from aikeys.vault import changes
 from tests.vault.conftest import Home
@@ -53,7 +54,7 @@ def test_a_key_that_finds_no_room_is_refused_with_a_clear_error_and_nothing_is_l
     assert home.run(*ADD[:1], "third", *ADD[2:], stdin="sk-proj-third").returncode == 0
     assert home.secrets() == {**now, "third": "sk-proj-third"}
     ledger_file = home.place.ledger.open()
-    ledger_file.verify()
+    verify(ledger_file)
     ledger_file.close()
 
 
@@ -112,7 +113,7 @@ def _takes_away(home: Home, where: str) -> None:
     home.change("revoke", lambda vault: changes.remove_key(vault, "openai"))
     assert home.secrets() == {name: secret for name, secret in left.items() if name != "openai"}, where
     ledger = home.place.ledger.open()
-    ledger.verify()
+    verify(ledger)
     assert ledger.open_intents(home.rows().header.vault_id) == [], where
     ledger.close()
 
@@ -242,7 +243,7 @@ def test_on_a_full_disk_add_fails_clearly_while_revoke_and_lock_work(make_home: 
     assert home.run(*ADD, stdin="sk-proj-second").returncode == 0
     assert home.secrets() == {"kept": "sk-proj-kept", "second": "sk-proj-second"}
     ledger = home.place.ledger.open()
-    ledger.verify()
+    verify(ledger)
     acts = [(entry.act, entry.subject) for entry, _ in ledger.entries()]
     ledger.close()
     assert ("revoke", "openai") in acts

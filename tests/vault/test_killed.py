@@ -21,6 +21,7 @@ from typing import NamedTuple
 import pytest
 
 from aikeys.ledger.entries import Entry
+from aikeys.ledger.verify import verify
 from aikeys.vault import backup
 from tests.vault.conftest import Home
 
@@ -177,7 +178,7 @@ def _write_steps(log: Path, directory: Path) -> list[Step]:
 def _entries(home: Home) -> list[Entry]:
     ledger = home.place.ledger.open()
     try:
-        ledger.verify()
+        verify(ledger)
         assert ledger.open_intents(home.rows().header.vault_id) == []
         return [entry for entry, _ in ledger.entries()]
     finally:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from aikeys import sealing
 from aikeys.errors import AikeysError, BadConfiguration, Damaged
-from aikeys.vault import changes, sealing
+from aikeys.vault import changes
 from aikeys.vault.format import Rows, method_context, secret_context, vault_context
 from aikeys.vault.opening import Opened
 from aikeys.vault.unlock import methods

@@ -194,10 +194,16 @@ def new_key(name: str, provider: Provider, base_url: str, secret: Secret) -> New
 
 def store(where: Place, opened: Opened, new: NewKey) -> None:
     """Write a new key into the vault."""
+    from aikeys.cli.renewal import renewing
     from aikeys.ledger.store import Act
     from aikeys.vault import changes
     from aikeys.vault.writing import write
 
     now = clock.now_s()
     act = Act("add", new.name, f"provider={new.provider}")
-    write(where, opened, act, lambda vault: changes.add_key(changes.purge_grace(vault, now), new, now, os.urandom))
+
+    def change(vault: Opened) -> Opened:
+        return changes.add_key(changes.purge_grace(vault, now), new, now, os.urandom)
+
+    with renewing() as advance:
+        write(where, opened, act, change, advance=advance)

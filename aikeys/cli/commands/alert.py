@@ -302,7 +302,7 @@ def _look_around(where: Place, ledger: Ledger) -> None:
     now_us = clock.now_us()
     looks: list[Callable[[], list[Due]]] = [lambda: watch(ledger, now_us)]
     if where.vault.exists:
-        looks.append(lambda: _due_keys(where, ledger, now_us // 1_000_000))
+        looks.append(lambda: _due_keys_and_tokens(where, ledger, now_us // 1_000_000))
     for look in looks:
         try:
             put_all(ledger, look())
@@ -310,8 +310,10 @@ def _look_around(where: Place, ledger: Ledger) -> None:
             terminal.warn(error.message)
 
 
-def _due_keys(where: Place, ledger: Ledger, now_s: int) -> list[Due]:
+def _due_keys_and_tokens(where: Place, ledger: Ledger, now_s: int) -> list[Due]:
     from aikeys.alerts.key_dates import KeyDates, due_messages
+    from aikeys.alerts.token_dates import TokenDates, ending_messages
+    from aikeys.cli.token_register import ending
     from aikeys.vault.opening import picture
 
     rows = picture(where, ledger)
@@ -319,7 +321,9 @@ def _due_keys(where: Place, ledger: Ledger, now_s: int) -> list[Due]:
         KeyDates(key.name, key.provider, rows.version_of(key).created_at, key.rotate_every_s, key.expires_at)
         for key in rows.keys
     ]
-    return due_messages(dates, now_s)
+    return due_messages(dates, now_s) + ending_messages(
+        [TokenDates(claims.shown_id, claims.name, claims.expires_at) for claims in ending(where, now_s)]
+    )
 
 
 def _secrets(where: Place, ledger: Ledger) -> tuple[dict[str, Secret], AikeysError | None]:

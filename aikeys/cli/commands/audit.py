@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,21 +11,17 @@ from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
 
-if TYPE_CHECKING:
-    from aikeys.ledger.entries import Entry
-    from aikeys.ledger.store import Names
-
 app = new_app()
 _EXAMPLES = (
     ("aikeys audit", "the newest acts"),
     ("aikeys audit --who ana --since 7d", "what ana did this week"),
     ("aikeys audit --act exec --json -n 1000", "for a script"),
 )
-_HERE = "local"
-_OPEN = ("", "unknown", "abandoned")
+
+_COLUMNS = ("id", "at", "actor", "from", "phase", "act", "subject", "status")
 
 
-@app.command(epilog=epilog(_EXAMPLES, (0, 2, 10, 13, 14)))
+@app.command(epilog=epilog(_EXAMPLES, (0, 2, 10, 13, 14, 20, 21, 31)))
 def audit(
     newest: Annotated[int, typer.Option("-n", "--newest", min=1, help="How many entries.")] = 50,
     since: Annotated[
@@ -40,26 +36,39 @@ def audit(
     An act that changes the vault has two entries, its intent and its outcome: `ok`, why it failed, or `abandoned`
     when the process was killed before the vault changed.
     """
+    from aikeys.cli import authority
     from aikeys.cli.render.json_text import document
     from aikeys.cli.render.table import table
+
+    gateway = authority.gateway()
+    if gateway is not None:
+        from aikeys.remote.records import acts_at
+
+        rows = acts_at(gateway, newest, {"since": since, "who": who, "act": act})
+    else:
+        rows = _acts(newest, since, who, act)
+    if as_json:
+        terminal.out(document("aikeys.audit/1", entries=rows))
+        return
+    if not rows:
+        terminal.say("no such entries")
+        return
+    lines = [[*(_text(row[name]) for name in _COLUMNS), _shown(_text(row["detail"]))] for row in rows]
+    terminal.out_styled(table(("ID", "WHEN", "WHO", "FROM", "PHASE", "ACT", "WHAT", "STATUS", "DETAIL"), lines))
+
+
+def _acts(newest: int, since: str, who: str, act: str) -> list[dict[str, object]]:
     from aikeys.ledger.listing import Asked, newest_acts
+    from aikeys.reports import records
 
     ledger = home.present_ledger()
     asked = Asked(_since_us(since, ledger.zone) if since else 0, who, act)
     with ledger.reading() as connection:
-        entries = newest_acts(connection, ledger, newest, asked)
-    if as_json:
-        terminal.out(document("aikeys.audit/1", entries=[_known(*row) for row in entries]))
-        return
-    if not entries:
-        terminal.say("no such entries")
-        return
-    lines = [
-        [str(entry.id), clock.rfc3339(entry.at_us / 1e6), names.actor, _HERE, entry.phase, entry.act,
-         entry.subject + names.person, entry.status, _shown(entry.detail)]
-        for entry, names in entries
-    ]  # fmt: skip
-    terminal.out_styled(table(("ID", "WHEN", "WHO", "FROM", "PHASE", "ACT", "WHAT", "STATUS", "DETAIL"), lines))
+        return [records.act(*row) for row in newest_acts(connection, ledger, newest, asked)]
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 def _since_us(since: str, zone: str) -> int:
@@ -77,20 +86,3 @@ def _shown(detail: str) -> str:
         return f"{found[1]}_usd={usd_text(int(found[2]))}"
 
     return re.sub(r"\b(\w+)_pusd=(\d{1,30})\b", in_usd, detail, flags=re.ASCII)
-
-
-def _known(entry: Entry, names: Names) -> dict[str, object]:
-    return {
-        "id": entry.id,
-        "at": clock.rfc3339(entry.at_us / 1e6),
-        "actor": names.actor or None,
-        "from": _HERE,
-        "phase": entry.phase,
-        "act": entry.act,
-        "subject": entry.subject + names.person,
-        "status": entry.status or None,
-        "granted": None if entry.status in _OPEN else entry.status == "ok",
-        "detail": entry.detail or None,
-        "intent": entry.intent,
-        "epoch": entry.epoch,
-    }

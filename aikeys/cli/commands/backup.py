@@ -9,7 +9,7 @@ import typer
 
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.cli.render.words import counted
+from aikeys.cli.render.counted import counted
 from aikeys.errors import Usage
 
 app = new_app()

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from aikeys.budgets.check import Standing
-    from aikeys.budgets.store import Budget
     from aikeys.budgets.terms import Terms
     from aikeys.budgets.who import Who
     from aikeys.ledger.store import Ledger
@@ -43,6 +42,12 @@ GitHub Actions, on a runner that has the ledger (AIKEYS_LEDGER names its directo
       AIKEYS_LEDGER: ${{ github.workspace }}/ledger
   - if: always()
     run: echo "left: ${{ steps.budget.outputs.remaining_usd }} USD"
+
+\b
+The same against a gateway, without a ledger here: AIKEYS_GATEWAY and a token with the scope budget:read
+    env:
+      AIKEYS_GATEWAY: https://aikeys.example.com
+      AIKEYS_TOKEN: ${{ secrets.AIKEYS_TOKEN }}
 
 \b
 GitLab CI, a job that may warn (24) and must not pass when nothing is known (23):
@@ -106,36 +111,56 @@ def set_(
     _say_if_unused(ledger, whom)
 
 
-@app.command("list", epilog=epilog((("aikeys budget list", "all budgets and how full they are"),), (0, 10, 13, 14)))
+@app.command(
+    "list", epilog=epilog((("aikeys budget list", "all budgets and how full they are"),), (0, 10, 13, 14, 20, 21, 31))
+)
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """List the budgets and how full they are."""
-    from aikeys.budgets.check import standings_of
-    from aikeys.budgets.store import read_budgets, shown_text
     from aikeys.cli.render.json_text import document
     from aikeys.cli.render.table import table
-    from aikeys.ledger.calendar import date_of
-    from aikeys.money import shown_usd
 
-    ledger = _ledger()
-    with ledger.reading() as connection:
-        budgets = [(budget, shown_text(connection, budget.who)) for budget in read_budgets(connection)]
-    standings = {(one.who, one.terms.period): one for one in standings_of(ledger, (), clock.now_us()) if one.terms}
-    rows = [(budget, who, standings.get((who, budget.terms.period))) for budget, who in budgets]
+    rows, zone = _listed()
     if as_json:
-        terminal.out(document("aikeys.budgets/1", budgets=[_known(*row) for row in rows], time_zone=ledger.zone))
+        terminal.out(document("aikeys.budgets/1", budgets=rows, time_zone=zone))
         return
     if not rows:
         terminal.say("no budgets yet; set one: aikeys budget set org 100")
         return
-    lines = []
-    for budget, who, one in rows:
-        terms = budget.terms
-        has_figures = one is not None and not who.endswith(":*")
-        spent = shown_usd(one.spent_pusd) if one and has_figures else ""
-        since = date_of(one.start).isoformat() if one and terms.period != "total" else ""
-        alerts = ",".join(f"{percent}" for percent in terms.alerts)
-        lines.append([who, shown_usd(terms.limit_pusd), terms.period, since, spent, terms.at_limit, alerts])
+    lines = [
+        [
+            str(row["who"]),
+            _shown(row["limit_usd"]),
+            str(row["period"]),
+            str(row["period_start"] or ""),
+            _shown(row["spent_usd"]),
+            str(row["at_limit"]),
+            ",".join(map(str, row["alerts"])) if isinstance(row["alerts"], list) else "",
+        ]
+        for row in rows
+    ]
     terminal.out_styled(table(("WHO", "LIMIT", "PERIOD", "SINCE", "SPENT", "AT LIMIT", "ALERTS AT %"), lines))
+
+
+def _listed() -> tuple[list[dict[str, object]], str]:
+    """Return the budgets, here or at the gateway, and in whose days they are counted."""
+    from aikeys.cli import authority
+
+    gateway = authority.gateway()
+    if gateway is not None:
+        from aikeys.remote.budgets import budgets_at
+
+        return budgets_at(gateway)
+    from aikeys.reports import records
+
+    ledger = _ledger()
+    return [records.budget(*row) for row in records.budgets(ledger, clock.now_us())], ledger.zone
+
+
+def _shown(usd: object) -> str:
+    """Return an amount of a record for a person."""
+    from aikeys.money import read_usd, shown_usd
+
+    return shown_usd(read_usd(usd)) if isinstance(usd, str) else ""
 
 
 @app.command(epilog=epilog((("aikeys budget remove team:support", "no limit any more"),), (0, 1, 2, 10, 13, 14)))
@@ -155,7 +180,7 @@ def remove(
     terminal.say(f"{who} has no budget any more ({_terms(removed.terms)})")
 
 
-@app.command(epilog=epilog(_CHECK, (0, 1, 2, 13, 14, 22, 23, 24), _RECIPES))
+@app.command(epilog=epilog(_CHECK, (0, 1, 2, 13, 14, 20, 21, 22, 23, 24, 31), _RECIPES))
 def check(
     who: Annotated[list[str] | None, typer.Argument(metavar="[WHO]...", help="Whose budgets (default: all).")] = None,
     fail_on: Annotated[str, typer.Option(metavar="warning|exceeded", help="From which state on to fail.")] = "exceeded",
@@ -172,12 +197,20 @@ def check(
     """
     from aikeys.budgets.check import parse_percent, worst_of
     from aikeys.budgets.who import parse_who
+    from aikeys.cli import authority
 
     form = _format(format, as_json=as_json)
     if fail_on not in ("warning", "exceeded"):
         raise Usage(f"--fail-on {terminal.printable(fail_on)} is not known", "warning or exceeded")
     share = None if max_unpriced is None else parse_percent(max_unpriced)
-    standings, notes = _checked([parse_who(one) for one in who or ()], share)
+    wanted = [parse_who(one) for one in who or ()]
+    gateway = authority.gateway()
+    if gateway is not None:
+        from aikeys.remote.budgets import checked_at
+
+        standings, notes = checked_at(gateway, wanted, share)
+    else:
+        standings, notes = _checked(wanted, share)
     state = worst_of(one.state for one in standings)
     _print(form, standings, state, notes)
     _fail(standings, state, fail_on, notes)
@@ -185,33 +218,23 @@ def check(
 
 def _checked(wanted: Sequence[Who], share: Decimal | None) -> tuple[list[Standing], list[str]]:
     """Return the budgets, and what else there is to say: why there are none, what could mislead."""
-    from aikeys.budgets.check import standings_of, unmetered_runs
+    from aikeys.budgets.check import checked
 
     ledger = home.ledger()
     if not ledger.exists:
         return [], [f"there is no ledger at {ledger.path}"]
-    ledger.open()
-    standings = standings_of(ledger, wanted, clock.now_us(), share)
-    if not standings:
-        return [], ["there is no budget"]
-    notes = []
-    unpriced = max(one.unpriced for one in standings)
-    if unpriced:
-        notes.append(f"{unpriced} requests have no price and are not in the sums")
-    runs = unmetered_runs(ledger, standings)
-    if runs:
-        notes.append(f"{runs} exec runs were not metered: what they spent is not in the sums")
-    return standings, notes
+    return checked(ledger.open(), wanted, clock.now_us(), share)
 
 
 def _print(form: str, standings: list[Standing], state: str, notes: list[str]) -> None:
     from aikeys.cli.render import budget_states
     from aikeys.cli.render.json_text import document
     from aikeys.cli.render.table import table
+    from aikeys.reports.records import budget_state
 
     match form:
         case "json":
-            rows = [budget_states.row(one) for one in standings]
+            rows = [budget_state(one) for one in standings]
             terminal.out(document("aikeys.budget-check/1", state=state, budgets=rows, notes=notes))
         case "markdown":
             terminal.out(budget_states.markdown(standings, state, notes))
@@ -317,23 +340,3 @@ def _say_if_unused(ledger: Ledger, who: Who) -> None:
         known = stored is not None and column_value(connection, who.kind, stored.partition(":")[2]) is not None
     if not known:
         terminal.say(f"no call has been made for {who} so far")
-
-
-def _known(budget: Budget, who: str, standing: Standing | None) -> dict[str, object]:
-    from aikeys.cli.render.budget_states import row
-    from aikeys.ledger.calendar import date_of
-    from aikeys.money import usd_text
-
-    terms = budget.terms
-    figures = row(standing) if standing is not None and not who.endswith(":*") else {}
-    names = ("spent_usd", "reserved_usd", "remaining_usd", "percent", "state")
-    started = standing is not None and terms.period != "total"
-    return {
-        "who": who,
-        "period": terms.period,
-        "period_start": date_of(standing.start).isoformat() if standing is not None and started else None,
-        "limit_usd": usd_text(terms.limit_pusd),
-        "at_limit": terms.at_limit,
-        "alerts": list(terms.alerts),
-        **{name: figures.get(name) for name in names},
-    }

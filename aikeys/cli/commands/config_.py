@@ -64,8 +64,8 @@ def apply(
     """Make a policy hold: show what changes, ask, and change all of it or nothing. Audited."""
     from hashlib import sha256
 
+    from aikeys.cli.render.counted import counted
     from aikeys.cli.render.json_text import document
-    from aikeys.cli.render.words import counted
     from aikeys.policy import applying, plan
     from aikeys.policy.text import read
 

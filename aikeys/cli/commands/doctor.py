@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
@@ -11,7 +12,7 @@ import typer
 from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.cli.render.words import counted
+from aikeys.cli.render.counted import counted
 from aikeys.errors import AikeysError, Findings
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Check(NamedTuple):
 
 @app.command(epilog=epilog(_EXAMPLES, (0, 25)))
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Look for what is wrong or unsafe: files, chain, unlock methods, keys that are due, stray variables."""
+    """Look for what is wrong or unsafe: files, chain, unlock methods, keys and tokens that are due, stray variables."""
     from aikeys.cli.render.json_text import document
     from aikeys.cli.render.table import table
 
@@ -62,6 +63,7 @@ def _checks(where: Place) -> Iterator[Check]:
     yield from _ledger_checks(where, rows)
     yield from _unlock_checks(rows)
     yield from _key_checks(rows)
+    yield from _token_checks(where)
     yield from _environment_checks(where, rows)
 
 
@@ -87,7 +89,7 @@ def _ledger_checks(where: Place, rows: Rows) -> Iterator[Check]:
     from aikeys.alerts import outbox
     from aikeys.budgets.verify import verify_budgets
     from aikeys.ledger.verify import Known, verify
-    from aikeys.vault.sealing import is_signed
+    from aikeys.sealing import is_signed
 
     ledger = where.ledger
     try:
@@ -159,6 +161,33 @@ def _key_checks(rows: Rows) -> Iterator[Check]:
         reason = due_reason(rows, key, clock.now_s())
         if reason:
             yield Check(f"key {key.name}", reason, f"aikeys rotate {key.name}")
+
+
+def _token_checks(where: Place) -> Iterator[Check]:
+    from aikeys.cli.token_register import ending, named
+    from aikeys.tokens.visibility import left_text
+    from aikeys.vault.revoking import missing_revocations, read_tokens
+
+    try:
+        tokens = read_tokens(where)
+        with closing(where.ledger) as ledger:
+            lost = missing_revocations(where, ledger.open())
+    except AikeysError as error:
+        yield Check("tokens", error.message, error.hint or "see aikeys-vault(5)")
+        return
+    now_s = clock.now_s()
+    count = sum(tokens.state(token_id, now_s) == "active" for token_id in tokens.chains)
+    if tokens.chains:
+        yield Check("tokens", f"{count} active of {len(tokens.chains)}")
+    for token_id in tokens.wrong:
+        finding = "its row was edited or forged; it opens nothing"
+        yield Check(f"token {token_id}", finding, "find out who could write vault.db, then: aikeys token prune")
+    for token_id in lost:
+        finding = "its revocation was removed from the vault; it stays revoked, the ledger has it"
+        yield Check(f"token {token_id}", finding, "find out who could write vault.db, then: aikeys token prune")
+    for claims in ending(where, now_s):
+        hint = "issue another: aikeys token issue, or revoke it"
+        yield Check(f"token {named(claims)}", f"expires {left_text(claims.expires_at, now_s)}", hint)
 
 
 def _environment_checks(where: Place, rows: Rows) -> Iterator[Check]:

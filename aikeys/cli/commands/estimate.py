@@ -9,6 +9,7 @@ import typer
 from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
+from aikeys.cli.prompt_options import Attachments, Files, MaxTokens, System
 from aikeys.errors import CannotDecide
 
 if TYPE_CHECKING:
@@ -50,16 +51,10 @@ def estimate(
     model: Annotated[
         list[str] | None, typer.Option("--model", "-m", metavar="MODEL", help="Which model; several to compare.")
     ] = None,
-    system: Annotated[str, typer.Option("--system", "-s", metavar="TEXT", help="The system prompt.")] = "",
-    file: Annotated[
-        list[str] | None, typer.Option("--file", "-f", metavar="FILE", help="A text to put in front.")
-    ] = None,
-    attachment: Annotated[
-        list[str] | None, typer.Option("--attachment", "-a", metavar="FILE|URL", help="An image, a PDF or a recording.")
-    ] = None,
-    max_tokens: Annotated[
-        int | None, typer.Option("--max-tokens", min=1, metavar="N", help="The most output, in tokens.")
-    ] = None,
+    system: System = "",
+    file: Files = None,
+    attachment: Attachments = None,
+    max_tokens: MaxTokens = None,
     output: Annotated[int, typer.Option(min=0, metavar="N", help="How many tokens of reply to expect.")] = 500,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

@@ -15,15 +15,16 @@ from aikeys.errors import AikeysError, BadConfiguration, NotFound, Usage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aikeys.ledger.store import Ledger
+    from aikeys.ledger.store import Act, Ledger
     from aikeys.lending.arguments import ExecArguments
     from aikeys.lending.environment import Lent
+    from aikeys.vault.bearers import Borrowed
     from aikeys.vault.format import Key, Rows
     from aikeys.vault.opening import Opened, Place
 
 
 def run(argv: Sequence[str]) -> int:
-    """Parse, open, record, become the program. Returns only where help was asked for."""
+    """Parse, open, record, become the program. Returns only where help was asked for, or the run is metered."""
     from aikeys.lending.arguments import parse
 
     arguments = parse(argv)
@@ -32,6 +33,10 @@ def run(argv: Sequence[str]) -> int:
 
         return app.main(["exec", "--help"])
     _apply(arguments)
+    if arguments.metered:
+        from aikeys.cli.commands import exec_metered
+
+        return exec_metered.run(arguments)
     return _lend(arguments)
 
 
@@ -48,18 +53,16 @@ def _lend(arguments: ExecArguments) -> NoReturn:
 
     core_limit = child.forbid_core_dumps()
     parent = os.environb
-    inside = environment.nested(parent)
-    if inside is not None and not arguments.nested:
-        raise Usage(f"this runs inside aikeys exec already (keys: {inside})", "to do it on purpose: --nested")
-    program = child.find_program(arguments.command[0], os.environ.get("PATH"))
+    program = program_for(arguments)
     where = home.place()
     ledger = where.ledger
-    opened = home.unlock(where, ledger=ledger).opened
-    keys = _chosen(arguments, where, opened.rows)
+    opened = opened_for(where, ledger, ("env:read",))
+    keys = chosen_keys(arguments, where, opened.rows)
     if not arguments.unmetered:
         _refuse_limited(ledger, keys)
-    lent = [lend_key(opened, key) for key in keys]
-    renamed = {variable: _resolved(opened.rows, name).name for variable, name in arguments.env}
+        _refuse_limited_token(opened)
+    lent = lend_keys(opened, keys)
+    renamed = renamed_in(arguments, opened.rows)
     env = environment.child_environment(parent, lent, renamed, arguments.clean_env)
     _record(ledger, opened, keys, arguments)
     for variable in environment.replaced(parent, env, lent):
@@ -68,7 +71,41 @@ def _lend(arguments: ExecArguments) -> NoReturn:
     child.replace_process(program, arguments.command, env, core_limit)
 
 
-def lend_key(opened: Opened, key: Key) -> Lent:
+def program_for(arguments: ExecArguments) -> str:
+    """Return what is to be executed; Usage inside another exec."""
+    from aikeys.lending import child, environment
+
+    inside = environment.nested(os.environb)
+    if inside is not None and not arguments.nested:
+        raise Usage(f"this runs inside aikeys exec already (keys: {inside})", "to do it on purpose: --nested")
+    return child.find_program(arguments.command[0], os.environ.get("PATH"))
+
+
+def opened_for(where: Place, ledger: Ledger, scopes: tuple[str, ...]) -> Opened | Borrowed:
+    """Return what opens keys: the vault, or what AIKEYS_TOKEN may hold, which has to have these scopes."""
+    if "AIKEYS_TOKEN" not in os.environ:  # the usual way: loads nothing of tokens
+        return home.unlock(where, ledger=ledger).opened
+    from aikeys.cli import authority
+
+    if authority.is_bearer():
+        authority.require("exec", scopes)
+    return home.open_keys(where, ledger=ledger)
+
+
+def lend_keys(opened: Opened | Borrowed, keys: list[Key]) -> list[Lent]:
+    """Open the keys; one that a token is not for is a decision, and recorded as one."""
+    from aikeys.errors import Denied
+
+    try:
+        return [lend_key(opened, key) for key in keys]
+    except Denied:
+        from aikeys.cli import authority
+
+        authority.record_denied("exec", keys)
+        raise
+
+
+def lend_key(opened: Opened | Borrowed, key: Key) -> Lent:
     """Return a key opened for a child's environment."""
     from aikeys.lending.environment import Lent
     from aikeys.secret import Secret
@@ -86,7 +123,8 @@ def lend_key(opened: Opened, key: Key) -> Lent:
     )
 
 
-def _chosen(arguments: ExecArguments, where: Place, rows: Rows) -> list[Key]:
+def chosen_keys(arguments: ExecArguments, where: Place, rows: Rows) -> list[Key]:
+    """Return the keys to lend: those named, else those of the configuration, else the only one."""
     if arguments.all:
         named = {name for _, name in arguments.env}
         keys = sorted(
@@ -99,11 +137,17 @@ def _chosen(arguments: ExecArguments, where: Place, rows: Rows) -> list[Key]:
     names = (*arguments.names, *(name for _, name in arguments.env)) or _configured(where)
     if not names:
         return [_only_key(rows)]
-    keys = [_resolved(rows, name) for name in names]
+    keys = [named_key(rows, name) for name in names]
     return list({key.id: key for key in keys}.values())
 
 
-def _resolved(rows: Rows, name: str) -> Key:
+def renamed_in(arguments: ExecArguments, rows: Rows) -> dict[str, str]:
+    """Return the variables of --env, each with the key that goes there."""
+    return {variable: named_key(rows, name).name for variable, name in arguments.env}
+
+
+def named_key(rows: Rows, name: str) -> Key:
+    """Return a key; NotFound names the nearest."""
     from aikeys.vault.names import require_key
 
     return require_key(rows, name)
@@ -142,20 +186,44 @@ def _refuse_limited(ledger: Ledger, keys: list[Key]) -> None:
     if limited is not None:
         raise Usage(
             f"{limited} has a budget, and what a program does with the key itself is not metered",
-            "to lend it all the same: --unmetered",
+            "to have it metered: --metered; to lend the key all the same: --unmetered",
         )
 
 
-def _record(ledger: Ledger, opened: Opened, keys: list[Key], arguments: ExecArguments) -> None:
+def _refuse_limited_token(opened: Opened | Borrowed) -> None:
+    """Raise Usage where the token has a budget: what the program spends could not be counted against it."""
+    bearer = getattr(opened, "bearer", None)
+    if bearer is not None and bearer.claims.budget_pusd is not None:
+        raise Usage(
+            f"token {bearer.shown_id} has a budget, and what a program does with the key itself is not metered",
+            "to have it metered: --metered; to use it all the same: --unmetered",
+        )
+
+
+def _record(ledger: Ledger, opened: Opened | Borrowed, keys: list[Key], arguments: ExecArguments) -> None:
     """Write the audit entry, signed; no entry, no key. The file closes when this process becomes the program."""
     from aikeys.ledger.store import Act
 
     program = terminal.printable(os.path.basename(arguments.command[0]))
     names = ",".join(key.name for key in keys)
     try:
-        ledger.event(Act("exec", names, f"program={program}"), signer=opened.signer())
+        _write(ledger, Act("exec", names, f"program={program}"), opened)
     except AikeysError as error:
         raise BadConfiguration(f"the run cannot be recorded, so no key is lent: {error.message}", error.hint) from None
+
+
+def _write(ledger: Ledger, act: Act, opened: Opened | Borrowed) -> None:
+    """Write the entry; by a token it names the token, and a single-use one is used up in the same transaction."""
+    bearer = getattr(opened, "bearer", None)
+    if bearer is None:
+        ledger.event(act, signer=opened.signer())
+        return
+    from aikeys.ledger.token_acts import use_up
+
+    with ledger.writing() as writer:
+        if bearer.claims.is_once:
+            use_up(writer, bearer.shown_id)
+        writer.act(act._replace(detail=f"{act.detail} token={bearer.shown_id}"))
 
 
 def __getattr__(name: str) -> object:

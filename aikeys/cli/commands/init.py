@@ -120,7 +120,7 @@ def new_passphrase(new_file: str = "", *, from_environment: bool = True) -> str:
 
 def passphrase_method(text: str) -> NewMethod:
     """Return the unlock method of a passphrase."""
-    from aikeys.vault.sealing import STANDARD
+    from aikeys.sealing import STANDARD
     from aikeys.vault.unlock.methods import passphrase_bytes
 
     return NewMethod(PASSPHRASE, "", passphrase_bytes(text), STANDARD)

@@ -157,8 +157,8 @@ def resolve(
     """
     from aikeys.budgets.booking import book as booking
     from aikeys.budgets.recovery import recover
+    from aikeys.cli.render.counted import counted
     from aikeys.cli.render.json_text import document
-    from aikeys.cli.render.words import counted
     from aikeys.ledger.corrections import correct
     from aikeys.ledger.store import Act
     from aikeys.money import parse_usd, usd_text
@@ -227,7 +227,7 @@ def _known(book: Ledger, receipts: list[Receipt], public_key: str) -> tuple[Know
     from aikeys.ledger.entries import Head
     from aikeys.ledger.receipts import Receipt as Line
     from aikeys.ledger.verify import Known
-    from aikeys.vault.sealing import is_signed
+    from aikeys.sealing import is_signed
 
     signers = {receipt.signer for receipt in receipts if receipt.signer}
     if public_key:

@@ -78,8 +78,8 @@ def import_(
     All lines are taken or, where one is wrong, none. Costs and cost sources are kept; a line without cost_usd is priced
     by the price book. Calls count for their own day. Other programs that write to the ledger wait meanwhile.
     """
+    from aikeys.cli.render.counted import counted
     from aikeys.cli.render.json_text import document
-    from aikeys.cli.render.words import counted
 
     if not file and not new_ledger:
         raise Usage("a file is missing", "aikeys ledger import FILE.jsonl, or - for standard input")
@@ -113,9 +113,11 @@ def stepped(what: str, total: int, step: int = _STEP) -> Iterator[Callable[[int]
 
 
 def _imported(ledger: Ledger, path: str) -> Counts:
+    from aikeys import config
     from aikeys.budgets.booking import book
     from aikeys.ledger.import_prices import BookPricing
     from aikeys.ledger.importing import LONGEST_LINE, import_calls
+    from aikeys.ledger.rollups import keep_tags
     from aikeys.pricing.book import load
 
     pricing = BookPricing(load(home.folder()))
@@ -123,6 +125,7 @@ def _imported(ledger: Ledger, path: str) -> Counts:
         file = stack.enter_context(_input(path, os.path.dirname(ledger.path)))
         size = os.fstat(file.fileno()).st_size
         advance = stack.enter_context(stepped("importing", size, 1 << 16))
+        keep_tags(ledger, config.load(home.folder()).rolled_tags)
         lines = iter(lambda: file.readline(LONGEST_LINE + 1), b"")  # a file without line ends is not read whole
         return import_calls(ledger, lines, book, pricing, advance)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,16 +13,32 @@ from aikeys.cli.help import epilog, new_app
 from aikeys.errors import AikeysError
 
 if TYPE_CHECKING:
+    from aikeys.providers.balances import Amount
+    from aikeys.vault.bearers import Borrowed
     from aikeys.vault.format import Key, Rows
+    from aikeys.vault.opening import Opened, Place
 
 app = new_app()
-_EXAMPLES = (("aikeys list", "all keys"), ("aikeys list --due --json", "for a script: the keys that want a rotation"))
+_EXAMPLES = (
+    ("aikeys list", "all keys"),
+    ("aikeys list --due --json", "for a script: the keys that want a rotation"),
+    ("aikeys list --balance", "what is left on the accounts"),
+)
+_NOTES = """
+--balance opens the vault and asks each provider that tells a balance for free (DeepSeek, Moonshot, OpenRouter,
+SiliconFlow), with the key itself, at its own address only. A key whose provider could not be asked is listed all the
+same; the first such failure is the exit status.
+"""
+_NONE = "–"
 
 
-@app.command(epilog=epilog(_EXAMPLES, (0, 10, 12, 13, 14, 21)))
+@app.command(epilog=epilog(_EXAMPLES, (0, 3, 10, 11, 12, 13, 14, 21, 30, 31, 32), _NOTES))
 def list_(
     due: Annotated[
         bool, typer.Option("--due", help="Only keys that are due: for rotation, or within 14 days of their end.")
+    ] = False,
+    balance: Annotated[
+        bool, typer.Option("--balance", help="Ask the providers what is left on the keys' accounts.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -30,19 +47,41 @@ def list_(
     Works on a locked vault too; then the rows are checked against the vault's own public key only, and that is said.
     """
     from aikeys.cli.render.json_text import document
-    from aikeys.cli.render.table import table
 
-    rows, authenticated = home.look(home.place())
+    where = home.place()
+    opened = home.open_keys(where) if balance else None
+    rows, authenticated = home.look(where)
     now = clock.now_s()
-    keys = [describe(rows, key, now) for key in sorted(rows.keys, key=lambda key: key.name)]
-    if due:
-        keys = [key for key in keys if key["due"]]
+    shown = [(key, describe(rows, key, now)) for key in sorted(rows.keys, key=lambda key: key.name)]
+    shown = [(key, fields) for key, fields in shown if fields["due"] or not due]
+    failures = _ask(where, opened, shown) if opened else []
+    keys = [fields for _, fields in shown]
     if as_json:
         terminal.out(document("aikeys.keys/1", keys=keys, authenticated=authenticated))
-        return
-    if not keys:
+    elif keys:
+        _print(keys, has_balance=balance)
+    else:
         terminal.say("nothing is due" if due else "no keys yet; add one: aikeys add openai")
-        return
+    if not as_json:
+        _say_ending(where, now)
+    if failures:
+        names = ", ".join(str(fields["name"]) for _, fields in shown if "error" in fields)
+        raise type(failures[0])(f"the balance of {names} is not known", failures[0].hint)
+
+
+def _say_ending(where: Place, now_s: int) -> None:
+    """Say which tokens end soon; a token's bearer is not told."""
+    from aikeys.cli import authority, token_register
+    from aikeys.tokens.visibility import left_text
+
+    for claims in [] if authority.is_bearer() else token_register.ending(where, now_s):
+        terminal.say(f"token {token_register.named(claims)} expires {left_text(claims.expires_at, now_s)}")
+
+
+def _print(keys: list[dict[str, object]], *, has_balance: bool) -> None:
+    from aikeys.cli.render.table import table
+
+    headers = ["NAME", "PROVIDER", "REGION", "LABELS", "SECRET SINCE", "DUE"] + ["BALANCE"] * has_balance
     lines = [
         [
             str(key["name"]) + (" *" if key["default"] else ""),
@@ -51,10 +90,51 @@ def list_(
             " ".join(f"{name}={value}" for name, value in sorted(dict(key["labels"]).items())),  # type: ignore[call-overload]
             str(key["created_at"])[:10],
             str(key["due"] or ""),
+            *([_balance_text(key)] if has_balance else []),
         ]
         for key in keys
     ]
-    terminal.out_styled(table(("NAME", "PROVIDER", "REGION", "LABELS", "SECRET SINCE", "DUE"), lines))
+    terminal.out_styled(table(headers, lines))
+    if has_balance and any(line[-1] == _NONE for line in lines):
+        terminal.say(f"{_NONE} the provider tells no balance, or not at this address")
+
+
+def _balance_text(key: dict[str, object]) -> str:
+    if "error" in key:
+        return "unknown"
+    balances: list[dict[str, str | None]] = key.get("balances", [])  # type: ignore[assignment]
+    return " + ".join(f"{one['amount']} {one['currency'] or '(currency unknown)'}" for one in balances) or _NONE
+
+
+def _ask(where: Place, opened: Opened | Borrowed, shown: list[tuple[Key, dict[str, object]]]) -> list[AikeysError]:
+    """Put what is left into the fields of each key, or why it is not known; return what went wrong."""
+    from aikeys.providers.balances import balance, can_tell
+    from aikeys.providers.transport import HttpxTransport
+    from aikeys.secret import Secret
+
+    catalogue = home.catalogue(where)
+    asked = []
+    for key, fields in shown:
+        provider, base_url = catalogue.get(key.provider), opened.rows.version_of(key).base_url
+        if provider is not None and can_tell(provider, base_url):
+            asked.append((key, fields, provider, base_url))
+    failures = []
+    with closing(HttpxTransport()) as transport, terminal.progress("asking for balances", len(asked)) as advance:
+        for key, fields, provider, base_url in asked:
+            try:
+                found = balance(provider, base_url, Secret(opened.content(key).secret), transport)
+                fields["balances"] = [_amount(one) for one in found]
+                fields["balance"] = _amount(found[0])
+            except AikeysError as failure:
+                fields["error"] = failure.message
+                terminal.warn(f"{key.name}: {failure.message}")
+                failures.append(failure)
+            advance()
+    return failures
+
+
+def _amount(one: Amount) -> dict[str, str | None]:
+    return {"amount": one.amount, "currency": one.currency or None}
 
 
 def describe(rows: Rows, key: Key, now_s: int) -> dict[str, object]:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
-from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
 from aikeys.errors import Usage
 
 if TYPE_CHECKING:
-    from aikeys.ledger.calls import Call
-    from aikeys.ledger.listing import Recorded
     from aikeys.ledger.store import Ledger
+    from aikeys.remote.client import Gateway
 
 app = new_app()
 _EXAMPLES = (
@@ -24,12 +22,13 @@ _EXAMPLES = (
     ("aikeys log --follow", "calls as they come, until Ctrl-C"),
 )
 _POLL_S = 0.25
+_SECONDS = len("2026-11-01T10:00:00")
 _HEADERS = ("ID", "WHEN", "MODEL", "FOR", "IN", "OUT", "USD", "KNOWN", "MS", "STATUS")
 _WIDTHS = (8, 20, 28, 16, 9, 7, 12, 10, 6, 6)
 _LEFT_OUT = (8, 4, 5, 3, 7)
 
 
-@app.command(epilog=epilog(_EXAMPLES, (0, 2, 10, 13, 14, 130)))
+@app.command(epilog=epilog(_EXAMPLES, (0, 2, 10, 13, 14, 20, 21, 31, 130)))
 def log(
     number: Annotated[int | None, typer.Argument(metavar="[ID]", min=1, help="One call, in full.")] = None,
     newest: Annotated[int, typer.Option("-n", "--newest", min=1, help="How many calls.")] = 20,
@@ -40,21 +39,23 @@ def log(
 
     What was asked and answered is not recorded.
     """
+    from aikeys.cli import authority
     from aikeys.cli.render.json_text import document
-    from aikeys.ledger import listing
 
     if number is not None and follow:
         raise Usage("ID and --follow exclude each other", "aikeys log --follow")
-    ledger = home.present_ledger()
+    gateway = authority.gateway()
     if number is not None:
-        _show(ledger, number, as_json=as_json)
+        if gateway is not None:
+            raise Usage("a gateway shows no single call", "aikeys log -n 100 --json has every field of a call")
+        _show(home.present_ledger(), number, as_json=as_json)
         return
-    with ledger.reading() as connection:
-        found = listing.newest_calls(connection, ledger, newest)
+    source: Source = _Here(home.present_ledger()) if gateway is None else _at(gateway)
+    found = source.newest(newest)
     if follow:
-        _follow(ledger, found, newest, as_json=as_json)
+        _follow(source, found, newest, as_json=as_json)
     elif as_json:
-        terminal.out(document("aikeys.log/1", calls=[_fields(ledger, one) for one in found]))
+        terminal.out(document("aikeys.log/1", calls=found))
     elif not found:
         terminal.say("no calls yet")
     else:
@@ -65,16 +66,56 @@ def log(
         terminal.out_styled(table([_HEADERS[each] for each in columns], rows))
 
 
+class Source(Protocol):
+    """Where calls are listed: the ledger here, or a gateway."""
+
+    def newest(self, count: int, after: int = 0) -> list[dict[str, object]]:
+        """Return the newest calls, oldest first, with a number above `after`."""
+        ...
+
+    def wait(self) -> None:
+        """Wait until there may be more."""
+        ...
+
+
+class _Here:
+    """The ledger, asked four times a second whether anybody wrote."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._version = 0
+
+    def newest(self, count: int, after: int = 0) -> list[dict[str, object]]:
+        from aikeys.ledger import listing
+        from aikeys.reports import records
+
+        self._version = self._ledger.version()
+        with self._ledger.reading() as connection:
+            found = listing.newest_calls(connection, self._ledger, count, after=after)
+        return [records.call(self._ledger, one) for one in found]
+
+    def wait(self) -> None:
+        while self._ledger.version() == self._version:
+            time.sleep(_POLL_S)
+
+
+def _at(gateway: Gateway) -> Source:
+    from aikeys.remote.records import Calls
+
+    return Calls(gateway)
+
+
 def _show(ledger: Ledger, number: int, *, as_json: bool) -> None:
     from aikeys.cli.render.json_text import document
     from aikeys.ledger import listing
+    from aikeys.reports import records
 
     with ledger.reading() as connection:
         found = listing.call_at(connection, ledger, number)
         if found is None:
             raise listing.no_call(connection, ledger, number)
         corrections = listing.corrections_of(connection, ledger, number)
-    fields = _fields(ledger, found)
+    fields = records.call(ledger, found)
     fields["request_sha256"] = found.call.request_digest.hex() or None
     fields["reply_sha256"] = found.call.reply_digest.hex() or None
     fields["corrected_by"] = [one.number for one in corrections]
@@ -89,43 +130,37 @@ def _show(ledger: Ledger, number: int, *, as_json: bool) -> None:
     )
 
 
-def _follow(ledger: Ledger, found: list[Recorded], newest: int, *, as_json: bool) -> None:
-    """Print calls and wait for more, asking twice or four times a second whether anybody wrote."""
+def _follow(source: Source, found: list[dict[str, object]], newest: int, *, as_json: bool) -> None:
+    """Print calls and wait for more."""
     import json
-
-    from aikeys.ledger import listing
 
     columns = _columns()
     if not as_json:
         terminal.out(_row(_HEADERS, columns))
     last = 0
     while True:
-        version = ledger.version()
         for one in found:
-            terminal.out(json.dumps(_fields(ledger, one)) if as_json else _row(_cells(one), columns))
-            last = one.number
+            terminal.out(json.dumps(one, default=str) if as_json else _row(_cells(one), columns))
+            number = one["number"]
+            last = number if isinstance(number, int) else last
         terminal.out_raw(b"")  # what is buffered goes out now
-        while ledger.version() == version:
-            time.sleep(_POLL_S)
-        with ledger.reading() as connection:
-            found = listing.newest_calls(connection, ledger, max(newest, 100_000), after=last)
+        source.wait()
+        found = source.newest(max(newest, 100_000), last)
 
 
-def _cells(one: Recorded) -> list[str]:
-    call = one.call
-    labels = call.context.labels
-    whom = " ".join(text for text in (labels.team, labels.project, labels.user) if text)
+def _cells(call: dict[str, object]) -> list[str]:
+    source = f"{call['cost_source']}" if call["corrects"] is None else f"corrects {call['corrects']}"
     return [
-        str(one.number),
-        clock.rfc3339(call.at_us / 1e6),
-        call.context.model,
-        whom,
-        str(call.usage.input),
-        str(call.usage.output),
+        str(call["number"]),
+        f"{call['at']}"[:_SECONDS] + "Z",
+        _plain(call["model"] or ""),
+        " ".join(str(call[name]) for name in ("team", "project", "user") if call[name]),
+        str(call["input_tokens"]),
+        str(call["output_tokens"]),
         _known_usd(call),
-        call.cost_source if call.corrects is None else f"corrects {call.corrects}",
-        "" if call.latency_ms is None else str(call.latency_ms),
-        call.status,
+        source,
+        "" if call["latency_ms"] is None else str(call["latency_ms"]),
+        _plain(call["status"] or ""),
     ]
 
 
@@ -146,21 +181,14 @@ def _row(cells: list[str] | tuple[str, ...], columns: list[int]) -> str:
     return "  ".join(terminal.printable(cells[each]).ljust(_WIDTHS[each]) for each in columns).rstrip()
 
 
-def _fields(ledger: Ledger, one: Recorded) -> dict[str, object]:
-    from aikeys.ledger.importing import identity
-    from aikeys.ledger.interchange import FIELDS, call_row
-
-    row = call_row(one, identity(ledger, one.number, one.call), "")
-    return {name: row.get(name) for name in FIELDS if name != "kind"} | {"corrects": one.call.corrects}
-
-
-def _known_usd(call: Call) -> str:
+def _known_usd(call: dict[str, object]) -> str:
     """Return the cost for a table: what has no price is at least what is priced of it, and never zero."""
     from aikeys.ledger.calls import UNPRICED
 
-    if call.cost_source != UNPRICED or call.corrects is not None:
-        return _usd(call.cost_pusd)
-    return f"≥ {_usd(call.cost_pusd)}" if call.cost_pusd else "unknown"
+    usd = f"{call['cost_usd']}"
+    if call["cost_source"] != UNPRICED or call["corrects"] is not None:
+        return usd
+    return f"≥ {usd}" if usd.strip("0.") else "unknown"
 
 
 def _usd(pusd: int) -> str:

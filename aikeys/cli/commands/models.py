@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aikeys.cli.models import Shelf
-    from aikeys.pricing.values import Price
 
 app = new_app()
 _EXAMPLES = (
@@ -21,10 +20,9 @@ _EXAMPLES = (
     ("aikeys models sonnet --all", "at every provider"),
     ("aikeys models --json gpt-4.1", "for a script"),
 )
-_MTOK = 1_000_000
 
 
-@app.command(epilog=epilog(_EXAMPLES, (0, 10, 13, 14)))
+@app.command(epilog=epilog(_EXAMPLES, (0, 2, 10, 13, 14, 20, 21, 31)))
 def models(
     query: Annotated[str, typer.Argument(metavar="[QUERY]", help="A part of the name.")] = "",
     all: Annotated[bool, typer.Option("--all", help="Also models that no key of yours reaches.")] = False,
@@ -33,24 +31,38 @@ def models(
     """List models: USD for a million tokens in and out, context, the largest reply, and which keys reach them.
 
     Without a vault or keys all models are listed. A price of the list alone; aikeys prices show MODEL has tiers, hours
-    and ways of serving.
+    and ways of serving. With AIKEYS_GATEWAY, or after aikeys login: what that gateway lets your token ask.
     """
+    from aikeys.cli import authority
     from aikeys.cli import models as surroundings
     from aikeys.cli.render.json_text import document
-    from aikeys.cli.render.table import table
-    from aikeys.errors import NotFound
+    from aikeys.errors import NotFound, Usage
 
-    where = home.place()
-    shelf = surroundings.shelf(where, surroundings.rows_if_any(where))
-    rows = list(_rows(shelf, query, everything=all or not shelf.keys))
+    gateway = authority.gateway()
+    if gateway is not None:
+        from aikeys.remote.models import models_at
+
+        if all:
+            raise Usage("--all has no meaning at a gateway", "it lists what its keys reach and your token may ask")
+        rows, further = models_at(gateway, query), ""
+    else:
+        where = home.place()
+        shelf = surroundings.shelf(where, surroundings.rows_if_any(where))
+        rows = list(_rows(shelf, query, everything=all or not shelf.keys))
+        further = "" if all or not shelf.keys else "; --all looks at every provider"
     if as_json:
         terminal.out(document("aikeys.models/1", models=rows))
         return
     if not rows:
-        where_to = "" if all or not shelf.keys else "; --all looks at every provider"
         raise NotFound(
-            f"no model has {terminal.printable(query) or 'a price'} in its name{where_to}", "aikeys providers"
+            f"no model has {terminal.printable(query) or 'a price'} in its name{further}", "aikeys providers"
         )
+    _print(rows)
+
+
+def _print(rows: list[dict[str, object]]) -> None:
+    from aikeys.cli.render.table import table
+
     lines = [
         [
             str(row["model"]),
@@ -66,9 +78,12 @@ def models(
 
 
 def _rows(shelf: Shelf, query: str, *, everything: bool) -> Iterator[dict[str, object]]:
+    from aikeys import clock
     from aikeys.pricing import names
     from aikeys.pricing.book import bundled_providers
+    from aikeys.pricing.listing import model_row
 
+    now_us = clock.now_us()
     part = names.spelled(query)
     known = sorted({*bundled_providers(), *shelf.catalogue})
     aliases = {**names.SHIPPED, **shelf.settings.aliases}
@@ -82,34 +97,7 @@ def _rows(shelf: Shelf, query: str, *, everything: bool) -> Iterator[dict[str, o
             also = [alias for alias, target in aliases.items() if names.spelled(target) == names.spelled(name)]
             if part in names.spelled(name) or any(part in names.spelled(alias) for alias in also):
                 found = shelf.book.find(provider, model)
-                yield _row(name, found.price if found else None, keys, also)
-
-
-def _row(name: str, price: Price | None, keys: list[str], aliases: list[str]) -> dict[str, object]:
-    return {
-        "model": name,
-        "input_usd_per_million": _usd(price, "input"),
-        "output_usd_per_million": _usd(price, "output"),
-        "context_window": (price.context_window or None) if price else None,
-        "max_output": (price.max_output or None) if price else None,
-        "keys": keys,
-        "aliases": aliases,
-        "price": price.reference if price and price.is_known else None,
-    }
-
-
-def _usd(price: Price | None, unit: str) -> str | None:
-    """Return the list price of today for a million, None where there is none."""
-    from aikeys import clock
-    from aikeys.money import usd_text
-    from aikeys.pricing.cost import rates_at
-
-    if price is None or not price.is_known:
-        return None
-    if price.free:
-        return "0.00"
-    rate = rates_at(price, clock.now_us())[0].get(unit)
-    return usd_text(rate.pusd * _MTOK // rate.per) if rate else None
+                yield model_row(name, found.price if found else None, keys, also, now_us)
 
 
 def _text(value: object) -> str:

@@ -28,6 +28,7 @@ def passphrase(
     With --compromised signing key, gateway key and every data key are new as well, and every other unlock method is
     removed: the keys' secrets themselves were readable, so rotate them.
     """
+    from aikeys.cli import token_register
     from aikeys.cli.commands.init import new_passphrase, passphrase_method
     from aikeys.cli.commands.unlock_method import end_session, forget_removed
     from aikeys.ledger.store import Act
@@ -51,6 +52,7 @@ def passphrase(
         return changes.rekey(vault, os.urandom)
 
     act = Act("passphrase", "vault", "compromised" if compromised else "")
+    tokens = token_register.active(where, clock.now_s()) if compromised else []
     written = write(where, used.opened, act, change)
     end_session(written.opened)
     forget_removed(used.opened.rows, written.opened.rows)
@@ -58,4 +60,5 @@ def passphrase(
     if compromised:
         gone = sorted(row.kind for row in used.opened.rows.methods if row.kind != PASSPHRASE)
         terminal.say(f"removed, too: {', '.join(gone)}" if gone else "there was no other unlock method to remove")
+        token_register.say_gone(tokens)
         terminal.warn("the keys were readable: rotate each of them, and add other unlock methods anew")

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
+from aikeys.cli.prompt_options import Attachments, Files, MaxTokens, System
+from aikeys.errors import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from aikeys.cli.asking import Typed
     from aikeys.cli.models import Shelf
+    from aikeys.cli.prompt_replies import Replies
+    from aikeys.cli.till import Till
+    from aikeys.ledger.calls import Labels
     from aikeys.ledger.store import Ledger
-    from aikeys.secret import Secret
-    from aikeys.spending.attempt import Asked, Tools
+    from aikeys.spending.attempt import Asked
     from aikeys.spending.authorise import Caller
-    from aikeys.spending.interruption import Interruption
-    from aikeys.spending.names import Held, Target
-    from aikeys.vault.opening import Opened, Place
+    from aikeys.spending.names import Target
+    from aikeys.vault.opening import Place
 
 app = new_app()
 _EXAMPLES = (
@@ -35,12 +35,20 @@ MODEL is provider/model, key-name/model, an alias (gpt-4.1, claude, gemini, deep
 name that one provider alone has which you hold a key for. -o takes temperature, top_p, stop (again for more), seed, n,
 effort and max_tokens. What a provider does not take is refused before anything is sent.
 
+Several models are asked at the same time and shown one after the other; each has its own limit and entry, and the
+worst failure is the exit status.
+
 Every attempt is in the ledger with its cost, also one that failed. Ctrl-C lets the reply come to its end, so that its
 cost is known; a second one stops it.
 
-config.toml can name models that stand in where one cannot answer: [fallbacks] "openai/gpt-4.1" = ["claude"].
+config.toml can name models that stand in where one cannot answer: [fallbacks] "openai/gpt-4.1" = ["claude"];
+and limits per minute for all who use this home: [limits] "key:openai" = 60, or "provider:openai" = { requests = 60,
+tokens = 100000 }. Who reaches one waits up to 20 seconds, else status 32.
+
+With AIKEYS_GATEWAY and AIKEYS_TOKEN, or after aikeys login, the gateway there asks the model: no vault is needed here,
+and its ledger has the call. --usage says what a reply cost that was not streamed; of a streamed one only the tokens.
 """
-_STATUSES = (0, 1, 2, 10, 11, 12, 13, 14, 20, 22, 23, 30, 31, 32, 130)
+_STATUSES = (0, 1, 2, 10, 11, 12, 13, 14, 20, 21, 22, 23, 30, 31, 32, 130)
 
 
 @app.command(epilog=epilog(_EXAMPLES, _STATUSES, _NOTES))
@@ -49,20 +57,14 @@ def prompt(
     model: Annotated[
         list[str] | None, typer.Option("--model", "-m", metavar="MODEL", help="Whom to ask; several to compare.")
     ] = None,
-    system: Annotated[str, typer.Option("--system", "-s", metavar="TEXT", help="The system prompt.")] = "",
-    file: Annotated[
-        list[str] | None, typer.Option("--file", "-f", metavar="FILE", help="A text to put in front.")
-    ] = None,
-    attachment: Annotated[
-        list[str] | None, typer.Option("--attachment", "-a", metavar="FILE|URL", help="An image, a PDF or a recording.")
-    ] = None,
+    system: System = "",
+    file: Files = None,
+    attachment: Attachments = None,
     schema: Annotated[str, typer.Option(metavar="FILE", help="The JSON schema that the reply has to fit.")] = "",
     option: Annotated[
         list[str] | None, typer.Option("--option", "-o", metavar="NAME=VALUE", help="An option of the model.")
     ] = None,
-    max_tokens: Annotated[
-        int | None, typer.Option("--max-tokens", min=1, metavar="N", help="The most output, in tokens.")
-    ] = None,
+    max_tokens: MaxTokens = None,
     max_cost: Annotated[str, typer.Option("--max-cost", metavar="USD", help="The most that each model may cost.")] = "",
     team: Annotated[str, typer.Option(metavar="T", help="Label: team.")] = "",
     project: Annotated[str, typer.Option(metavar="P", help="Label: project.")] = "",
@@ -75,33 +77,56 @@ def prompt(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Ask a model, with the vault's key; what it cost is in the ledger, exactly."""
-    from aikeys.cli import asking, models
+    from aikeys.cli import asking, authority, models
     from aikeys.cli.labels import labels
     from aikeys.money import parse_usd
     from aikeys.spending.attempt import Asked
-    from aikeys.spending.authorise import Caller
     from aikeys.spending.spend import targets_of
 
-    where = home.place()
-    where.vault.require()
     limit_pusd = parse_usd(max_cost) if max_cost else None
     typed = asking.Typed(
         text, system, tuple(file or ()), tuple(attachment or ()), schema, tuple(option or ()), max_tokens
     )
     is_held = as_json or no_stream or bool(schema) or _asks_for_several(typed)
+    own = {"team": team, "project": project, "environment": environment, "user": user}
+    gateway = authority.gateway()
+    if gateway is not None:
+        from aikeys.cli import remote_prompt
+
+        if limit_pusd is not None:
+            raise Usage("a gateway takes no --max-cost", "give --max-tokens, or use a token with a budget")
+        wish = remote_prompt.Wish(typed, model, own, tuple(tag or ()), is_held, dry_run, as_json, usage)
+        remote_prompt.run(gateway, wish)
+        return
+    where = home.place()
+    where.vault.require()
     asked = Asked(asking.request_of(typed, stream=not is_held), limit_pusd)
     ledger = where.ledger
     shelf = models.shelf(where, models.rows_if_any(where, ledger))
     chosen = [targets_of(shelf.names, each, shelf.settings.fallbacks) for each in models.wanted(model, shelf.settings)]
-    own = {"team": team, "project": project, "environment": environment, "user": user}
     callers = [
-        Caller(labels(own, tag or (), shelf.settings, models.labels_of(targets[0].key)), "prompt") for targets in chosen
+        _caller(labels(own, tag or (), shelf.settings, models.labels_of(targets[0].key)), own) for targets in chosen
     ]
     jobs = list(zip(callers, chosen, strict=True))
     if dry_run:
         _show(ledger, asked, jobs, as_json=as_json)
         return
     _ask(where, ledger, shelf, _Wish(asked, jobs, as_json, usage))
+
+
+def _caller(found: Labels, typed: dict[str, str]) -> Caller:
+    """Return who asks: with a token its labels stand, whatever the surroundings say; Denied where typed ones differ."""
+    from aikeys.cli import authority
+    from aikeys.spending.attempt import labels_of, pairs_of
+    from aikeys.spending.authorise import Caller, bound_labels
+
+    who = authority.bearer()
+    if who is None:
+        return Caller(found, "prompt")
+    own = dict(who.claims.labels)
+    open_ones = {name: value for name, value in pairs_of(found).items() if name not in own}
+    asked = {**open_ones, **{name: value for name, value in typed.items() if value}}
+    return Caller(labels_of(bound_labels(who.claims, asked)), "prompt", who.claims, who.above)
 
 
 class _Wish:
@@ -129,76 +154,43 @@ def _show(ledger: Ledger, asked: Asked, jobs: list[tuple[Caller, list[Target]]],
 
 def _ask(where: Place, ledger: Ledger, shelf: Shelf, wish: _Wish) -> None:
     from aikeys.cli.prompt_replies import Replies
-    from aikeys.spending.spend import spend
+    from aikeys.cli.till import Till
 
-    opened = home.unlock(where, data_on_stdin=True, ledger=ledger).opened
+    opened = home.open_keys(where, data_on_stdin=True, ledger=ledger)
     replies = Replies(wish.asked.request, len(wish.jobs), as_json=wish.as_json, usage=wish.usage)
-    with _tools(where, ledger, shelf, opened) as tools:
-        for caller, targets in wish.jobs:
-            with replies.of(targets[0]) as reply:
-                reply.done(spend(tools, caller, wish.asked, targets, reply.take))
-            if tools.interruption.count:
-                reply.say_cost()
-                raise KeyboardInterrupt
+    till = Till(where, ledger, shelf, opened)
+    with till.open():
+        if replies.is_one:
+            _ask_one(till, replies, wish)
+        else:
+            _ask_several(till, replies, wish)
     replies.finish()
 
 
-@contextmanager
-def _tools(where: Place, ledger: Ledger, shelf: Shelf, opened: Opened) -> Iterator[Tools]:
-    """Yield what spending works with; afterwards everything is let go and the ledger vouched for."""
-    import signal
+def _ask_one(till: Till, replies: Replies, wish: _Wish) -> None:
+    from aikeys.spending.spend import spend
 
-    from aikeys.budgets.desk import PATIENT, Desk
-    from aikeys.budgets.recovery import recover
-    from aikeys.providers.transport import HttpxTransport
-    from aikeys.spending.attempt import Settings, Tools
-    from aikeys.storage import ballast
-
-    def secret_of(held: Held) -> Secret:
-        from aikeys.secret import Secret
-        from aikeys.vault.names import exact_key
-
-        return Secret(opened.content(exact_key(opened.rows, held.name)).secret)
-
-    _tell_of_the_dead(recover(ledger))
-    interruption = _interruption()
-    before = signal.signal(signal.SIGINT, interruption.on_signal)
-    desk = Desk(ledger, PATIENT._replace(sleep_s=interruption.sleep))
-    transport = HttpxTransport()
-    settings = Settings(make_room=lambda: ballast.drop(where.home), say=terminal.say)
-    try:
-        yield Tools(desk, transport, shelf.book, secret_of, interruption, settings)
-    finally:
-        transport.close()
-        with interruption.busy():
-            _vouch(ledger, opened)
-            desk.close()
-            ballast.load(where.home)
-        signal.signal(signal.SIGINT, before)
+    ((caller, targets),) = wish.jobs
+    with till.tools() as tools:
+        with replies.of(targets[0]) as reply:
+            reply.done(spend(tools, caller, wish.asked, targets, reply.take))
+        if tools.interruption.count:
+            reply.say_cost()
+            raise KeyboardInterrupt
 
 
-def _interruption() -> Interruption:
-    from aikeys.spending.interruption import Interruption
+def _ask_several(till: Till, replies: Replies, wish: _Wish) -> None:
+    """All at once; each reply is shown when those before it are."""
+    from aikeys.spending.side_by_side import Job, side_by_side
 
-    def say() -> None:
-        terminal.note_in_handler("reading the reply to its end, so that its cost is known; Ctrl-C again stops it")
-
-    return Interruption(say)
-
-
-def _vouch(ledger: Ledger, opened: Opened) -> None:
-    """Sign the ledger up to here; a disk without room for that is no failure of the prompt."""
-    from contextlib import suppress
-
-    from aikeys.errors import MachineFailed
-
-    with suppress(MachineFailed), ledger.writing() as writer:
-        writer.checkpoint(opened.signer())
-
-
-def _tell_of_the_dead(entries: tuple[int, ...]) -> None:
-    for entry in entries:
-        terminal.warn(
-            f"a call was under way when its process ended: entry {entry} holds its worst case "
-            f"(aikeys log {entry}; correct it: aikeys ledger resolve {entry} --cost USD)"
-        )
+    jobs = [Job(caller, targets) for caller, targets in wish.jobs]
+    with side_by_side(jobs, wish.asked, till.strand_tools, till.interruption) as strands:
+        for strand in strands:
+            with replies.of(strand.target) as reply:
+                spent = strand.follow(reply.take, terminal.say)
+                if spent is not None:
+                    reply.done(spent)
+            if till.interruption.count:
+                reply.say_cost()
+    if till.interruption.count:
+        raise KeyboardInterrupt

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -13,11 +13,18 @@ from aikeys.cli.help import epilog, new_app
 from aikeys.errors import Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aikeys.cli.render.report_sheets import Style
     from aikeys.cli.render.sheet import Sheet
+    from aikeys.ledger.questions import Where
     from aikeys.ledger.store import Ledger
+    from aikeys.remote.client import Gateway
     from aikeys.reports.asking import Request
     from aikeys.reports.currency import Currency
-    from aikeys.reports.values import Head
+    from aikeys.reports.values import AnomalyReport, Head, LatencyReport, Report
+
+_Found = TypeVar("_Found", "LatencyReport", "AnomalyReport")
 
 app = new_app()
 KINDS = ("cost", "usage", "latency", "anomalies")
@@ -34,10 +41,14 @@ _EXAMPLES = (
 _NOTES = """Groups: team, project, environment, user, key, token, provider, model, day, week, month, hour and tag:NAME.
 Dates are inclusive, in the ledger's time zone unless --tz says another. Amounts are rounded in a table, exact in json,
 csv, openmetrics and focus. What is not in the total (unpriced models, exec runs that were not metered) is always
-said."""
+said. Tags that config.toml names ([tags] rollup = ["ticket"]) have totals of their own, which keeps reports by one of
+them fast.
+
+With AIKEYS_GATEWAY, or after aikeys login, that gateway is asked: cost and usage, in its ledger's time zone, as table,
+json, csv or markdown."""
 
 
-@app.command(epilog=epilog(_EXAMPLES, (0, 2, 13, 14, 23), _NOTES))
+@app.command(epilog=epilog(_EXAMPLES, (0, 2, 13, 14, 20, 21, 23, 31), _NOTES))
 def report(
     kind: Annotated[str, typer.Argument(metavar="[cost|usage|latency|anomalies]", help="What to report.")] = "cost",
     by: Annotated[
@@ -65,23 +76,28 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Report costs, usage, latency or unusual days from the ledger."""
-    from aikeys.cli import home
+    from aikeys.cli import authority, home
     from aikeys.reports import asking
     from aikeys.reports.groups import filters_of
     from aikeys.reports.ranges import Typed
 
     form = _format(format, as_json)
     _check(kind, form, compare, {"--by": by, "--top": top, "--compare": compare})
+    gateway = authority.gateway()
+    asked = filters_of(where or ())
     request = asking.Request(
         kind,
         _groups(kind, form, by),
-        filters_of(where or ()),
+        asked if gateway else _own(asked),
         Typed(month, since, until),
         tz or "",
         compare is not None,
         top,
         form == "table" and _sees_pictures(),
     )
+    if gateway is not None:
+        _print_from(gateway, request, form)
+        return
     ledger = asking.opened(home.ledger())
     currency = _currency(home.folder())
     match kind:
@@ -93,6 +109,18 @@ def report(
             _print_costs(ledger, request, form, currency)
 
 
+def _own(asked: Where) -> Where:
+    """Narrow a report to what a token's bearer may see; Denied where they ask for somebody else's."""
+    from aikeys.cli import authority
+
+    who = authority.bearer()
+    if who is None:
+        return asked
+    from aikeys.reports.own import narrowed, own_labels
+
+    return narrowed(asked, own_labels(who.claims))
+
+
 def _print_costs(ledger: Ledger, request: Request, form: str, currency: Currency | None) -> None:
     from aikeys.reports import asking
 
@@ -102,12 +130,37 @@ def _print_costs(ledger: Ledger, request: Request, form: str, currency: Currency
     found = asking.report(ledger, request, clock.now_us())
     if form in {"csv", "openmetrics"}:
         _say_if_scanned(found.head)
+    _print_report(found, request, form, currency)
+
+
+def _print_from(gateway: Gateway, request: Request, form: str) -> None:
+    """Print what a gateway's ledger says; Usage for what no gateway can tell."""
+    from aikeys.cli import home
+    from aikeys.remote.usage import Question, report_at
+
+    asked = {
+        request.kind: request.kind in {"latency", "anomalies"},
+        f"--format {form}": form in _FOR_MACHINES,
+        "--compare": request.compare,
+        "--tz": bool(request.zone),
+    }
+    cannot = next((name for name, is_asked in asked.items() if is_asked), None)
+    if cannot is not None:
+        raise Usage(
+            f"a gateway cannot report {cannot}" if cannot == request.kind else f"a gateway cannot do {cannot}",
+            "it reports cost and usage as table, json, csv and markdown; run the rest where its ledger is",
+        )
+    question = Question(request.kind, request.by, request.where, request.typed, request.top)
+    _print_report(report_at(gateway, question, clock.now_us()), request, form, _currency(home.folder()))
+
+
+def _print_report(found: Report, request: Request, form: str, currency: Currency | None) -> None:
     if form == "json":
         from aikeys.cli.render.report_json import cost_json
 
         terminal.out(cost_json(found, currency))
     elif form == "openmetrics":
-        from aikeys.cli.render.openmetrics import openmetrics
+        from aikeys.reports.openmetrics import openmetrics
 
         terminal.out(openmetrics(found))
     else:
@@ -120,33 +173,36 @@ def _print_costs(ledger: Ledger, request: Request, form: str, currency: Currency
 
 
 def _print_latency(ledger: Ledger, request: Request, form: str) -> None:
+    from aikeys.cli.render.report_json import latency_json
+    from aikeys.cli.render.report_sheets import latency_sheet
     from aikeys.reports import asking
 
+    footer = "times in ms: half, 95% and 99% of the calls took no longer; FIRST is up to the first token"
     found = asking.latency(ledger, request, clock.now_us())
-    if form == "json":
-        from aikeys.cli.render.report_json import latency_json
-
-        terminal.out(latency_json(found))
-        return
-    from aikeys.cli.render.report_sheets import Style, latency_sheet
-
-    footer = ["times in ms: half, 95% and 99% of the calls took no longer; FIRST is up to the first token"]
-    _print_sheet(found.head, latency_sheet(found, Style(form == "csv")), footer, form)
+    _print_found(found, (latency_json, latency_sheet), footer, form)
 
 
 def _print_anomalies(ledger: Ledger, request: Request, form: str) -> None:
+    from aikeys.cli.render.report_json import anomaly_json
+    from aikeys.cli.render.report_sheets import anomaly_sheet
     from aikeys.reports import asking
 
+    footer = "unusual: 3 times the median of the four weeks before, far outside their spread, and $1 more"
     found = asking.anomalies(ledger, request, clock.now_us())
+    _print_found(found, (anomaly_json, anomaly_sheet), footer, form)
+
+
+def _print_found(
+    found: _Found, ways: tuple[Callable[[_Found], str], Callable[[_Found, Style], Sheet]], footer: str, form: str
+) -> None:
+    """Print a report as JSON or as a sheet: the two ways to show it."""
+    from aikeys.cli.render.report_sheets import Style
+
+    as_json, as_sheet = ways
     if form == "json":
-        from aikeys.cli.render.report_json import anomaly_json
-
-        terminal.out(anomaly_json(found))
-        return
-    from aikeys.cli.render.report_sheets import Style, anomaly_sheet
-
-    footer = ["unusual: 3 times the median of the four weeks before, far outside their spread, and $1 more"]
-    _print_sheet(found.head, anomaly_sheet(found, Style(form == "csv")), footer, form)
+        terminal.out(as_json(found))
+    else:
+        _print_sheet(found.head, as_sheet(found, Style(form == "csv")), [footer], form)
 
 
 def _print_focus(ledger: Ledger, request: Request) -> None:
@@ -218,7 +274,7 @@ def _groups(kind: str, form: str, by: str | None) -> tuple[str, ...]:
     from aikeys.reports.groups import groups_of
 
     if form == "openmetrics":
-        from aikeys.cli.render.openmetrics import BY
+        from aikeys.reports.openmetrics import BY
 
         return BY
     if by is None:

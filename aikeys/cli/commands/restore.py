@@ -9,7 +9,7 @@ import typer
 
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.cli.render.words import counted
+from aikeys.cli.render.counted import counted
 from aikeys.errors import Cancelled
 
 if TYPE_CHECKING:
@@ -21,11 +21,16 @@ _EXAMPLES = (("aikeys restore ~/usb/aikeys-2026-11.backup", "in place of the vau
 
 
 @app.command(epilog=epilog(_EXAMPLES, (0, 1, 2, 3, 10, 11, 12, 13, 14)))
-def restore(file: Annotated[str, typer.Argument(metavar="FILE", help="What aikeys backup wrote.")]) -> None:
+def restore(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="What aikeys backup wrote.")],
+    keep_tokens: Annotated[
+        bool, typer.Option("--keep-tokens", help="Keep tokens, those of the backup too, but for revoked ones.")
+    ] = False,
+) -> None:
     """Bring a backup back in place of the vault that is here.
 
-    Its unlock methods are those of the day it was made. Also the way on after a vault or its ledger was lost or
-    damaged. Asks before it replaces a vault; without a terminal give --yes.
+    Its unlock methods are those of the day it was made; tokens are revoked. Also the way on after a vault or its ledger
+    was lost or damaged. Asks before it replaces a vault; without a terminal give --yes.
     """
     from aikeys.vault.backup import read_backup
     from aikeys.vault.backup import restore as bring_back
@@ -44,7 +49,9 @@ def restore(file: Annotated[str, typer.Argument(metavar="FILE", help="What aikey
     def unlock(rows: Rows) -> Opened:
         return open_rows(rows, home.means()).opened
 
-    opened, aside = bring_back(where, backup, unlock)
-    if aside:
-        terminal.warn(f"the damaged vault was moved to {aside}")
-    terminal.say(f"restored {counted(len(opened.rows.keys), 'key')}")
+    restored = bring_back(where, backup, unlock, keep_tokens=keep_tokens)
+    if restored.aside:
+        terminal.warn(f"the damaged vault was moved to {restored.aside}")
+    terminal.say(f"restored {counted(len(restored.opened.rows.keys), 'key')}")
+    if restored.revoked:
+        terminal.say(f"revoked {counted(restored.revoked, 'token')}; issue anew what is needed: aikeys token issue")

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
+from aikeys.cli.render.counted import counted
 from aikeys.errors import AikeysError, Cancelled
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from aikeys.vault.opening import Place
 
 app = new_app()
+_MOST_NAMED = 5
 _EXAMPLES = (("aikeys revoke openai", "remove it; delete it at the provider, too"),)
 
 
@@ -26,6 +29,7 @@ def revoke(name: Annotated[str, typer.Argument(metavar="NAME", help="The key.")]
     The provider goes on accepting the key until you delete it there. On a terminal this asks first, unless --yes.
     It works with a full disk and without a ledger, too: the entry is then written later.
     """
+    from aikeys.cli.token_register import key_losers, named
     from aikeys.ledger.store import Act
     from aikeys.storage import ballast
     from aikeys.vault.changes import remove_key
@@ -44,12 +48,17 @@ def revoke(name: Annotated[str, typer.Argument(metavar="NAME", help="The key.")]
     def take_away() -> Written:
         return write(where, opened, act, lambda vault: remove_key(vault, key.name), takes_away=True)
 
+    losers = key_losers(where, key.id, clock.now_s())
     written = ballast.with_room(where.home, take_away)
     if written.queued:
         terminal.warn("the ledger cannot be written now; the entry is queued in the vault")
     title = provider.title if provider else key.provider
     page = f": {provider.key_page}" if provider and provider.key_page else ""
     terminal.say(f"{key.name} removed from the vault. STILL VALID at {title} until you delete it{page}")
+    if losers:
+        names = ", ".join(named(claims) for claims in losers[:_MOST_NAMED])
+        more = f" and {len(losers) - _MOST_NAMED} more" if len(losers) > _MOST_NAMED else ""
+        terminal.say(f"{counted(len(losers), 'token')} lost it: {names}{more}")
 
 
 def _provider(where: Place, key: Key) -> Provider | None:

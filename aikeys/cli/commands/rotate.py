@@ -57,6 +57,7 @@ def rotate(
     if due:
         _walk(where, grace_s, verify=not no_verify)
         return
+    from aikeys.cli.renewal import renewing
     from aikeys.providers.recognition import is_admin
     from aikeys.rotation.rotate import undo as go_back
     from aikeys.vault.names import exact_key
@@ -65,7 +66,12 @@ def rotate(
     key = exact_key(opened.rows, name)
     if undo:
         provider = home.catalogue(where).get(key.provider)
-        now = go_back(where, opened, key, lambda secret: provider is not None and is_admin(provider, secret.decode()))
+
+        def admin_key(secret: bytes) -> bool:
+            return provider is not None and is_admin(provider, secret.decode())
+
+        with renewing() as advance:
+            now = go_back(where, opened, key, admin_key, advance=advance)
         _say_which(key, now.rows)
         return
     _replace(where, opened, key, grace_s, stdin=stdin, verify=not no_verify)
@@ -84,6 +90,7 @@ def _say_which(before: Key, rows: Rows) -> None:
 
 def _replace(where: Place, opened: Opened, key: Key, grace_s: int, *, stdin: bool, verify: bool) -> Opened:
     from aikeys.cli.commands.add import check_format, verify_or_refuse
+    from aikeys.cli.renewal import renewing
     from aikeys.providers.catalogue import find
     from aikeys.providers.recognition import is_admin
     from aikeys.rotation.rotate import NewSecret, replace
@@ -99,7 +106,8 @@ def _replace(where: Place, opened: Opened, key: Key, grace_s: int, *, stdin: boo
         way_on = f"{key.name} was not changed; to take it anyway: --no-verify"
         verify_or_refuse(provider, opened.rows.version_of(key).base_url, secret, way_on)
     admin = is_admin(provider, secret.reveal().decode())
-    opened = replace(where, opened, key, NewSecret(secret, admin, grace_s))
+    with renewing() as advance:
+        opened = replace(where, opened, key, NewSecret(secret, admin, grace_s), advance=advance)
     until = f"; the old one is kept until {clock.rfc3339(clock.now_s() + grace_s)}" if grace_s else ""
     terminal.say(f"rotated {key.name}{until}. Delete the old one at {provider.key_page or provider.title}")
     if key.expires_at:

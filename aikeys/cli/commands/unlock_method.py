@@ -131,6 +131,7 @@ def remove(
     With --compromised signing key, gateway key and every data key are new as well, and only the unlock method you
     opened the vault with survives.
     """
+    from aikeys.cli import token_register
     from aikeys.ledger.store import Act
     from aikeys.vault import changes
     from aikeys.vault.writing import write
@@ -151,11 +152,13 @@ def remove(
         return changes.renew_everything(vault, (used.opened.method_id, used.secret.reveal()), os.urandom)
 
     act = Act("unlock-method-remove", method.kind, "compromised" if compromised else "")
+    gone = token_register.active(where, clock.now_s()) if compromised else []
     written = write(where, used.opened, act, change)
     end_session(written.opened)
     forget_removed(used.opened.rows, written.opened.rows)
     terminal.say(f"removed {method.kind}; the vault has a new key")
     if compromised:
+        token_register.say_gone(gone)
         terminal.warn("the keys were readable: rotate each of them, and add other unlock methods anew")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,7 @@ from aikeys.errors import Findings, NotFound
 
 if TYPE_CHECKING:
     from aikeys.providers.catalogue import Provider
+    from aikeys.providers.transport import Transport
     from aikeys.vault.format import Key
     from aikeys.vault.opening import Opened
 
@@ -27,6 +29,7 @@ def verify(
     """Ask the providers whether keys work; costs nothing. A key that is refused or cannot be sent is a finding."""
     from aikeys.cli.render.json_text import document
     from aikeys.cli.render.table import table
+    from aikeys.providers.transport import HttpxTransport
     from aikeys.vault.names import require_key
 
     where = home.place()
@@ -38,9 +41,9 @@ def verify(
         raise NotFound("the vault has no keys", "add one: aikeys add NAME")
     catalogue = home.catalogue(where)
     results = []
-    with terminal.progress("verifying", len(keys)) as advance:
+    with closing(HttpxTransport()) as transport, terminal.progress("verifying", len(keys)) as advance:
         for key in keys:
-            state, detail = _ask(opened, key, catalogue.get(key.provider))
+            state, detail = _ask(opened, key, catalogue.get(key.provider), transport)
             results.append({"name": key.name, "provider": key.provider, "state": state, "detail": detail})
             advance()
     if as_json:
@@ -52,7 +55,7 @@ def verify(
 
 def _raise_findings(results: list[dict[str, str]]) -> None:
     """A key that no request can carry works nowhere: a finding as much as one that is refused."""
-    from aikeys.providers.verification import UNSENDABLE
+    from aikeys.providers.transport import UNSENDABLE
 
     refused = [row["name"] for row in results if row["state"] == "refused"]
     unusable = [row["name"] for row in results if row["detail"] == UNSENDABLE]
@@ -62,12 +65,12 @@ def _raise_findings(results: list[dict[str, str]]) -> None:
         raise Findings(said, f"replace it: aikeys rotate {[*refused, *unusable][0]}")
 
 
-def _ask(opened: Opened, key: Key, provider: Provider | None) -> tuple[str, str]:
+def _ask(opened: Opened, key: Key, provider: Provider | None, transport: Transport) -> tuple[str, str]:
     from aikeys.providers.verification import verify as ask
     from aikeys.secret import Secret
 
     if provider is None:
         return "unverified", "the provider is not in the catalogue"
     version = opened.rows.version_of(key)
-    verdict = ask(provider, version.base_url, Secret(opened.content(key).secret))
+    verdict = ask(provider, version.base_url, Secret(opened.content(key).secret), transport=transport)
     return verdict.state, verdict.detail

@@ -1,4 +1,4 @@
-"""What `budget check` found, as a table, Markdown, JSON rows or GitHub annotations (pure).
+"""What `budget check` found, as a table, Markdown or GitHub annotations (pure).
 
 Reference: docs.github.com, "Workflow commands": messages escape %, CR and LF, properties also : and the comma. GitHub
 shows ten annotations of a kind; what is beyond is named in the last.
@@ -36,24 +36,6 @@ def cells(one: Standing) -> list[str]:
 def used(one: Standing) -> str:
     """Return how much of a limit is used: `83.4 %`."""
     return "" if one.tenths is None else f"{one.tenths // 10}.{one.tenths % 10} %"
-
-
-def row(one: Standing) -> dict[str, object]:
-    """Return a budget for JSON."""
-    terms, left = one.terms, one.remaining_pusd
-    return {
-        "who": one.who,
-        "period": terms.period if terms else None,
-        "limit_usd": usd_text(terms.limit_pusd) if terms else None,
-        "spent_usd": usd_text(one.spent_pusd) if terms else None,
-        "reserved_usd": usd_text(one.reserved_pusd) if terms else None,
-        "remaining_usd": None if left is None else usd_text(left),
-        "percent": None if one.tenths is None else one.tenths / 10,
-        "state": one.state,
-        "reason": one.reason or None,
-        "requests": one.requests if terms else None,
-        "unpriced_requests": one.unpriced if terms else None,
-    }
 
 
 def sentence(one: Standing) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import cast
 
-from aikeys.cli.render.json_text import document
+from aikeys.cli.render.json_text import document, indented
 from aikeys.money import shown_usd, usd_text
 from aikeys.providers.transport import CREDENTIALS
 from aikeys.providers.wire.exact_json import read
@@ -51,7 +51,7 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield f"{outgoing.method} {plan.target.key.base_url}{outgoing.path}"
     yield from (f"{name}: {value}" for name, value in _headers(plan).items())
     yield ""
-    yield json.dumps(_shortened(read(outgoing.body)), indent=2, ensure_ascii=False, default=str)
+    yield body_text(outgoing.body)
     yield ""
     if plan.price is None:
         yield "could cost: unknown, the model has no price"
@@ -67,6 +67,11 @@ def _lines(plan: Plan) -> Iterator[str]:
 def _headers(plan: Plan) -> dict[str, str]:
     name, prefix = CREDENTIALS[plan.dialect.auth]
     return {**dict(encoded(plan).headers), name: prefix + _MASK}
+
+
+def body_text(body: bytes) -> str:
+    """Return the body of a request for a person."""
+    return indented(_shortened(read(body)), default=str)
 
 
 def _shortened(value: object) -> object:

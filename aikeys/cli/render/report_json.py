@@ -7,6 +7,7 @@ from aikeys.cli.render.json_text import document
 from aikeys.ledger.calendar import date_of
 from aikeys.ledger.questions import Figures
 from aikeys.money import usd_text
+from aikeys.reports import records
 from aikeys.reports.currency import Currency
 from aikeys.reports.ranges import Span
 from aikeys.reports.values import AnomalyReport, Head, LatencyReport, Percentiles, Report, Row
@@ -20,11 +21,7 @@ def cost_json(report: Report, currency: Currency | None) -> str:
         **_head(report.head),
         "rows": [_row(report, row, currency) for row in report.rows],
         "total": _figures(report.total, currency),
-        "coverage": {
-            **{source: _counted(figures) for source, figures in report.coverage.sources},
-            "exec_runs_not_metered": report.coverage.runs.known,
-            "exec_runs_complete": report.coverage.runs.is_all,
-        },
+        "coverage": records.coverage(report.coverage),
         "prices": list(report.prices),
     }
     if report.previous:
@@ -113,14 +110,6 @@ def _figures(figures: Figures, currency: Currency | None) -> dict[str, object]:
     if currency:
         fields[f"cost_{currency.code.lower()}"] = currency.text(figures.cost_pusd)
     return fields
-
-
-def _counted(figures: Figures) -> dict[str, object]:
-    return {
-        "requests": figures.requests,
-        "tokens": figures.input + figures.output,
-        "cost_usd": usd_text(figures.cost_pusd),
-    }
 
 
 def _times(prefix: str, times: Percentiles | None) -> dict[str, object]:

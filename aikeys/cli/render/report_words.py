@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aikeys.cli.render.counted import counted
 from aikeys.ledger.calendar import date_of
 from aikeys.ledger.questions import CALLS, SLOT
 from aikeys.money import shown_usd
@@ -70,15 +71,11 @@ def _missing(report: Report) -> list[str]:
     if unpriced.requests:
         tokens = unpriced.input + unpriced.output
         priced = f" beyond {shown_usd(unpriced.cost_pusd)}" if unpriced.cost_pusd else ""
-        what = _counted(unpriced.requests, "unpriced request")
+        what = counted(unpriced.requests, "unpriced request")
         lines.append(f"not in the total: what {what} cost{priced} ({tokens:,} tokens)")
     if not runs.known and not runs.is_all:
         lines.append("not in the total: what exec runs of archived days spent, if there were any")
     elif runs.known:
         least = "" if runs.is_all else "at least "
-        lines.append(f"not in the total: what {least}{_counted(runs.known, 'exec run')} spent without being metered")
+        lines.append(f"not in the total: what {least}{counted(runs.known, 'exec run')} spent without being metered")
     return lines
-
-
-def _counted(count: int, name: str) -> str:
-    return f"{count:,} {name}{'' if count == 1 else 's'}"

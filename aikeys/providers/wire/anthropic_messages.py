@@ -11,8 +11,8 @@ from base64 import b64encode
 from aikeys.errors import Usage
 from aikeys.providers.wire import usage_native
 from aikeys.providers.wire.dialects import Dialect, check
-from aikeys.providers.wire.exact_json import Table, given, items, read, read_table, table, text, write
-from aikeys.providers.wire.openai_chat import JSON_HEADERS
+from aikeys.providers.wire.exact_json import Table, given, items, read_table, table, text, write
+from aikeys.providers.wire.openai_chat import JSON_HEADERS, tool_input
 from aikeys.providers.wire.refusals import Headers, in_body, refusal, request_id
 from aikeys.providers.wire.streams import Stream
 from aikeys.providers.wire.values import (
@@ -21,6 +21,7 @@ from aikeys.providers.wire.values import (
     Image,
     Json,
     Message,
+    Options,
     Outgoing,
     Part,
     Reply,
@@ -41,7 +42,7 @@ _FINISHES = {
     "refusal": "content_filter",
 }
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
-_CHOICES: dict[str, Json] = {"auto": {"type": "auto"}, "none": {"type": "none"}, "required": {"type": "any"}}
+_CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 
 
 def encode(request: Request, dialect: Dialect) -> Outgoing:
@@ -60,10 +61,10 @@ def encode(request: Request, dialect: Dialect) -> Outgoing:
     if request.tools:
         body["tools"] = [
             {"name": tool.name, "description": tool.description, "input_schema": tool.parameters}
+            | ({"strict": True} if tool.strict else {})
             for tool in request.tools
         ]
-    if options.tool_choice:
-        body["tool_choice"] = _CHOICES.get(options.tool_choice, {"type": "tool", "name": options.tool_choice})
+        body |= given(tool_choice=_tool_choice(options))
     body |= _output(request)
     if request.stream:
         body["stream"] = True
@@ -154,7 +155,18 @@ def _position(index: Json) -> int:
 def _system(part: Part) -> str:
     if isinstance(part, Text):
         return part.text
-    raise Usage("a system prompt can only be text", "Put the file or image into the user's message")
+    raise Usage("a system prompt can only be text", "put the file or image into the user's message")
+
+
+def _tool_choice(options: Options) -> Json:
+    wanted = options.tool_choice or ("auto" if options.parallel_tools is False else "")
+    if not wanted:
+        return None
+    kind = _CHOICES.get(wanted)
+    choice: dict[str, Json] = {"type": kind} if kind else {"type": "tool", "name": wanted}
+    if options.parallel_tools is False and kind != "none":
+        choice["disable_parallel_tool_use"] = True
+    return choice
 
 
 def _output(request: Request) -> dict[str, Json]:
@@ -166,7 +178,7 @@ def _output(request: Request) -> dict[str, Json]:
         return {"thinking": {"type": "disabled"}} | ({"output_config": config} if config else {})
     if effort:
         if effort not in _EFFORTS:
-            raise Usage(f"Anthropic has no reasoning effort {effort}", f"Use none, {', '.join(_EFFORTS)}")
+            raise Usage(f"Anthropic has no reasoning effort {effort}", f"use none, {', '.join(_EFFORTS)}")
         config["effort"] = effort
     return {"output_config": config} if config else {}
 
@@ -188,13 +200,13 @@ def _block(part: Part) -> Json:
         case File() if part.media_type == "application/pdf":
             return {"type": "document", "source": _source(part)} | ({"title": part.name} if part.name else {})
         case File():
-            raise Usage(f"Anthropic does not take files of type {part.media_type}", "Send a PDF, or its text")
+            raise Usage(f"Anthropic does not take files of type {part.media_type}", "send a PDF, or its text")
         case ToolCall():
             return {
                 "type": "tool_use",
                 "id": part.id,
                 "name": part.name,
-                "input": read(part.arguments.encode() or b"{}"),
+                "input": tool_input(part),
             }
         case ToolResult():
             result = {"type": "tool_result", "tool_use_id": part.call_id, "content": part.text}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from abc import abstractmethod
 from base64 import b64decode
 from collections.abc import Iterator
 
@@ -99,8 +100,8 @@ def decode(status: int, headers: Headers, body: bytes, _dialect: Dialect) -> Rep
     )
 
 
-class ConverseStream(Stream):
-    """The events of ConverseStream."""
+class _Framed(Stream):
+    """A reply in an event stream. Subclasses say what an event means; an error is one in all of them."""
 
     def __init__(self, dialect: Dialect, *, keeps_text: bool = True) -> None:
         super().__init__(dialect, keeps_text=keeps_text)
@@ -108,10 +109,21 @@ class ConverseStream(Stream):
 
     def _frame(self, frame: Frame) -> None:
         value = read_table(frame.data) if frame.data else {}
-        if frame.event == b"error" or frame.event.endswith(b"Exception"):
-            self.failed({"message": text(value, "message") or frame.event.decode("ascii", "replace")})
+        name = frame.event.decode("ascii", "replace")
+        if name == "error" or name.endswith("Exception"):
+            self.failed({"message": text(value, "message") or name})
         else:
-            self.take({frame.event.decode("ascii", "replace"): value})
+            self._event(name, value)
+
+    @abstractmethod
+    def _event(self, name: str, value: Table) -> None: ...
+
+
+class ConverseStream(_Framed):
+    """The events of ConverseStream."""
+
+    def _event(self, name: str, value: Table) -> None:
+        self.take({name: value})
 
     def take(self, value: Table) -> None:
         position = at(value, "contentBlockDelta", "contentBlockIndex") or at(
@@ -139,18 +151,10 @@ class ConverseStream(Stream):
             self.tool_call(ToolCallPiece(position, text(call, "toolUseId"), text(call, "name"), text(call, "input")))
 
 
-class InvokeStream(MessageStream):
+class InvokeStream(_Framed, MessageStream):
     """The events of InvokeModelWithResponseStream: Claude's are read, of other models only the metrics."""
 
-    def __init__(self, dialect: Dialect, *, keeps_text: bool = True) -> None:
-        super().__init__(dialect, keeps_text=keeps_text)
-        self._frames = EventStream()
-
-    def _frame(self, frame: Frame) -> None:
-        value = read_table(frame.data) if frame.data else {}
-        if frame.event == b"error" or frame.event.endswith(b"Exception"):
-            self.failed({"message": text(value, "message") or frame.event.decode("ascii", "replace")})
-            return
+    def _event(self, _name: str, value: Table) -> None:
         try:
             inner = read_table(b64decode(text(value, "bytes"), validate=True))
         except ValueError:

@@ -49,16 +49,25 @@ def encode(request: Request, dialect: Dialect) -> Outgoing:
             p=options.top_p,
             seed=options.seed,
             stop_sequences=list(options.stop) or None,
+            frequency_penalty=options.frequency_penalty,
+            presence_penalty=options.presence_penalty,
+            response_format=_format(request),
         ),
     }
     if request.tools:
-        body["tools"] = [{"type": "function", "function": tool._asdict()} for tool in request.tools]
+        body["tools"] = [
+            {
+                "type": "function",
+                "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
+            }
+            for tool in request.tools
+        ]
+        if any(tool.strict for tool in request.tools):
+            body["strict_tools"] = True
     if options.tool_choice and options.tool_choice != "auto":
         if options.tool_choice not in ("none", "required"):
-            raise Usage(f"{dialect.title} cannot be told to call one tool by name", "Use none or required")
+            raise Usage(f"{dialect.title} cannot be told to call one tool by name", "use none or required")
         body["tool_choice"] = options.tool_choice.upper()
-    if request.schema:
-        body["response_format"] = {"type": "json_object", "schema": request.schema.schema}
     return Outgoing("POST", dialect.chat, JSON_HEADERS, write(body))
 
 
@@ -149,6 +158,12 @@ def _tool_call(call: Table) -> ToolCall:
     return ToolCall(text(call, "id"), text(call, "function", "name"), text(call, "function", "arguments"))
 
 
+def _format(request: Request) -> Json:
+    if request.schema:
+        return {"type": "json_object", "schema": request.schema.schema}
+    return {"type": "json_object"} if request.options.json_object else None
+
+
 def _messages(message: Message) -> list[Json]:
     results = [part for part in message.parts if isinstance(part, ToolResult)]
     sent: list[Json] = [{"role": "tool", "tool_call_id": part.call_id, "content": part.text} for part in results]
@@ -172,6 +187,6 @@ def _part(part: Part) -> Json:
         case Text():
             return {"type": "text", "text": part.text}
         case Image():
-            return {"type": "image_url", "image_url": {"url": data_url(part)}}
+            return {"type": "image_url", "image_url": {"url": data_url(part)} | given(detail=part.detail or None)}
         case _:
             raise TypeError(part)

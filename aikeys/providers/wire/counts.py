@@ -32,7 +32,11 @@ class Counts:
 
     def seen(self, *path: str) -> int | None:
         """Return the count at that path, None where there is none that could be true."""
-        found: Json = self.raw
+        if len(path) == 1:
+            found = self.raw.get(path[0])
+            if found is None or (type(found) is int and 0 <= found <= _LARGEST_COUNT):
+                return found
+        found = self.raw
         for name in path:
             if not isinstance(found, dict):
                 return None
@@ -47,6 +51,24 @@ class Counts:
     def of(self, *path: str) -> int:
         """Return the count at that path, 0 where there is none."""
         return self.seen(*path) or 0
+
+    def tables(self, names: tuple[str, ...]) -> list[tuple[str, Table]]:
+        """Return those of these tables that there are, with their names."""
+        raw = self.raw
+        return [(name, found) for name in names if name in raw and isinstance(found := raw[name], dict)]
+
+    def within(self, tables: list[tuple[str, Table]], name: str) -> int | None:
+        """Return the count of that name in the first of several tables that has it, None where none has."""
+        for table, inner in tables:
+            found = inner.get(name)
+            if found is None:
+                continue
+            if type(found) is int and 0 <= found <= _LARGEST_COUNT:
+                return found
+            seen = self.seen(table, name)
+            if seen is not None:
+                return seen
+        return None
 
     def first(self, *paths: tuple[str, ...]) -> int:
         """Return the first of several counts that is there, 0 where none is."""
@@ -87,14 +109,14 @@ def service_of(*tables: Table) -> tuple[tuple[str, str], ...]:
     """Return how the call was served, in the words of pricing; nothing where that is the standard way."""
     for table in tables:
         for name in ("service_tier", "serviceTier", "trafficType"):
-            tier = text(table, name).lower()
+            tier = text(table, name).lower() if name in table else ""
             if tier not in _STANDARD:
                 return _batch_or(_TIERS.get(tier, tier)) + _speed(table)
     return next((speed for speed in map(_speed, tables) if speed), ())
 
 
 def _speed(table: Table) -> tuple[tuple[str, str], ...]:
-    speed = text(table, "speed").lower()
+    speed = text(table, "speed").lower() if "speed" in table else ""
     return (("speed", speed),) if speed not in _STANDARD else ()
 
 

@@ -8,7 +8,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from fnmatch import fnmatchcase
+from typing import NamedTuple, cast
 
 from aikeys.errors import BadConfiguration, Usage
 from aikeys.providers.wire.values import EFFORTS, EmbeddingRequest, File, Image, Request
@@ -18,8 +19,13 @@ FEATURES = {
     "effort": "a reasoning effort",
     "files": "files",
     "image_urls": "images by their address",
+    "image_detail": "a low level of detail for images",
     "images": "images",
+    "json_object": "JSON without a schema",
     "n": "several choices (n)",
+    "names": "names of participants",
+    "parallel_tools": "a limit of one tool call in a reply (parallel_tool_calls)",
+    "penalties": "penalties for frequency or presence",
     "schema": "a JSON schema for the reply",
     "seed": "a seed",
     "stop": "stop sequences",
@@ -43,6 +49,8 @@ class Dialect(NamedTuple):
     reasoning: how reasoning tokens stand to the output where the sums do not tell: `subset` of it or `additive`;
     `apart`: on top whatever the sums say (Perplexity); `hidden`: only the total contains them (Gemini's OpenAI path).
     cost: where the reply states what it cost, "" nowhere.
+    responses_only: patterns of models that the chat API does not have, with spaces between.
+    counter: where the input's tokens are counted for free, "" nowhere.
     """
 
     provider: str
@@ -62,14 +70,31 @@ class Dialect(NamedTuple):
     lacks: frozenset[str] = frozenset({"audio", "files"})
     reasoning: str = "subset"
     cost: str = ""
+    responses_only: str = ""
+    counter: str = ""
+
+    def of_model(self, model: str) -> Dialect:
+        """Return how this model is spoken to: some are in the responses API only."""
+        if not self.responses or not any(fnmatchcase(model, each) for each in self.responses_only.split()):
+            return self
+        return self._replace(protocol="openai-responses")
 
     def refuse(self, feature: str) -> Usage:
         """Return the error that says what this provider does not take."""
-        return Usage(f"{self.title} does not take {FEATURES[feature]}", "Leave it out or use another provider")
+        return Usage(f"{self.title} does not take {FEATURES[feature]}", "leave it out or use another provider")
 
+
+_UNSAYABLE = {
+    "anthropic": frozenset({"image_detail", "json_object", "n", "names", "penalties", "seed"}),
+    "gemini": frozenset({"names", "parallel_tools"}),
+    "cohere": frozenset({"n", "names", "parallel_tools"}),
+}
+"""What a protocol has no words for: no provider that speaks it takes that."""
+_IMPLIED = {"images": frozenset({"image_detail", "image_urls"}), "tools": frozenset({"parallel_tools", "tool_choice"})}
 
 _OF_PROTOCOL: dict[str, dict[str, object]] = {
     "openai": {},
+    "openai-responses": {"responses": "/responses", "cap": "max_output_tokens"},
     "azure": {
         "chat": "/openai/v1/chat/completions",
         "responses": "/openai/v1/responses",
@@ -84,7 +109,7 @@ _OF_PROTOCOL: dict[str, dict[str, object]] = {
         "needs_cap": True,
         "stream_usage": "always",
         "max_stop": 8191,
-        "lacks": frozenset({"audio", "n", "seed"}),
+        "lacks": frozenset({"audio"}),
     },
     "gemini": {
         "chat": "/v1beta/models",
@@ -101,7 +126,7 @@ _OF_PROTOCOL: dict[str, dict[str, object]] = {
         "embeddings": "/v2/embed",
         "stream_usage": "always",
         "max_stop": 5,
-        "lacks": frozenset({"audio", "effort", "files", "n"}),
+        "lacks": frozenset({"audio", "effort", "files"}),
     },
     "native": {"chat": "", "embeddings": ""},
 }
@@ -123,13 +148,14 @@ def dialect_of(name: str, title: str, protocol: str, wire: Mapping[str, object])
         if key == "lacks":
             fields[key] = _lacks(where, value)
         elif type(value) is not type(known):
-            raise BadConfiguration(f"{where}: {key} is not of the type of {known!r}", "See catalogue.toml")
+            raise BadConfiguration(f"{where}: {key} is not of the type of {known!r}", "see catalogue.toml")
         else:
             fields[key] = value
+    fields["lacks"] = _all_lacks(fields.get("lacks", Dialect._field_defaults["lacks"]), protocol)
     dialect = Dialect(name, title, protocol, **fields)  # type: ignore[arg-type]  # checked just above
     for key, words in (("reasoning", REASONING), ("stream_usage", _STREAM_USAGE), ("cost", _COSTS)):
         if getattr(dialect, key) not in words:
-            raise BadConfiguration(f"{where}: {key} is none of {', '.join(words)}", "See catalogue.toml")
+            raise BadConfiguration(f"{where}: {key} is none of {', '.join(words)}", "see catalogue.toml")
     return dialect
 
 
@@ -140,28 +166,32 @@ def check(request: Request, dialect: Dialect) -> None:
             raise dialect.refuse(feature)
     options = request.options
     if len(options.stop) > dialect.max_stop:
-        raise Usage(f"{dialect.title} takes at most {dialect.max_stop} stop sequences", "Leave some out")
+        raise Usage(f"{dialect.title} takes at most {dialect.max_stop} stop sequences", "leave some out")
     if dialect.needs_cap and options.max_tokens is None:
-        raise Usage(f"{dialect.title} needs a maximum of output tokens", "Give --max-tokens")
+        raise Usage(f"{dialect.title} needs a maximum of output tokens", "give --max-tokens")
     if options.effort and options.effort not in EFFORTS:
-        raise Usage(f"{options.effort} is no reasoning effort", f"Use {', '.join(EFFORTS)}")
+        raise Usage(f"{options.effort} is no reasoning effort", f"use {', '.join(EFFORTS)}")
     if options.tool_choice and not request.tools:
-        raise Usage("a choice of tools needs tools", "Give the tools, or leave the choice out")
+        raise Usage("a choice of tools needs tools", "give the tools, or leave the choice out")
 
 
 def check_embedding(request: EmbeddingRequest, dialect: Dialect) -> None:
     """Refuse, with Usage, a request for embeddings that cannot be sent."""
     if not dialect.embeddings:
-        raise Usage(f"{dialect.title} has no embeddings", "Use another provider")
+        raise Usage(f"{dialect.title} has no embeddings", "use another provider")
     if not request.texts:
-        raise Usage("there is no text to embed", "Give at least one text")
+        raise Usage("there is no text to embed", "give at least one text")
 
 
 def _features(request: Request) -> list[str]:
     options = request.options
     wanted = {
         "effort": bool(options.effort),
+        "json_object": options.json_object,
         "n": options.n is not None and options.n != 1,
+        "names": any(message.name for message in request.messages),
+        "parallel_tools": options.parallel_tools is False,
+        "penalties": (options.frequency_penalty, options.presence_penalty) != (None, None),
         "schema": request.schema is not None,
         "seed": options.seed is not None,
         "stop": bool(options.stop),
@@ -177,9 +207,17 @@ def _features(request: Request) -> list[str]:
         for part in message.parts:
             if isinstance(part, Image):
                 found += ["images", "image_urls"] if part.url else ["images"]
+                if part.detail == "low":  # a high one is what a provider without levels does anyway
+                    found.append("image_detail")
             elif isinstance(part, File):
                 found.append("audio" if part.media_type.startswith("audio/") else "files")
     return found
+
+
+def _all_lacks(named: object, protocol: str) -> frozenset[str]:
+    """Return what is lacking with what follows from that and from the protocol."""
+    lacks = cast("frozenset[str]", named) | _UNSAYABLE.get(protocol, frozenset())
+    return lacks.union(*(implied for feature, implied in _IMPLIED.items() if feature in lacks))
 
 
 def _lacks(where: str, value: object) -> frozenset[str]:

@@ -21,7 +21,9 @@ def _refuse(word: str) -> NoReturn:
     raise ValueError(word)
 
 
-_decode = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse).decode
+_decode = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse).raw_decode
+_BOM = b"\xef\xbb\xbf"
+_BLANKS = " \t\n\r"
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=float).encode
 
 
@@ -30,9 +32,13 @@ def read(data: bytes) -> Json:
     if len(data) > _LARGEST_BODY:
         raise Unreadable("the reply of the provider is larger than 256 MiB")
     try:
-        return cast("Json", _decode(data.decode("utf-8-sig")))
+        written = (data[3:] if data.startswith(_BOM) else data).decode().strip(_BLANKS)
+        value, end = _decode(written)
     except (ValueError, RecursionError, ArithmeticError):
         raise Unreadable("the reply of the provider is not JSON") from None
+    if end != len(written):
+        raise Unreadable("the reply of the provider is not JSON")
+    return cast("Json", value)
 
 
 def read_table(data: bytes) -> Table:
@@ -48,26 +54,28 @@ def write(value: Json) -> bytes:
     try:
         return _encode(value).encode()
     except UnicodeEncodeError:
-        raise Usage("the request holds half a character that UTF-8 cannot write", "Send valid text") from None
+        raise Usage("the request holds half a character that UTF-8 cannot write", "send valid text") from None
     except ValueError:
-        raise Usage("the request holds a number that JSON cannot write", "Give a finite number") from None
+        raise Usage("the request holds a number that JSON cannot write", "give a finite number") from None
+    except RecursionError:
+        raise Usage("the request is nested too deeply", "send a flatter one") from None
 
 
 def table(value: Json, *path: str) -> Table:
     """Return the object at that path, an empty one where there is none."""
-    found = at(value, *path)
+    found = value.get(path[0]) if len(path) == 1 and isinstance(value, dict) else at(value, *path)
     return found if isinstance(found, dict) else {}
 
 
 def text(value: Json, *path: str) -> str:
     """Return the text at that path, "" where there is none."""
-    found = at(value, *path)
+    found = value.get(path[0]) if len(path) == 1 and isinstance(value, dict) else at(value, *path)
     return found if isinstance(found, str) else ""
 
 
 def items(value: Json, *path: str) -> list[Table]:
     """Return the objects of the list at that path; whatever else stands in it is passed over."""
-    found = at(value, *path)
+    found = value.get(path[0]) if len(path) == 1 and isinstance(value, dict) else at(value, *path)
     return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 

@@ -15,7 +15,7 @@ from aikeys.errors import Usage
 from aikeys.providers.wire import usage_native
 from aikeys.providers.wire.dialects import Dialect, check
 from aikeys.providers.wire.exact_json import Table, given, items, read, table, text, write
-from aikeys.providers.wire.openai_chat import JSON_HEADERS
+from aikeys.providers.wire.openai_chat import JSON_HEADERS, tool_input
 from aikeys.providers.wire.refusals import Headers, refusal, request_id
 from aikeys.providers.wire.streams import Stream
 from aikeys.providers.wire.values import (
@@ -48,15 +48,18 @@ _FINISHES = {
 _BUDGETS = {"none": 0, "minimal": 512, "low": 1024, "medium": 8192, "high": 24576}
 """Thinking tokens for the models before Gemini 3, as Google's own OpenAI endpoint maps them (minimal: their least)."""
 _LEVELS = {"minimal": "minimal", "low": "low", "medium": "medium", "high": "high"}
+_NO_MARK = "skip_thought_signature_validator"
 _OLD = re.compile(r"gemini-[12](?![0-9])")
-_CHOICES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
+_CHOICES = {"": "", "auto": "AUTO", "none": "NONE", "required": "ANY"}
 
 
 def encode(request: Request, dialect: Dialect) -> Outgoing:
     """Return the request as bytes; Usage names what cannot be sent."""
     check(request, dialect)
     system = [_part(part) for each in request.messages if each.role == "system" for part in each.parts]
-    body: dict[str, Json] = {"contents": [_content(each) for each in request.messages if each.role != "system"]}
+    body: dict[str, Json] = {
+        "contents": [_content(each, request.model) for each in request.messages if each.role != "system"]
+    }
     if system:
         body["systemInstruction"] = {"parts": system}
     if request.tools:
@@ -65,8 +68,9 @@ def encode(request: Request, dialect: Dialect) -> Outgoing:
             for tool in request.tools
         ]
         body["tools"] = [{"functionDeclarations": declared}]
-    if request.options.tool_choice:
-        body["toolConfig"] = {"functionCallingConfig": _choice(request.options.tool_choice)}
+    choice = _choice(request)
+    if choice:
+        body["toolConfig"] = {"functionCallingConfig": choice}
     config = _config(request)
     if config:
         body["generationConfig"] = config
@@ -160,10 +164,14 @@ def _config(request: Request) -> dict[str, Json]:
         stopSequences=list(options.stop) or None,
         seed=options.seed,
         candidateCount=options.n,
+        frequencyPenalty=options.frequency_penalty,
+        presencePenalty=options.presence_penalty,
+        mediaResolution=_resolution(request),
         thinkingConfig=_thinking(request.model, options.effort) if options.effort else None,
     )
-    if request.schema:
+    if request.schema or options.json_object:
         fields["responseMimeType"] = "application/json"
+    if request.schema:
         fields["responseJsonSchema"] = request.schema.schema
     return fields
 
@@ -171,23 +179,42 @@ def _config(request: Request) -> dict[str, Json]:
 def _thinking(model: str, effort: str) -> Mapping[str, Json]:
     if _OLD.search(model):
         if effort not in _BUDGETS:
-            raise Usage(f"{model} has no reasoning effort {effort}", f"Use {', '.join(_BUDGETS)}")
+            raise Usage(f"{model} has no reasoning effort {effort}", f"use {', '.join(_BUDGETS)}")
         return {"thinkingBudget": _BUDGETS[effort]}
     if effort not in _LEVELS:
-        raise Usage(f"{model} has no reasoning effort {effort}", f"Use {', '.join(_LEVELS)}")
+        raise Usage(f"{model} has no reasoning effort {effort}", f"use {', '.join(_LEVELS)}")
     return {"thinkingLevel": _LEVELS[effort]}
 
 
-def _choice(wanted: str) -> Mapping[str, Json]:
+def _choice(request: Request) -> Mapping[str, Json]:
+    """VALIDATED is AUTO with arguments that fit their schema; ANY makes them fit anyway."""
+    wanted = request.options.tool_choice
+    if wanted in ("", "auto") and any(tool.strict for tool in request.tools):
+        return {"mode": "VALIDATED"}
     if wanted in _CHOICES:
-        return {"mode": _CHOICES[wanted]}
+        return {"mode": _CHOICES[wanted]} if wanted else {}
     return {"mode": "ANY", "allowedFunctionNames": [wanted]}
 
 
-def _content(message: Message) -> Json:
-    """The model's turns are its own, everything else is the user's."""
+def _resolution(request: Request) -> Json:
+    """Gemini is told how closely to look once, for all images."""
+    found = {part.detail for each in request.messages for part in each.parts if isinstance(part, Image)}
+    if len(found) > 1:
+        raise Usage("Gemini takes one level of detail for all images", "give every image the same detail")
+    return {"low": "MEDIA_RESOLUTION_LOW", "high": "MEDIA_RESOLUTION_HIGH"}.get("".join(found))
+
+
+def _content(message: Message, model: str) -> Json:
+    """The model's turns are its own, everything else is the user's.
+
+    A step of the model without its mark is refused since Gemini 3: where a caller lost it, or another model wrote it,
+    the first call gets the one that Google documents for that.
+    """
     role = "model" if message.role == "assistant" else "user"
-    return {"role": role, "parts": [_part(part) for part in message.parts]}
+    calls = [part for part in message.parts if isinstance(part, ToolCall)]
+    unmarked = calls[0] if calls and not _OLD.search(model) and not any(call.signature for call in calls) else None
+    parts = [part._replace(signature=_NO_MARK) if part is unmarked else part for part in message.parts]
+    return {"role": role, "parts": [_part(part) for part in parts]}
 
 
 def _part(part: Part) -> Json:
@@ -197,7 +224,7 @@ def _part(part: Part) -> Json:
         case Image() | File():
             return {"inlineData": {"mimeType": part.media_type, "data": b64encode(part.data).decode()}}
         case ToolCall():
-            call = {"name": part.name, "args": read(part.arguments.encode() or b"{}")}
+            call = {"name": part.name, "args": tool_input(part)}
             mark = {"thoughtSignature": part.signature} if part.signature else {}
             return {"functionCall": call, **mark}
         case ToolResult():

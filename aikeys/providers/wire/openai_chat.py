@@ -24,10 +24,13 @@ from aikeys.providers.wire.values import (
     Part,
     Reply,
     Request,
+    Schema,
     Text,
+    Tool,
     ToolCall,
     ToolCallPiece,
     ToolResult,
+    Unreadable,
 )
 
 JSON_HEADERS = (("content-type", "application/json"),)
@@ -49,22 +52,17 @@ def encode(request: Request, dialect: Dialect) -> Outgoing:
             stop=list(options.stop) or None,
             n=options.n,
             reasoning_effort=options.effort or None,
+            frequency_penalty=options.frequency_penalty,
+            presence_penalty=options.presence_penalty,
+            parallel_tool_calls=options.parallel_tools,
+            response_format=_format(request),
             **{dialect.cap: options.max_tokens, dialect.seed: options.seed},
         ),
     }
     if request.tools:
-        body["tools"] = [
-            {
-                "type": "function",
-                "function": given(name=tool.name, description=tool.description or None, parameters=tool.parameters),
-            }
-            for tool in request.tools
-        ]
+        body["tools"] = [_tool(tool) for tool in request.tools]
     if options.tool_choice:
         body["tool_choice"] = tool_choice(options.tool_choice, {"type": "function"}, "function")
-    if request.schema:
-        shape = {"name": request.schema.name, "schema": request.schema.schema, "strict": True}
-        body["response_format"] = {"type": "json_schema", "json_schema": shape}
     if request.stream:
         body["stream"] = True
         if dialect.stream_usage == "include_usage":
@@ -159,6 +157,20 @@ def tool_choice(wanted: str, named: dict[str, Json], where: str = "") -> Json:
     return {**named, where: {"name": wanted}} if where else {**named, "name": wanted}
 
 
+def tool_input(call: ToolCall) -> Table:
+    """Return a tool call's arguments as an object, {} for none; Usage for whatever else the caller gave."""
+    try:
+        return read_table(call.arguments.encode() or b"{}")
+    except (Unreadable, UnicodeEncodeError):
+        raise Usage(f"the arguments of the tool call {call.id} are no JSON object", "send them as they came") from None
+
+
+def schema_shape(schema: Schema) -> dict[str, Json]:
+    """Return OpenAI's description of a schema for the reply."""
+    shape = {"name": schema.name, "schema": schema.schema, "strict": schema.strict}
+    return shape | given(description=schema.description or None)
+
+
 def data_url(part: Image | File) -> str:
     """Return an image's address, or its bytes as one."""
     if isinstance(part, Image) and part.url:
@@ -170,8 +182,19 @@ def audio_format(part: File) -> str:
     """Return OpenAI's name of a recording's format; Usage for one it does not take."""
     found = _AUDIO.get(part.media_type)
     if found is None:
-        raise Usage(f"a recording of type {part.media_type} cannot be sent", "Convert it to WAV or MP3")
+        raise Usage(f"a recording of type {part.media_type} cannot be sent", "convert it to WAV or MP3")
     return found
+
+
+def _tool(tool: Tool) -> Json:
+    function = given(name=tool.name, description=tool.description or None, parameters=tool.parameters)
+    return {"type": "function", "function": {**function, "strict": True} if tool.strict else function}
+
+
+def _format(request: Request) -> Json:
+    if request.schema:
+        return {"type": "json_schema", "json_schema": schema_shape(request.schema)}
+    return {"type": "json_object"} if request.options.json_object else None
 
 
 def _messages(message: Message, dialect: Dialect) -> list[Json]:
@@ -183,7 +206,7 @@ def _messages(message: Message, dialect: Dialect) -> list[Json]:
     if not rest and not calls:
         return sent
     role = dialect.system if message.role == "system" else message.role
-    body: dict[str, Json] = {"role": role, "content": _content(rest)}
+    body: dict[str, Json] = {"role": role, "content": _content(rest)} | given(name=message.name or None)
     if calls:
         body["tool_calls"] = [
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
@@ -204,7 +227,7 @@ def _part(part: Part) -> Json:
         case Text():
             return {"type": "text", "text": part.text}
         case Image():
-            return {"type": "image_url", "image_url": {"url": data_url(part)}}
+            return {"type": "image_url", "image_url": {"url": data_url(part)} | given(detail=part.detail or None)}
         case File() if part.media_type.startswith("audio/"):
             data = b64encode(part.data).decode()
             return {"type": "input_audio", "input_audio": {"data": data, "format": audio_format(part)}}

@@ -9,7 +9,7 @@ from aikeys.errors import Usage
 from aikeys.providers.wire import usage_openai
 from aikeys.providers.wire.dialects import Dialect, check
 from aikeys.providers.wire.exact_json import Table, given, items, read_table, table, text, write
-from aikeys.providers.wire.openai_chat import JSON_HEADERS, data_url, tool_choice
+from aikeys.providers.wire.openai_chat import JSON_HEADERS, data_url, schema_shape, tool_choice
 from aikeys.providers.wire.refusals import Headers, in_body, refusal, request_id
 from aikeys.providers.wire.streams import Stream
 from aikeys.providers.wire.values import (
@@ -28,14 +28,14 @@ from aikeys.providers.wire.values import (
     ToolResult,
 )
 
-_LACKS = frozenset({"audio", "n", "seed", "stop"})
+_LACKS = frozenset({"audio", "n", "names", "penalties", "seed", "stop"})
 _ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
 
 def encode(request: Request, dialect: Dialect) -> Outgoing:
     """Return the request as bytes; Usage names what cannot be sent."""
     if not dialect.responses:
-        raise Usage(f"{dialect.title} has no responses API", "Use chat")
+        raise Usage(f"{dialect.title} has no responses API", "use chat")
     check(request, dialect._replace(lacks=dialect.lacks | _LACKS, title=f"{dialect.title} (responses)"))
     options = request.options
     body: dict[str, Json] = {
@@ -49,14 +49,17 @@ def encode(request: Request, dialect: Dialect) -> Outgoing:
     if request.tools:
         body["tools"] = [
             {"type": "function", "name": tool.name, "description": tool.description, "parameters": tool.parameters}
-            | {"strict": False}
+            | {"strict": tool.strict}
             for tool in request.tools
         ]
     if options.tool_choice:
         body["tool_choice"] = tool_choice(options.tool_choice, {"type": "function"})
     if request.schema:
-        shape = {"type": "json_schema", "name": request.schema.name, "schema": request.schema.schema, "strict": True}
-        body["text"] = {"format": shape}
+        body["text"] = {"format": {"type": "json_schema", **schema_shape(request.schema)}}
+    elif options.json_object:
+        body["text"] = {"format": {"type": "json_object"}}
+    if options.parallel_tools is not None:
+        body["parallel_tool_calls"] = options.parallel_tools
     if request.stream:
         body["stream"] = True
     return Outgoing("POST", dialect.responses, JSON_HEADERS, write(body))
@@ -167,7 +170,7 @@ def _part(part: Part, role: str) -> Json:
         case Text():
             return {"type": "output_text" if role == "assistant" else "input_text", "text": part.text}
         case Image():
-            return {"type": "input_image", "image_url": data_url(part), "detail": "auto"}
+            return {"type": "input_image", "image_url": data_url(part), "detail": part.detail or "auto"}
         case File():
             return {"type": "input_file", "filename": part.name or "file", "file_data": data_url(part)}
         case _:

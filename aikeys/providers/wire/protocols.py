@@ -12,7 +12,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from aikeys.errors import Usage
-from aikeys.providers.wire import anthropic_messages, cohere_chat, gemini_generate, openai_chat, openai_responses
+from aikeys.providers.wire import (
+    anthropic_messages,
+    cohere_chat,
+    gemini_generate,
+    openai_chat,
+    openai_embeddings,
+    openai_responses,
+)
 from aikeys.providers.wire.dialects import Dialect
 from aikeys.providers.wire.refusals import Headers
 from aikeys.providers.wire.streams import Stream
@@ -28,6 +35,10 @@ class Protocol(NamedTuple):
     stream: Callable[..., Stream]
 
 
+def _nobody_encodes(request: Request, dialect: Dialect) -> Outgoing:
+    raise Usage(f"{dialect.title}: {request.model} is asked in the provider's own words only", "use its native route")
+
+
 PROTOCOLS = {
     "openai_chat": Protocol("openai_chat", openai_chat.encode, openai_chat.decode, openai_chat.ChatStream),
     "openai_responses": Protocol(
@@ -40,9 +51,16 @@ PROTOCOLS = {
         "gemini_generate", gemini_generate.encode, gemini_generate.decode, gemini_generate.GenerateStream
     ),
     "cohere_chat": Protocol("cohere_chat", cohere_chat.encode, cohere_chat.decode, cohere_chat.CohereStream),
+    "openai_completions": Protocol("openai_completions", _nobody_encodes, openai_chat.decode, openai_chat.ChatStream),
+    **{
+        name: Protocol(name, _nobody_encodes, openai_embeddings.decode, openai_chat.ChatStream)
+        for name in ("openai_embeddings", "cohere_embeddings", "gemini_embeddings")
+    },
 }
+"""By name. The last four are only read: such requests are passed through as a client wrote them."""
 _CHATS = {
     "openai": "openai_chat",
+    "openai-responses": "openai_responses",
     "azure": "openai_chat",
     "anthropic": "anthropic_messages",
     "gemini": "gemini_generate",
@@ -56,4 +74,4 @@ def protocol_of(dialect: Dialect, api: str = "chat") -> Protocol:
         return PROTOCOLS["openai_responses"]
     if api == "chat" and dialect.chat and dialect.protocol in _CHATS:
         return PROTOCOLS[_CHATS[dialect.protocol]]
-    raise Usage(f"{dialect.title} has no {api} API that aikeys speaks", "Use another provider")
+    raise Usage(f"{dialect.title} has no {api} API that aikeys speaks", "use another provider")

@@ -131,7 +131,9 @@ def request_id(headers: Headers) -> str:
 
 
 def _plain(value: str) -> str:
-    return "".join(c for c in value if c.isprintable() and c != " ")[:200]
+    if not value.isprintable() or " " in value:
+        value = "".join(c for c in value if c.isprintable() and c != " ")
+    return value[:200]
 
 
 def _kind(status: int, words: list[str]) -> str:

@@ -170,11 +170,12 @@ class Stream(ABC):
         """Read the latest report of usage, where it was left for now: called at the end."""
 
     def _frame(self, frame: Frame) -> None:
-        if frame.data == b"[DONE]":
+        event, data = frame
+        if data == b"[DONE]":
             self.is_done = True
-        elif frame.data and not self.is_done:
-            value = read_table(frame.data)
-            if frame.event == b"error" and "type" not in value and "error" not in value:
+        elif data and not self.is_done:
+            value = read_table(data)
+            if event == b"error" and "type" not in value and "error" not in value:
                 self.failed(value)
             else:
                 self.take(value)

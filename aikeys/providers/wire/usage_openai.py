@@ -32,6 +32,16 @@ _SERVER_TOOLS = {
 }
 
 
+_SEARCHES = (
+    ("num_search_queries",),
+    ("server_tool_use_details", "web_search_requests"),
+    ("server_tool_use", "web_search_requests"),
+    ("tool_calls_details", "search_web", "invocation"),
+)
+_SEARCHING = frozenset(path[0] for path in _SEARCHES)
+_MODALITIES = ("audio_tokens", "image_tokens", "video_tokens")
+
+
 class _Sums(NamedTuple):
     input: int
     output: int
@@ -80,12 +90,13 @@ def _sums(counts: Counts, dialect: Dialect, embeds: bool) -> _Sums | None:
     if read is None or written is None:
         return None
     read = _audio_on_top(counts, read, written, total)
-    reasoning = counts.first(*((name, "reasoning_tokens") for name in _WRITTEN), ("reasoning_tokens",))
+    reasoning = counts.within(counts.tables(_WRITTEN), "reasoning_tokens")
+    reasoning = counts.of("reasoning_tokens") if reasoning is None else reasoning
     return _reasoned(counts, _Sums(read, written, reasoning), total, dialect.reasoning)
 
 
 def _audio_on_top(counts: Counts, read: int, written: int, total: int | None) -> int:
-    audio = counts.first(*((name, "audio_tokens") for name in _READ))
+    audio = counts.within(counts.tables(_READ), "audio_tokens") or 0
     return read + audio if audio and total == read + audio + written else read
 
 
@@ -106,18 +117,13 @@ def _reasoned(counts: Counts, sums: _Sums, total: int | None, default: str) -> _
 
 
 def _usage(counts: Counts, sums: _Sums, body: Table) -> Usage:
-    cached = counts.first(
-        *((name, "cached_tokens") for name in _READ),
-        (_READ[0], "cache_read_input_tokens"),
-        ("prompt_cache_hit_tokens",),
-        ("cached_tokens",),
-    )
-    saved = counts.first(*((name, "cache_write_tokens") for name in _READ))
-    other = {
-        f"{side}_{kind}_tokens": counts.first(*((name, f"{kind}_tokens") for name in details))
-        for side, details in (("input", _READ), ("output", _WRITTEN))
-        for kind in ("audio", "image", "video")
-    }
+    of_input, of_output = counts.tables(_READ), counts.tables(_WRITTEN)
+    cached = counts.within(of_input, "cached_tokens")
+    if cached is None:
+        cached = counts.first((_READ[0], "cache_read_input_tokens"), ("prompt_cache_hit_tokens",), ("cached_tokens",))
+    saved = counts.within(of_input, "cache_write_tokens") or 0
+    other = {f"input_{name}": counts.within(of_input, name) or 0 for name in _MODALITIES}
+    other |= {f"output_{name}": counts.within(of_output, name) or 0 for name in _MODALITIES}
     other["input_audio_seconds"] = counts.of("prompt_audio_seconds")
     other["output_citation_tokens"] = counts.of("citation_tokens")
     for name, count in _tools(counts, body).items():
@@ -134,14 +140,7 @@ def _usage(counts: Counts, sums: _Sums, body: Table) -> Usage:
 
 def _tools(counts: Counts, body: Table) -> dict[str, int]:
     """What the provider's own tools did: reported, or (OpenAI responses) counted from the calls in the output."""
-    found = {
-        "web_searches": counts.first(
-            ("num_search_queries",),
-            ("server_tool_use_details", "web_search_requests"),
-            ("server_tool_use", "web_search_requests"),
-            ("tool_calls_details", "search_web", "invocation"),
-        )
-    }
+    found = {"web_searches": counts.first(*_SEARCHES) if _SEARCHING & counts.raw.keys() else 0}
     if isinstance(counts.raw.get("server_side_tool_usage_details"), dict):
         for name, unit in _SERVER_TOOLS.items():
             found[unit] = found.get(unit, 0) + counts.of("server_side_tool_usage_details", name)

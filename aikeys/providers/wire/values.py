@@ -30,11 +30,15 @@ class Text(NamedTuple):
 
 
 class Image(NamedTuple):
-    """An image by its bytes (`media_type` such as image/png), or by an address that the provider fetches."""
+    """An image by its bytes (`media_type` such as image/png), or by an address that the provider fetches.
+
+    `detail`: how closely it is looked at, `low`, `high` or "" for the provider's choice.
+    """
 
     media_type: str = ""
     data: bytes = b""
     url: str = ""
+    detail: str = ""
 
 
 class File(NamedTuple):
@@ -67,25 +71,29 @@ Part = Text | Image | File | ToolCall | ToolResult
 
 
 class Message(NamedTuple):
-    """`role`: system, user, assistant or tool."""
+    """`role`: system, user, assistant or tool. `name`: of the participant who speaks, where there are several."""
 
     role: str
     parts: tuple[Part, ...]
+    name: str = ""
 
 
 class Tool(NamedTuple):
-    """A function that the model may ask for; `parameters` is a JSON schema."""
+    """A function that the model may ask for; `parameters` is a JSON schema, which `strict` makes its arguments fit."""
 
     name: str
     description: str
     parameters: Mapping[str, Json]
+    strict: bool = False
 
 
 class Schema(NamedTuple):
-    """The JSON schema that the reply has to fit."""
+    """The JSON schema that the reply has to fit; not `strict`: as well as the model can, where that is on offer."""
 
     schema: Mapping[str, Json]
     name: str = "reply"
+    description: str = ""
+    strict: bool = True
 
 
 class Options(NamedTuple):
@@ -100,6 +108,12 @@ class Options(NamedTuple):
     effort: str = ""
     tool_choice: str = ""
     """`auto`, `none`, `required` or the name of a tool."""
+    parallel_tools: bool | None = None
+    """False: at most one call of a tool in a reply."""
+    json_object: bool = False
+    """The reply is a JSON object, of whatever shape."""
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
 
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")

@@ -26,18 +26,9 @@ _CALL_NUMBERS = {
 }
 _THREAD_KEYRING = -1
 _USER_KEYRING = -4
-_GET_KEYRING_ID, _SETPERM, _LINK, _UNLINK, _SEARCH, _READ, _SET_TIMEOUT, _INVALIDATE = 0, 5, 8, 9, 10, 11, 15, 21
+_SETPERM, _LINK, _UNLINK, _SEARCH, _READ, _SET_TIMEOUT, _INVALIDATE = 5, 8, 9, 10, 11, 15, 21
 _POSSESSOR_AND_USER_ONLY = 0x3F3F0000
 _TYPE = b"user"
-
-
-def available() -> bool:
-    """Say whether the kernel lets this process use its user keyring."""
-    try:
-        _keyctl(_GET_KEYRING_ID, _USER_KEYRING, 1)
-    except OSError:
-        return False
-    return True
 
 
 def put(vault_id_hex: str, payload: bytes, ttl_s: int) -> None:

@@ -5,10 +5,10 @@ id and signing public key: a vault forged around a stored public key cannot have
 them, as of when the method was made: while that is still the vault's, opening needs no public-key cryptography.
 """
 
+from aikeys import sealing
 from aikeys.errors import Damaged, WrongPassphrase
 from aikeys.storage.canonical import pack, unpack
 from aikeys.storage.record import NamedTuple
-from aikeys.vault import sealing
 from aikeys.vault.format import Header, UnlockMethod, method_context
 
 KEYRING, PASSPHRASE, RECOVERY, KEY_FILE = "keyring", "passphrase", "recovery", "key-file"

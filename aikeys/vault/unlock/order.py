@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Callable, Mapping
 
-from aikeys.errors import AikeysError, BadConfiguration, Damaged, Locked, MachineFailed, TokenRefused, WrongPassphrase
+from aikeys.errors import AikeysError, BadConfiguration, Damaged, Denied, Locked, MachineFailed, WrongPassphrase
 from aikeys.secret import Secret
 from aikeys.storage.record import NamedTuple
 from aikeys.vault.format import Header, Rows, UnlockMethod
@@ -32,9 +32,9 @@ class Used(NamedTuple):
 
 
 def open_rows(rows: Rows, means: Means) -> Used:
-    """Open checked rows; raises Locked, WrongPassphrase, TokenRefused, Damaged."""
+    """Open checked rows; raises Locked, WrongPassphrase, Denied, Damaged."""
     if means.environ.get("AIKEYS_TOKEN"):
-        raise TokenRefused("AIKEYS_TOKEN is set, and this version knows no tokens", "unset AIKEYS_TOKEN")
+        raise Denied("this is for the owner of the vault: no token can do it", "unset AIKEYS_TOKEN")
     tried: list[str] = []
     session = _from_session(rows.header)
     if session is not None:

@@ -1,4 +1,4 @@
-"""The operating system's credential store, which keeps one 32-byte unlock key for a vault.
+"""The operating system's credential store, which keeps one 32-byte unlock key for a vault, or a gateway's token.
 
 Rules: only stores on the allow-list (never plaintext, null or an unknown plug-in), checked before the import;
 every call has a time limit, for a hidden prompt can wait for ever; any exception of a store becomes one of ours;
@@ -100,6 +100,24 @@ def delete(backend: str, vault_id_hex: str, timeout_s: float = ANSWER_LIMIT_S) -
             opened.delete_password(_SERVICE, vault_id_hex)
 
     _ask(backend, remove, timeout_s)
+
+
+def keep_text(backend: str, entry: str, text: Secret, timeout_s: float = ANSWER_LIMIT_S) -> None:
+    """Keep a secret text (the token of a gateway) under a name, and make sure that the store gives it back."""
+    value = text.reveal().decode()
+
+    def write(opened: _Store) -> bool:
+        opened.set_password(_SERVICE, entry, value)
+        return opened.get_password(_SERVICE, entry) == value
+
+    if not _ask(backend, write, timeout_s):
+        raise MachineFailed("the system's keyring took the token but does not give it back", "keep it in a file")
+
+
+def text_of(backend: str, entry: str, timeout_s: float = ANSWER_LIMIT_S) -> Secret | None:
+    """Return a text that was kept under a name, None where the store has no such entry."""
+    value = _ask(backend, lambda opened: opened.get_password(_SERVICE, entry), timeout_s)
+    return None if value is None else Secret(value.encode())
 
 
 def _ask(backend: str, question: Callable[[_Store], _T], timeout_s: float) -> _T:

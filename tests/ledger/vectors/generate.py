@@ -27,7 +27,8 @@ HERE = Path(__file__).resolve().parent
 V1 = HERE / "v1"
 sys.path.insert(0, str(HERE.parents[2]))
 
-from aikeys.ledger import archive, importing, rollups  # noqa: E402  a checkout is not always installed
+from aikeys import sealing  # noqa: E402  a checkout is not always installed
+from aikeys.ledger import archive, importing, rollups  # noqa: E402
 from aikeys.ledger.calendar import Calendar  # noqa: E402
 from aikeys.ledger.calls import Call, Context, Labels  # noqa: E402
 from aikeys.ledger.erasure import erase_person  # noqa: E402
@@ -35,7 +36,6 @@ from aikeys.ledger.receipts import receipt_of, receipt_text  # noqa: E402
 from aikeys.ledger.recording import append_call  # noqa: E402
 from aikeys.ledger.store import Act, Ledger, Signer  # noqa: E402
 from aikeys.providers.usage import Usage  # noqa: E402
-from aikeys.vault import sealing  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,9 +77,10 @@ def vectors() -> dict[str, Vector]:
         "entry-removed": failing("entry 3", _remove, "a call is gone"),
         "word-renamed": failing("entry 2", _rename, "the team support is called sale"),
         "roll-up-edited": failing("2026-09-21 (rollup_day)", _edit_roll_up, "a day's total is one token less"),
+        "token-edited": failing("token 0202020202020202", _unrevoke, "a revoked token is not revoked any more"),
         "checkpoint-forged": failing("checkpoint at entry 9", _forge, "the checkpoint has the signature of another"),
         "tail-cut": failing(
-            "ends at entry 13",
+            "ends at entry 17",
             _cut,
             "the last entry is cut off; valid but for the receipt",
             receipt=good.says["receipt"],
@@ -100,7 +101,10 @@ def _fixed() -> ExitStack:
 
 
 def _history(folder: str) -> Vector:
-    """Acts and calls of every kind: 1 act, 2-5 calls, 6-7 an act on a vault, 8 erasure, 9 signed, 10-14 after it."""
+    """Acts and calls of every kind: 1 act, 2-5 calls, 6-7 an act on a vault, 8 erasure, 9 signed, 10-18 after it.
+
+    12-15 are about two tokens.
+    """
     ledger = Ledger(folder).open_or_create(LEDGER_ID, ZONE)
     with ledger.writing() as writer:
         rollups.declare_tag(writer, "client")
@@ -121,11 +125,16 @@ def _history(folder: str) -> Vector:
         ):  # fmt: skip
             append_call(writer, call, Calendar(ZONE))
     intent = ledger.intent(Act("add", "openai"), VAULT_ID, 2)
-    ledger.outcome(intent.entry, "ok", b"m" * 64)
+    ledger.outcome(intent.number, "ok", b"m" * 64)
     erase_person(ledger, "192.0.2.1")
     ledger.event(Act("sign", "ledger"), signer=SIGNER)
     ledger.intent(Act("rotate", "openai"), VAULT_ID, 3)
     importing.import_calls(ledger, [_IMPORT], append_call, lambda call: call, lambda _: None)
+    parent, child = "01" * 8, "02" * 8
+    ledger.event(Act("token issue", parent, "expires=2026-10-21T14:13:20Z scopes=env:read,keys:write", "ana"))
+    ledger.event(Act("token issue", child, f"parent={parent} expires=2026-10-21T14:13:20Z scopes=env:read"))
+    ledger.event(Act("token use", child), "denied")
+    ledger.event(Act("token revoke", child))
     ledger.event(Act("exec", "openai", "", "bob"), "locked")
     ledger.event(Act("exec", "openai", "program=make"))
     receipt = receipt_text(receipt_of(ledger))
@@ -190,6 +199,10 @@ def _rename(connection: sqlite3.Connection) -> None:
 
 def _edit_roll_up(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE rollup_day SET input = input - 1 WHERE input = 1000")
+
+
+def _unrevoke(connection: sqlite3.Connection) -> None:
+    connection.execute("UPDATE token SET revoked_us = 0")
 
 
 def _forge(connection: sqlite3.Connection) -> None:

@@ -17,6 +17,7 @@ from aikeys.providers.wire.values import (
     Finished,
     Image,
     Message,
+    Options,
     ReasoningPiece,
     Reply,
     Started,
@@ -226,3 +227,28 @@ def test_an_error_in_the_middle_is_one_event_and_what_was_used_stays() -> None:
     assert end.error.kind == "overloaded"
     assert end.reply.usage is not None
     assert end.reply.usage.input == 160
+
+
+@pytest.mark.parametrize(
+    ("asked", "choice"),
+    [
+        ("", {"type": "auto", "disable_parallel_tool_use": True}),
+        ("auto", {"type": "auto", "disable_parallel_tool_use": True}),
+        ("required", {"type": "any", "disable_parallel_tool_use": True}),
+        ("weather", {"type": "tool", "name": "weather", "disable_parallel_tool_use": True}),
+        ("none", {"type": "none"}),
+    ],
+)
+def test_one_tool_call_in_a_reply_goes_out_in_the_choice_of_tools(asked: str, choice: object) -> None:
+    request = with_options(tool_choice=asked, parallel_tools=False)._replace(tools=(WEATHER._replace(strict=True),))
+    body = sent(encode(request, CLAUDE))
+    assert body["tool_choice"] == choice
+    assert body["tools"][0]["strict"] is True  # type: ignore[index]
+    assert "tool_choice" not in sent(encode(request._replace(options=Options(9, parallel_tools=True)), CLAUDE))
+
+
+@pytest.mark.parametrize("arguments", ["{", "[1]", "\ud800"])
+def test_arguments_of_a_tool_that_are_no_object_are_the_callers_mistake(arguments: str) -> None:
+    message = Message("assistant", (ToolCall("call_9", "weather", arguments),))
+    with pytest.raises(BadUsage, match="the tool call call_9"):
+        encode(with_options()._replace(messages=(message,)), CLAUDE)

@@ -13,6 +13,8 @@ from aikeys.providers.wire.cohere_chat import CohereLinesStream, CohereStream, d
 from aikeys.providers.wire.values import (
     ApiError,
     Finished,
+    Image,
+    Message,
     ReasoningPiece,
     Reply,
     Started,
@@ -119,3 +121,14 @@ def test_the_lines_of_the_old_stream_are_read_too() -> None:
 
 def test_a_stream_can_be_asked_for() -> None:
     assert sent(encode(HELLO._replace(stream=True), COHERE))["stream"] is True
+
+
+def test_what_the_gateway_is_asked_for_goes_out_in_coheres_words() -> None:
+    image = Image("image/png", b"p", detail="low")
+    request = with_options(json_object=True, frequency_penalty=0.5, presence_penalty=0.25)
+    request = request._replace(tools=(WEATHER, WEATHER._replace(strict=True)), messages=(Message("user", (image,)),))
+    body = sent(encode(request, COHERE))
+    assert body["response_format"] == {"type": "json_object"}
+    assert (body["frequency_penalty"], body["presence_penalty"], body["strict_tools"]) == (0.5, 0.25, True)
+    assert body["messages"][0]["content"][0]["image_url"]["detail"] == "low"  # type: ignore[index]
+    assert "strict_tools" not in sent(encode(with_options()._replace(tools=(WEATHER,)), COHERE))

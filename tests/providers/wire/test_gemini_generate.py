@@ -13,6 +13,8 @@ from aikeys.providers.wire.gemini_generate import GenerateStream, decode, encode
 from aikeys.providers.wire.values import (
     ApiError,
     Finished,
+    Image,
+    Message,
     ReasoningPiece,
     Reply,
     Started,
@@ -194,3 +196,35 @@ def test_searches_of_google_are_counted_in_whatever_chunk_they_stand() -> None:
     grounded["candidates"][0]["groundingMetadata"] = {"webSearchQueries": ["a", "b"]}  # type: ignore[index]
     data = sse(grounded, chunk(finish="STOP", promptTokenCount=5, candidatesTokenCount=1))
     assert ended(GenerateStream(GEMINI), data).reply.usage == Usage(5, output=1, other=(("web_searches", 2),))
+
+
+def test_what_the_gateway_is_asked_for_goes_out_in_geminis_words() -> None:
+    request = with_options(json_object=True, frequency_penalty=0.5, presence_penalty=0.25)
+    request = request._replace(
+        tools=(WEATHER._replace(strict=True),),
+        messages=(Message("user", (Image("image/png", b"p", detail="low"), Image("image/png", b"q", detail="low"))),),
+    )
+    body = sent(encode(request, GEMINI))
+    config = body["generationConfig"]
+    assert isinstance(config, dict)
+    assert config["responseMimeType"] == "application/json"
+    assert "responseJsonSchema" not in config
+    assert (config["frequencyPenalty"], config["presencePenalty"]) == (0.5, 0.25)
+    assert config["mediaResolution"] == "MEDIA_RESOLUTION_LOW"
+    assert body["toolConfig"] == {"functionCallingConfig": {"mode": "VALIDATED"}}
+    mixed = Message("user", (Image("image/png", b"p", detail="low"), Image("image/png", b"q")))
+    with pytest.raises(BadUsage, match="one level of detail"):
+        encode(request._replace(messages=(mixed,)), GEMINI)
+
+
+def test_a_step_of_the_model_that_lost_its_mark_gets_googles_stand_in_since_gemini_3() -> None:
+    one, two = ToolCall("a", "weather", "{}"), ToolCall("b", "weather", "{}")
+
+    def marks(model: str, *calls: ToolCall) -> list[object]:
+        request = with_options()._replace(model=model, messages=(Message("assistant", calls),))
+        contents = sent(encode(request, GEMINI))["contents"]
+        return [part.get("thoughtSignature") for part in contents[0]["parts"]]  # type: ignore[index]
+
+    assert marks("gemini-3-pro-preview", one, two) == ["skip_thought_signature_validator", None]
+    assert marks("gemini-3-pro-preview", one, two._replace(signature="real")) == [None, "real"]
+    assert marks("gemini-2.5-flash", one, two) == [None, None]

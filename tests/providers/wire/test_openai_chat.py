@@ -6,7 +6,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from wire_samples import HELLO, NUMBER, TALK, WEATHER, dialect, drained, ended, sent, sse, with_options
+from wire_samples import HELLO, NUMBER, PIXEL, TALK, WEATHER, dialect, drained, ended, sent, sse, with_options
 
 from aikeys.errors import Usage as BadUsage
 from aikeys.providers.usage import Usage
@@ -301,3 +301,21 @@ def test_several_choices_are_kept_apart() -> None:
     end = ended(ChatStream(OPENAI), sse(*({"choices": [each]} for each in deltas), done=True))
     assert end.reply.choices == ("c0", "c1c1")
     assert end.reply.text == "c0"
+
+
+def test_what_the_gateway_is_asked_for_goes_out_in_openais_words() -> None:
+    image = Image("image/png", PIXEL, detail="low")
+    request = with_options(parallel_tools=False, json_object=True, frequency_penalty=0.5, presence_penalty=-1.0)
+    request = request._replace(
+        tools=(WEATHER._replace(strict=True),), messages=(Message("user", (image,), name="ana"),)
+    )
+    body = sent(encode(request, OPENAI))
+    assert body["parallel_tool_calls"] is False
+    assert body["response_format"] == {"type": "json_object"}
+    assert (body["frequency_penalty"], body["presence_penalty"]) == (0.5, -1.0)
+    assert body["tools"][0]["function"]["strict"] is True  # type: ignore[index]
+    assert body["messages"][0]["name"] == "ana"  # type: ignore[index]
+    assert body["messages"][0]["content"][0]["image_url"]["detail"] == "low"  # type: ignore[index]
+    loose = sent(encode(HELLO._replace(schema=NUMBER._replace(strict=False, description="one")), OPENAI))
+    shape = {"name": "number", "schema": dict(NUMBER.schema), "strict": False, "description": "one"}
+    assert loose["response_format"] == {"type": "json_schema", "json_schema": shape}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from wire_samples import HELLO, NUMBER, PIXEL, TALK, dialect, drained, ended, sent, sse, with_options
+from wire_samples import HELLO, NUMBER, PIXEL, TALK, WEATHER, dialect, drained, ended, sent, sse, with_options
 
 from aikeys.errors import Usage as BadUsage
 from aikeys.providers.usage import Usage
@@ -158,3 +158,11 @@ def test_a_failed_response_keeps_what_it_used() -> None:
 def test_a_cut_stream_knows_its_text_and_no_usage() -> None:
     end = ended(ResponsesStream(OPENAI), sse({"type": "response.output_text.delta", "delta": "hi"}), closed=False)
     assert (end.complete, end.reply.text, end.reply.usage, end.text_bytes) == (False, "hi", None, 2)
+
+
+def test_what_the_gateway_is_asked_for_goes_out_in_the_words_of_responses() -> None:
+    request = with_options(parallel_tools=False, json_object=True)._replace(tools=(WEATHER._replace(strict=True),))
+    body = sent(encode(request, OPENAI))
+    assert body["parallel_tool_calls"] is False
+    assert body["text"] == {"format": {"type": "json_object"}}
+    assert body["tools"][0]["strict"] is True  # type: ignore[index]

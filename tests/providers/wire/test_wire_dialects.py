@@ -19,8 +19,15 @@ ASKING: dict[str, Request] = {
     "image_urls": HELLO._replace(
         messages=(Message("user", (Image(url="https://example.com/a.png"),)),), options=Options(9)
     ),
+    "image_detail": HELLO._replace(
+        messages=(Message("user", (Image("image/png", PIXEL, detail="low"),)),), options=Options(9)
+    ),
     "images": HELLO._replace(messages=(Message("user", (Image("image/png", PIXEL),)),), options=Options(9)),
+    "json_object": with_options(json_object=True),
     "n": with_options(n=2),
+    "names": HELLO._replace(messages=(HELLO.messages[0]._replace(name="ana"),), options=Options(9)),
+    "parallel_tools": HELLO._replace(tools=(WEATHER,), options=Options(9, parallel_tools=False)),
+    "penalties": with_options(frequency_penalty=0.5),
     "schema": HELLO._replace(schema=NUMBER, options=Options(9)),
     "seed": with_options(seed=7),
     "stop": with_options(stop=("END",)),

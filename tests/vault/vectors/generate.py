@@ -1,8 +1,8 @@
 """Make the vectors of vault format 1: what opens, and one file for every way in which a vault fails to.
 
-`python tests/vault/vectors/generate.py` writes v1/. Dice and clock are fixed, so the same rows come out every time,
-but for the HPKE envelopes: those of the files that are there already are kept, for the manifest's digest and the
-ledger cover them, too. Everything in here is test data.
+`python tests/vault/vectors/generate.py` writes v1/; tokens.py beside it makes those of tokens. Dice and clock are fixed, so the same rows come out
+every time, but for the HPKE envelopes (of unlock methods and grants): those of the files that are there already are
+kept, for the manifest's digest and the ledger cover the first, too. Everything in here is test data.
 
 A vector is text: lines `name: value`, a blank line, vault.db, a blank line, ledger.db, both zlib in base64.
 """
@@ -25,15 +25,20 @@ from zlib import compress, decompress
 
 HERE = Path(__file__).resolve().parent
 V1 = HERE / "v1"
+TOKENS = V1 / "tokens"
 sys.path.insert(0, str(HERE.parents[2]))
 
-from aikeys.ledger.store import Act  # noqa: E402  a checkout is not always installed
-from aikeys.vault import changes, opening, sealing, writing  # noqa: E402
+from aikeys import sealing  # noqa: E402  a checkout is not always installed
+from aikeys.ledger.store import Act  # noqa: E402
+from aikeys.tokens import grants  # noqa: E402
+from aikeys.vault import changes, opening, writing  # noqa: E402
 from aikeys.vault.format import Content, KeyVersion, checksum  # noqa: E402
 from aikeys.vault.unlock import methods, recovery_code  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from aikeys.tokens.claims import Claims
 
     Envelopes = Mapping[bytes, bytes]
 
@@ -44,7 +49,7 @@ RECOVERY = bytes(range(20))
 KEY_FILE = bytes(range(32))
 SECRETS = {"openai": "sk-test-openai-second", "anthropic": "sk-ant-test-anthropic"}
 EARLIER = "sk-test-openai-first"
-STATUS = {"ok": 0, "wrong passphrase": 12, "damaged": 13, "bad configuration": 14}
+STATUS = {"ok": 0, "wrong passphrase": 12, "damaged": 13, "bad configuration": 14, "token refused": 21}
 
 
 class Vector(NamedTuple):
@@ -72,16 +77,16 @@ def dice(seed: str) -> Callable[[int], bytes]:
 
 def vectors(kept: Envelopes) -> dict[str, Vector]:
     """Return every vector by its name; envelopes come from `kept` where it has the method's id."""
-    with tempfile.TemporaryDirectory() as folder, _fixed(kept):
-        earlier, success = _history(folder)
+    with tempfile.TemporaryDirectory() as folder, fixed(kept):
+        earlier, success = history(folder)
 
     def failing(expect: str, vault: bytes, about: str, **says: str) -> Vector:
         first = {"about": about, "expect": expect, "status": str(STATUS[expect])}
         rest = {name: value for name, value in success.says.items() if name not in first}
         return Vector(first | rest | says, vault, success.ledger)
 
-    def edited(expect: str, edit: Callable[[sqlite3.Connection], None], about: str) -> Vector:
-        return failing(expect, _edited(success.vault, edit), about)
+    def failing_by(expect: str, edit: Callable[[sqlite3.Connection], None], about: str) -> Vector:
+        return failing(expect, edited(success.vault, edit), about)
 
     return {
         "success": success,
@@ -91,31 +96,38 @@ def vectors(kept: Envelopes) -> dict[str, Vector]:
             "one letter of the passphrase is another",
             passphrase=PASSPHRASE[:-1] + "a",
         ),
-        "damaged-header": edited("damaged", _damage_header, "one bit of the header's commitment is another"),
-        "damaged-entry": edited("damaged", _damage_entry, "one bit of anthropic's sealed content is another"),
-        "swapped-entries": edited("damaged", _swap, "two keys have exchanged their secrets, checksums are right"),
-        "deleted-entry": edited("damaged", _delete, "the key anthropic is gone, with its secret"),
+        "damaged-header": failing_by("damaged", _damage_header, "one bit of the header's commitment is another"),
+        "damaged-entry": failing_by("damaged", _damage_entry, "one bit of anthropic's sealed content is another"),
+        "swapped-entries": failing_by("damaged", _swap, "two keys have exchanged their secrets, checksums are right"),
+        "deleted-entry": failing_by("damaged", _delete, "the key anthropic is gone, with its secret"),
         "rolled-back": failing("damaged", earlier, "vault.db as it was one epoch earlier"),
-        "unsupported-version": edited("bad configuration", _raise_version, "the file says that it has format 2"),
+        "unsupported-version": failing_by("bad configuration", _raise_version, "the file says that it has format 2"),
     }
 
 
-def _fixed(kept: Envelopes) -> ExitStack:
+def fixed(kept: Envelopes) -> ExitStack:
     """Fix what a vault takes from its surroundings: time, salt of a person, the user's name, envelopes."""
     ticks, salts, fresh = count(NOW_S * 1_000_000, 1000), dice("salts"), methods.envelope
 
     def envelope(public: bytes, vault_id: bytes, method_id: bytes, vault_key: bytes) -> bytes:
         return kept.get(method_id) or fresh(public, vault_id, method_id, vault_key)
 
+    fresh_grant = grants.hand_over
+
+    def grant(claims: Claims, lock: grants.Lock, payload: bytes) -> bytes:
+        return kept.get(_grant_id(claims.id, lock.key_id, lock.version)) or fresh_grant(claims, lock, payload)
+
     stack = ExitStack()
     stack.enter_context(patch("aikeys.clock.now_us", lambda: next(ticks)))
+    stack.enter_context(patch("aikeys.clock.now_s", lambda: NOW_S + DAY_S))
+    stack.enter_context(patch("aikeys.tokens.grants.hand_over", grant))
     stack.enter_context(patch("aikeys.ledger.store.os.urandom", salts))
     stack.enter_context(patch("aikeys.ledger.store._user_name", lambda: "tester"))
     stack.enter_context(patch("aikeys.vault.unlock.methods.envelope", envelope))
     return stack
 
 
-def _history(folder: str) -> tuple[bytes, Vector]:
+def history(folder: str) -> tuple[bytes, Vector]:
     """Make a vault, add two keys, rotate one; return vault.db before the last act, and the vector of the end."""
     roll = dice("aikeys vault format 1")
     place = opening.place_of(folder)
@@ -153,6 +165,10 @@ def _history(folder: str) -> tuple[bytes, Vector]:
     return earlier, Vector(says, Path(place.vault.path).read_bytes(), Path(place.ledger.path).read_bytes())
 
 
+def _grant_id(token_id: bytes, key_id: bytes, version: int) -> bytes:
+    return token_id + key_id + version.to_bytes(8, "big")
+
+
 def _made(place: opening.Place, roll: Callable[[int], bytes]) -> opening.Opened:
     ledger = place.ledger.open_or_create(roll(16))
     new = [
@@ -162,9 +178,9 @@ def _made(place: opening.Place, roll: Callable[[int], bytes]) -> opening.Opened:
     ]
     opened = changes.new_vault(new, ledger.ledger_id, NOW_S, roll)
     intent = ledger.intent(Act("init", "vault"), opened.rows.header.vault_id, 1)
-    opened = opened._replace(rows=writing.signed(opened, 1, intent.head))
+    opened = opened._replace(rows=writing.signed(opened, 1, intent))
     place.vault.create(opened.rows)
-    ledger.outcome(intent.entry, "ok", opening.anchored(opened.rows))
+    ledger.outcome(intent.number, "ok", opening.anchored(opened.rows))
     ledger.close()
     return opened
 
@@ -177,7 +193,7 @@ def _key(name: str, secret: str) -> changes.NewKey:
     return changes.NewKey(name, name, "", f"https://{name}.invalid/v1", "", False, 90 * DAY_S, 0, content)
 
 
-def _edited(vault: bytes, edit: Callable[[sqlite3.Connection], None]) -> bytes:
+def edited(vault: bytes, edit: Callable[[sqlite3.Connection], None]) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "vault.db")
         path.write_bytes(vault)
@@ -248,19 +264,35 @@ def read(name: str) -> Vector:
 
 
 def envelopes(vault: bytes) -> dict[bytes, bytes]:
-    """Return the envelopes of a vault by their methods' ids."""
+    """Return the envelopes of a vault by their methods' ids, those of grants by token, key and version."""
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.deserialize(vault)
-        return dict(connection.execute("SELECT id, envelope FROM unlock_method"))
+        found = dict(connection.execute("SELECT id, envelope FROM unlock_method"))
+        rows = connection.execute("SELECT token_id, key_id, version, envelope FROM token_grant")
+        return found | {_grant_id(*row[:3]): row[3] for row in rows}
+
+
+def kept_envelopes() -> dict[bytes, bytes]:
+    """Return every envelope of the committed vectors, nothing where there are none."""
+    found: dict[bytes, bytes] = {}
+    for name in ("success", "tokens/good"):
+        if (V1 / f"{name}.txt").exists():
+            found |= envelopes(read(name).vault)
+    return found
 
 
 def main() -> None:
     """Write every vector."""
-    kept = envelopes(read("success").vault) if (V1 / "success.txt").exists() else {}
-    V1.mkdir(exist_ok=True)
-    for name, vector in vectors(kept).items():
-        (V1 / f"{name}.txt").write_text(encode(vector), encoding="utf-8")
-        print(f"v1/{name}.txt")
+    kept = kept_envelopes()
+    write(V1, vectors(kept))
+
+
+def write(folder: Path, made: Mapping[str, Vector]) -> None:
+    """Write vectors into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, vector in made.items():
+        (folder / f"{name}.txt").write_text(encode(vector), encoding="utf-8")
+        print((folder / f"{name}.txt").relative_to(HERE))
 
 
 if __name__ == "__main__":

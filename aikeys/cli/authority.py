@@ -1,0 +1,266 @@
+"""The choke point of the command line: who runs this command, and may they.
+
+Without AIKEYS_TOKEN it is the owner of the vault, who may do everything an unlock method opens. With it, it is the
+bearer of that token: every command is listed here with the scopes it takes, and what is not listed is the owner's
+alone. Every decision is in the audit log; `exec` comes here by itself, before Typer is imported.
+
+On a copy of a home (vault.db and a token) the ledger is missing: one with an id of its own is started there.
+
+With AIKEYS_GATEWAY, or after `aikeys login`, the commands of AT_GATEWAY ask that gateway, which decides what the token
+may: this machine needs no vault and no ledger, and gets none.
+"""
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from aikeys import clock
+from aikeys.errors import AikeysError, Denied, TokenRefused, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from aikeys.ledger.store import Ledger
+    from aikeys.remote.client import Gateway
+    from aikeys.remote.login import Login
+    from aikeys.vault.bearers import Bearer, Borrowed, Doorkeeper
+    from aikeys.vault.format import Key, Rows
+    from aikeys.vault.opening import Place
+
+VARIABLE = "AIKEYS_TOKEN"
+GATEWAY = "AIKEYS_GATEWAY"
+_LOGIN_FILE = "login.json"
+NEEDS: dict[str, tuple[str, ...]] = {
+    "prompt": ("chat:write", "env:read"),
+    "models": ("chat:read",),
+    "report": ("usage:own",),
+    "log": ("usage:read",),
+    "top": ("usage:read",),
+    "audit": ("audit:read",),
+    "ledger verify": ("audit:read",),
+    "ledger head": ("audit:read",),
+    "ledger export": ("audit:read",),
+    "budget list": ("budget:read",),
+    "budget check": ("budget:read",),
+    "budget set": ("budget:write",),
+    "budget remove": ("budget:write",),
+    "alert deliver": ("alert:send", "env:read"),
+    "gateway": ("alert:send", "env:read"),
+    "token issue": ("keys:write",),
+    "token create": ("keys:write",),
+    "token revoke": ("keys:write",),
+    "token list": ("keys:read",),
+}
+FREE = frozenset(
+    (
+        "list", "ls", "estimate", "providers", "prices status", "prices show", "completion", "demo", "doctor",
+        "token show", "scan", "login", "logout",
+    )
+)  # fmt: skip
+"""Commands that show nothing but what the bearer may know anyway."""
+AT_GATEWAY = frozenset(
+    (
+        "prompt", "models", "report", "log", "audit", "budget list", "budget check", "token issue", "token create",
+        "token list", "token revoke", "top",
+    )
+)  # fmt: skip
+"""Commands that ask the gateway where there is one."""
+_NOT_AT_GATEWAY = frozenset(("budget set", "budget remove", "token prune"))
+"""Commands that somebody with a gateway would take to be for it, and no gateway does."""
+
+
+class _Keeper:
+    """The one doorkeeper of this process."""
+
+    def __init__(self) -> None:
+        self.doorkeeper: Doorkeeper | None = None
+        self.bearer: Bearer | None = None
+
+
+_keeper = _Keeper()
+
+
+def is_bearer() -> bool:
+    """Tell whether a token was given."""
+    return bool(os.environ.get(VARIABLE, "").strip())
+
+
+def enter(command: str) -> None:
+    """Return where the command may be run; Denied (20) naming the scope, TokenRefused (21)."""
+    if command in AT_GATEWAY and gateway_url():
+        return
+    if command in _NOT_AT_GATEWAY and (url := gateway_url()):
+        raise Usage(
+            f"aikeys {command} cannot be done through a gateway, and AIKEYS_GATEWAY or a login names {url}",
+            f"run it where the gateway's vault is; for the vault of this machine: unset {GATEWAY}, or aikeys logout",
+        )
+    if not is_bearer() or command in FREE:
+        return
+    if command not in NEEDS:
+        who = bearer() if _place().vault.exists or not gateway_url() else None
+        _record(who.shown_id if who else "", command, "owner", "denied")
+        raise Denied(f"aikeys {command} is for the owner of the vault: no token can do it", f"unset {VARIABLE}")
+    require(command, NEEDS[command])
+
+
+def require(command: str, scopes: tuple[str, ...]) -> "Bearer":
+    """Return the bearer where the token has these scopes; Denied names the first it lacks and who could grant it."""
+    from aikeys.tokens.wishes import grantor
+
+    who = _admitted(command)
+    lacking = next((scope for scope in scopes if not who.may(scope)), "")
+    _record(who.shown_id, command, ",".join(scopes), "denied" if lacking else "ok")
+    if lacking:
+        elsewhere = "; or use a gateway: set AIKEYS_GATEWAY" if (command, lacking) == ("prompt", "env:read") else ""
+        raise Denied(
+            f"token {who.shown_id} may not run aikeys {command}: it lacks the scope {lacking}",
+            grantor(lacking) + elsewhere,
+        )
+    return who
+
+
+@contextmanager
+def watched(command: str) -> "Iterator[None]":
+    """Put what is denied while a command runs into the audit log, too."""
+    try:
+        yield
+    except Denied:
+        if is_bearer() and _keeper.bearer is not None:
+            _record(_keeper.bearer.shown_id, command, "", "denied")
+        raise
+
+
+def bearer() -> "Bearer | None":
+    """Return who stands behind AIKEYS_TOKEN, None where the owner is at work; TokenRefused, Damaged."""
+    return _admitted("") if is_bearer() else None
+
+
+def gateway_url() -> str:
+    """Return the gateway that is asked: AIKEYS_GATEWAY, or where this home is logged in; "" where there is none.
+
+    A token in the environment goes with an address in the environment: never to one that was stored.
+    """
+    given = os.environ.get(GATEWAY, "").strip()
+    if given:
+        from aikeys.remote.client import checked_url
+
+        return checked_url(given)
+    login = None if is_bearer() else _login()
+    return login.url if login else ""
+
+
+def gateway() -> "Gateway | None":
+    """Return the gateway that is asked, with its token; TokenRefused (21) where there is none for it."""
+    from aikeys.cli import home
+
+    url = gateway_url()
+    if not url:
+        return None
+    from aikeys.remote import login as logins
+    from aikeys.remote.client import Gateway
+    from aikeys.secret import Secret
+    from aikeys.tokens import text
+
+    if is_bearer():
+        token = Secret(os.environ[VARIABLE].strip().encode())
+    elif (known := _login()) is not None and known.url == url:
+        token = logins.token_of(home.folder(), known)
+    else:
+        raise TokenRefused(f"there is no token for the gateway {url}", f"set {VARIABLE}, or run: aikeys login {url}")
+    text.read(token.reveal().decode("ascii", "replace"))  # a typo is told before anybody is asked
+    return Gateway(url, token)
+
+
+def _login() -> "Login | None":
+    from aikeys.cli import home
+
+    folder = home.folder()
+    if not os.path.exists(os.path.join(folder, _LOGIN_FILE)):  # the usual answer, without an import
+        return None
+    from aikeys.remote import login
+
+    return login.read(folder)
+
+
+def borrowed() -> "Borrowed":
+    """Return the vault as the token opens it."""
+    return doorkeeper().borrow(_admitted(""))
+
+
+def rows_in_scope() -> "Rows":
+    """Return the vault's rows without the keys that the token is not for."""
+    who = _admitted("")
+    rows = doorkeeper().rows
+    keys = tuple(key for key in rows.keys if who.claims.is_granted_keys and who.claims.reaches(key.id))
+    ids = {key.id for key in keys}
+    return rows._replace(keys=keys, versions=tuple(row for row in rows.versions if row.key_id in ids))
+
+
+def doorkeeper() -> "Doorkeeper":
+    """Return what checks tokens in this process."""
+    from aikeys.vault.bearers import Doorkeeper
+
+    if _keeper.doorkeeper is None:
+        where = _place()
+        _keeper.doorkeeper = Doorkeeper(where, where.ledger)
+    return _keeper.doorkeeper
+
+
+def ledger_of_copy(where: "Place", ledger: "Ledger") -> "Ledger":
+    """Return the ledger, opened; on a copy of a home that has none, a new one with an id of its own."""
+    if not ledger.exists:
+        where.vault.require()
+        return ledger.open_or_create(os.urandom(16), clock.local_zone(os.environ))
+    return ledger.open()
+
+
+def record_denied(command: str, keys: "Sequence[Key]") -> None:
+    """Put into the audit log that a token was refused keys it is not for."""
+    who = _admitted(command)
+    out = [key.name for key in keys if not who.claims.reaches(key.id)]
+    _record(who.shown_id, command, "env:read", "denied", f"keys={','.join(out)}")
+
+
+def _admitted(command: str) -> "Bearer":
+    if _keeper.bearer is None:
+        try:
+            _keeper.bearer = doorkeeper().admit(os.environ[VARIABLE], clock.now_s())
+        except AikeysError as refusal:
+            _record(_id_in(os.environ[VARIABLE]), command, "", refusal.code)
+            raise
+    return _keeper.bearer
+
+
+def _id_in(given: str) -> str:
+    """Return the id of a token that was refused, nothing where not even that can be read."""
+    from aikeys.tokens import text
+
+    try:
+        return text.read(given).name
+    except AikeysError:
+        return "unreadable"
+
+
+def _record(token: str, command: str, scopes: str, status: str, more: str = "") -> None:
+    """Put a decision into the audit log. A refusal stands also where it cannot be written."""
+    from aikeys.ledger.store import Act
+
+    if not token:
+        return
+    where = _place()
+    words = [f"command={command.replace(' ', '-')}"] if command else []
+    words += [f"scopes={scopes}"] if scopes else []
+    words += [more] if more else []
+    try:
+        ledger = ledger_of_copy(where, where.ledger)
+        ledger.event(Act("access", token, " ".join(words)), status)
+        ledger.close()
+    except AikeysError:
+        if status == "ok":
+            raise
+
+
+def _place() -> "Place":
+    from aikeys.cli import home
+
+    return home.place()

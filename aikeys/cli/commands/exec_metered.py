@@ -1,0 +1,297 @@
+"""`aikeys exec --metered`: a program gets a token in place of keys, and a gateway of its own counts what it spends.
+
+The token is made in memory and dies with this process; the key never leaves it. What is lent, to which program and
+within which limits is in the ledger before the program starts, and what it spent is said when it has ended.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from aikeys import clock
+from aikeys.cli import home, terminal
+from aikeys.cli.commands.exec_ import chosen_keys, lend_keys, opened_for, program_for, renamed_in
+from aikeys.errors import AikeysError, BadConfiguration, Usage
+from aikeys.ledger import token_acts
+from aikeys.ledger.store import Act, Writer
+from aikeys.storage.process_lock import ProcessLock
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aikeys.cli.models import Shelf
+    from aikeys.gateway.own import OwnGateway, OwnMeans, OwnToken
+    from aikeys.ledger.questions import Figures
+    from aikeys.ledger.store import Ledger
+    from aikeys.lending.arguments import ExecArguments
+    from aikeys.lending.environment import Lent
+    from aikeys.providers.catalogue import Provider
+    from aikeys.tokens.wishes import Wish
+    from aikeys.vault.bearers import Borrowed
+    from aikeys.vault.format import Key
+    from aikeys.vault.opening import Opened, Place
+
+_SCOPES = ("env:read", "chat:write")
+_SHOWN = {"worst_case": "worst case"}
+
+
+class _Open(NamedTuple):
+    """What is open for a run: where, the ledger, the vault, what its models are, and the keys to lend."""
+
+    where: Place
+    ledger: Ledger
+    opened: Opened | Borrowed
+    shelf: Shelf
+    keys: list[Key]
+
+
+class _Start(NamedTuple):
+    """What is to be started, and how."""
+
+    program: str
+    command: tuple[str, ...]
+    env: Mapping[bytes, bytes]
+    core_limit: tuple[int, int] | None
+
+
+def run(arguments: ExecArguments) -> int:
+    """Start the program, stand behind it, and return its exit status."""
+    if sys.platform == "win32":
+        raise Usage("--metered is not available on Windows", "run aikeys gateway, and lend the program a token")
+    from aikeys.lending import child, supervise
+
+    core_limit = child.forbid_core_dumps()
+    supervise.hide()
+    wish = _wish(arguments)
+    program = program_for(arguments)
+    where = home.place()
+    ledger = where.ledger
+    opened = opened_for(where, ledger, _SCOPES)
+    found = _Open(where, ledger, opened, _shelf(where), chosen_keys(arguments, where, opened.rows))
+    providers = _providers(found)
+    lent = lend_keys(opened, found.keys)
+    from aikeys.gateway.own import OwnGateway  # slow to load: what is refused is refused before
+
+    lock = ProcessLock.take(where.ledger_directory)
+    try:
+        token = _token(found, wish)
+        gateway = OwnGateway(_means(found, token))
+        env = _environment(arguments, found, _instead(lent, providers, gateway, token))
+        _clear_up(found)
+        _record(found, token, arguments, lock.name)
+        try:
+            return _supervised(_Start(program, arguments.command, env, core_limit), gateway)
+        finally:
+            _end(found, token)
+    finally:
+        lock.close()
+
+
+def _wish(arguments: ExecArguments) -> Wish:
+    """Return what the options ask of the run's token; Usage for a value that cannot be."""
+    from aikeys.money import parse_usd
+    from aikeys.tokens import patterns
+    from aikeys.tokens.wishes import Wish, check_wish
+
+    values = dict(arguments.limits)
+    rpm = values.get("--rpm", "")
+    if rpm and not (rpm.isascii() and rpm.isdigit() and len(rpm) < 10):
+        raise Usage(f"--rpm {terminal.printable(rpm)[:40]} is not a whole number", "write --rpm 60")
+    wish = Wish(
+        ttl_s=home.duration_s(values["--ttl"]) if "--ttl" in values else None,
+        models=tuple(patterns.check_model(value) for option, value in arguments.limits if option == "--model"),
+        budget_pusd=parse_usd(values["--budget"]) if "--budget" in values else None,
+        rpm=int(rpm) if rpm else None,
+    )
+    check_wish(wish)
+    return wish
+
+
+def _shelf(where: Place) -> Shelf:
+    from aikeys.cli.models import shelf
+
+    return shelf(where, None)
+
+
+def _providers(found: _Open) -> dict[str, Provider]:
+    """Return the provider of each key; Usage for one whose calls cannot be led through a gateway."""
+    from aikeys.lending import metered
+    from aikeys.providers.catalogue import find
+
+    providers = {key.name: find(found.shelf.catalogue, key.provider) for key in found.keys}
+    for name, provider in providers.items():
+        metered.address("", provider, name)
+    metered.check_one_key_each(list(providers.items()))
+    return providers
+
+
+def _token(found: _Open, wish: Wish) -> OwnToken:
+    """Make the token of this run, in memory: it is written nowhere, and carries no grant."""
+    from aikeys.gateway.own import OwnToken
+    from aikeys.lending.metered import run_claims
+    from aikeys.secret import Secret
+    from aikeys.tokens import credentials, text
+    from aikeys.tokens.text import TokenText
+    from aikeys.tokens.wishes import Identity
+
+    header, bearer = found.opened.rows.header, getattr(found.opened, "bearer", None)
+    token = TokenText(
+        os.urandom(text.ID_BYTES), text.fingerprint(header.signing_public), Secret(os.urandom(text.SECRET_BYTES))
+    )
+    identity = Identity(
+        header.vault_id, found.ledger.ledger_id, token.id, credentials.public_halves(token), clock.now_s()
+    )
+    keys = tuple(key.id.hex() for key in found.keys)
+    claims = run_claims(wish._replace(keys=keys, labels=_labels(found)), identity, bearer.claims if bearer else None)
+    above = (bearer.claims, *bearer.above) if bearer else ()
+    return OwnToken(Secret(text.written(token).encode()), claims, above)
+
+
+def _labels(found: _Open) -> tuple[tuple[str, str], ...]:
+    """Return for whom the run spends: the project's labels, those of config.toml, of the only key, of git and CI."""
+    from aikeys.cli.labels import labels
+    from aikeys.spending.attempt import pairs_of
+
+    of_key = home.labels_of(found.keys[0].labels) if len(found.keys) == 1 else {}
+    return tuple(pairs_of(labels({}, (), found.shelf.settings, of_key)).items())
+
+
+def _means(found: _Open, token: OwnToken) -> OwnMeans:
+    from aikeys.gateway.own import OwnMeans
+    from aikeys.gateway.settings import Settings
+    from aikeys.gateway.state import Knowledge
+
+    shelf = found.shelf
+    knowledge = Knowledge(shelf.settings, shelf.catalogue, shelf.book)
+    return OwnMeans(found.where, found.opened, token, knowledge, Settings(), terminal.say)
+
+
+def _instead(lent: list[Lent], providers: dict[str, Provider], gateway: OwnGateway, token: OwnToken) -> list[Lent]:
+    """Return what goes into the environment: the token where a key would be, and nothing of the key."""
+    from aikeys.lending.metered import lent_instead
+
+    return [lent_instead(key, providers[key.name], gateway.url, token.text) for key in lent]
+
+
+def _environment(arguments: ExecArguments, found: _Open, instead: list[Lent]) -> dict[bytes, bytes]:
+    from aikeys.lending.environment import child_environment
+    from aikeys.lending.metered import metered_environment
+
+    renamed = renamed_in(arguments, found.opened.rows)
+    return metered_environment(child_environment(os.environb, instead, renamed, arguments.clean_env))
+
+
+def _clear_up(found: _Open) -> None:
+    """Book what dead processes left, and remove the budgets of runs that were killed."""
+    from aikeys.budgets.recovery import recover
+    from aikeys.budgets.run_budgets import end_those_of_the_dead
+    from aikeys.cli.till import tell_of_the_dead
+    from aikeys.ledger.rollups import keep_tags
+
+    tell_of_the_dead(recover(found.ledger))
+    end_those_of_the_dead(found.ledger)
+    keep_tags(found.ledger, found.shelf.settings.rolled_tags)
+
+
+def _record(found: _Open, token: OwnToken, arguments: ExecArguments, process: str) -> None:
+    """Write down the run, its token and its budget in one transaction; no entries, no token."""
+    try:
+        with found.ledger.writing() as writer:
+            _announce(writer, found, token, arguments, process)
+            signer = found.opened.signer()
+            if signer is not None:
+                writer.checkpoint(signer)
+    except AikeysError as error:
+        raise BadConfiguration(f"the run cannot be recorded, so nothing is lent: {error.message}", error.hint) from None
+
+
+def _announce(writer: Writer, found: _Open, token: OwnToken, arguments: ExecArguments, process: str) -> None:
+    from aikeys.budgets import run_budgets
+    from aikeys.vault.issuing import issue_detail
+
+    claims, bearer = token.claims, getattr(found.opened, "bearer", None)
+    program = terminal.printable(os.path.basename(arguments.command[0]))
+    detail = f"metered=yes lent={claims.shown_id} program={program}"  # reports count runs that do not begin so
+    if bearer is not None:
+        detail += f" token={bearer.shown_id}"
+    writer.act(Act("exec", ",".join(key.name for key in found.keys), detail))
+    user = dict(claims.labels).get("user", "")
+    about = token_acts.run_detail(issue_detail(claims), process)
+    writer.act(Act(token_acts.ISSUE, claims.shown_id, about, user))
+    if claims.budget_pusd is not None:
+        run_budgets.begin(writer, claims.shown_id, claims.budget_pusd)
+
+
+def _supervised(start: _Start, gateway: OwnGateway) -> int:
+    """Serve as long as the program runs, and until what it asked for is settled; return its exit status."""
+    from aikeys.lending.child import spawn_process
+    from aikeys.lending.supervise import Supervisor
+
+    supervisor = Supervisor()  # blocks signals before the first thread begins
+    try:
+        gateway.start()
+        try:
+            terminal.detail(f"meters {start.command[0]} at {gateway.url}")
+            pid = spawn_process(start.program, start.command, start.env, start.core_limit, supervisor.mask)
+            status = supervisor.wait_for(pid)
+        finally:
+            gateway.stop()
+            supervisor.wait_until(gateway.is_over, gateway.hurry)
+    finally:
+        supervisor.leave()
+    if gateway.failure is not None:
+        terminal.warn(f"the gateway of this run failed: {type(gateway.failure).__name__}")
+    return status
+
+
+def _end(found: _Open, token: OwnToken) -> None:
+    """Remove the run's budget, vouch for the ledger, and say what the run cost; the program's status stands."""
+    from aikeys.budgets import run_budgets
+
+    claims = token.claims
+    try:
+        with found.ledger.writing() as writer:
+            if claims.budget_pusd is not None:
+                run_budgets.end(writer, claims.shown_id)
+            signer = found.opened.signer()
+            if signer is not None:
+                writer.checkpoint(signer)
+        terminal.say(f"metered: {_cost(found.ledger, claims.shown_id, claims.issued_at)}")
+    except AikeysError as error:
+        terminal.warn(f"the end of the run is not recorded: {error.message}")
+    finally:
+        with suppress(AikeysError):
+            found.ledger.close()
+
+
+def _cost(ledger: Ledger, token: str, since_s: int) -> str:
+    """Return what a run spent, and how that is known."""
+    from aikeys.cli.render.counted import counted
+    from aikeys.ledger.calendar import Calendar
+    from aikeys.ledger.queries import reading
+    from aikeys.ledger.questions import NONE, Asked
+    from aikeys.money import shown_usd
+
+    calendar = Calendar(ledger.zone)
+    days = calendar.day_of(since_s * 1_000_000), calendar.day_of(clock.now_us()) + 1
+    with reading(ledger) as books:
+        cells = books.sums(Asked(("token",), (("token", (token,)),), *days, calendar)).cells
+    by_source: dict[str, Figures] = {}
+    total = NONE
+    for (_, source), figures in cells.items():
+        by_source[source] = by_source.get(source, NONE).plus(figures)
+        total = total.plus(figures)
+    if not total.requests:
+        return "no requests"
+    amount = shown_usd(total.cost_pusd)
+    unpriced = by_source.get("unpriced", NONE).requests
+    if unpriced:
+        amount += f" and what {counted(unpriced, 'unpriced request')} cost"
+    known = ", ".join(
+        f"{_SHOWN.get(source, source)} {figures.requests:,}" for source, figures in sorted(by_source.items())
+    )
+    size = f"{counted(total.requests, 'request')}, {counted(total.input + total.output, 'token')}"
+    return f"{size}, {amount} (requests by how it is known: {known})"

@@ -1,0 +1,202 @@
+"""`aikeys gateway`: one endpoint for every provider, metered."""
+
+from __future__ import annotations
+
+import gc
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aikeys.cli import home, terminal
+from aikeys.cli.help import epilog, new_app
+from aikeys.errors import BadConfiguration, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aikeys.gateway.background import OpenKeys
+    from aikeys.gateway.serve import Means
+    from aikeys.gateway.settings import Settings
+    from aikeys.vault.bearers import Borrowed
+    from aikeys.vault.opening import Opened, Place
+
+app = new_app()
+_EXAMPLES = (
+    ("aikeys gateway", "serve on 127.0.0.1:8787, and say what to copy into a client"),
+    ("aikeys gateway --write-credential gateway.cred", "the credential of a sealed gateway"),
+    ("aikeys gateway --sealed --credential gateway.cred --workers 2", "holds no vault key: opens nothing by itself"),
+    ("aikeys gateway --print-systemd", "a unit with credentials and hardening"),
+)
+_NOTES = """
+Clients send a token (aikeys token issue --for app) where they would send a provider's key. Every call is authorised,
+reserved against the budgets, metered and recorded before its reply is over. aikeys-gateway(7) lists the routes, the
+lines for clients and the errors.
+
+It is served under the names of this machine only; others stand in config.toml: [gateway] hosts = ["ai.example.com"].
+An address that other machines reach needs TLS, its own or that of a proxy.
+
+A sealed gateway sends alerts that need a password with a token of its own: AIKEYS_TOKEN, with alert:send and env:read.
+
+It stops on SIGTERM or Ctrl-C when what is under way has come to its end; a second one ends at once.
+"""
+
+
+@app.command(epilog=epilog(_EXAMPLES, (0, 1, 2, 10, 11, 12, 13, 14, 15, 20, 21, 130), _NOTES))
+def gateway(
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Where to listen; 127.0.0.1 is this machine alone.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="The port.")] = 8787,
+    sealed: Annotated[
+        bool, typer.Option("--sealed", help="Hold no vault key: only what tokens bring opens keys.")
+    ] = False,
+    credential: Annotated[
+        str, typer.Option(metavar="FILE", help="The credential of a sealed gateway; under systemd it is found.")
+    ] = "",
+    workers: Annotated[
+        int, typer.Option(metavar="N", min=1, max=64, help="How many processes serve; limits hold for all together.")
+    ] = 1,
+    tls_cert: Annotated[str, typer.Option("--tls-cert", metavar="FILE", help="The certificate (PEM).")] = "",
+    tls_key: Annotated[str, typer.Option("--tls-key", metavar="FILE", help="Its key (PEM).")] = "",
+    behind_proxy: Annotated[
+        bool,
+        typer.Option(
+            "--behind-proxy", help="A proxy in front brings TLS; the client's address is in its X-Forwarded-For."
+        ),
+    ] = False,
+    write_credential: Annotated[
+        str,
+        typer.Option("--write-credential", metavar="FILE", help="Write the credential of a sealed gateway, and end."),
+    ] = "",
+    print_systemd: Annotated[
+        bool, typer.Option("--print-systemd", help="Print a systemd unit for a sealed gateway, and end.")
+    ] = False,
+) -> None:
+    """Serve every provider under one address, within budgets that cannot be overspent."""
+    gc.disable()  # what is loaded now stays: looking for garbage among it takes a tenth of the start
+    from aikeys.gateway.settings import Settings
+
+    settings = Settings(host, port, workers, sealed, tls_cert, tls_key, behind_proxy)
+    if print_systemd:
+        from aikeys.gateway.systemd import unit
+
+        _check(settings)
+        terminal.out(unit(settings, home.folder(), os.environ.get("AIKEYS_LEDGER", "")))
+        return
+    where = home.place()
+    if write_credential:
+        _write_credential(where, write_credential)
+        return
+    _check(settings)
+    _serve(_means(where, settings, credential))
+
+
+def _check(settings: Settings) -> None:
+    if bool(settings.tls_cert) != bool(settings.tls_key):
+        raise Usage("--tls-cert and --tls-key belong together", "give both")
+    if not settings.is_loopback and not settings.tls_cert and not settings.is_behind_proxy:
+        raise Usage(
+            f"{settings.host} is reached by other machines, and tokens would travel in the clear",
+            "give --tls-cert and --tls-key, or --behind-proxy where a proxy brings TLS",
+        )
+
+
+def _write_credential(where: Place, path: str) -> None:
+    from aikeys.gateway import credential
+    from aikeys.ledger.store import Act
+
+    opened = home.unlock(where).opened
+    credential.write(path, opened.rows.header, opened.gateway_key())
+    ledger = where.ledger.open()
+    ledger.event(Act("gateway credential", "vault"), signer=opened.signer())
+    ledger.close()
+    terminal.say(f"wrote {terminal.printable(path)}; with a token it opens what the token is for, alone nothing")
+
+
+def _means(where: Place, settings: Settings, given: str) -> Means:
+    """Open what the gateway needs, and forget the vault's key."""
+    from aikeys.cli.models import shelf
+    from aikeys.gateway import credential
+    from aikeys.gateway.serve import Means
+    from aikeys.gateway.state import Knowledge
+    from aikeys.vault.opening import picture
+
+    shelves = shelf(where, None)
+    knowledge = Knowledge(shelves.settings, shelves.catalogue, shelves.book)
+    settings = settings._replace(hosts=shelves.settings.gateway_hosts)
+    if settings.is_sealed:
+        rows = picture(where)
+        private = credential.read(credential.path_of(given, dict(os.environ)), rows.header)
+        return Means(where, private, settings, knowledge, None, _keys_of_service_token(where))
+    if given:
+        raise BadConfiguration("--credential is for a sealed gateway", "add --sealed, or leave it out")
+    opened = home.unlock(where).opened
+    return Means(where, opened.gateway_key(), settings, knowledge, opened.signer(), _keys_of(where, opened))
+
+
+def _keys_of_service_token(where: Place) -> OpenKeys | None:
+    """Return what opens the passwords of alerts where AIKEYS_TOKEN may hold them."""
+    from aikeys.cli import authority
+
+    if not authority.is_bearer():
+        return None
+    authority.require("gateway", ("alert:send", "env:read"))
+    return _keys_of(where, authority.borrowed())
+
+
+def _keys_of(where: Place, opened: Opened | Borrowed) -> OpenKeys:
+    """Return what opens keys by name for alerts; each is recorded before it is used."""
+    from aikeys.ledger.store import Act
+    from aikeys.secret import Secret
+    from aikeys.vault.names import exact_key
+
+    def open_keys(names: Sequence[str]) -> dict[str, Secret]:
+        ledger = where.ledger.open()
+        try:
+            for name in names:
+                ledger.event(Act("alert-open", name))
+        finally:
+            ledger.close()
+        return {name: Secret(opened.content(exact_key(opened.rows, name)).secret) for name in names}
+
+    return open_keys
+
+
+def _serve(means: Means) -> None:
+    from aikeys.budgets.recovery import recover
+    from aikeys.gateway.serve import listening_socket, run
+    from aikeys.lending.child import forbid_core_dumps
+
+    forbid_core_dumps()
+    sock = listening_socket(means.settings)
+    settings = means.settings._replace(port=sock.getsockname()[1])
+    means.settings, means.say_all = settings, terminal.say_all
+    ledger = means.place.ledger.open()
+    lost = recover(ledger)
+    ledger.close()
+    if lost:
+        terminal.warn(f"{len(lost)} calls were under way when their process ended: booked at their worst case")
+    for line in _lines(settings):
+        terminal.say(line)
+    status = run(means, sock, terminal.say, lambda: _serving(settings))
+    if status:
+        raise typer.Exit(status)
+
+
+def _serving(settings: Settings) -> None:
+    from aikeys.gateway import ready
+
+    terminal.say(f"serving on {settings.url}")
+    ready.tell(os.environ)
+
+
+def _lines(settings: Settings) -> list[str]:
+    """Return what to copy into a client."""
+    url = settings.url
+    return [
+        f"OpenAI:    OPENAI_BASE_URL={url}/openai/v1 OPENAI_API_KEY=TOKEN (any model: OPENAI_BASE_URL={url}/v1)",
+        f"Anthropic: ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY=TOKEN",
+        f"Gemini:    GOOGLE_GEMINI_BASE_URL={url} GEMINI_API_KEY=TOKEN",
+        "TOKEN: aikeys token issue --for app",
+    ]

@@ -1,0 +1,214 @@
+"""`aikeys prompt` at a gateway: the same request, the same output; the keys, the price and the entry are over there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from queue import SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, NamedTuple
+
+from aikeys.cli import home, terminal
+from aikeys.errors import AikeysError, Denied
+from aikeys.money import shown_usd, usd_text
+from aikeys.providers.wire.values import Event
+from aikeys.remote import chat
+
+if TYPE_CHECKING:
+    from aikeys.cli.asking import Typed
+    from aikeys.cli.prompt_replies import Replies, Reply
+    from aikeys.config import Config
+    from aikeys.providers.wire.values import Request
+    from aikeys.remote.chat import Answered
+    from aikeys.remote.client import Gateway
+
+_MASK = "‹secret›"
+_PLANNED = (
+    "model", "key", "method", "url", "headers", "body", "max_tokens", "worst_case_usd", "floor_usd",
+    "input_tokens_at_most", "output_tokens_at_most", "undecided",
+)  # fmt: skip
+"""The fields of a request that --dry-run shows, here and at home."""
+
+
+class Wish(NamedTuple):
+    """What the command line asks for. `is_held`: nothing is shown before the reply is whole."""
+
+    typed: Typed
+    models: list[str] | None
+    labels: Mapping[str, str]
+    tags: tuple[str, ...]
+    is_held: bool
+    dry_run: bool
+    as_json: bool
+    usage: bool
+
+
+class Labelled(NamedTuple):
+    """The labels that were typed, and those with what stands around: the project's file, config.toml, git and CI."""
+
+    typed: Mapping[str, str]
+    every: Mapping[str, str]
+
+
+def run(gateway: Gateway, wish: Wish) -> None:
+    """Ask; the worst failure is raised when everything is shown."""
+    from aikeys import config
+    from aikeys.cli import asking, models
+    from aikeys.cli.prompt_replies import Replies
+
+    settings = config.load(home.folder())
+    chosen = models.wanted(wish.models, settings)
+    request = asking.request_of(wish.typed, stream=not wish.is_held)
+    requests = [request._replace(model=each) for each in chosen]
+    labels = _labels(wish, settings)
+    if wish.dry_run:
+        _show(gateway, [chat.outgoing(each, labels.every).body for each in requests], requests, as_json=wish.as_json)
+        return
+    replies = Replies(request, len(chosen), as_json=wish.as_json, usage=wish.usage)
+    try:
+        if replies.is_one:
+            with replies.of(chosen[0]) as reply:
+                _finish(replies, reply, requests[0], _asked(gateway, requests[0], labels, reply.take))
+        else:
+            _ask_several(gateway, replies, requests, labels)
+    except KeyboardInterrupt:
+        terminal.say("stopped; the gateway's ledger has the call and what it cost")
+        raise
+    replies.finish()
+
+
+def _labels(wish: Wish, settings: Config) -> Labelled:
+    from aikeys.cli.labels import labels, typed_labels
+    from aikeys.spending.attempt import pairs_of
+
+    return Labelled(typed_labels(wish.labels, wish.tags), pairs_of(labels(wish.labels, wish.tags, settings, {})))
+
+
+def _asked(gateway: Gateway, request: Request, labels: Labelled, sink: chat.Sink) -> Answered:
+    """Ask with all labels; where the token refuses what only stands around here, with those that were typed.
+
+    A refusal comes before anything is sent on, so asking twice costs nothing.
+    """
+    try:
+        return chat.ask(gateway, request, labels.every, sink)
+    except Denied:
+        if labels.every == labels.typed:
+            raise
+    return chat.ask(gateway, request, labels.typed, sink)
+
+
+class _Strand:
+    """One of several models, asked in a thread of its own: its events wait until it is shown."""
+
+    def __init__(self, gateway: Gateway, request: Request, labels: Labelled) -> None:
+        self.request = request
+        self._queue: SimpleQueue[Event | chat.Answered | Exception] = SimpleQueue()
+        self._work = (gateway, request, labels)
+        Thread(target=self._run, name=f"aikeys {request.model}", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            self._queue.put(_asked(*self._work, self._queue.put))
+        except Exception as failure:  # noqa: BLE001  raised again where it is shown
+            self._queue.put(failure)
+
+    def events(self) -> Iterator[Event | chat.Answered]:
+        """Yield what comes; the answer is the last."""
+        while True:
+            found = self._queue.get()
+            if isinstance(found, Exception):
+                raise found
+            yield found
+            if isinstance(found, chat.Answered):
+                return
+
+
+def _ask_several(gateway: Gateway, replies: Replies, requests: list[Request], labels: Labelled) -> None:
+    """All at once; each reply is shown when those before it are."""
+    for strand in [_Strand(gateway, request, labels) for request in requests]:
+        with replies.of(strand.request.model) as reply:
+            for event in strand.events():
+                if isinstance(event, chat.Answered):
+                    _finish(replies, reply, strand.request, event)
+                else:
+                    reply.take(event)
+
+
+def _finish(replies: Replies, reply: Reply, request: Request, answered: Answered) -> None:
+    """Show what is there when it is over."""
+    from aikeys.cli.prompt_replies import misfit_of, warn_of
+
+    reply.show_rest(answered.reply)
+    failure = answered.failure or misfit_of(request.schema, answered.reply)
+    if failure is None:
+        warn_of(answered.reply, answered.max_tokens or request.options.max_tokens, "the provider")
+    if replies.usage:
+        terminal.say(_usage_line(request.model, answered))
+    replies.documents.append(_document(request, answered, failure))
+    if failure is not None:
+        replies.failed(failure, request.model)
+
+
+def _usage_line(model: str, answered: Answered) -> str:
+    from aikeys.cli.prompt_replies import tokens_text
+
+    used = answered.reply.usage
+    tokens = tokens_text(used) if used else "tokens not told"
+    cost = "its cost is in the gateway's ledger" if answered.cost_pusd is None else shown_usd(answered.cost_pusd)
+    return f"{model}: {tokens}; {cost}; {answered.latency_ms / 1000:.1f} s"
+
+
+def _document(request: Request, answered: Answered, failure: AikeysError | None) -> dict[str, object]:
+    """Return the fields that a prompt at home has; what only the gateway knows is null."""
+    from aikeys.cli.prompt_replies import error_fields, usage_fields
+
+    reply = answered.reply
+    return {
+        "model": request.model,
+        "model_answered": reply.model or None,
+        "key": None,
+        "text": reply.text,
+        "choices": list(reply.choices) if len(reply.choices) > 1 else None,
+        "reasoning": reply.reasoning or None,
+        "finish": reply.finish or None,
+        "usage": usage_fields(reply.usage) if reply.usage else None,
+        "cost_usd": None if answered.cost_pusd is None else usd_text(answered.cost_pusd),
+        "cost_source": None,
+        "unpriced": None,
+        "max_tokens": answered.max_tokens or request.options.max_tokens,
+        "max_tokens_lowered": answered.max_tokens is not None and answered.max_tokens != request.options.max_tokens,
+        "entry": None,
+        "request_id": answered.request_id or None,
+        "latency_ms": answered.latency_ms,
+        "first_token_ms": answered.first_token_ms,
+        "attempts": None,
+        "error": error_fields(failure) if failure else None,
+    }
+
+
+def _show(gateway: Gateway, bodies: list[bytes], requests: list[Request], *, as_json: bool) -> None:
+    """Show what would be sent; what it could cost only the gateway can say."""
+    import json
+
+    from aikeys.cli.render.json_text import document
+    from aikeys.cli.render.prompt_request import body_text
+
+    url, headers = gateway.url + chat.DIALECT.chat, {"content-type": "application/json"}
+    headers["authorization"] = f"Bearer {_MASK}"
+    if as_json:
+        shown = [
+            {
+                **dict.fromkeys(_PLANNED),
+                "model": request.model,
+                "method": "POST",
+                "url": url,
+                "headers": headers,
+                "body": json.loads(body),
+                "max_tokens": request.options.max_tokens,
+            }
+            for request, body in zip(requests, bodies, strict=True)
+        ]
+        terminal.out(document("aikeys.prompt-request/1", requests=shown))
+        return
+    head = "\n".join([f"POST {url}", *(f"{name}: {value}" for name, value in headers.items())])
+    cost = "could cost: only the gateway can say"
+    terminal.out("\n\n".join(f"{head}\n\n{body_text(body)}\n\n{cost}" for body in bodies))

@@ -1,0 +1,138 @@
+"""What `aikeys prompt` spends with: an open vault, a ledger, a transport, and who hears Ctrl-C."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from aikeys.cli import terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from aikeys.budgets.rates import Rate
+    from aikeys.cli.models import Shelf
+    from aikeys.ledger.store import Ledger
+    from aikeys.providers.transport import Transport
+    from aikeys.secret import Secret
+    from aikeys.spending.attempt import Tools
+    from aikeys.spending.authorise import Caller
+    from aikeys.spending.interruption import Interruption
+    from aikeys.spending.names import Held, Target
+    from aikeys.vault.bearers import Borrowed
+    from aikeys.vault.opening import Opened, Place
+
+
+class Till:
+    """Makes the tools of one model after another, or of several at once."""
+
+    def __init__(self, where: Place, ledger: Ledger, shelf: Shelf, opened: Opened | Borrowed) -> None:
+        self._where = where
+        self._ledger = ledger
+        self._shelf = shelf
+        self._opened = opened
+        self.interruption = _interruption()
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Book what dead processes left and hear Ctrl-C; afterwards the ledger is vouched for."""
+        import signal
+
+        from aikeys.budgets.recovery import recover
+        from aikeys.ledger.rollups import keep_tags
+        from aikeys.storage import ballast
+
+        tell_of_the_dead(recover(self._ledger))
+        keep_tags(self._ledger, self._shelf.settings.rolled_tags)
+        before = signal.signal(signal.SIGINT, self.interruption.on_signal)
+        try:
+            yield
+        finally:
+            with self.interruption.busy():
+                _vouch(self._ledger, self._opened)
+                ballast.load(self._where.home)
+            signal.signal(signal.SIGINT, before)
+
+    @contextmanager
+    def tools(self) -> Iterator[Tools]:
+        """Yield what one model is asked with, in this thread."""
+        from aikeys.providers.transport import HttpxTransport
+
+        transport = HttpxTransport()
+        tools = self._tools(self._ledger, transport, self.interruption, terminal.say)
+        try:
+            yield tools
+        finally:
+            transport.close()
+            with self.interruption.busy():
+                tools.desk.close()
+
+    @contextmanager
+    def strand_tools(self, interruption: Interruption, say: Callable[[str], None]) -> Iterator[Tools]:
+        """Yield what one of several models is asked with, in a thread of its own."""
+        from aikeys.providers.transport import HttpxTransport
+        from aikeys.spending.side_by_side import Leavable
+
+        ledger, transport = self._where.ledger, HttpxTransport()
+        try:
+            tools = self._tools(ledger, Leavable(transport, interruption), interruption, say)
+            try:
+                yield tools
+            finally:
+                tools.desk.close()
+        finally:
+            transport.close()
+            ledger.close()
+
+    def _tools(
+        self, ledger: Ledger, transport: Transport, interruption: Interruption, say: Callable[[str], None]
+    ) -> Tools:
+        from aikeys.budgets.desk import PATIENT, Desk
+        from aikeys.spending.attempt import Settings, Tools
+        from aikeys.storage import ballast
+
+        desk = Desk(ledger, PATIENT._replace(sleep_s=interruption.sleep))
+        settings = Settings(make_room=lambda: ballast.drop(self._where.home), say=say)
+        return Tools(desk, transport, self._shelf.book, self._secret_of, interruption, settings, self._rates_of)
+
+    def _rates_of(self, caller: Caller, target: Target) -> list[Rate]:
+        """Return what limits requests and tokens per minute."""
+        from aikeys.spending.limits import rates_of
+
+        return rates_of(caller, target, self._shelf.settings.limits)
+
+    def _secret_of(self, held: Held) -> Secret:
+        from aikeys.secret import Secret
+        from aikeys.vault.names import exact_key
+
+        return Secret(self._opened.content(exact_key(self._opened.rows, held.name)).secret)
+
+
+def _interruption() -> Interruption:
+    from aikeys.spending.interruption import Interruption
+
+    def say() -> None:
+        terminal.note_in_handler("reading the reply to its end, so that its cost is known; Ctrl-C again stops it")
+
+    return Interruption(say)
+
+
+def _vouch(ledger: Ledger, opened: Opened | Borrowed) -> None:
+    """Sign the ledger up to here where the vault is open; a disk without room for that is no failure of the prompt."""
+    from contextlib import suppress
+
+    from aikeys.errors import MachineFailed
+
+    signer = opened.signer()
+    if signer is not None:
+        with suppress(MachineFailed), ledger.writing() as writer:
+            writer.checkpoint(signer)
+
+
+def tell_of_the_dead(entries: tuple[int, ...]) -> None:
+    """Warn of calls whose process ended before they did."""
+    for entry in entries:
+        terminal.warn(
+            f"a call was under way when its process ended: entry {entry} holds its worst case "
+            f"(aikeys log {entry}; correct it: aikeys ledger resolve {entry} --cost USD)"
+        )

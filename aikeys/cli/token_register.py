@@ -1,0 +1,171 @@
+"""The tokens of a vault as whoever runs this command may see them: all for the owner, some for a token's bearer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from aikeys.cli import home, terminal
+from aikeys.errors import AikeysError, Denied, NotFound, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aikeys.tokens.claims import Claims
+    from aikeys.vault.bearers import Bearer
+    from aikeys.vault.opening import Place
+    from aikeys.vault.revoking import Tokens
+
+Chain = tuple["Claims", ...]
+
+
+class Register(NamedTuple):
+    """Every token, and who asks: None for the owner."""
+
+    tokens: Tokens
+    bearer: Bearer | None
+    chains: dict[bytes, Chain]
+    """Those that may be seen, each with the claims above it."""
+
+    @property
+    def caller(self) -> Chain:
+        """Return the chain of the token that asks, nothing for the owner."""
+        return (self.bearer.claims, *self.bearer.above) if self.bearer else ()
+
+    def token(self, wanted: str) -> Chain:
+        """Return the token with this id, beginning of an id, or name; NotFound also where it may not be seen."""
+        from aikeys.vault.issuing import find_token
+
+        if wanted in self.tokens.wrong and self.bearer is None:
+            raise NotFound(
+                f"the row of token {wanted} was edited or forged: it opens nothing", "delete it: aikeys token prune"
+            )
+        claims = find_token({token_id: chain[0] for token_id, chain in self.chains.items()}, wanted)
+        return self.chains[claims.id]
+
+    def may_revoke(self, chain: Chain) -> bool:
+        """Tell whether whoever asks may revoke a token: the owner any, a bearer none above its own."""
+        from aikeys.tokens.visibility import may_revoke
+
+        return self.bearer is None or may_revoke(self.caller, chain)
+
+    def require_revocable(self, chain: Chain) -> None:
+        """Raise Denied where a bearer may see a token and not revoke it."""
+        if self.bearer is not None and not self.may_revoke(chain):
+            raise Denied(
+                f"token {self.bearer.shown_id} may not revoke {chain[0].shown_id}, from which it descends",
+                "the owner of the vault can",
+            )
+
+
+def read(where: Place) -> Register:
+    """Return the tokens; Damaged, NotFound without a vault."""
+    from aikeys.vault.revoking import read_tokens
+
+    return _register(read_tokens(where))
+
+
+def read_to_take_away(where: Place) -> Register:
+    """Return the same where a ledger that is missing or cannot be read is no reason to stop."""
+    from aikeys.vault.revoking import read_without_ledger
+
+    try:
+        return read(where)
+    except AikeysError as error:
+        without = read_without_ledger(where)
+        terminal.warn(error.message)
+        return _register(without)
+
+
+def _register(tokens: Tokens) -> Register:
+    from aikeys.cli import authority
+    from aikeys.tokens.visibility import visible
+
+    bearer = authority.bearer()
+    chains = tokens.chains
+    if bearer is not None:
+        chains = {token_id: chain for token_id, chain in chains.items() if visible(bearer.claims, chain)}
+    return Register(tokens, bearer, chains)
+
+
+def refuse_secret(given: str) -> str:
+    """Return an id or a name; Usage where a token's text was given, which is in the shell's history now."""
+    from aikeys.tokens import text
+
+    if not given.strip().startswith(text.PREFIX):
+        return given
+    try:
+        which = text.read(given).name
+    except AikeysError:
+        which = "ID"
+    raise Usage(
+        "a token was given as an argument: it is in the shell's history now, and should be revoked",
+        f"aikeys token revoke {which}; to look at one: aikeys token show - < FILE",
+    )
+
+
+def active(where: Place, now_s: int) -> list[Claims]:
+    """Return the active tokens, by age; nothing where the tokens cannot be read."""
+    from aikeys.vault.revoking import read_tokens
+
+    try:
+        tokens = read_tokens(where)
+    except AikeysError:
+        return []
+    found = [claims for token_id, claims in tokens.claims.items() if tokens.state(token_id, now_s) == "active"]
+    return sorted(found, key=lambda claims: (claims.issued_at, claims.id))
+
+
+def ending(where: Place, now_s: int) -> list[Claims]:
+    """Return the active tokens that end within three days, though they were made to last."""
+    from aikeys.tokens.visibility import ends_soon
+
+    if not _might_end(where, now_s):  # the usual answer, without checking any signature
+        return []
+    return [claims for claims in active(where, now_s) if ends_soon(claims, now_s)]
+
+
+def _might_end(where: Place, now_s: int) -> bool:
+    from contextlib import closing
+
+    from aikeys.tokens.claims import decode
+    from aikeys.tokens.visibility import ends_soon
+    from aikeys.vault.token_rows import read_links
+
+    try:
+        with closing(where.vault.connect()) as connection:
+            links = read_links(connection, where.vault.path)
+            return any(ends_soon(decode(link.claims), now_s) for link in links)
+    except AikeysError:
+        return False
+
+
+def say_gone(gone: Sequence[Claims]) -> None:
+    """Say which tokens open nothing any more because the vault has a new signing key."""
+    for claims in gone:
+        whom = ", ".join(f"{name} {value}" for name, value in claims.labels)
+        terminal.say(f"revoked token {named(claims)}{f', {whom}' if whom else ''}; to be issued anew if it is needed")
+
+
+def key_losers(where: Place, key_id: bytes, now_s: int) -> list[Claims]:
+    """Return the active tokens that hold a key and will lose it; nothing where the tokens cannot be read."""
+    return [claims for claims in active(where, now_s) if claims.is_granted_keys and claims.reaches(key_id)]
+
+
+def named(claims: Claims) -> str:
+    """Return a token as a sentence names it."""
+    return f"{claims.shown_id} ({claims.name})" if claims.name else claims.shown_id
+
+
+def place() -> Place:
+    """Return where the vault is; NotFound without one."""
+    where = home.place()
+    where.vault.require()
+    return where
+
+
+def print_ids() -> None:
+    """Print the ids of active tokens for a shell's completion; opens nothing, silent where there is nothing to read."""
+    from aikeys import clock
+
+    for claims in active(home.place(), clock.now_s()):
+        terminal.out(claims.shown_id)

@@ -1,0 +1,202 @@
+"""GET /v1/usage, /v1/budgets[/check], /v1/audit, /v1/log: what the command line shows, for whoever has a token.
+
+They read in a thread of their own, with a connection of their own: the event loop never waits for the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import closing
+from typing import TypeVar
+
+from aiohttp import web
+
+from aikeys import clock
+from aikeys.budgets.check import checked, parse_percent, worst_of
+from aikeys.budgets.who import parse_who
+from aikeys.errors import Usage
+from aikeys.gateway import parameters
+from aikeys.gateway.answers import answer, given, usd_number
+from aikeys.gateway.door import Visit, enter
+from aikeys.gateway.fields import InvalidRequest
+from aikeys.gateway.parameters import Parameters
+from aikeys.ledger import listing
+from aikeys.ledger.calendar import Calendar
+from aikeys.ledger.questions import TAG, Where
+from aikeys.ledger.since import since_us
+from aikeys.ledger.store import Ledger
+from aikeys.money import usd_text
+from aikeys.reports import records
+from aikeys.reports.groups import LABELS, TIMES
+from aikeys.reports.own import narrowed, own_labels
+from aikeys.reports.usage import Used, range_of, used
+from aikeys.reports.values import Row
+
+_TEAM = "team_id"
+_NAMES = (_TEAM, *(name for name in LABELS if name != "team"))
+_SHORT = {_TEAM: "team"}
+_DEFAULT_GROUPS = ("team", "model")
+_MOST_ENTRIES = 10_000
+_ACTS, _CALLS = 50, 20
+Found = TypeVar("Found")
+
+
+async def usage(request: web.Request) -> web.Response:
+    """Answer GET /v1/usage."""
+    visit = enter(request, "usage:own")
+    found = parameters.read(request, ("start", "end", "group_by", *_NAMES, "team"), tags=True)
+    by = _groups(found)
+    where = narrowed(_filters(found), own_labels(visit.bearer.claims))
+    start, end = parameters.once(found, "start"), parameters.once(found, "end")
+
+    def ask(ledger: Ledger) -> Used:
+        return used(ledger, by, where, range_of(start, end, Calendar(ledger.zone), clock.now_us()))
+
+    body = _usage(await _read(visit, ask), by, visit.state.ledger.zone)
+    body["where"] = {_TEAM if name == "team" else name: list(texts) for name, texts in where}
+    return answer(body, visit.request_id)
+
+
+async def budgets(request: web.Request) -> web.Response:
+    """Answer GET /v1/budgets."""
+    visit = enter(request, "budget:read")
+    parameters.read(request, ())
+
+    def ask(ledger: Ledger) -> list[dict[str, object]]:
+        return [records.budget(*row) for row in records.budgets(ledger, clock.now_us())]
+
+    body = {"schema": "aikeys.budgets/1", "budgets": await _read(visit, ask), "time_zone": visit.state.ledger.zone}
+    return answer(body, visit.request_id)
+
+
+async def budget_check(request: web.Request) -> web.Response:
+    """Answer GET /v1/budgets/check: the states of budgets, and what could mislead without being said."""
+    visit = enter(request, "budget:read")
+    found = parameters.read(request, ("who", "max_unpriced"))
+    wanted = [_said("who", text, parse_who) for text in found.get("who", ())]
+    share = _said("max_unpriced", text, parse_percent) if (text := parameters.once(found, "max_unpriced")) else None
+
+    def ask(ledger: Ledger) -> dict[str, object]:
+        standings, notes = checked(ledger, wanted, clock.now_us(), share)
+        return {
+            "state": worst_of(one.state for one in standings),
+            "budgets": [records.budget_state(one) for one in standings],
+            "notes": notes,
+        }
+
+    return answer({"schema": "aikeys.budget-check/1", **await _read(visit, ask)}, visit.request_id)
+
+
+def _said(name: str, text: str, parse: Callable[[str], Found]) -> Found:
+    """Return what a parameter says; InvalidRequest in the words of HTTP."""
+    try:
+        return parse(text)
+    except Usage as wrong:
+        raise InvalidRequest(name, f"cannot be read: {wrong.message}") from None
+
+
+async def audit(request: web.Request) -> web.Response:
+    """Answer GET /v1/audit."""
+    visit = enter(request, "audit:read")
+    found = parameters.read(request, ("limit", "since", "who", "act"))
+    newest = parameters.whole(found, "limit", _ACTS, _MOST_ENTRIES)
+    who, act = parameters.once(found, "who"), parameters.once(found, "act")
+
+    def ask(ledger: Ledger) -> list[dict[str, object]]:
+        asked = listing.Asked(_since_us(found, ledger), who, act)
+        with ledger.reading() as connection:
+            return [records.act(*row) for row in listing.newest_acts(connection, ledger, newest, asked)]
+
+    return answer({"schema": "aikeys.audit/1", "entries": await _read(visit, ask)}, visit.request_id)
+
+
+async def log(request: web.Request) -> web.Response:
+    """Answer GET /v1/log."""
+    visit = enter(request, "usage:read")
+    found = parameters.read(request, ("limit", "since"))
+    newest = parameters.whole(found, "limit", _CALLS, _MOST_ENTRIES)
+
+    def ask(ledger: Ledger) -> list[dict[str, object]]:
+        from_us = _since_us(found, ledger)
+        with ledger.reading() as connection:
+            calls = listing.newest_calls(connection, ledger, newest, since_us=from_us)
+        return [records.call(ledger, one) for one in calls]
+
+    return answer({"schema": "aikeys.log/1", "calls": await _read(visit, ask)}, visit.request_id)
+
+
+async def _read(visit: Visit, ask: Callable[[Ledger], Found]) -> Found:
+    """Ask the ledger in a thread."""
+
+    def work() -> Found:
+        with closing(visit.state.place.ledger) as ledger:
+            return ask(ledger.open())
+
+    return await asyncio.to_thread(work)
+
+
+def _since_us(found: Parameters, ledger: Ledger) -> int:
+    text = parameters.once(found, "since")
+    if not text:
+        return 0
+    try:
+        return since_us(text.replace(" ", "+"), Calendar(ledger.zone), clock.now_us())
+    except Usage as wrong:
+        raise InvalidRequest("since", wrong.message.partition(" ")[2], wrong.hint.replace("--since ", "")) from None
+
+
+def _groups(found: Parameters) -> tuple[str, ...]:
+    """Return what to group by; InvalidRequest names what is no group."""
+    given_names = [name.strip() for text in found.get("group_by", ()) for name in text.split(",")]
+    names = tuple(_SHORT.get(name, name) for name in given_names if name)
+    for name in names:
+        if name not in (*LABELS, *TIMES) and not (name.startswith(TAG) and len(name) > len(TAG)):
+            raise parameters.unknown_value("group_by", name, ("team", *_NAMES, *TIMES, "tag:NAME"))
+        if names.count(name) > 1:
+            raise InvalidRequest("group_by", f"names {name} twice", "name every group once")
+    return names or _DEFAULT_GROUPS
+
+
+def _filters(found: Parameters) -> Where:
+    """Return the filters: those of one group are alternatives; an empty one finds calls without that label."""
+    filters: dict[str, list[str]] = {}
+    for name, values in found.items():
+        short = _SHORT.get(name, name)
+        if short in LABELS or short.startswith(TAG):
+            filters.setdefault(short, []).extend(values)
+    return tuple((name, tuple(values)) for name, values in filters.items())
+
+
+def _usage(found: Used, by: tuple[str, ...], zone: str) -> dict[str, object]:
+    return {
+        "start": found.range.start.text,
+        "end": found.range.end.text,
+        "time_zone": zone,
+        "total_cost_usd": usd_number(found.total.cost_pusd),
+        "total_cost": usd_text(found.total.cost_pusd),
+        "total_requests": found.total.requests,
+        "total_tokens": found.total.input + found.total.output,
+        "breakdown": [_entry(row, by) for row in found.rows],
+        "coverage": records.coverage(found.coverage),
+        "prices": list(found.prices),
+        **given(newest_call_at=None if found.newest_us is None else clock.rfc3339(found.newest_us // 1_000_000)),
+    }
+
+
+def _entry(row: Row, by: tuple[str, ...]) -> dict[str, object]:
+    figures = row.figures
+    labels = {_TEAM if name == "team" else name: text for name, text in zip(by, row.keys, strict=True)}
+    return {
+        **given(**labels),
+        "cost": usd_number(figures.cost_pusd),
+        "cost_usd": usd_text(figures.cost_pusd),
+        "requests": figures.requests,
+        "failed": figures.failed,
+        "input_tokens": figures.input,
+        "cached_input_tokens": figures.cache_read,
+        "cache_write_tokens": figures.cache_write,
+        "output_tokens": figures.output,
+        "reasoning_tokens": figures.reasoning,
+        "total_tokens": figures.input + figures.output,
+    }

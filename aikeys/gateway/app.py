@@ -1,0 +1,163 @@
+"""The routes, and what every request passes: Host, the size of its body, errors in the shape of its route."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from aikeys.errors import AikeysError, NotFound, Usage
+from aikeys.gateway import admin, calls, error_bodies, health, keys, listing, native
+from aikeys.gateway.door import STATE, TOKEN, Refusals, address_of, new_request_id, shape_of, shown
+from aikeys.gateway.error_bodies import Told, TooLarge
+from aikeys.gateway.listeners import REQUEST_ID, refusal
+from aikeys.gateway.settings import LOOPBACK
+from aikeys.gateway.state import State
+
+AccessLog = Callable[[web.Request, int, float], None]
+_REFUSALS: web.AppKey[Refusals] = web.AppKey("refusals", Refusals)
+
+
+class WrongHost(AikeysError):
+    """The Host header names somebody else: a page in a browser may be behind it (DNS rebinding)."""
+
+    code = "wrong_host"
+    exit_status = 2
+    http_status = 421
+
+
+class UpgradeRefused(AikeysError):
+    """WebSockets are not served; clients fall back to HTTP at once."""
+
+    code = "upgrade_required"
+    exit_status = 2
+    http_status = 426
+
+
+def make_app(state: State, log: AccessLog) -> web.Application:
+    """Return the application of one worker."""
+    app = web.Application(middlewares=[_guarded(log)], client_max_size=state.settings.largest_request_bytes)
+    app.on_response_prepare.append(_signed)
+    app[STATE] = state
+    app[_REFUSALS] = Refusals()
+    add = app.router
+    add.add_post("/v1/chat/completions", calls.chat)
+    for path in ("/v1/responses", "/v1/embeddings", "/v1/completions"):
+        add.add_post(path, calls.passed_on)
+    add.add_get("/v1/models", listing.models)
+    add.add_get("/v1/models/{model:.+}", listing.model)
+    add.add_post("/v1/messages", native.messages)
+    add.add_post("/v1/messages/count_tokens", native.messages)
+    for version in ("v1", "v1beta"):
+        add.add_post(f"/{version}/models/{{tail:.+}}", native.gemini)
+    add.add_get("/v1beta/models", native.gemini)
+    add.add_get("/v1beta/models/{tail:.+}", native.gemini)
+    add.add_get("/v1/usage", admin.usage)
+    add.add_get("/v1/budgets", admin.budgets)
+    add.add_get("/v1/budgets/check", admin.budget_check)
+    add.add_get("/v1/audit", admin.audit)
+    add.add_get("/v1/log", admin.log)
+    add.add_get("/v1/keys", keys.listed)
+    add.add_post("/v1/keys", keys.create)
+    add.add_delete("/v1/keys/{id}", keys.revoke)
+    add.add_get("/healthz", health.healthz)
+    add.add_get("/readyz", health.readyz)
+    add.add_get("/metrics", health.metrics)
+    add.add_route("HEAD", "/", health.head)
+    add.add_route("*", "/{provider}/{tail:.+}", native.provider)
+    return app
+
+
+def _guarded(log: AccessLog) -> Middleware:
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        started_s = time.monotonic()
+        try:
+            answer = await _answer(request, handler)
+        except web.HTTPException as other:
+            answer = _told(request, _of_http(request, other))
+        except AikeysError as failure:
+            request.app[_REFUSALS].note(request, failure)
+            if failure.http_status in (500, 503):  # the client is told nothing of it
+                request.app[STATE].say(f"{failure.message} at {request.method} {shown(request.path, 80)}")
+            answer = _told(request, error_bodies.told(failure))
+        except ConnectionError:
+            raise
+        except Exception as failure:  # noqa: BLE001  the last place that can: its text may hold a secret
+            state = request.app[STATE]
+            state.say(f"internal error: {type(failure).__name__} at {request.method} {shown(request.path, 80)}")
+            for place in _places(failure):
+                state.say(place)
+            answer = _told(request, error_bodies.told(failure))
+        request.app[STATE].answered[answer.status // 100] += 1
+        log(request, answer.status, time.monotonic() - started_s)
+        return answer
+
+    return guard
+
+
+async def _signed(request: web.Request, response: web.StreamResponse) -> None:
+    """Give every reply an id, and say nothing of what serves it."""
+    del request
+    response.headers.popall("Server", None)
+    if REQUEST_ID not in response.headers:
+        response.headers[REQUEST_ID] = new_request_id()
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    state = request.app[STATE]
+    if not _is_known_host(request, state):
+        raise WrongHost("the Host header names another machine", "name this host in [gateway] hosts of config.toml")
+    if request.headers.get("upgrade", "").lower() == "websocket":
+        raise UpgradeRefused("WebSockets are not served", "use HTTP")
+    return await handler(request)
+
+
+def _is_known_host(request: web.Request, state: State) -> bool:
+    """Tell whether the client means us; beyond this machine the token and TLS tell."""
+    settings = state.settings
+    host = (request.headers.get("host") or "").strip().lower()
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    if name in LOOPBACK or name == settings.host or name in settings.hosts:
+        return True
+    return not settings.is_loopback and not settings.hosts
+
+
+def _of_http(request: web.Request, other: web.HTTPException) -> Told:
+    if isinstance(other, web.HTTPRequestEntityTooLarge):
+        return error_bodies.told(TooLarge("the body is larger than the gateway takes", "send less"))
+    if other.status == 405:
+        return Told(405, "method_not_allowed", f"{request.method} is not served here", may_retry=False)
+    if other.status == 404:
+        return error_bodies.told(NotFound(f"there is no route {native.path_shown(request)}", "aikeys-gateway(7)"))
+    if other.status >= 500:
+        return error_bodies.told(other)
+    return error_bodies.told(Usage("the request cannot be read", "send plain HTTP/1.1"))
+
+
+def _places(failure: Exception) -> list[str]:
+    """Return where in the program it happened, for whoever asked with AIKEYS_DEBUG=1: no values."""
+    found, frame = [], failure.__traceback__ if os.environ.get("AIKEYS_DEBUG") == "1" else None
+    while frame is not None:
+        code = frame.tb_frame.f_code
+        found.append(f"{code.co_filename}:{frame.tb_lineno} {code.co_name}")
+        frame = frame.tb_next
+    return found
+
+
+def _told(request: web.Request, told: Told) -> web.Response:
+    answer = refusal(told, new_request_id(), shape_of(request.path))
+    if told.status in (408, 413, 421):
+        answer.force_close()
+    return answer
+
+
+def access_line(request: web.Request, status: int, took_s: float) -> str:
+    """Return a line of the access log: no content, no credential, no query."""
+    state = request.app[STATE]
+    token = request.get(TOKEN, "-") or "-"
+    path = shown(request.path, 200)
+    return f"{address_of(request, state) or '-'} {token} {request.method} {path} {status} {took_s * 1000:.0f}ms"

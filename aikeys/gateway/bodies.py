@@ -1,0 +1,123 @@
+"""What a request's body says to us: its JSON, for whom it is, how urgent."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from aikeys.errors import AikeysError, Usage
+from aikeys.gateway.door import STATE
+from aikeys.gateway.error_bodies import TooLarge
+from aikeys.providers.wire.exact_json import Table, read, table
+from aikeys.providers.wire.values import Json, Unreadable
+
+FIRST, DEFAULT, LAST = 1, 5, 10
+_LABELS = {"team_id": "team", "team": "team", "project": "project", "environment": "environment", "user": "user"}
+_TAG = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}", re.ASCII)
+_LONGEST_LABEL = 200
+_MOST_LABELS = 16
+_SLOWEST_BYTES_A_SECOND = 16 << 10
+
+
+class SlowClient(AikeysError):
+    """The body of a request does not come, or comes by drops."""
+
+    code = "request_timeout"
+    exit_status = 2
+    http_status = 408
+
+
+async def whole(request: web.Request) -> bytes:
+    """Return the body; Usage (400), TooLarge (413), SlowClient (408)."""
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Usage("the body is compressed", "send it as it is")
+    try:
+        if request.content.is_eof():
+            return await request.read()
+        return await _awaited(request)
+    except web.HTTPRequestEntityTooLarge:
+        raise TooLarge("the body is larger than the gateway takes", "send less") from None
+    except web.RequestPayloadError:
+        raise Usage("the body of the request breaks off or is not what its headers say", "send it again") from None
+    except TimeoutError:
+        raise SlowClient("the body of the request did not come in time", "send it again") from None
+
+
+async def _awaited(request: web.Request) -> bytes:
+    """Read on as long as something comes, and on the average not too little; TimeoutError."""
+    settings = request.app[STATE].settings
+    found, started_s = bytearray(), time.monotonic()
+    while True:
+        async with asyncio.timeout(settings.slow_client_s):
+            piece = await request.content.readany()
+        if not piece:
+            return bytes(found)
+        found += piece
+        if len(found) > settings.largest_request_bytes:
+            raise TooLarge("the body is larger than the gateway takes", "send less")
+        late_s = time.monotonic() - started_s - settings.slow_client_s
+        if late_s * _SLOWEST_BYTES_A_SECOND > len(found):
+            raise TimeoutError
+
+
+async def json_of(request: web.Request) -> Table:
+    """Return the body, a JSON object; raises what `whole` does."""
+    data = await whole(request)
+    try:
+        value = read(data)
+    except Unreadable:
+        raise Usage("the body is not JSON", "send a JSON object in UTF-8") from None
+    if not isinstance(value, dict):
+        raise Usage("the body is not a JSON object", "send a JSON object")
+    return value
+
+
+def text_of(body: Table, name: str) -> str:
+    """Return a field that has to be there; Usage names it."""
+    value = body.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise Usage(f"{name} is missing, empty or no text", f"give {name} as a text")
+    return value.strip()
+
+
+def flag_of(body: Table, name: str) -> bool:
+    """Return a truth value, False where it is not given; Usage for anything else."""
+    value = body.get(name)
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise Usage(f"{name} is neither true nor false", "leave it out, or give true or false")
+
+
+def labels_in(body: Table, *, tags: bool) -> dict[str, str]:
+    """Return the labels in `metadata`; with `tags` every name that is no label of ours is one."""
+    metadata = table(body, "metadata")
+    found = {}
+    for name, value in list(metadata.items())[:_MOST_LABELS]:
+        label = _LABELS.get(name)
+        if label is None and tags:
+            label = name if _TAG.fullmatch(name) else None
+        if label is None or value is None or value == "":
+            continue
+        if not isinstance(value, str) or not value.isprintable() or len(value) > _LONGEST_LABEL:
+            if not tags:
+                continue
+            raise Usage(
+                f"metadata.{name[:40]!a} is no text of at most {_LONGEST_LABEL} printable characters", "shorten it"
+            )
+        found[label] = value
+    return found
+
+
+def priority_of(headers: Mapping[str, str], body: Table) -> int:
+    """Return X-Priority or `priority`: 1 (first) to 10; Usage for anything else."""
+    value: Json = headers.get("x-priority") or body.get("priority")
+    if value is None or value == "":
+        return DEFAULT
+    text = str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
+    if not (text.isascii() and text.isdigit() and FIRST <= int(text[:4]) <= LAST):
+        raise Usage(f"the priority is not between {FIRST} and {LAST}", f"{FIRST} goes first, {DEFAULT} is usual")
+    return int(text)

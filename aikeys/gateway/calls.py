@@ -1,0 +1,158 @@
+"""The routes in OpenAI's words that spend: a body becomes an order, the order an attempt, the attempt an answer.
+
+| route | goes |
+|---|---|
+| /v1/chat/completions | as it came to who speaks OpenAI's protocol, in their own words to all others |
+| /v1/responses, /v1/embeddings, /v1/completions | as it came, to who has such an endpoint |
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import NamedTuple
+
+from aiohttp import web
+
+from aikeys import clock
+from aikeys.errors import AikeysError, Usage
+from aikeys.gateway import bodies, kept, listeners, openai_replies, openai_requests
+from aikeys.gateway.attempts import Asking, Attempt, Done, Order
+from aikeys.gateway.door import Visit, enter, resolve, shape_of
+from aikeys.gateway.listeners import AsItCame, ClientStream, InOpenAIsWords
+from aikeys.gateway.orders import Address, PassedOn, Translated, chat_body
+from aikeys.providers.wire.dialects import Dialect
+from aikeys.providers.wire.exact_json import Table
+from aikeys.spending.attempt import labels_of
+from aikeys.spending.authorise import Caller, bound_labels
+from aikeys.spending.names import Target
+from aikeys.spending.native.plans import Native
+from aikeys.spending.retrying import may_go_elsewhere
+from aikeys.spending.spend import stand_ins
+
+_SPEAKS_OPENAI = ("openai", "azure")
+_MOST_TARGETS = 5
+
+
+class Said(NamedTuple):
+    """What a client said, whoever will answer it."""
+
+    visit: Visit
+    body: Table
+    caller: Caller
+    priority: int
+
+
+class Endpoint(NamedTuple):
+    """A route that is passed on: the meter of its bodies, the scope it takes, and where the dialect has it."""
+
+    protocol: str
+    scope: str
+    path: str
+
+
+_ENDPOINTS = {
+    "/v1/responses": Endpoint("openai_responses", "chat:write", "responses"),
+    "/v1/embeddings": Endpoint("openai_embeddings", "embeddings:write", "embeddings"),
+    "/v1/completions": Endpoint("openai_completions", "chat:write", ""),
+}
+
+
+async def chat(request: web.Request) -> web.StreamResponse:
+    """Answer POST /v1/chat/completions."""
+    said = await listen(enter(request, "chat:write"), tags=True)
+    model = bodies.text_of(said.body, "model")
+    first = resolve(said.visit, model)
+    others = stand_ins(said.visit.state.names_for(said.visit.bearer.claims), first, model, _fallbacks(said))
+    failed: web.StreamResponse | None = None
+    for target in (first, *others)[:_MOST_TARGETS]:
+        try:
+            answer, done = await _chat_with(said, target)
+        except AikeysError:
+            if failed is None:
+                raise
+            continue  # a stand-in that is refused itself is passed over
+        if answer.prepared or not may_go_elsewhere(done.received):
+            return answer
+        failed = answer
+    return failed if failed is not None else web.Response(status=500)
+
+
+async def passed_on(request: web.Request) -> web.StreamResponse:
+    """Answer POST /v1/responses, /v1/embeddings or /v1/completions."""
+    endpoint = _ENDPOINTS[request.path]
+    said = await listen(enter(request, endpoint.scope), tags=False)
+    target = resolve(said.visit, bodies.text_of(said.body, "model"))
+    dialect = target.provider.dialect()
+    path = _path_in(dialect, endpoint)
+    if not path:
+        what = endpoint.protocol.removeprefix("openai_")
+        raise Usage(
+            f"{dialect.title} has no {what} endpoint in OpenAI's words", "use its own route, or /v1/chat/completions"
+        )
+    body = {**{name: value for name, value in said.body.items() if name != "priority"}, "model": target.model}
+    native = Native(endpoint.protocol, body, bodies.flag_of(body, "stream"))
+    if endpoint.protocol == "openai_responses":
+        kept.require_own(said.visit, target.provider.name, kept.named_in(body))
+    answer, done = await as_it_came(said, target, PassedOn(native, Address("POST", path)), endpoint.scope)
+    if endpoint.protocol == "openai_responses":
+        kept.remember(said.visit, target.provider.name, done)
+    return answer
+
+
+async def listen(visit: Visit, *, tags: bool) -> Said:
+    """Read what a client says; Usage, TooLarge, Denied where its labels contradict the token."""
+    body = await bodies.json_of(visit.request)
+    claims = visit.bearer.claims
+    labels = labels_of(bound_labels(claims, bodies.labels_in(body, tags=tags)))
+    caller = Caller(labels, "gateway", claims, visit.bearer.above, visit.address)
+    return Said(visit, body, caller, bodies.priority_of(visit.request.headers, body))
+
+
+async def as_it_came(said: Said, target: Target, order: PassedOn, scope: str) -> tuple[web.StreamResponse, Done]:
+    """Pass a request on and its reply back."""
+    visit = said.visit
+    listener = AsItCame(visit.request, visit.request_id, lambda: order.adds_usage)
+    done = await _done(said, target, order, listener, scope)
+    if listener.response is not None:
+        await listener.ends(done)
+        return listener.response, done
+    return listeners.whole_as_it_came(done, listener.request_id, shape_of(visit.request.path)), done
+
+
+async def _chat_with(said: Said, target: Target) -> tuple[web.StreamResponse, Done]:
+    dialect = target.provider.dialect()
+    if dialect.protocol in _SPEAKS_OPENAI:
+        body = chat_body(said.body, target.model, dialect)
+        native = Native("openai_chat", body, bodies.flag_of(body, "stream"))
+        return await as_it_came(said, target, PassedOn(native, Address("POST", dialect.chat)), "chat:write")
+    asked = openai_requests.chat_request(dict(said.body))
+    head = openai_replies.heading(os.urandom(12), clock.now_s(), str(target))
+    listener = InOpenAIsWords(said.visit.request, said.visit.request_id, head, includes_usage=asked.includes_usage)
+    done = await _done(said, target, Translated(asked.request), listener, "chat:write")
+    if listener.response is not None:
+        await listener.ends(done)
+        return listener.response, done
+    return listeners.whole_in_openais_words(done, head, listener.request_id), done
+
+
+async def _done(said: Said, target: Target, order: Order, listener: ClientStream, scope: str) -> Done:
+    """Make the attempt in a task of its own, which goes on where the client leaves."""
+    state = said.visit.state
+    asking = Asking(said.caller, said.visit.bearer, target, order, scope, said.priority)
+    task = asyncio.get_running_loop().create_task(Attempt(state, asking, listener).go())
+    state.calls.add(task)
+    task.add_done_callback(state.calls.discard)
+    return await asyncio.shield(task)
+
+
+def _fallbacks(said: Said) -> dict[str, tuple[str, ...]]:
+    return dict(said.visit.state.knowledge.config.fallbacks)
+
+
+def _path_in(dialect: Dialect, endpoint: Endpoint) -> str:
+    if dialect.protocol not in (*_SPEAKS_OPENAI, "openai-responses"):
+        return ""
+    if endpoint.path:
+        return str(getattr(dialect, endpoint.path))
+    return dialect.chat.removesuffix("/chat/completions") + "/completions" if dialect.chat else ""

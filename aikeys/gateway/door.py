@@ -1,0 +1,191 @@
+"""Who knocks: the token of a request, its shape of errors, and what of it is written down.
+
+- The token stands in Authorization (Bearer), x-api-key, x-goog-api-key or api-key on every route; in `?key=` on
+  Gemini's routes alone, and never one that may hold raw keys: addresses end up in logs.
+- Every refusal is audited; of one token and one reason at most one a minute.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from aiohttp import web
+
+from aikeys.errors import AikeysError, Denied, TokenRefused
+from aikeys.gateway import error_bodies
+from aikeys.gateway.error_bodies import Told
+from aikeys.gateway.state import State
+from aikeys.ledger.store import Act
+from aikeys.spending.names import Names, Target
+from aikeys.tokens import patterns
+from aikeys.tokens.wishes import grantor
+from aikeys.vault.bearers import Bearer
+
+STATE: web.AppKey[State] = web.AppKey("state", State)
+TOKEN: web.RequestKey[str] = web.RequestKey("token", str)
+_HEADERS = ("x-api-key", "x-goog-api-key", "api-key")
+_AUDIT_EVERY_S = 60.0
+_MOST_NOTED = 10_000
+_LONGEST_TOKEN = 400
+
+Shape = Callable[[Told], bytes]
+
+
+class Unauthenticated(TokenRefused):
+    """No token was given."""
+
+
+class Visit(NamedTuple):
+    """A request with who stands behind it."""
+
+    request: web.Request
+    state: State
+    bearer: Bearer
+    request_id: str
+
+    @property
+    def address(self) -> str:
+        """Return where the client is, as far as it is known."""
+        return address_of(self.request, self.state)
+
+
+def shape_of(path: str) -> Shape:
+    """Return the shape of errors on a route: Anthropic's, Google's or OpenAI's."""
+    if path.startswith(("/v1/messages", "/anthropic/")):
+        return error_bodies.anthropic_body
+    if path.startswith(("/v1beta/", "/v1/models/", "/gemini/")) and (":" in path or path.startswith("/v1beta")):
+        return error_bodies.google_body
+    return error_bodies.openai_body
+
+
+def shown(text: str, most: int) -> str:
+    """Return what came from outside as a log or an answer may repeat it: printable, short, and no credential."""
+    text = error_bodies.without_credential(text)
+    return ascii(text if len(text) <= most else text[:most] + "...")[1:-1]
+
+
+def new_request_id() -> str:
+    """Return an id of ours."""
+    return os.urandom(16).hex()
+
+
+def enter(request: web.Request, scope: str = "") -> Visit:
+    """Return a visit; TokenRefused (401), Denied (403) where the token lacks the scope."""
+    state = request.app[STATE]
+    given = _given(request)
+    try:
+        bearer = state.admit(given)
+    except TokenRefused as refusal:
+        raise _renewal(refusal) from None
+    request[TOKEN] = bearer.shown_id
+    if bearer.claims.holds_raw_keys and "key" in request.query and not _in_header(request):
+        raise Denied("a token that may hold raw keys is never taken from an address", "send it as x-goog-api-key")
+    visit = Visit(request, state, bearer, new_request_id())
+    if visit.address and not patterns.is_from(bearer.claims.addresses, visit.address):
+        raise Denied(f"token {bearer.shown_id} may not be used from here", "its owner limited it to other addresses")
+    if scope:
+        require(visit, scope)
+    return visit
+
+
+def require(visit: Visit, scope: str) -> None:
+    """Raise Denied (403) where the token lacks a scope, saying who could grant it."""
+    if not visit.bearer.may(scope):
+        raise Denied(f"token {visit.bearer.shown_id} lacks the scope {scope}", grantor(scope))
+
+
+def resolve(visit: Visit, text: str, provider: str = "") -> Target:
+    """Return the model that a text names, among the keys the token is for; a bare one is `provider`'s."""
+    state, claims = visit.state, visit.bearer.claims
+    wanted = f"{provider}/{text}" if provider and not text.startswith(f"{provider}/") else text
+    every = state.names
+    reachable = state.names_for(claims)
+    try:
+        return reachable.resolve(wanted)
+    except AikeysError:
+        if reachable is every:
+            raise
+        _refuse_out_of_scope(visit, every, wanted)
+        raise
+
+
+def _refuse_out_of_scope(visit: Visit, every: Names, wanted: str) -> None:
+    """Raise Denied where the name is right, and only the token is not for the key."""
+    try:
+        target = every.resolve(wanted)
+    except AikeysError:
+        return
+    raise Denied(
+        f"token {visit.bearer.shown_id} is not for the key {target.key.name}",
+        f"the owner of the vault can issue one that is: aikeys token issue --key {target.key.name}",
+    )
+
+
+def address_of(request: web.Request, state: State) -> str:
+    """Return a client's address: the connection's, or what the proxy in front says last."""
+    if state.settings.is_behind_proxy:
+        forwarded = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+        if forwarded:
+            return forwarded[:64]
+    return request.remote or ""
+
+
+class Refusals:
+    """Writes refusals into the audit log, not every one of a storm."""
+
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._now_s = now_s
+        self._noted: dict[tuple[str, str], float] = {}
+
+    def note(self, request: web.Request, failure: AikeysError) -> None:
+        """Write down that somebody was refused; nothing where no token is known."""
+        token = request.get(TOKEN, "")
+        if not token or not isinstance(failure, Denied | TokenRefused):
+            return
+        now_s = self._now_s()
+        if now_s < self._noted.get((token, failure.code), -_AUDIT_EVERY_S) + _AUDIT_EVERY_S:
+            return
+        if len(self._noted) >= _MOST_NOTED:
+            self._noted.clear()
+        self._noted[token, failure.code] = now_s
+        route = request.match_info.route.resource
+        where = route.canonical if route is not None else "unknown"
+        act = Act("access", token, f"command={request.method}:{where}")
+        state = request.app[STATE]
+        try:
+            ticket = state.desk.act(lambda writer: writer.act(act, failure.code))
+        except RuntimeError:
+            return
+        ticket.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
+def _given(request: web.Request) -> str:
+    given = _in_header(request)
+    if not given and _is_geminis(request.path):
+        given = request.query.get("key", "")
+    if not given:
+        raise Unauthenticated(
+            "no token was sent", "send Authorization: Bearer with a token; make one: aikeys token issue"
+        )
+    if len(given) > _LONGEST_TOKEN:
+        raise TokenRefused("what was sent is no token of aikeys", "make one: aikeys token issue")
+    return given
+
+
+def _in_header(request: web.Request) -> str:
+    kind, _, given = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer" and given.strip():
+        return given.strip()
+    return next((request.headers[name].strip() for name in _HEADERS if request.headers.get(name, "").strip()), "")
+
+
+def _is_geminis(path: str) -> bool:
+    return shape_of(path) is error_bodies.google_body
+
+
+def _renewal(refusal: TokenRefused) -> TokenRefused:
+    hint = refusal.hint if "aikeys token issue" in refusal.hint else f"{refusal.hint}; or: aikeys token issue"
+    return type(refusal)(refusal.message, hint)

@@ -1,0 +1,218 @@
+"""Routes in a provider's own words: /v1/messages, /v1beta/models/M:…, and /PROVIDER/….
+
+Only what stands on the provider's list is passed on, metered as the list says. What does not is 403, unless the token
+has native:all and no budget could be blocked by what nobody meters: then it is an entry without a price.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from aiohttp import web
+
+from aikeys import clock
+from aikeys.budgets import reservations
+from aikeys.budgets.decisions import Price as Asked
+from aikeys.errors import Denied, NotFound
+from aikeys.gateway import bodies, desk, error_bodies, kept, listeners
+from aikeys.gateway.calls import Said, as_it_came, listen
+from aikeys.gateway.door import Visit, enter, require, resolve, shape_of, shown
+from aikeys.gateway.orders import Address, PassedOn
+from aikeys.gateway.upstream import for_client
+from aikeys.ledger.calls import UNPRICED, Call
+from aikeys.providers.catalogue import Provider
+from aikeys.providers.native_routes import FREE, Match, NativeRoute, below, match
+from aikeys.providers.transport import Broken, NotSent, Parcel, checked_base_url
+from aikeys.providers.wire.exact_json import write
+from aikeys.providers.wire.values import Outgoing
+from aikeys.spending.attempt import context_of, labels_of
+from aikeys.spending.authorise import Caller, authorise, bound_labels
+from aikeys.spending.names import Held, Target
+from aikeys.spending.native.plans import Native
+from aikeys.spending.room import left_for
+from aikeys.tokens.wishes import grantor
+
+_PASSED_HEADERS = ("content-type", "accept", "anthropic-version", "anthropic-beta", "openai-beta")
+_ANTHROPIC_VERSION = ("anthropic-version", "2023-06-01")
+_OURS = ("key",)
+_ANY_MODEL = "*"
+
+
+async def messages(request: web.Request) -> web.StreamResponse:
+    """Answer POST /v1/messages and /v1/messages/count_tokens, in Anthropic's words."""
+    return await _listed(request, "anthropic", request.path)
+
+
+async def gemini(request: web.Request) -> web.StreamResponse:
+    """Answer POST /v1beta/models/M:… and /v1/models/M:…, in Google's words."""
+    return await _listed(request, "gemini", request.path)
+
+
+async def provider(request: web.Request) -> web.StreamResponse:
+    """Answer /PROVIDER/…."""
+    name = request.match_info["provider"]
+    return await _listed(request, name, "/" + request.match_info["tail"])
+
+
+async def _listed(request: web.Request, name: str, path: str) -> web.StreamResponse:
+    visit = enter(request)
+    known = visit.state.knowledge.catalogue.get(name)
+    if known is None:
+        raise NotFound(f"there is no route {path_shown(request)}", "aikeys-gateway(7) lists the routes")
+    held = _key_of(visit, known)
+    found = match(known, held.base_url, request.method, path)
+    if found is None:
+        return await _unlisted(visit, known, held, path)
+    require(visit, found.route.scope)
+    if found.route.keeps:
+        kept.require_own(visit, known.name, (found.name,))
+    if found.route.meter == FREE:
+        return await _free(visit, Target(held, known, found.model, None), found)
+    said = await listen(visit, tags=False)
+    if not found.model and said.body.get("model") is None and visit.bearer.may("native:all"):
+        # a stored prompt, or the provider, says which model: nobody can tell what it costs
+        return await _unlisted(visit, known, held, path, write(dict(said.body)))
+    model = found.model or bodies.text_of(said.body, "model")
+    target = resolve(visit, model, known.name)
+    if target.provider.name != known.name:
+        raise NotFound(f"{model[:100]} is no model of {known.title}", "send it to its own provider's route")
+    native, address = _as_sent(said, found, target)
+    if found.route.meter == "openai_responses":
+        kept.require_own(visit, known.name, kept.named_in(said.body))
+    answer, done = await as_it_came(said, target, PassedOn(native, address), found.route.scope)
+    if found.route.meter == "openai_responses" or said.body.get("store") is True:
+        kept.remember(visit, known.name, done)
+    return answer
+
+
+def _as_sent(said: Said, found: Match, target: Target) -> tuple[Native, Address]:
+    request, body = said.visit.request, dict(said.body)
+    path = found.path
+    if found.model:
+        path = path.replace(f"/{found.model}", f"/{target.model}", 1)
+    else:
+        body["model"] = target.model
+    stream = found.route.streams or bodies.flag_of(body, "stream")
+    headers = _headers(request, target.provider)
+    return (
+        Native(found.route.meter, body, stream, headers=headers),
+        Address(request.method, path + _query(request), headers),
+    )
+
+
+class _Sent(NamedTuple):
+    """A whole reply of a route that is not metered."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+async def _free(visit: Visit, target: Target, found: Match) -> web.StreamResponse:
+    """Pass on what costs nothing."""
+    _authorise_key(visit, target, found.route)
+    body = b""
+    if visit.request.method in ("POST", "PUT", "PATCH") and visit.request.body_exists:
+        value = dict(await bodies.json_of(visit.request))
+        if isinstance(model := value.get("model"), str) and visit.bearer.claims.models:
+            authorise(
+                Caller(labels_of({}), "gateway", visit.bearer.claims),
+                resolve(visit, model, target.provider.name),
+                found.route.scope,
+            )
+        body = write(value)
+    sent = await _sent(visit, target, found.path, body)
+    fields = {**for_client(sent.headers), listeners.REQUEST_ID: visit.request_id}
+    return web.Response(status=sent.status, headers=fields, body=sent.body)
+
+
+def _authorise_key(visit: Visit, target: Target, route: NativeRoute) -> None:
+    """Refuse a key, or a model in the path, that the token is not for."""
+    claims = visit.bearer.claims if target.model else visit.bearer.claims._replace(models=())
+    authorise(Caller(labels_of({}), "gateway", claims, visit.bearer.above, visit.address), target, route.scope)
+
+
+async def _unlisted(
+    visit: Visit, known: Provider, held: Held, path: str, body: bytes | None = None
+) -> web.StreamResponse:
+    """Pass on what nobody meters, for who may; it is an entry without a price. `body`: where it has been read."""
+    request, claims = visit.request, visit.bearer.claims
+    if not visit.bearer.may("native:all"):
+        raise Denied(f"{path_shown(request)} is not on the list of routes that are metered", grantor("native:all"))
+    if claims.models:
+        raise Denied(f"{path_shown(request)} may use any model, and this token is for some", "use a listed route")
+    caller = Caller(labels_of(bound_labels(claims, {})), "gateway", claims, visit.bearer.above, visit.address)
+    target = Target(held, known, _ANY_MODEL, None)
+    _authorise_key(visit, target._replace(model=""), NativeRoute(request.method, path, "native:all"))
+    context = context_of(caller, target)
+    if left_for(visit.state.ledger, caller, context, clock.now_us()) is not None:
+        raise Denied(
+            f"{path_shown(request)} is not metered, and a budget limits what this token spends",
+            "use a listed route; aikeys-gateway(7) has them",
+        )
+    reservation = await desk.reserve(visit.state.desk, reservations.Request(context, Asked(0, 0)))
+    status = "broken"
+    try:
+        whole = await bodies.whole(request) if body is None else body
+        sent = await _sent(visit, target, below(known, held.base_url, path), whole)
+        status = "ok" if sent.status < 400 else "refused"
+    finally:
+        call = Call(reservation.at_us, clock.now_us(), context, cost_source=UNPRICED, status=status)
+        await visit.state.desk.settle(reservation, call)
+    fields = {**for_client(sent.headers), listeners.REQUEST_ID: reservation.id.hex()}
+    return web.Response(status=sent.status, headers=fields, body=sent.body)
+
+
+async def _sent(visit: Visit, target: Target, path: str, body: bytes) -> _Sent:
+    """Send and return the whole reply; what never came is 502."""
+    state, request = visit.state, visit.request
+    base_url = checked_base_url(target.key.base_url, target.provider.title)
+    outgoing = Outgoing(request.method, path + _query(request), _headers(request, target.provider), body)
+    parcel = Parcel(outgoing, base_url, target.provider.dialect().auth, state.secret_of(visit.bearer, target))
+    try:
+        async with state.upstream.send(parcel, state.settings.timeouts) as reply:
+            found = b"".join([piece async for piece in reply.pieces()])
+            if reply.status in (401, 403) or 300 <= reply.status < 400:
+                raise Broken(
+                    f"{target.provider.title} refused the key or answered with a redirect", "aikeys verify says more"
+                )
+            return _Sent(reply.status, reply.headers, found)
+    except (NotSent, Broken) as failure:
+        told = error_bodies.told(failure)
+        body = shape_of(request.path)(told)
+        return _Sent(told.status, dict(error_bodies.headers(told)), body)
+
+
+def _key_of(visit: Visit, known: Provider) -> Held:
+    """Return the key that a provider is asked with: its default among those the token is for."""
+    found = visit.state.names_for(visit.bearer.claims).reaching(known.name)
+    if found:
+        return found[0]
+    if visit.state.names.reaching(known.name):
+        raise Denied(
+            f"token {visit.bearer.shown_id} is for no key of {known.title}",
+            "the owner of the vault can issue one that is: aikeys token issue --key NAME",
+        )
+    raise NotFound(f"there is no key for {known.title}", f"aikeys add {known.name}")
+
+
+def _headers(request: web.Request, known: Provider) -> tuple[tuple[str, str], ...]:
+    found = {name: request.headers[name] for name in _PASSED_HEADERS if name in request.headers}
+    if request.body_exists and request.method not in ("GET", "DELETE"):
+        found.setdefault("content-type", "application/json")
+    if known.protocol == "anthropic":
+        found.setdefault(*_ANTHROPIC_VERSION)
+    return tuple(found.items())
+
+
+def _query(request: web.Request) -> str:
+    """Return the query as it goes on, without our credential."""
+    left = request.rel_url.query.copy()
+    for name in _OURS:
+        left.popall(name, None)
+    return f"?{request.rel_url.with_query(left).raw_query_string}" if left else ""
+
+
+def path_shown(request: web.Request) -> str:
+    """Return method and path as a message may repeat them."""
+    return f"{request.method} {shown(request.path, 100)}"

@@ -1,0 +1,40 @@
+"""How the gateway runs: the command line's options and `[gateway]` of config.toml, as one value."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from aikeys.providers.transport import Timeouts
+
+DEFAULT_PORT = 8787
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class Settings(NamedTuple):
+    """Sizes in bytes, times in seconds. `hosts`: names under which clients reach it, beside those of this machine."""
+
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    workers: int = 1
+    is_sealed: bool = False
+    tls_cert: str = ""
+    tls_key: str = ""
+    is_behind_proxy: bool = False
+    hosts: tuple[str, ...] = ()
+    largest_request_bytes: int = 64 << 20
+    largest_reply_bytes: int = 128 << 20
+    slow_client_s: float = 60.0
+    idle_s: float = 75.0
+    drain_s: float = 60.0
+    stop_s: float = 90.0
+    timeouts: Timeouts = Timeouts()
+
+    @property
+    def is_loopback(self) -> bool:
+        return self.host in LOOPBACK
+
+    @property
+    def url(self) -> str:
+        """Return what clients on this machine use."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls_cert else 'http'}://{host}:{self.port}"

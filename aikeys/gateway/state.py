@@ -1,0 +1,162 @@
+"""What a worker of the gateway works with: made once, asked at every request, closed at the end.
+
+The vault is read anew when its file changes; names of models are made anew then. Keys are opened with the token of the
+request and the gateway's private key, and kept only sealed under the token: without the token nothing here opens them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from aikeys import clock, sealing
+from aikeys.budgets.group_desk import GroupDesk, Means
+from aikeys.budgets.store import is_anybody_blocked
+from aikeys.gateway.desk import LoopAnswers
+from aikeys.gateway.settings import Settings
+from aikeys.gateway.upstream import Upstream
+from aikeys.pricing.book import Book
+from aikeys.secret import Secret
+from aikeys.spending.names import Held, Names, Target
+from aikeys.storage import ballast
+from aikeys.tokens.claims import ALL_KEYS, Claims
+from aikeys.vault.bearers import Bearer, Doorkeeper
+from aikeys.vault.names import exact_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aikeys.config import Config
+    from aikeys.ledger.store import Ledger
+    from aikeys.providers.catalogue import Provider
+    from aikeys.vault.format import Rows
+    from aikeys.vault.opening import Place
+    from aikeys.vault.revoking import Tokens
+
+_MOST_KEPT = 10_000
+
+
+class Knowledge(NamedTuple):
+    """What does not change while a worker runs: configuration, providers, prices."""
+
+    config: Config
+    catalogue: dict[str, Provider]
+    book: Book
+
+
+def sha256(data: bytes) -> bytes:
+    """Return the digest that a token's text is remembered by."""
+    return hashlib.sha256(data).digest()
+
+
+class State:
+    """One worker's doorkeeper, desk, ledger and connections. Made inside its event loop."""
+
+    def __init__(
+        self, place: Place, gateway: Secret, settings: Settings, knowledge: Knowledge, say: Callable[[str], None]
+    ) -> None:
+        self.place = place
+        self.settings = settings
+        self.knowledge = knowledge
+        self.say = say
+        self.ledger: Ledger = place.ledger.open()
+        self._loop = loop = asyncio.get_running_loop()
+        self.keeper = Doorkeeper(place, self.ledger, sha256, loop.call_soon)
+        answers = LoopAnswers(loop)
+        means = Means(answers=answers, make_room=lambda: ballast.drop(place.home), say=say)
+        self.desk = GroupDesk(place.ledger_directory, means)
+        self.upstream = Upstream(settings.largest_reply_bytes)
+        self.calls: set[asyncio.Task[object]] = set()
+        self.answered: Counter[int] = Counter()  # by the first digit of the status
+        self.is_stopping = False
+        self.started_s = time.monotonic()
+        self.register: tuple[Rows, Tokens] | None = None
+        self._gateway = gateway
+        self._pocket: dict[tuple[bytes, str, int], bytes] = {}
+        self._is_anybody_blocked: bool | None = None
+        self._rows: Rows | None = None
+        self._names: Names | None = None
+        self._names_of: dict[tuple[str, ...], Names] = {}
+
+    async def close(self) -> None:
+        """Let go of everything; what is asked of the desk by now is written."""
+        await self.upstream.close()
+        await asyncio.to_thread(self.desk.close)
+        self.keeper.close()
+        self.ledger.close()
+
+    def is_anybody_blocked(self) -> bool:
+        """Tell whether any budget can refuse a call, as of this turn of the loop: a later request is in a later one."""
+        found = self._is_anybody_blocked
+        if found is None:
+            with self.ledger.looking() as connection:
+                found = self._is_anybody_blocked = is_anybody_blocked(connection)
+            self._loop.call_soon(self._turn_ends)
+        return found
+
+    def _turn_ends(self) -> None:
+        self._is_anybody_blocked = None
+
+    def admit(self, given: str) -> Bearer:
+        """Return who stands behind a token; TokenRefused (401), Damaged."""
+        return self.keeper.admit(given, clock.now_s())
+
+    @property
+    def rows(self) -> Rows:
+        """Return the vault's rows as of now."""
+        rows = self.keeper.rows
+        if rows is not self._rows:
+            self._rows, self._names = rows, None
+            self._names_of.clear()
+            self._pocket.clear()
+        return rows
+
+    @property
+    def names(self) -> Names:
+        """Return what resolves names of models."""
+        rows = self.rows
+        if self._names is None:
+            known = self.knowledge
+            keys = [held_of(rows, key.name) for key in rows.keys]
+            self._names = Names(keys, known.catalogue, known.book, known.config.aliases)
+        return self._names
+
+    def names_for(self, claims: Claims) -> Names:
+        """Return what resolves names of models among the keys that a token is for."""
+        every = self.names
+        if claims.keys == ALL_KEYS:
+            return every
+        found = self._names_of.get(claims.keys)
+        if found is None:
+            known, rows = self.knowledge, self.rows
+            keys = [held_of(rows, key.name) for key in rows.keys if claims.reaches(key.id)]
+            found = Names(keys, known.catalogue, known.book, known.config.aliases)
+            self._names_of[claims.keys] = found
+        return found
+
+    def secret_of(self, bearer: Bearer, target: Target) -> Secret:
+        """Open a key with a token; Denied (403) where the token is not for it."""
+        rows = self.rows
+        key = exact_key(rows, target.key.name)
+        own = sha256(b"aikeys/1/pocket" + bearer.given.reveal())
+        place = (sha256(own), key.name, key.version)
+        context = f"{key.name}:{key.version}".encode()
+        kept = self._pocket.get(place)
+        if kept is not None:
+            return Secret(sealing.unseal(own, kept, context))
+        secret = self.keeper.borrow(bearer, self._gateway).content(key).secret
+        if len(self._pocket) >= _MOST_KEPT:
+            self._pocket.clear()
+        self._pocket[place] = sealing.seal(own, os.urandom(sealing.NONCE_BYTES), secret, context)
+        return Secret(secret)
+
+
+def held_of(rows: Rows, name: str) -> Held:
+    """Return a key as spending knows it."""
+    key = exact_key(rows, name)
+    base_url = rows.version_of(key).base_url
+    return Held(key.name, key.provider, base_url, bool(key.is_default), bool(key.is_admin), key.labels, key.id.hex())

@@ -1,0 +1,282 @@
+"""Sends one request to one provider from an event loop, by the rules of providers.transport; aiohttp here.
+
+- The key goes to the origin of the base URL it is stored with: no redirect, no proxy, no cookie, nothing of the
+  environment but where certificates are (SSL_CERT_FILE). A path cannot lead elsewhere.
+- Connections are kept for 4 seconds: less than any provider keeps one, so that none is closed under a request. One
+  that is would look like a call whose reply was lost.
+- Every wait is bounded, and so is the size of a reply, unpacked: no compressed reply is asked for, gzip and deflate
+  are understood. A watch over the connection costs nothing per piece.
+- Nothing here repeats the key or a library's own words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from aikeys.providers.transport import (
+    LARGEST_REPLY_BYTES,
+    Broken,
+    NotSent,
+    Parcel,
+    Timeouts,
+    fields_of,
+    is_loopback,
+)
+
+if TYPE_CHECKING:
+    import ssl
+
+    import aiohttp
+    from yarl import URL
+
+_KEPT_S = 4.0
+_PIECE_BYTES = 1 << 16
+_FOR_CLIENTS = frozenset(
+    (
+        *("content-type", "retry-after", "retry-after-ms", "x-should-retry"),
+        *("x-request-id", "request-id", "apim-request-id", "x-ms-request-id", "x-amzn-requestid", "x-groq-request-id"),
+        *("openai-processing-ms", "openai-version", "mistral-correlation-id"),
+    )
+)
+_WINDOWS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+_INVALID = "the request cannot be written: its address or a header is not valid"
+
+
+def for_client(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the header fields of a reply (lower case) that a client may see: never a credential, account or cookie."""
+    return {name: value for name, value in headers.items() if name in _FOR_CLIENTS}
+
+
+class Upstream:
+    """One aiohttp client for the life of a worker. Made anywhere, used in one event loop, closed in it."""
+
+    def __init__(
+        self, largest_reply_bytes: int = LARGEST_REPLY_BYTES, certificates: ssl.SSLContext | None = None
+    ) -> None:
+        self.largest_bytes = largest_reply_bytes
+        self._certificates = certificates
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    @asynccontextmanager
+    async def send(self, parcel: Parcel, timeouts: Timeouts) -> AsyncIterator[Reply]:
+        """Send, and yield the reply when its head is there; leaving the block gives up what was not read.
+
+        Raises NotSent or Broken; where it is cancelled, the request may have gone out.
+        """
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + timeouts.total_s
+        response = await self._sent(parcel, timeouts)
+        reply = None
+        try:
+            reply = Reply(response, self.largest_bytes, until_s, timeouts.between_s)
+            yield reply
+        finally:
+            if reply is not None:
+                reply.unwatch()
+            response.close()
+
+    async def _sent(self, parcel: Parcel, timeouts: Timeouts) -> aiohttp.ClientResponse:
+        import aiohttp
+
+        url, fields, outgoing = address_of(parcel), _checked(fields_of(parcel)), parcel.outgoing
+        limits = _limits(timeouts.connect_s)
+        try:
+            async with asyncio.timeout(min(timeouts.first_byte_s, timeouts.total_s)):
+                return await self._opened().request(
+                    outgoing.method, url, data=outgoing.body or None, headers=fields, timeout=limits,
+                    allow_redirects=False, ssl=self._certificates_for(url),
+                )  # fmt: skip
+        except aiohttp.ConnectionTimeoutError:
+            words = f"{url.host} did not take the connection within {timeouts.connect_s:g} seconds"
+            raise NotSent(words, "check the network", may_pass=True) from None
+        except aiohttp.ClientConnectorError:
+            words = f"cannot connect to {url.host}"
+            raise NotSent(words, "check the network and the key's base URL", may_pass=True) from None
+        except aiohttp.InvalidURL:
+            raise NotSent(_INVALID) from None
+        except TimeoutError:
+            words = f"{url.host} did not answer within {timeouts.first_byte_s:g} seconds"
+            raise Broken(words, status="timeout") from None
+        except (aiohttp.ClientError, OSError, ValueError):
+            raise Broken(f"{url.host} closed the connection without a whole answer", "try again") from None
+
+    def warm_up(self) -> None:
+        """Read the certificates, which takes a while: in a thread, before the first request needs them."""
+        if self._certificates is None:
+            self._certificates = _trusted()
+
+    def _certificates_for(self, url: URL) -> ssl.SSLContext | bool:
+        if url.scheme != "https":
+            return True
+        self.warm_up()
+        return self._certificates or True
+
+    def _opened(self) -> aiohttp.ClientSession:
+        import aiohttp
+
+        if self._session is None:
+            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEPT_S)
+            self._session = aiohttp.ClientSession(
+                connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False,
+                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+            )  # fmt: skip
+        return self._session
+
+
+class Reply:
+    """A reply as it comes in; header names are in lower case."""
+
+    def __init__(self, response: aiohttp.ClientResponse, largest_bytes: int, until_s: float, between_s: float) -> None:
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self._response = response
+        self._largest_bytes = largest_bytes
+        self._until_s = until_s
+        self._between_s = between_s
+        self._loop = asyncio.get_running_loop()
+        self._last_s = self._loop.time()
+        self._late, self._late_status = "", "timeout"
+        self._is_reading = False
+        self._watch = self._loop.call_at(min(until_s, self._last_s + between_s), self._look)
+
+    def unwatch(self) -> None:
+        """Stop watching the time."""
+        self._watch.cancel()
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes, unpacked; raises Broken. The time a reader takes does not count."""
+        import aiohttp
+
+        unpack = _unpacker(self.headers.get("content-encoding", ""))
+        size_bytes = 0
+        try:
+            self._reads(True)
+            async for raw in self._response.content.iter_any():
+                self._reads(False)
+                for piece in unpack(raw) if unpack else (raw,):
+                    size_bytes += len(piece)
+                    if size_bytes > self._largest_bytes:
+                        raise Broken(f"the reply is larger than {self._largest_bytes >> 20} MiB", status="too_large")
+                    yield piece
+                self._reads(True)
+        except zlib.error:
+            raise Broken("the reply is compressed in a way that cannot be read", status="unreadable") from None
+        except (aiohttp.ClientError, OSError):
+            if not self._late:
+                raise Broken("the connection broke in the middle of the reply", "try again") from None
+        if self._late:
+            raise Broken(self._late, "try again later", self._late_status)
+        if unpack is not None and not unpack.is_whole:
+            raise Broken("the reply ends in the middle of its compressed body", "try again")
+
+    def abandon(self) -> None:
+        """Give the rest up, because nobody wants it: `pieces` raises Broken (cancelled)."""
+        self._late, self._late_status = "nobody reads the reply any more", "cancelled"
+        self._response.close()
+
+    def _reads(self, is_reading: bool) -> None:
+        self._is_reading = is_reading
+        self._last_s = self._loop.time()
+
+    def _look(self) -> None:
+        """Give the connection up when a time is over; look again when the next one could be."""
+        now_s = self._loop.time()
+        since_s = self._last_s if self._is_reading else now_s
+        due_s = min(self._until_s, since_s + self._between_s)
+        if now_s < due_s:
+            self._watch = self._loop.call_at(due_s, self._look)
+            return
+        is_whole = now_s >= self._until_s
+        self._late = "the reply took too long as a whole" if is_whole else "the reply stopped coming"
+        self._response.close()
+
+
+class _Unpacker:
+    """Unpacks gzip or deflate a bounded piece at a time: a small body can hold gigabytes."""
+
+    def __init__(self, encoding: str) -> None:
+        self._encoding = encoding
+        self._inflate = zlib.decompressobj(_WINDOWS[encoding])
+        self._has_begun = False
+        self.is_whole = True
+
+    def __call__(self, raw: bytes) -> Iterator[bytes]:
+        if not self._has_begun and raw and self._encoding == "deflate" and raw[0] & 0x0F != 8:
+            self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)  # some send it without the header of RFC 1950
+        self._has_begun = self._has_begun or bool(raw)
+        while raw:
+            if self._inflate.eof:  # another member follows (RFC 1952)
+                self._inflate = zlib.decompressobj(_WINDOWS[self._encoding])
+            piece = self._inflate.decompress(raw, _PIECE_BYTES)
+            raw = self._inflate.unconsumed_tail or self._inflate.unused_data
+            if piece:
+                yield piece
+            elif not raw:
+                break
+        self.is_whole = self._inflate.eof
+
+
+def _unpacker(encoding: str) -> _Unpacker | None:
+    name = encoding.strip().lower()
+    if name in ("", "identity"):
+        return None
+    if name not in _WINDOWS:
+        raise Broken("the reply is compressed in a way that was not asked for", status="unreadable")
+    return _Unpacker(name)
+
+
+def address_of(parcel: Parcel) -> URL:
+    """Return where a request goes, as it is written; NotSent where that is not below the key's own base URL."""
+    return _address(parcel.base_url, parcel.outgoing.path)
+
+
+@lru_cache(maxsize=256)
+def _address(base: str, path: str) -> URL:
+    from yarl import URL
+
+    url = base + path
+    if not base.startswith("https:") and not (base.startswith("http:") and is_loopback(base)):
+        raise NotSent("a key is never sent over plain http to another machine", "give the key an https base URL")
+    try:
+        here, there = urlsplit(base), urlsplit(url)
+        is_below = path.startswith("/") and (here.scheme, here.netloc) == (there.scheme, there.netloc)
+        segments = unquote(there.path).replace("\\", "/").split("/")
+        if not is_below or ".." in segments or "@" in here.netloc or not url.isprintable() or " " in url:
+            raise NotSent("the request leads away from the key's base URL")
+        return URL(url, encoded=True)
+    except ValueError:
+        raise NotSent(_INVALID) from None
+
+
+def _checked(fields: dict[str, str]) -> dict[str, str]:
+    """Return header fields that can be written as they are: after this, what fails may have been sent."""
+    for name, value in fields.items():
+        if not (name.isascii() and name.replace("-", "").isalnum() and value.isascii() and value.isprintable()):
+            raise NotSent(_INVALID)
+    return fields
+
+
+@lru_cache(maxsize=16)
+def _limits(connect_s: float) -> aiohttp.ClientTimeout:
+    import aiohttp
+
+    return aiohttp.ClientTimeout(total=None, connect=connect_s, sock_connect=connect_s)
+
+
+def _trusted() -> ssl.SSLContext:
+    """Return the certificates that the command line trusts."""
+    import httpx
+
+    return httpx.create_ssl_context()

@@ -1,0 +1,68 @@
+"""/v1/budgets and /v1/budgets/check as the values that `aikeys budget` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from aikeys.budgets.check import STATES, Standing
+from aikeys.budgets.terms import PERIODS, Terms
+from aikeys.errors import Usage
+from aikeys.money import parse_usd, read_usd
+from aikeys.providers.wire.exact_json import text
+from aikeys.remote.client import no_gateway, rows_in
+
+if TYPE_CHECKING:
+    from aikeys.budgets.who import Who
+    from aikeys.providers.wire.exact_json import Table
+    from aikeys.remote.client import Gateway
+
+FIELDS = (
+    "who", "period", "period_start", "limit_usd", "at_limit", "alerts", "spent_usd", "reserved_usd", "remaining_usd",
+    "percent", "state",
+)  # fmt: skip
+
+
+def budgets_at(gateway: Gateway) -> tuple[list[dict[str, object]], str]:
+    """Return the budgets, and in which zone their days are counted."""
+    found = gateway.get("/v1/budgets")
+    return [_listed(row) for row in rows_in(found, "budgets")], text(found, "time_zone")
+
+
+def checked_at(
+    gateway: Gateway, wanted: Sequence[Who], max_unpriced: Decimal | None
+) -> tuple[list[Standing], list[str]]:
+    """Return how full budgets are, and what could mislead without being said."""
+    query = [("who", str(who)) for who in wanted]
+    query += [("max_unpriced", f"{max_unpriced:f}")] if max_unpriced is not None else []
+    found = gateway.get("/v1/budgets/check", query)
+    notes = found.get("notes")
+    if not isinstance(notes, list):
+        raise no_gateway()
+    return [_standing(row) for row in rows_in(found, "budgets")], [str(note) for note in notes]
+
+
+def _standing(row: Table) -> Standing:
+    """Return a budget's state; what is not understood is never ok."""
+    state, terms, spent, reserved = text(row, "state"), None, 0, 0
+    try:
+        if row.get("period") is not None:
+            terms = Terms(parse_usd(text(row, "limit_usd")), text(row, "period"))
+            spent, reserved = read_usd(text(row, "spent_usd")), read_usd(text(row, "reserved_usd"))
+    except Usage:
+        raise no_gateway() from None
+    if state not in STATES or (terms is not None and terms.period not in PERIODS):
+        raise no_gateway()
+    calls, unpriced = _count(row, "requests"), _count(row, "unpriced_requests")
+    return Standing(text(row, "who"), terms, 0, spent, reserved, calls, unpriced, state, text(row, "reason"))
+
+
+def _listed(row: Table) -> dict[str, object]:
+    fields = {**dict.fromkeys(FIELDS), **row}
+    return {name: float(value) if isinstance(value, Decimal) else value for name, value in fields.items()}
+
+
+def _count(row: Table, name: str) -> int:
+    found = row.get(name)
+    return found if isinstance(found, int) else 0

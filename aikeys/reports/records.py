@@ -1,0 +1,114 @@
+"""Acts, calls, budgets and how costs are known, as programs read them (pure but for `budgets`).
+
+The command line's `--json` and the gateway's routes print the same: fields are added, never removed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aikeys import clock
+from aikeys.money import usd_text
+
+if TYPE_CHECKING:
+    from aikeys.budgets.check import Standing
+    from aikeys.budgets.store import Budget
+    from aikeys.ledger.entries import Entry
+    from aikeys.ledger.listing import Recorded
+    from aikeys.ledger.store import Ledger, Names
+    from aikeys.reports.values import Coverage
+
+FROM = "local"
+"""Where acts come from: the machine of the ledger."""
+_OPEN = ("", "unknown", "abandoned")
+_FIGURES = ("spent_usd", "reserved_usd", "remaining_usd", "percent", "state")
+
+Listed = tuple["Budget", str, "Standing | None"]
+"""A budget, for whom as a person reads it, and how full it is."""
+
+
+def act(entry: Entry, names: Names) -> dict[str, object]:
+    """Return an act."""
+    return {
+        "id": entry.id,
+        "at": clock.rfc3339(entry.at_us / 1e6),
+        "actor": names.actor or None,
+        "from": FROM,
+        "phase": entry.phase,
+        "act": entry.act,
+        "subject": entry.subject + names.person,
+        "status": entry.status or None,
+        "granted": None if entry.status in _OPEN else entry.status == "ok",
+        "detail": entry.detail or None,
+        "intent": entry.intent,
+        "epoch": entry.epoch,
+    }
+
+
+def call(ledger: Ledger, one: Recorded) -> dict[str, object]:
+    """Return a call."""
+    from aikeys.ledger.importing import identity
+    from aikeys.ledger.interchange import FIELDS, call_row
+
+    row = call_row(one, identity(ledger, one.number, one.call), "")
+    return {name: row.get(name) for name in FIELDS if name != "kind"} | {"corrects": one.call.corrects}
+
+
+def budgets(ledger: Ledger, now_us: int) -> list[Listed]:
+    """Return every budget with its standing, None for one that is for each of many."""
+    from aikeys.budgets.check import standings_of
+    from aikeys.budgets.store import read_budgets, shown_text
+
+    with ledger.reading() as connection:
+        found = [(budget, shown_text(connection, budget.who)) for budget in read_budgets(connection)]
+    standings = {(one.who, one.terms.period): one for one in standings_of(ledger, (), now_us) if one.terms}
+    return [(budget, who, standings.get((who, budget.terms.period))) for budget, who in found]
+
+
+def budget(budget: Budget, who: str, standing: Standing | None) -> dict[str, object]:
+    """Return a budget with how full it is."""
+    from aikeys.ledger.calendar import date_of
+
+    terms = budget.terms
+    figures = budget_state(standing) if standing is not None and not who.endswith(":*") else {}
+    started = standing is not None and terms.period != "total"
+    return {
+        "who": who,
+        "period": terms.period,
+        "period_start": date_of(standing.start).isoformat() if standing is not None and started else None,
+        "limit_usd": usd_text(terms.limit_pusd),
+        "at_limit": terms.at_limit,
+        "alerts": list(terms.alerts),
+        **{name: figures.get(name) for name in _FIGURES},
+    }
+
+
+def budget_state(one: Standing) -> dict[str, object]:
+    """Return how full a budget is, as `budget check` prints it."""
+    terms, left = one.terms, one.remaining_pusd
+    return {
+        "who": one.who,
+        "period": terms.period if terms else None,
+        "limit_usd": usd_text(terms.limit_pusd) if terms else None,
+        "spent_usd": usd_text(one.spent_pusd) if terms else None,
+        "reserved_usd": usd_text(one.reserved_pusd) if terms else None,
+        "remaining_usd": None if left is None else usd_text(left),
+        "percent": None if one.tenths is None else one.tenths / 10,
+        "state": one.state,
+        "reason": one.reason or None,
+        "requests": one.requests if terms else None,
+        "unpriced_requests": one.unpriced if terms else None,
+    }
+
+
+def coverage(known: Coverage) -> dict[str, object]:
+    """Return how the cost is known, by cost source, and how many programs nobody metered."""
+    by_source = {
+        source: {
+            "requests": figures.requests,
+            "tokens": figures.input + figures.output,
+            "cost_usd": usd_text(figures.cost_pusd),
+        }
+        for source, figures in known.sources
+    }
+    return {**by_source, "exec_runs_not_metered": known.runs.known, "exec_runs_complete": known.runs.is_all}

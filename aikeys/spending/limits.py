@@ -1,0 +1,33 @@
+"""What limits a call beside money (pure): the rates of config.toml, those of the caller's token and of all above it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aikeys.budgets.rates import Rate
+from aikeys.budgets.reservations import Request
+from aikeys.ledger.calls import Context
+from aikeys.spending.authorise import Caller
+from aikeys.spending.names import Target
+from aikeys.spending.plan import Plan
+
+Configured = Sequence[tuple[str, int | None, int | None]]
+
+
+def rates_of(caller: Caller, target: Target, configured: Configured) -> list[Rate]:
+    """Return the rates that count a call; `configured`: whom, requests and tokens per minute."""
+    whos = (f"key:{target.key.name}", f"provider:{target.provider.name}")
+    found = [Rate(*limit) for limit in configured if limit[0] in whos]
+    line = (caller.claims, *caller.above) if caller.claims is not None else ()
+    found += [
+        Rate(f"token:{claims.shown_id}", claims.rpm, claims.tpm)
+        for claims in line
+        if claims.rpm is not None or claims.tpm is not None
+    ]
+    return found
+
+
+def asked_of_the_budgets(caller: Caller, context: Context, made: Plan) -> Request:
+    """Return what is asked of the desk for a planned call."""
+    once = caller.token if caller.claims is not None and caller.claims.is_once else ""
+    return Request(context, made.cost, once)

@@ -1,0 +1,79 @@
+"""What a token may do (scopes), and the named sets of it (roles)."""
+
+from collections.abc import Iterable
+
+from aikeys.errors import Usage
+
+SCOPES = {
+    "chat:write": "send prompts",
+    "chat:read": "list models",
+    "embeddings:write": "make embeddings",
+    "usage:own": "see what its own labels spent",
+    "usage:read": "see what everybody spent",
+    "budget:read": "see budgets",
+    "budget:write": "set and remove budgets",
+    "audit:read": "read the audit log",
+    "keys:read": "list tokens",
+    "keys:write": "issue and revoke tokens",
+    "env:read": "hold raw keys (exec)",
+    "native:all": "call routes of a provider that are not on the list",
+    "alert:send": "deliver alerts",
+}
+_ALIASES = {"models:read": "chat:read"}
+_IMPLIED = {"usage:read": ("usage:own",)}
+
+_DEVELOPER = ("chat:write", "chat:read", "embeddings:write", "usage:own")
+_ONLY_BY_NAME = ("env:read", "native:all")
+ROLES: dict[str, tuple[str, ...]] = {
+    "viewer": ("usage:read",),
+    "finance": ("usage:read", "budget:read", "audit:read"),
+    "developer": _DEVELOPER,
+    "operator": (*_DEVELOPER, "keys:read", "keys:write", "usage:read", "audit:read", "budget:read"),
+    "admin": tuple(scope for scope in SCOPES if scope not in _ONLY_BY_NAME),
+}
+SPENDING = ("chat:write", "embeddings:write", "native:all")
+"""Scopes for which a token is handed keys, together with the gateway unless it may hold them raw."""
+
+
+def parse(names: Iterable[str]) -> tuple[str, ...]:
+    """Return scopes sorted, each once, aliases resolved; Usage names the nearest."""
+    found = set()
+    for name in names:
+        scope = _ALIASES.get(name, name)
+        if scope not in SCOPES:
+            raise Usage(f"{_shown(name)} is no scope", _advice(name, SCOPES))
+        found.add(scope)
+    return tuple(sorted(found))
+
+
+def of_role(name: str) -> tuple[str, ...]:
+    """Return the scopes of a role; Usage names the nearest."""
+    if name not in ROLES:
+        raise Usage(f"{_shown(name)} is no role", _advice(name, ROLES))
+    return tuple(sorted(ROLES[name]))
+
+
+def expanded(scopes: Iterable[str]) -> frozenset[str]:
+    """Return scopes with what they imply."""
+    have = set(scopes)
+    for scope, implied in _IMPLIED.items():
+        if scope in have:
+            have.update(implied)
+    return frozenset(have)
+
+
+def roles_with(scope: str) -> tuple[str, ...]:
+    """Return the roles that have a scope, the one with the fewest first."""
+    having = [(len(scopes), name) for name, scopes in ROLES.items() if scope in expanded(scopes)]
+    return tuple(name for _, name in sorted(having))
+
+
+def _advice(name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, list(known), n=1)
+    return f"did you mean {near[0]}?" if near else f"one of: {', '.join(known)}"
+
+
+def _shown(name: str) -> str:
+    return ascii(name)[1:-1] if len(name) <= 40 else "a long word"
