@@ -10,12 +10,18 @@ _aikeys_program() {
 }
 _aikeys() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} path= word i
+  local -a at=()
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=${COMP_WORDS[i]}
     if [[ $word == -- ]]; then
       [[ $path == /exec ]] && _aikeys_program $((i + 1))
       return
+    fi
+    if [[ $word == --home ]]; then
+      [[ ${COMP_WORDS[i+1]} == = ]] && ((i++))
+      ((++i < COMP_CWORD)) && at=(--home "${COMP_WORDS[i]/#\~/$HOME}")
+      continue
     fi
     case "$path/$word" in
       /init|/add|/list|/ls|/show|/edit|/verify|/rotate|/revoke|/import|/exec|/token|/token/issue|/token/create|/token/list|/token/show|/token/revoke|/token/prune|/gateway|/login|/logout|/unlock|/lock|/prompt|/estimate|/models|/providers|/report|/ledger|/ledger/verify|/ledger/head|/ledger/export|/ledger/import|/ledger/archive|/ledger/resolve|/ledger/erase|/log|/audit|/top|/budget|/budget/set|/budget/list|/budget/remove|/budget/check|/alert|/alert/add|/alert/list|/alert/remove|/alert/test|/alert/deliver|/prices|/prices/status|/prices/show|/prices/update|/unlock-method|/unlock-method/list|/unlock-method/add|/unlock-method/remove|/passphrase|/backup|/restore|/config|/config/export|/config/apply|/doctor|/demo|/completion) path=$path/$word ;;
@@ -54,7 +60,7 @@ _aikeys() {
     /token/issue:--ttl) :; return ;;
     /token/issue:--role) mapfile -t COMPREPLY < <(compgen -W 'viewer finance developer operator admin' -- "$cur"); return ;;
     /token/issue:--scope) mapfile -t COMPREPLY < <(compgen -W 'chat:write chat:read embeddings:write usage:own usage:read budget:read budget:write audit:read keys:read keys:write env:read native:all alert:send' -- "$cur"); return ;;
-    /token/issue:--key) mapfile -t COMPREPLY < <(aikeys __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); return ;;
+    /token/issue:--key) mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); return ;;
     /token/issue:--model) :; return ;;
     /token/issue:--team) :; return ;;
     /token/issue:--project) :; return ;;
@@ -70,7 +76,7 @@ _aikeys() {
     /token/create:--ttl) :; return ;;
     /token/create:--role) mapfile -t COMPREPLY < <(compgen -W 'viewer finance developer operator admin' -- "$cur"); return ;;
     /token/create:--scope) mapfile -t COMPREPLY < <(compgen -W 'chat:write chat:read embeddings:write usage:own usage:read budget:read budget:write audit:read keys:read keys:write env:read native:all alert:send' -- "$cur"); return ;;
-    /token/create:--key) mapfile -t COMPREPLY < <(aikeys __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); return ;;
+    /token/create:--key) mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); return ;;
     /token/create:--model) :; return ;;
     /token/create:--team) :; return ;;
     /token/create:--project) :; return ;;
@@ -169,19 +175,19 @@ _aikeys() {
     /add) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--provider --region --base-url --stdin --team --project --environment --user --rotate-every --expires --no-verify -h --help' -- "$cur"); else :; fi ;;
     /list) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--due --balance --json -h --help' -- "$cur"); else :; fi ;;
     /ls) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--due --balance --json -h --help' -- "$cur"); else :; fi ;;
-    /show) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--reveal --raw --json -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
-    /edit) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--rename --region --base-url --default --team --project --environment --user --rotate-every --expires -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
-    /verify) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--json -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
-    /rotate) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--due --undo --stdin --grace --no-verify -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
-    /revoke) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
+    /show) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--reveal --raw --json -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
+    /edit) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--rename --region --base-url --default --team --project --environment --user --rotate-every --expires -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
+    /verify) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--json -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
+    /rotate) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--due --undo --stdin --grace --no-verify -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
+    /revoke) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
     /import) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--from -h --help' -- "$cur"); else compopt -o default; fi ;;
-    /exec) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--all --env --clean-env --nested --unmetered --metered --budget --model --ttl --rpm -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
+    /exec) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--all --env --clean-env --nested --unmetered --metered --budget --model --ttl --rpm -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
     /token) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'issue list show revoke prune' -- "$cur"); fi ;;
     /token/issue) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--name --for --ttl --role --scope --key --model --team --project --environment --user --tag --budget --rpm --tpm --once --address --json -h --help' -- "$cur"); else :; fi ;;
     /token/create) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--name --for --ttl --role --scope --key --model --team --project --environment --user --tag --budget --rpm --tpm --once --address --json -h --help' -- "$cur"); else :; fi ;;
     /token/list) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--all --team --user --json -h --help' -- "$cur"); else :; fi ;;
-    /token/show) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--json -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys __names tokens 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
-    /token/revoke) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--team --user --all --keep-children -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys __names tokens 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
+    /token/show) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--json -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names tokens 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
+    /token/revoke) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--team --user --all --keep-children -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names tokens 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
     /token/prune) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else :; fi ;;
     /gateway) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--host --port --sealed --credential --workers --tls-cert --tls-key --behind-proxy --write-credential --print-systemd -h --help' -- "$cur"); else :; fi ;;
     /login) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--stdin --file -h --help' -- "$cur"); else :; fi ;;

@@ -147,12 +147,18 @@ def bash(tree: list[Node]) -> str:
         *_BASH_PROGRAM,
         "_aikeys() {",
         "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} path= word i",
+        "  local -a at=()",
         "  COMPREPLY=()",
         "  for ((i = 1; i < COMP_CWORD; i++)); do",
         "    word=${COMP_WORDS[i]}",
         "    if [[ $word == -- ]]; then",
         "      [[ $path == /exec ]] && _aikeys_program $((i + 1))",
         "      return",
+        "    fi",
+        "    if [[ $word == --home ]]; then",
+        "      [[ ${COMP_WORDS[i+1]} == = ]] && ((i++))",
+        '      ((++i < COMP_CWORD)) && at=(--home "${COMP_WORDS[i]/#\\~/$HOME}")',
+        "      continue",
         "    fi",
         '    case "$path/$word" in',
         f"      {paths}) path=$path/$word ;;",
@@ -181,7 +187,8 @@ def bash(tree: list[Node]) -> str:
 def _bash(kind: str, words: tuple[str, ...]) -> str:
     if kind in _NAMES:
         chosen = 'while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done'
-        return f"mapfile -t COMPREPLY < <({_NAMES[kind]} | {chosen})"
+        names = _NAMES[kind].replace("aikeys", 'aikeys "${at[@]}"', 1)
+        return f"mapfile -t COMPREPLY < <({names} | {chosen})"
     if kind == "files":
         return "compopt -o default"
     return f'mapfile -t COMPREPLY < <(compgen -W {_quoted(" ".join(words))} -- "$cur")' if words else ":"

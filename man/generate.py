@@ -113,7 +113,7 @@ def _prose(text: str) -> list[str]:
 def _arguments(context: Any, macro: str) -> list[str]:
     lines: list[str] = []
     for parameter in _shown(context, "argument"):
-        name = (parameter.metavar or parameter.name.upper()).strip("[].")
+        name = parameter.metavar or parameter.name.upper()
         lines += [".TP", f"\\fI{_escape(name)}\\fR", *_wrapped(_help(parameter, "See the description."))]
     return [f"{macro} {'ARGUMENTS' if macro == '.SH' else 'Arguments'}", *lines] if lines else []
 

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
 from difflib import get_close_matches
 
 from aikeys.budgets.counters import drop_counters, ensure_counter, span_of
-from aikeys.budgets.store import Budget, delete_budget, filed_text, put_budget, read_budgets, shown_text
+from aikeys.budgets.store import (
+    Budget,
+    delete_budget,
+    filed_text,
+    put_budget,
+    read_budgets,
+    read_budgets_of,
+    shown_text,
+    stored_text,
+)
 from aikeys.budgets.terms import Terms, terms_text
 from aikeys.budgets.thresholds import tell
 from aikeys.budgets.who import USER, Who, stored_who
@@ -14,6 +24,13 @@ from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.store import Act, Writer
 
 SET, REMOVE = "budget set", "budget remove"
+
+
+def present_terms(connection: sqlite3.Connection, who: Who, period: str) -> Terms | None:
+    """Return the terms of the budget that one set now would replace."""
+    stored = stored_text(connection, who)
+    budgets = read_budgets_of(connection, stored) if stored else []
+    return next((one.terms for one in budgets if one.terms.period == period), None)
 
 
 def set_budget(writer: Writer, who: Who, terms: Terms) -> Budget:

@@ -104,10 +104,14 @@ def checked(
         return [], ["there is no budget"]
     notes = []
     unpriced = max(one.unpriced for one in standings)
-    if unpriced:
+    if unpriced == 1:
+        notes.append("1 request has no price and is not in the sums")
+    elif unpriced:
         notes.append(f"{unpriced} requests have no price and are not in the sums")
     runs = unmetered_runs(ledger, standings)
-    if runs:
+    if runs == 1:
+        notes.append("1 exec run was not metered: what it spent is not in the sums")
+    elif runs:
         notes.append(f"{runs} exec runs were not metered: what they spent is not in the sums")
     return standings, notes
 

@@ -3,6 +3,7 @@
 - spent + reserved + what is reserved now ≤ limit, for every blocking budget: the tightest decides.
 - Refused is only what could not be paid if every open reservation cost nothing: there is no phantom refusal.
 - What costs nothing at worst always goes, also at a limit of zero or beyond one.
+- A token is revoked by a limit that it has spent of: one call that is too dear for an untouched limit is only refused.
 """
 
 from __future__ import annotations
@@ -29,6 +30,11 @@ class Room(NamedTuple):
     def left_pusd(self) -> int:
         """What is left once every open reservation has cost nothing."""
         return self.limit_pusd - self.spent_pusd
+
+    @property
+    def is_used(self) -> bool:
+        """Tell whether anything was spent of it; of a limit of zero nothing ever could be."""
+        return self.spent_pusd > 0 or self.limit_pusd <= 0
 
     @property
     def free_pusd(self) -> int:
@@ -81,7 +87,7 @@ def decide(rooms: Sequence[Room], price: Price, *, last: bool = False) -> Decisi
     target = min(price.worst_pusd, tightest.left_pusd)
     if target < floor:
         short = [room for room in blocking if room.left_pusd < floor]
-        return Refuse(tightest, any(room.at_limit == REVOKE for room in short))
+        return Refuse(tightest, any(room.at_limit == REVOKE and room.is_used for room in short))
     fullest = min(blocking, key=lambda room: room.free_pusd)
     if target <= fullest.free_pusd:
         return Go(target)

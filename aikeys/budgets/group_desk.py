@@ -7,12 +7,15 @@
 - A settle that cannot be written (a full disk) is tried again as long as the desk lives; its caller is told after 8 s.
   Should the process end before, the next recovery books the worst case.
 - Whoever does not want an answer any more cancels its ticket: a waiting request is dropped, a reservation given back.
+- Should the thread fail for a reason nobody foresaw, everybody who waits and who comes is told at once, `is_alive` is
+  false, and `Means.ended` tells whoever runs the process: it is to start anew.
 - No event loop is known here: `Answers` is the way to one. Every method may be called from any thread.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -40,6 +43,9 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.002, 0.05
 _LOOK_AGAIN_S = 1.0
 _RETRY_PAUSES_S = (0.1, 0.5, 1.0, 2.0, 4.0)
 _MOST_AT_ONCE = 512
+_LONGEST_TROUBLE = 500
+_GATHER_S, _BUSY = 0.001, 3
+"""Where a round had so many jobs, the next one waits so long for company: fewer commits, and fewer wake-ups."""
 NO_RATES = Rates()
 
 
@@ -73,7 +79,7 @@ class Futures:
     def give(self, answers: Sequence[Answer], unwanted: Callable[[Any], None]) -> None:
         """Set results."""
         for ticket, value, error in answers:
-            if not ticket.set_running_or_notify_cancel():
+            if ticket.done() or not ticket.set_running_or_notify_cancel():
                 unwanted(value)
             elif error is not None:
                 ticket.set_exception(error)
@@ -82,13 +88,17 @@ class Futures:
 
 
 class Means(NamedTuple):
-    """What a desk works with; `make_room` on a full disk is True where it helped, `say` tells the operator."""
+    """What a desk works with; `make_room` on a full disk is True where it helped, `say` tells the operator.
+
+    `ended` is called in the desk's thread where that cannot go on.
+    """
 
     patience: Patience = PATIENT
     answers: Answers = Futures()
     make_room: Callable[[], bool] = lambda: False
     say: Callable[[str], None] = lambda _text: None
     retry_pauses_s: tuple[float, ...] = _RETRY_PAUSES_S
+    ended: Callable[[], None] = lambda: None
 
 
 class GroupDesk:
@@ -105,7 +115,7 @@ class GroupDesk:
         self._inbox: SimpleQueue[Job | Waiter | None] = SimpleQueue()
         self._numbers = count()
         self._queues = Queues()
-        self._is_closed = False
+        self._is_closed = self._is_busy = False
         self._thread = threading.Thread(target=self._run, name="aikeys-ledger", daemon=True)
         self._place = Place(
             ledger, Memory(), self.process.name, Calendar(ledger.zone), self._means.patience.now_s, {}
@@ -115,7 +125,15 @@ class GroupDesk:
         self._retry_s = 0.0
         self._looked_s = self._searched_s = -_LOOK_AGAIN_S
         self._pause_s = _FIRST_PAUSE_S
+        self._in_hand: Sequence[Job | Waiter] = ()
+        self._trouble = ""
+        self._has_failed = False
         self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Tell whether what is asked will be done."""
+        return not self._has_failed and self._thread.is_alive()
 
     @property
     def waiting(self) -> int:
@@ -135,9 +153,12 @@ class GroupDesk:
         self._put(Waiter(request, rates, order, patience.now_s() + patience.deadline_s, ticket))
         return ticket
 
-    def settle(self, reservation: Reservation, call: Call) -> Any:
-        """Return a ticket for Settled, None where that was done before; MachineFailed: not written yet, but it will."""
-        return self._ask(lambda writer: self._settled(writer, reservation, call), reservation)
+    def settle(self, reservation: Reservation, call: Call, also: Callable[[Writer], None] | None = None) -> Any:
+        """Return a ticket for Settled, None where that was done before; MachineFailed: not written yet, but it will.
+
+        `also` writes what belongs to it, in the same transaction; into tables that no Memory knows.
+        """
+        return self._ask(lambda writer: self._settled(writer, reservation, call, also), reservation)
 
     def release(self, reservation: Reservation) -> Any:
         """Return a ticket for whether what was never sent was still reserved."""
@@ -179,7 +200,11 @@ class GroupDesk:
 
     # From here on in the thread.
 
-    def _settled(self, writer: Writer, reservation: Reservation, call: Call) -> Settled | None:
+    def _settled(
+        self, writer: Writer, reservation: Reservation, call: Call, also: Callable[[Writer], None] | None
+    ) -> Settled | None:
+        if also is not None:
+            also(writer)
         done = reservations.settle(writer, reservation, call, self._place.calendar)
         counted = self._place.counted.get(reservation.id)
         if counted is not None:
@@ -195,16 +220,37 @@ class GroupDesk:
 
     def _run(self) -> None:
         goes_on = True
-        while goes_on:
-            asked, goes_on = self._collect()
-            self._round(asked)
+        try:
+            while goes_on:
+                self._in_hand, goes_on = self._collect()
+                self._is_busy = len(self._in_hand) >= _BUSY
+                self._round(self._in_hand)
+                self._in_hand = ()
+        except BaseException as failure:  # noqa: BLE001  # whatever it is, nobody may wait for ever
+            self._fail(failure)
         self._end()
+
+    def _fail(self, failure: BaseException) -> None:
+        """Tell everybody who waits, and who still comes, that nothing is written here any more; until `close`."""
+        self._has_failed = True
+        with suppress(Exception):
+            self._means.say(f"the ledger's thread failed: {type(failure).__name__}; this process cannot go on")
+            self._means.ended()
+        ended = MachineFailed("the ledger's thread failed", "start the process anew")
+        tickets = [one.ticket for one in (*self._in_hand, *self._kept, *self._queues.all())]
+        self._in_hand, self._kept, self._queues = (), [], Queues()
+        self._give([Answer(ticket, error=ended) for ticket in dict.fromkeys(tickets) if ticket is not None])
+        while (one := self._inbox.get()) is not None:
+            with suppress(Exception):
+                self._give([Answer(one.ticket, error=ended)])
 
     def _collect(self) -> tuple[list[Job | Waiter], bool]:
         """Return what was asked meanwhile, waiting for it as long as there is nothing else to do."""
         asked: list[Job | Waiter] = []
         with suppress(Empty):
             one = self._inbox.get(timeout=self._time_left_s())
+            if self._is_busy:
+                time.sleep(_GATHER_S)  # those who ask in the same moment share a commit
             while one is not None and len(asked) < _MOST_AT_ONCE:
                 asked.append(one)
                 one = self._inbox.get_nowait()
@@ -302,15 +348,29 @@ class GroupDesk:
         if now_s < self._searched_s + _LOOK_AGAIN_S:
             return False
         self._searched_s = now_s
-        with suppress(AikeysError):  # whatever it is, it meets the reservation, too
-            if recover(self._ledger, self.process.name):
-                self._place.memory.forget()
+        found: tuple[int, ...] = ()
+        troubles: list[Exception] = []
+        try:
+            found = recover(self._ledger, self.process.name, troubles.append)
+        except Exception as failure:  # noqa: BLE001  # what concerns a reservation meets it again, and is told there
+            troubles.append(failure)
+        if found or troubles:
+            self._place.memory.forget()  # it writes on this connection, and a part of it may be done
+        self._tell(troubles)
         return True
+
+    def _tell(self, troubles: Sequence[Exception]) -> None:
+        """Tell the operator what keeps us from dead processes, once until it is something else."""
+        texts = [one.message if isinstance(one, AikeysError) else type(one).__name__ for one in troubles]
+        text = "; ".join(texts)[:_LONGEST_TROUBLE]
+        if text and text != self._trouble:
+            self._means.say(f"what a process that is gone had reserved cannot be looked for: {text}")
+        self._trouble = text
 
     def _looked(self, now_s: float) -> set[str]:
         """Return for whom a counter is not what it was when the front of its queue was told to wait; takes no lock."""
         self._looked_s, changed = now_s, set()
-        with suppress(AikeysError), self._ledger.reading() as connection:
+        with suppress(AikeysError, OSError), self._ledger.reading() as connection:
             for who, front in self._queues.fronts().items():
                 room = front.room
                 if not room.period:
@@ -330,7 +390,7 @@ class GroupDesk:
         self._give([Answer(one.ticket, error=stopping) for one in self._queues.all()])
         self._queues = Queues()
         is_empty = False
-        with suppress(AikeysError), self._ledger.reading() as connection:
+        with suppress(AikeysError, OSError), self._ledger.reading() as connection:
             is_empty = not open_of(connection, self.process.name)
         self._ledger.close()
         if is_empty:

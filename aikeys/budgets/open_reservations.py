@@ -41,6 +41,13 @@ class Open(NamedTuple):
     day: int
 
 
+class Held(NamedTuple):
+    """What calls hold that are not booked: how many, and how much in all."""
+
+    calls: int
+    pusd: int
+
+
 class Filed(NamedTuple):
     """A stored context with the digests that stand for its user and address, empty for nobody."""
 

@@ -56,6 +56,10 @@ class Full(NamedTuple):
     free_us: int
 
 
+def _amount(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 class RateReached(RateLimited):
     """So much in a minute is not allowed. `retry_after_s` is for the header Retry-After."""
 
@@ -64,9 +68,9 @@ class RateReached(RateLimited):
     def __init__(self, full: Full, now_us: int) -> None:
         self.rate = full.rate
         self.retry_after_s = max(1, -(-(full.free_us - now_us) // 1_000_000))
-        limits = [f"{full.rate.requests} requests"] if full.rate.requests is not None else []
-        limits += [f"{full.rate.tokens} tokens"] if full.rate.tokens is not None else []
-        again = f"try again in {self.retry_after_s} seconds"
+        given = ((full.rate.requests, "request"), (full.rate.tokens, "token"))
+        limits = [_amount(number, thing) for number, thing in given if number is not None]
+        again = f"try again in {_amount(self.retry_after_s, 'second')}"
         super().__init__(f"{full.rate.who} may have {' and '.join(limits)} in a minute, and they are used up", again)
 
 

@@ -7,13 +7,17 @@ import sqlite3
 from collections.abc import Sequence
 
 
-def first_limited(connection: sqlite3.Connection, keys: Sequence[str]) -> str | None:
-    """Return the first of these keys that has a budget which is more than a warning; `key:*` is every other key's."""
-    stored = "SELECT who, period, at_limit FROM budget WHERE who LIKE 'key:%'"
+def first_limited(connection: sqlite3.Connection, whos: Sequence[str]) -> str | None:
+    """Return the first of these `key:NAME` and `token:ID` that has a budget which is more than a warning.
+
+    `key:*` is that of each key, and `token:*` of each token, without a budget of its own over the same period.
+    """
+    stored = "SELECT who, period, at_limit FROM budget WHERE who LIKE 'key:%' OR who LIKE 'token:%'"
     budgets = {(who, period): at_limit for who, period, at_limit in connection.execute(stored)}
     periods = {period for _, period in budgets}
-    for key in keys:
-        found = (budgets.get((f"key:{key}", period), budgets.get(("key:*", period), "warn")) for period in periods)
+    for who in whos:
+        each = who.partition(":")[0] + ":*"
+        found = (budgets.get((who, period), budgets.get((each, period), "warn")) for period in periods)
         if any(at_limit != "warn" for at_limit in found):
-            return key
+            return who
     return None

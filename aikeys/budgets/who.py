@@ -12,11 +12,13 @@ from typing import NamedTuple
 
 from aikeys.errors import Usage
 from aikeys.ledger.calls import Context
+from aikeys.secret import refuse_token
 
 ORG, USER, TOKEN, EACH = "org", "user", "token", "*"
 LABELLED = ("team", "project", "environment", USER, "key", TOKEN)
 _LONGEST_NAME = 200
-_DIGEST_DIGITS = 64
+_DIGEST_DIGITS, _TOKEN_DIGITS = 64, 16
+_HEX = frozenset("0123456789abcdef")
 _FORMS = "org, team:support, team:*, project:x, environment:prod, user:ana, key:openai or token:ID"
 
 
@@ -35,7 +37,8 @@ class Who(NamedTuple):
 
 
 def parse_who(text: str) -> Who:
-    """Return a WHO as a person writes it; Usage names what is wrong."""
+    """Return a WHO as a person writes it; Usage names what is wrong. A token is named by its whole id."""
+    refuse_token(text)
     kind, colon, name = text.partition(":")
     if kind == ORG and not colon:
         return Who(ORG)
@@ -52,7 +55,17 @@ def parse_who(text: str) -> Who:
             f"the name of a {kind} has outer spaces, an unprintable character or over {_LONGEST_NAME} characters",
             f"write {_FORMS}",
         )
+    if kind == TOKEN and name != EACH:
+        return Who(kind, _token_id(name))
     return Who(kind, name)
+
+
+def _token_id(name: str) -> str:
+    """Return the id of a token: calls are counted by it, a budget by another name would limit nobody."""
+    digits = name.lower()
+    if len(digits) != _TOKEN_DIGITS or set(digits) - _HEX:
+        raise Usage(f"{_shown(name)} is no id of a token, which has {_TOKEN_DIGITS} digits", "see: aikeys token list")
+    return digits
 
 
 def stored_who(text: str) -> Who:
@@ -66,7 +79,7 @@ def is_stored(text: str) -> bool:
     kind, colon, name = text.partition(":")
     if kind != USER or name == EACH:
         return text == ORG or (kind in LABELLED and bool(colon and name))
-    return len(name) == _DIGEST_DIGITS and not set(name) - set("0123456789abcdef")
+    return len(name) == _DIGEST_DIGITS and not set(name) - _HEX
 
 
 def whos_of(context: Context, user: bytes, ancestors: Sequence[str] = ()) -> tuple[str, ...]:

@@ -55,7 +55,7 @@ def request_of(typed: Typed, *, stream: bool) -> Request:
     stdin_taken = "-" in typed.files or "-" in typed.attachments
     piped = b"" if stdin_taken else terminal.read_stdin(LARGEST_TEXT_BYTES)
     texts = [_decoded(_content(path), _named(path)) for path in typed.files]
-    texts += [_decoded(piped, "standard input"), typed.text]
+    texts += [_decoded(piped, "standard input"), _typed_text(typed.text, "the text")]
     text = "\n\n".join(each.strip("\r\n") for each in texts if each.strip())
     parts: list[Part] = [attachment(each) for each in typed.attachments]
     if not text and not parts:
@@ -64,9 +64,18 @@ def request_of(typed: Typed, *, stream: bool) -> Request:
         parts.append(Text(text))
     messages = [Message("user", tuple(parts))]
     if typed.system.strip():
-        messages.insert(0, Message("system", (Text(typed.system),)))
+        messages.insert(0, Message("system", (Text(_typed_text(typed.system, "the system prompt")),)))
     schema = Schema(schema_of(typed.schema)) if typed.schema else None
     return Request("", tuple(messages), (), schema, options_of(typed.options, typed.max_tokens), stream)
+
+
+def _typed_text(text: str, what: str) -> str:
+    """Return what stood on the command line; Usage where its bytes were not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Usage(f"{what} is not UTF-8", "set the terminal to UTF-8, or pipe it in") from None
+    return text
 
 
 def schema_of(path: str) -> Mapping[str, Json]:

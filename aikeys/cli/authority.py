@@ -39,7 +39,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "audit": ("audit:read",),
     "ledger verify": ("audit:read",),
     "ledger head": ("audit:read",),
-    "ledger export": ("audit:read",),
+    "ledger export": ("audit:read", "usage:read"),
     "budget list": ("budget:read",),
     "budget check": ("budget:read",),
     "budget set": ("budget:write",),
@@ -130,6 +130,35 @@ def watched(command: str) -> "Iterator[None]":
         raise
 
 
+def admit_again() -> None:
+    """Check the token once more, at the next look of what goes on and on; TokenRefused once it is over."""
+    if is_bearer():
+        _keeper.bearer = None
+        _admitted("")
+
+
+def admitted_now() -> "Bearer":
+    """Return the bearer; TokenRefused, Damaged."""
+    return _admitted("")
+
+
+def admitted_quietly() -> "Bearer | None":
+    """Return the bearer, None where the token is refused; nothing is recorded: a shell asks at every tab."""
+    try:
+        return doorkeeper().admit(os.environ[VARIABLE], clock.now_s())
+    except AikeysError:
+        return None
+
+
+def refuse_on_copy(command: str) -> None:
+    """Raise Denied where a token would change a copy of a home: nobody but this copy would learn of it."""
+    if is_bearer() and doorkeeper().is_copy:
+        raise Denied(
+            f"this is a copy of the vault: aikeys {command} with a token would change nothing but the copy",
+            f"run it where the vault is, or through its gateway: set {GATEWAY}",
+        )
+
+
 def bearer() -> "Bearer | None":
     """Return who stands behind AIKEYS_TOKEN, None where the owner is at work; TokenRefused, Damaged."""
     return _admitted("") if is_bearer() else None
@@ -162,7 +191,7 @@ def gateway() -> "Gateway | None":
     from aikeys.tokens import text
 
     if is_bearer():
-        token = Secret(os.environ[VARIABLE].strip().encode())
+        token = Secret(os.environ[VARIABLE].strip().encode("utf-8", "surrogateescape"))
     elif (known := _login()) is not None and known.url == url:
         token = logins.token_of(home.folder(), known)
     else:
@@ -189,9 +218,16 @@ def borrowed() -> "Borrowed":
 
 def rows_in_scope() -> "Rows":
     """Return the vault's rows without the keys that the token is not for."""
+    if not _admitted("").claims.is_granted_keys:
+        return doorkeeper().rows._replace(keys=(), versions=())
+    return rows_reached()
+
+
+def rows_reached() -> "Rows":
+    """Return the vault's rows with the keys that the token names, whether or not it opens any."""
     who = _admitted("")
     rows = doorkeeper().rows
-    keys = tuple(key for key in rows.keys if who.claims.is_granted_keys and who.claims.reaches(key.id))
+    keys = tuple(key for key in rows.keys if who.claims.reaches(key.id))
     ids = {key.id for key in keys}
     return rows._replace(keys=keys, versions=tuple(row for row in rows.versions if row.key_id in ids))
 

@@ -37,6 +37,8 @@ _MACHINE = {
     errno.EACCES: "check who owns it and its permissions",
     errno.EPERM: "check who owns it and its permissions",
 }
+_LONGEST_WORD = 1000
+_LONGEST_MESSAGE = 8000
 _KEY_LIKE = r"(?=[\w.~+/=-]*\d)(?=[\w.~+/=-]*[A-Za-z])[\w.~+/=-]{20,}"
 
 
@@ -79,12 +81,22 @@ def _show(failure: Exception, *, exec_statuses: bool) -> int:
         terminal.error(f"internal error: {type(failure).__name__}")
         _show_places(failure)
         return EXEC_FAILED if exec_statuses else AikeysError.exit_status
-    terminal.error(known.message)
+    terminal.error(_bounded(known.message))
     if known.hint:
-        terminal.hint(known.hint)
+        terminal.hint(_bounded(known.hint))
     if exec_statuses and not isinstance(known, CannotExecute | ProgramNotFound):
         return EXEC_FAILED
     return known.exit_status
+
+
+def _bounded(text: str) -> str:
+    """Return the text without the middle of what is endless in it: an argument of 100 kB, repeated, hides the rest."""
+    text = re.sub(rf"\S{{{_LONGEST_WORD},}}", lambda found: _middle_cut(found[0], 60), text)
+    return _middle_cut(text, _LONGEST_MESSAGE // 2) if len(text) > _LONGEST_MESSAGE else text
+
+
+def _middle_cut(text: str, kept: int) -> str:
+    return f"{text[:kept]} … {text[-kept:]}"
 
 
 def _known(failure: Exception) -> AikeysError | None:

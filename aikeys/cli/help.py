@@ -32,6 +32,7 @@ def new_app() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
+        no_args_is_help=True,  # of a group; a single command runs without arguments
         context_settings={"help_option_names": ["-h", "--help"]},
     )
 

@@ -212,9 +212,12 @@ def date_s(text: str) -> int:
 
 def labels_text(**given: str | None) -> str:
     """Return labels in their stored form: one `name=value` a line, sorted."""
+    from aikeys.secret import refuse_token
+
     pairs = []
     for name, value in sorted(given.items()):
         if value:
+            refuse_token(value)
             if not value.isprintable() or len(value) > 200:
                 raise Usage(f"the label {name} has an unprintable character or over 200 characters", "shorten it")
             pairs.append(f"{name}={value}")

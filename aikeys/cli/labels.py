@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from aikeys.cli import terminal
 from aikeys.errors import Usage
+from aikeys.secret import refuse_token
 
 if TYPE_CHECKING:
     from aikeys.config import Config
@@ -51,6 +52,7 @@ def typed_labels(typed: Mapping[str, str], tags: Sequence[str]) -> dict[str, str
 
 
 def _checked(found: dict[str, str]) -> dict[str, str]:
+    refuse_token(*found.values())
     for name, value in found.items():
         if not value.isprintable() or len(value) > _LONGEST:
             raise Usage(

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from aikeys.cli import home
+from aikeys.errors import AikeysError, Denied
 
 if TYPE_CHECKING:
     from aikeys.config import Config
     from aikeys.ledger.store import Ledger
     from aikeys.pricing.book import Book
     from aikeys.providers.catalogue import Provider
-    from aikeys.spending.names import Held, Names
+    from aikeys.spending.names import Held, Names, Target
+    from aikeys.vault.bearers import Bearer
     from aikeys.vault.format import Key, Rows
     from aikeys.vault.opening import Place
 
@@ -48,8 +50,52 @@ def _held(rows: Rows, key: Key) -> Held:
 
 
 def rows_if_any(where: Place, ledger: Ledger | None = None) -> Rows | None:
-    """Return the vault's rows as far as one can see them without opening it, None without a vault."""
-    return home.rows(where, ledger) if where.vault.exists else None
+    """Return the vault's rows as far as one can see them without opening it, None without a vault.
+
+    With a token they are those of the keys it is for.
+    """
+    from aikeys.cli import authority
+
+    if not where.vault.exists:
+        return None
+    return authority.rows_reached() if authority.is_bearer() else home.rows(where, ledger)
+
+
+def targets(shelf: Shelf, text: str, where: Place) -> list[Target]:
+    """Return the model that a text names and its stand-ins; Denied where only the token is not for its key."""
+    from aikeys.cli import authority
+    from aikeys.spending.spend import stand_ins, targets_of
+
+    who = authority.bearer()
+    if who is None:
+        return targets_of(shelf.names, text, shelf.settings.fallbacks)
+    try:
+        first = shelf.names.resolve(text)
+    except AikeysError:
+        _refuse_out_of_scope(_every_name(shelf, where), text, who)
+        raise
+    return [first, *stand_ins(shelf.names, first, text, shelf.settings.fallbacks, lenient=True)]
+
+
+def _every_name(shelf: Shelf, where: Place) -> Names:
+    """Return the names among all keys of the vault, whatever a token is for."""
+    from aikeys.spending.names import Names
+
+    rows = home.rows(where)
+    return Names([_held(rows, key) for key in rows.keys], shelf.catalogue, shelf.book, shelf.settings.aliases)
+
+
+def _refuse_out_of_scope(every: Names, text: str, who: Bearer) -> None:
+    """Raise Denied where the name is right, and only the token is not for the key."""
+    try:
+        target = every.resolve(text)
+    except AikeysError:
+        return
+    if not who.claims.reaches(bytes.fromhex(target.key.id)):
+        raise Denied(
+            f"token {who.shown_id} is not for the key {target.key.name}",
+            f"the owner of the vault can issue one that is: aikeys token issue --key {target.key.name}",
+        )
 
 
 def wanted(models: list[str] | None, settings: Config) -> list[str]:

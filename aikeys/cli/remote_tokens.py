@@ -40,9 +40,10 @@ def revoke(gateway: Gateway, wanted: Sequence[str], labels: dict[str, str], *, k
 
     if keep_children:
         raise Usage("--keep-children cannot be done through a gateway", "run it where the gateway's vault is")
-    known = tokens.lent(gateway, clock.now_s())
+    now_s = clock.now_s()
+    known = tokens.lent(gateway, now_s)
     if wanted:
-        chosen = list({one.claims.id: one for one in (tokens.find(known, each) for each in wanted)}.values())
+        chosen = list({one.claims.id: one for one in (tokens.find(known, each, now_s) for each in wanted)}.values())
     else:
         chosen = [one for one in known if one.state == "active" and _has(one, labels)]
         if not chosen:

@@ -1,7 +1,7 @@
 """The terminal and its rules. The only place of aikeys that prints, reads standard input or asks.
 
 - Data goes to stdout. Messages, warnings, errors and progress go to stderr, one line each: `aikeys: lower case, no
-  full stop`.
+  full stop`; lines to be copied stand alone.
 - Questions go to /dev/tty, never to stdin or stdout, and only where somebody can answer: not under --no-input,
   AIKEYS_NO_INPUT or CI, not without a terminal. A question that may not be asked is `Cancelled`, never a guess.
 - What is typed at a hidden question is never echoed, also after Ctrl-Z and `fg` (silence.py); Ctrl-C and end of file
@@ -63,6 +63,8 @@ def printable(text: str) -> str:
 def _escaped(sign: str) -> str:
     """Controls move the cursor, separators break lines, bidirectional marks reorder what is read."""
     code = ord(sign)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte of an argument that is not UTF-8
+        code -= 0xDC00
     return _ESCAPES.get(sign) or (
         f"\\U{code:08x}" if code >> 16 else f"\\u{code:04x}" if code >> 8 else f"\\x{code:02x}"
     )
@@ -178,6 +180,12 @@ def say_all(texts: Sequence[str]) -> None:
     """Print messages on stderr, in one go, unless --quiet."""
     if not options.quiet and texts:
         _write_message("".join(f"aikeys: {printable(text)}\n" for text in texts))
+
+
+def say_as_it_is(lines: Sequence[str]) -> None:
+    """Print lines to be copied on stderr, without a word before them, unless --quiet."""
+    if not options.quiet:
+        _write_message("".join(f"{printable(line)}\n" for line in lines))
 
 
 def detail(text: str) -> None:

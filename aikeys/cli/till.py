@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aikeys.spending.authorise import Caller
     from aikeys.spending.interruption import Interruption
     from aikeys.spending.names import Held, Target
-    from aikeys.vault.bearers import Borrowed
+    from aikeys.vault.bearers import Bearer, Borrowed
     from aikeys.vault.opening import Opened, Place
 
 
@@ -102,10 +102,26 @@ class Till:
         return rates_of(caller, target, self._shelf.settings.limits)
 
     def _secret_of(self, held: Held) -> Secret:
+        """Open a key, before every attempt; a token is checked once more: it may have ended while others were made."""
         from aikeys.secret import Secret
         from aikeys.vault.names import exact_key
 
-        return Secret(self._opened.content(exact_key(self._opened.rows, held.name)).secret)
+        opened = self._opened
+        bearer: Bearer | None = getattr(opened, "bearer", None)
+        if bearer is not None:
+            opened = _borrowed_again(self._where, bearer)
+        return Secret(opened.content(exact_key(opened.rows, held.name)).secret)
+
+
+def _borrowed_again(where: Place, bearer: Bearer) -> Borrowed:
+    """Return the vault as the token opens it now; TokenRefused once it is over. In whatever thread this is."""
+    from contextlib import closing
+
+    from aikeys import clock
+    from aikeys.vault.bearers import Doorkeeper
+
+    with closing(where.ledger) as ledger, closing(Doorkeeper(where, ledger)) as keeper:
+        return keeper.borrow(keeper.admit(bearer.given.reveal().decode(), clock.now_s()))
 
 
 def _interruption() -> Interruption:

@@ -33,14 +33,16 @@ class Register(NamedTuple):
 
     def token(self, wanted: str) -> Chain:
         """Return the token with this id, beginning of an id, or name; NotFound also where it may not be seen."""
-        from aikeys.vault.issuing import find_token
+        from aikeys import clock
+        from aikeys.tokens.finding import find_token
 
         if wanted in self.tokens.wrong and self.bearer is None:
             raise NotFound(
                 f"the row of token {wanted} was edited or forged: it opens nothing", "delete it: aikeys token prune"
             )
-        claims = find_token({token_id: chain[0] for token_id, chain in self.chains.items()}, wanted)
-        return self.chains[claims.id]
+        now_s = clock.now_s()
+        known = {token_id: (chain[0], self.tokens.state(token_id, now_s)) for token_id, chain in self.chains.items()}
+        return self.chains[find_token(known, wanted, now_s).id]
 
     def may_revoke(self, chain: Chain) -> bool:
         """Tell whether whoever asks may revoke a token: the owner any, a bearer none above its own."""
@@ -115,6 +117,15 @@ def active(where: Place, now_s: int) -> list[Claims]:
     return sorted(found, key=lambda claims: (claims.issued_at, claims.id))
 
 
+def warn_of_namesakes(where: Place, new: Claims, now_s: int) -> None:
+    """Warn where an active token has the name of a new one: by its name neither can be told from the other."""
+    same = [claims for claims in active(where, now_s) if new.name and claims.name == new.name and claims.id != new.id]
+    if same:
+        further = f" and {len(same) - 1} more" if len(same) > 1 else ""
+        verb = "are" if further else "is"
+        terminal.warn(f"token {same[0].shown_id}{further} {verb} called {new.name}, too: name each by its id")
+
+
 def ending(where: Place, now_s: int) -> list[Claims]:
     """Return the active tokens that end within three days, though they were made to last."""
     from aikeys.tokens.visibility import ends_soon
@@ -158,14 +169,25 @@ def named(claims: Claims) -> str:
 
 def place() -> Place:
     """Return where the vault is; NotFound without one."""
+    from aikeys.vault.opening import require_vault
+
     where = home.place()
-    where.vault.require()
+    require_vault(where)
     return where
 
 
 def print_ids() -> None:
     """Print the ids of active tokens for a shell's completion; opens nothing, silent where there is nothing to read."""
     from aikeys import clock
+    from aikeys.cli import authority
+    from aikeys.tokens.visibility import visible
+    from aikeys.vault.revoking import read_tokens
 
-    for claims in active(home.place(), clock.now_s()):
+    where, now_s = home.place(), clock.now_s()
+    shown = active(where, now_s)
+    if authority.is_bearer():
+        who = authority.admitted_quietly()
+        chains = read_tokens(where).chains if who else {}
+        shown = [claims for claims in shown if who and visible(who.claims, chains.get(claims.id, (claims,)))]
+    for claims in shown:
         terminal.out(claims.shown_id)

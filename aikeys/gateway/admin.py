@@ -47,7 +47,7 @@ async def usage(request: web.Request) -> web.Response:
     visit = enter(request, "usage:own")
     found = parameters.read(request, ("start", "end", "group_by", *_NAMES, "team"), tags=True)
     by = _groups(found)
-    where = narrowed(_filters(found), own_labels(visit.bearer.claims))
+    where = narrowed(_filters(found), own_labels(visit.bearer.claims, visit.bearer.above))
     start, end = parameters.once(found, "start"), parameters.once(found, "end")
 
     def ask(ledger: Ledger) -> Used:

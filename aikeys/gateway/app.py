@@ -67,6 +67,10 @@ def make_app(state: State, log: AccessLog) -> web.Application:
     add.add_get("/readyz", health.readyz)
     add.add_get("/metrics", health.metrics)
     add.add_route("HEAD", "/", health.head)
+    for resource in list(add.resources()):  # what is ours is served by its own methods only
+        if "{" not in resource.canonical:
+            add.add_route("*", resource.canonical, health.not_allowed)
+    add.add_route("*", "/v1/keys/{id}", health.not_allowed)
     add.add_route("*", "/{provider}/{tail:.+}", native.provider)
     return app
 
@@ -81,6 +85,7 @@ def _guarded(log: AccessLog) -> Middleware:
             answer = _told(request, _of_http(request, other))
         except AikeysError as failure:
             request.app[_REFUSALS].note(request, failure)
+            request.app[STATE].note_refusal(failure)
             if failure.http_status in (500, 503):  # the client is told nothing of it
                 request.app[STATE].say(f"{failure.message} at {request.method} {shown(request.path, 80)}")
             answer = _told(request, error_bodies.told(failure))

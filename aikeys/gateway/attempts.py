@@ -4,7 +4,8 @@ authorise -> plan -> reserve -> send -> read -> settle. An attempt is a task of 
 was reserved becomes an entry all the same.
 - A whole reply that nobody waits for any more is read to its end. A stream is read on for `drain_s` where a budget
   limits it, else the provider is stopped and the entry is an estimate.
-- The caller hears of the reply through a `Listener`, which says whether anybody still listens.
+- The caller hears of the reply through a `Listener`, which says whether anybody still listens. For somebody who left
+  before the request went out nothing is sent, and nothing booked.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ from aikeys.budgets.refusals import BudgetExceeded
 from aikeys.budgets.reservations import Request, Reservation
 from aikeys.errors import AikeysError
 from aikeys.gateway import desk as desks
+from aikeys.gateway.aside import aside
 from aikeys.gateway.state import State
 from aikeys.gateway.upstream import Reply
+from aikeys.ledger.store import Writer
 from aikeys.pricing.values import Price
 from aikeys.providers.transport import Broken, NotSent, Parcel, checked_base_url
 from aikeys.providers.wire.values import Event, Outgoing, ReasoningPiece, TextPiece, Unreadable
+from aikeys.secret import Secret
 from aikeys.spending import exchange as exchanges
 from aikeys.spending.attempt import call_of, context_of, expected_tokens, without_secret
 from aikeys.spending.authorise import Caller, authorise
@@ -40,10 +44,23 @@ from aikeys.vault.revoking import revoke
 
 _LOOK_FOR_CLIENT_S = 1.0
 _TOKENS = (TextPiece, ReasoningPiece)
+Note = Callable[[Received, bytes], "Callable[[Writer], None] | None"]
+"""Of what came, and the body of a whole reply, makes what is to be written in the transaction that books the call."""
+
+
+class ClientLeft(AikeysError):
+    """Whoever asked closed the connection before anything was sent."""
+
+    code = "client_left"
+    exit_status = 3
+    http_status = 499
+
+    def __init__(self) -> None:
+        super().__init__("the client left before its request was sent")
 
 
 class Order(Protocol):
-    """What is to be sent, in whatever words: how it is planned and written."""
+    """What is to be sent, in whatever words: how it is planned and written. Pure, so that a thread can do it."""
 
     def plan(self, target: Target, circumstances: Circumstances) -> Plan:
         """Return what it may cost; raises what refuses it."""
@@ -76,7 +93,7 @@ class Listener(Protocol):
 
 
 class Asking(NamedTuple):
-    """Who asks for what of whom. `scope` is what it takes."""
+    """Who asks for what of whom. `scope` is what it takes; `size_bytes` is that of the body as it came."""
 
     caller: Caller
     bearer: Bearer
@@ -84,6 +101,8 @@ class Asking(NamedTuple):
     order: Order
     scope: str = "chat:write"
     priority: int = 5
+    size_bytes: int = 0
+    note: Note | None = None
 
 
 class Done(NamedTuple):
@@ -107,7 +126,7 @@ class Attempt:
         self._state = state
         self._asking = asking
         self._listener = listener
-        self._body = bytearray()
+        self._is_sent = False
         self._status = 0
         self._headers: dict[str, str] = {}
         self._started_s = time.monotonic()
@@ -119,37 +138,72 @@ class Attempt:
     async def go(self) -> Done:
         """Make the attempt; raises what refuses it before anything is sent."""
         asking, state = self._asking, self._state
+        if self._listener.is_gone:
+            raise ClientLeft
         authorise(asking.caller, asking.target, asking.scope)
         base_url = checked_base_url(asking.target.key.base_url, asking.target.provider.title)
-        made = asking.order.plan(asking.target, self._circumstances())
-        asking.order.outgoing(made)  # what cannot be written is refused before money is set aside
+        made = await aside(asking.size_bytes, self._planned, self._circumstances())
         secret = state.secret_of(asking.bearer, asking.target)
         reference = made.price.reference if made.price else ""
         context = context_of(asking.caller, asking.target, price=reference)
         reservation = await self._reserved(asked_of_the_budgets(asking.caller, context, made), made)
         self._listener.reserved(reservation.id.hex())
-        exchange = Exchange(made)
+        exchange = Exchange(made, reads_vectors=False)
+        await self._refuse_if_over(exchange, made, reservation)
         try:
             if reservation.pusd < made.cost.worst_pusd:
                 made = lowered(made, reservation.pusd)
-                exchange = Exchange(made)
-            outgoing = asking.order.outgoing(made)
+                exchange = Exchange(made, reads_vectors=False)
+            outgoing, self._digest = await aside(asking.size_bytes, self._written, made)
             parcel = Parcel(outgoing, base_url, made.dialect.auth, secret)
-            self._digest = sha256(outgoing.body).digest()
-            await self._transfer(exchange, parcel, made)
+            if not self._listener.is_gone:
+                self._is_sent = True
+                await self._transfer(exchange, parcel, made)
         except BaseException:
             # cancelled at the end of the grace, or something nobody foresaw: settled all the same
-            exchange.cut(exchanges.CUT, Unreadable("the call ended unexpectedly"))
-            await asyncio.shield(self._settled(made, exchange.received(), reservation))
+            ended = Unreadable("the call ended unexpectedly")
+            if self._is_sent:
+                exchange.cut(exchanges.CUT, ended)
+            else:
+                exchange.refuse(ended)
+            await asyncio.shield(self._settled(made, exchange, reservation))
             raise
-        return await self._settled(made, without_secret(exchange.received(), secret), reservation)
+        if not self._is_sent:
+            await state.desk.release(reservation)
+            raise ClientLeft
+        return await self._settled(made, exchange, reservation, secret)
+
+    def _planned(self, circumstances: Circumstances) -> Plan:
+        """Plan, and write it once: what cannot be written is refused before money is set aside."""
+        order = self._asking.order
+        made = order.plan(self._asking.target, circumstances)
+        order.outgoing(made)
+        return made
+
+    def _written(self, made: Plan) -> tuple[Outgoing, bytes]:
+        """Return what is to be sent, and its digest."""
+        outgoing = self._asking.order.outgoing(made)
+        return outgoing, sha256(outgoing.body).digest()
+
+    async def _refuse_if_over(self, exchange: Exchange, made: Plan, reservation: Reservation) -> None:
+        """Raise where the token ended while the call waited for its turn; what was reserved is given back."""
+        try:
+            self._state.admit_again(self._asking.bearer)
+        except AikeysError as refusal:
+            exchange.refuse(refusal)
+            await asyncio.shield(self._settled(made, exchange, reservation))
+            raise
 
     async def _reserved(self, request: Request, made: Plan) -> Reservation:
-        """Reserve; a budget that says so revokes the token it turns away."""
+        """Reserve; a budget that says so revokes the token it turns away. Whoever leaves meanwhile waits no more."""
         asking, configured = self._asking, self._state.knowledge.config.limits
         rates = Rates(rates_of(asking.caller, asking.target, configured), expected_tokens(made))
         try:
-            return await desks.reserve(self._state.desk, request, asking.priority, rates)
+            return await desks.reserve(
+                self._state.desk, request, asking.priority, rates, lambda: self._listener.is_gone
+            )
+        except desks.Gone:
+            raise ClientLeft from None
         except BudgetExceeded as refusal:
             claims = self._asking.caller.claims
             if refusal.revoke and claims is not None:
@@ -195,9 +249,7 @@ class Attempt:
             events = exchange.feed(piece)
             if self._first_token_ms is None:
                 self._note_first(events)
-            if not is_stream:
-                self._body += piece
-            elif not self._listener.is_gone:
+            if is_stream and not self._listener.is_gone:
                 await self._listener.hears(piece, events)
 
     def _is_over(self, made: Plan) -> bool:
@@ -217,8 +269,11 @@ class Attempt:
     def _elapsed_ms(self) -> int:
         return int((time.monotonic() - self._started_s) * 1000)
 
-    async def _settled(self, made: Plan, received: Received, reservation: Reservation) -> Done:
+    async def _settled(
+        self, made: Plan, exchange: Exchange, reservation: Reservation, secret: Secret | None = None
+    ) -> Done:
         """Write the entry. The desk tries on where it cannot; whoever asked is told after a while."""
+        received, body, also = await aside(exchange.size_bytes, self._read_whole, exchange, secret)
         book = self._state.knowledge.book
 
         def price_of(model: str) -> Price | None:
@@ -231,12 +286,20 @@ class Attempt:
             first_token_ms=self._first_token_ms, request_digest=self._digest,
         )  # fmt: skip
         left = None if self._left is None else self._left - costs.cost_pusd
-        done = Done(made, received, costs, None, bytes(self._body), self._status, self._headers, left)
+        done = Done(made, received, costs, None, body, self._status, self._headers, left)
         try:
-            settled = await self._state.desk.settle(reservation, call)
+            settled = await self._state.desk.settle(reservation, call, also)
         except AikeysError as failure:
             return done._replace(unsettled=failure)
         return done._replace(entry=settled.entry if settled else None)
+
+    def _read_whole(
+        self, exchange: Exchange, secret: Secret | None
+    ) -> tuple[Received, bytes, Callable[[Writer], None] | None]:
+        """Return what the reply says, its body where it is to be handed on whole, and what is noted with its entry."""
+        received = exchange.received() if secret is None else without_secret(exchange.received(), secret)
+        body = exchange.body()
+        return received, body, self._asking.note(received, body) if self._asking.note is not None else None
 
 
 class _Watch:

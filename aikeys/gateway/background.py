@@ -97,10 +97,18 @@ def deliver_once(ledger: Ledger, open_keys: OpenKeys | None) -> str:
         with ledger.reading() as connection:
             due = outbox.due(connection, now_us)
         names = sorted({name for channel in channels if channel.name in due for name in channel.keys})
-        secrets = open_keys(names) if names and open_keys is not None else {}
+        secrets, wrong = _opened(names, open_keys)
         summary = deliver(ledger, Means(secrets, os.environ), clock.now_us())
     finally:
         ledger.close()
-    wrong = [f"{one.channel}: {one.error.message} ({one.state})" for one in summary.failures]
+    wrong += [f"{one.channel}: {one.error.message} ({one.state})" for one in summary.failures]
     wrong += [f"{name} waits for its keys" for name in summary.lacking]
     return "; ".join(wrong)
+
+
+def _opened(names: Sequence[str], open_keys: OpenKeys | None) -> tuple[Mapping[str, Secret], list[str]]:
+    """Return the keys, or why none are opened: channels that need none are served all the same."""
+    try:
+        return open_keys(names) if names and open_keys is not None else {}, []
+    except AikeysError as refusal:
+        return {}, [refusal.message]

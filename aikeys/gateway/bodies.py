@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from aikeys.errors import AikeysError, Usage
+from aikeys.gateway.aside import aside
 from aikeys.gateway.door import STATE
 from aikeys.gateway.error_bodies import TooLarge
 from aikeys.providers.wire.exact_json import Table, read, table
@@ -20,6 +21,7 @@ _LABELS = {"team_id": "team", "team": "team", "project": "project", "environment
 _TAG = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}", re.ASCII)
 _LONGEST_LABEL = 200
 _MOST_LABELS = 16
+_LONGEST_NAME = 256
 _SLOWEST_BYTES_A_SECOND = 16 << 10
 
 
@@ -66,9 +68,13 @@ async def _awaited(request: web.Request) -> bytes:
 
 async def json_of(request: web.Request) -> Table:
     """Return the body, a JSON object; raises what `whole` does."""
-    data = await whole(request)
+    return await table_of(await whole(request))
+
+
+async def table_of(data: bytes) -> Table:
+    """Return a body as the JSON object it is; Usage."""
     try:
-        value = read(data)
+        value = await aside(len(data), read, data)
     except Unreadable:
         raise Usage("the body is not JSON", "send a JSON object in UTF-8") from None
     if not isinstance(value, dict):
@@ -81,7 +87,10 @@ def text_of(body: Table, name: str) -> str:
     value = body.get(name)
     if not isinstance(value, str) or not value.strip():
         raise Usage(f"{name} is missing, empty or no text", f"give {name} as a text")
-    return value.strip()
+    found = value.strip()
+    if len(found) > _LONGEST_NAME or not found.isprintable():
+        raise Usage(f"{name} is no name: it is longer than {_LONGEST_NAME} characters, or unprintable", "check it")
+    return found
 
 
 def flag_of(body: Table, name: str) -> bool:

@@ -17,12 +17,13 @@ from aiohttp import web
 from aikeys import clock
 from aikeys.errors import AikeysError, Usage
 from aikeys.gateway import bodies, kept, listeners, openai_replies, openai_requests
-from aikeys.gateway.attempts import Asking, Attempt, Done, Order
+from aikeys.gateway.aside import aside
+from aikeys.gateway.attempts import Asking, Attempt, Done, Note, Order
 from aikeys.gateway.door import Visit, enter, resolve, shape_of
 from aikeys.gateway.listeners import AsItCame, ClientStream, InOpenAIsWords
 from aikeys.gateway.orders import Address, PassedOn, Translated, chat_body
 from aikeys.providers.wire.dialects import Dialect
-from aikeys.providers.wire.exact_json import Table
+from aikeys.providers.wire.exact_json import LARGE_BYTES, Table
 from aikeys.spending.attempt import labels_of
 from aikeys.spending.authorise import Caller, bound_labels
 from aikeys.spending.names import Target
@@ -41,6 +42,19 @@ class Said(NamedTuple):
     body: Table
     caller: Caller
     priority: int
+    size_bytes: int = 0
+
+    @property
+    def is_large(self) -> bool:
+        """Tell whether what is done with the body takes so long that others would have to wait."""
+        return self.size_bytes > LARGE_BYTES
+
+
+class _Terms(NamedTuple):
+    """What an attempt takes: a scope, and what is noted of its reply."""
+
+    scope: str
+    note: Note | None = None
 
 
 class Endpoint(NamedTuple):
@@ -63,7 +77,9 @@ async def chat(request: web.Request) -> web.StreamResponse:
     said = await listen(enter(request, "chat:write"), tags=True)
     model = bodies.text_of(said.body, "model")
     first = resolve(said.visit, model)
-    others = stand_ins(said.visit.state.names_for(said.visit.bearer.claims), first, model, _fallbacks(said))
+    others = stand_ins(
+        said.visit.state.names_for(said.visit.bearer.claims), first, model, _fallbacks(said), lenient=True
+    )
     failed: web.StreamResponse | None = None
     for target in (first, *others)[:_MOST_TARGETS]:
         try:
@@ -91,29 +107,33 @@ async def passed_on(request: web.Request) -> web.StreamResponse:
             f"{dialect.title} has no {what} endpoint in OpenAI's words", "use its own route, or /v1/chat/completions"
         )
     body = {**{name: value for name, value in said.body.items() if name != "priority"}, "model": target.model}
-    native = Native(endpoint.protocol, body, bodies.flag_of(body, "stream"))
+    native = Native(endpoint.protocol, body, bodies.flag_of(body, "stream"), is_large=said.is_large)
     if endpoint.protocol == "openai_responses":
-        kept.require_own(said.visit, target.provider.name, kept.named_in(body))
-    answer, done = await as_it_came(said, target, PassedOn(native, Address("POST", path)), endpoint.scope)
-    if endpoint.protocol == "openai_responses":
-        kept.remember(said.visit, target.provider.name, done)
+        kept.require_own(said.visit, target.provider.name, await aside(said.size_bytes, kept.named_in, body))
+    note = kept.noting(said.visit, target.provider.name) if endpoint.protocol == "openai_responses" else None
+    answer, _ = await as_it_came(said, target, PassedOn(native, Address("POST", path)), endpoint.scope, note)
     return answer
 
 
 async def listen(visit: Visit, *, tags: bool) -> Said:
     """Read what a client says; Usage, TooLarge, Denied where its labels contradict the token."""
-    body = await bodies.json_of(visit.request)
+    data = await bodies.whole(visit.request)
+    size_bytes = len(data)
+    body = await bodies.table_of(data)
+    del data
     claims = visit.bearer.claims
     labels = labels_of(bound_labels(claims, bodies.labels_in(body, tags=tags)))
     caller = Caller(labels, "gateway", claims, visit.bearer.above, visit.address)
-    return Said(visit, body, caller, bodies.priority_of(visit.request.headers, body))
+    return Said(visit, body, caller, bodies.priority_of(visit.request.headers, body), size_bytes)
 
 
-async def as_it_came(said: Said, target: Target, order: PassedOn, scope: str) -> tuple[web.StreamResponse, Done]:
-    """Pass a request on and its reply back."""
+async def as_it_came(
+    said: Said, target: Target, order: PassedOn, scope: str, note: Note | None = None
+) -> tuple[web.StreamResponse, Done]:
+    """Pass a request on and its reply back; `note` is what the ledger is to know of the reply."""
     visit = said.visit
     listener = AsItCame(visit.request, visit.request_id, lambda: order.adds_usage)
-    done = await _done(said, target, order, listener, scope)
+    done = await _done(said, target, order, listener, _Terms(scope, note))
     if listener.response is not None:
         await listener.ends(done)
         return listener.response, done
@@ -124,22 +144,26 @@ async def _chat_with(said: Said, target: Target) -> tuple[web.StreamResponse, Do
     dialect = target.provider.dialect()
     if dialect.protocol in _SPEAKS_OPENAI:
         body = chat_body(said.body, target.model, dialect)
-        native = Native("openai_chat", body, bodies.flag_of(body, "stream"))
+        kept.require_own(said.visit, target.provider.name, await aside(said.size_bytes, kept.named_in, body))
+        native = Native("openai_chat", body, bodies.flag_of(body, "stream"), is_large=said.is_large)
         return await as_it_came(said, target, PassedOn(native, Address("POST", dialect.chat)), "chat:write")
-    asked = openai_requests.chat_request(dict(said.body))
+    asked = await aside(said.size_bytes, openai_requests.chat_request, dict(said.body))
     head = openai_replies.heading(os.urandom(12), clock.now_s(), str(target))
     listener = InOpenAIsWords(said.visit.request, said.visit.request_id, head, includes_usage=asked.includes_usage)
-    done = await _done(said, target, Translated(asked.request), listener, "chat:write")
+    done = await _done(said, target, Translated(asked.request), listener, _Terms("chat:write"))
     if listener.response is not None:
         await listener.ends(done)
         return listener.response, done
-    return listeners.whole_in_openais_words(done, head, listener.request_id), done
+    answer = await aside(len(done.body), listeners.whole_in_openais_words, done, head, listener.request_id)
+    return answer, done
 
 
-async def _done(said: Said, target: Target, order: Order, listener: ClientStream, scope: str) -> Done:
+async def _done(said: Said, target: Target, order: Order, listener: ClientStream, terms: _Terms) -> Done:
     """Make the attempt in a task of its own, which goes on where the client leaves."""
     state = said.visit.state
-    asking = Asking(said.caller, said.visit.bearer, target, order, scope, said.priority)
+    asking = Asking(
+        said.caller, said.visit.bearer, target, order, terms.scope, said.priority, said.size_bytes, terms.note
+    )
     task = asyncio.get_running_loop().create_task(Attempt(state, asking, listener).go())
     state.calls.add(task)
     task.add_done_callback(state.calls.discard)

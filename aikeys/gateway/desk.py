@@ -15,6 +15,8 @@ from aikeys.budgets.group_desk import NO_RATES, GroupDesk
 from aikeys.budgets.queues import DEFAULT_PRIORITY, Rates
 from aikeys.budgets.reservations import Request, Reservation
 
+_LOOK_FOR_CLIENT_S = 1.0
+
 
 class LoopAnswers:
     """Answers as futures of an event loop; ask from its tasks only."""
@@ -35,17 +37,56 @@ class LoopAnswers:
         self._loop.call_soon_threadsafe(_give, answers, unwanted)
 
 
+class Gone(Exception):
+    """Whoever asked is not there any more."""
+
+
 async def reserve(
-    desk: GroupDesk, request: Request, priority: int = DEFAULT_PRIORITY, rates: Rates = NO_RATES
+    desk: GroupDesk,
+    request: Request,
+    priority: int = DEFAULT_PRIORITY,
+    rates: Rates = NO_RATES,
+    is_gone: Callable[[], bool] | None = None,
 ) -> Reservation:
-    """Reserve, waiting in order; raises what GroupDesk.reserve says."""
+    """Reserve, waiting in order; raises what GroupDesk.reserve says.
+
+    Every second it looks whether whoever asked has gone: then it waits no more, and raises Gone.
+    """
     ticket = desk.reserve(request, priority, rates)
+    watch = _Watch(ticket, is_gone) if is_gone is not None else None
     try:
         reservation: Reservation = await ticket
     except asyncio.CancelledError:
         desk.look_again()  # who stood behind may go
+        if watch is not None and watch.found_nobody:
+            raise Gone from None
         raise
+    finally:
+        if watch is not None:
+            watch.stop()
     return reservation
+
+
+class _Watch:
+    """Cancels a ticket that nobody waits for any more."""
+
+    __slots__ = ("_is_gone", "_loop", "_next", "_ticket", "found_nobody")
+
+    def __init__(self, ticket: asyncio.Future[Any], is_gone: Callable[[], bool]) -> None:
+        self._ticket = ticket
+        self._is_gone = is_gone
+        self.found_nobody = False
+        self._loop = asyncio.get_running_loop()
+        self._next = self._loop.call_later(_LOOK_FOR_CLIENT_S, self._look)
+
+    def stop(self) -> None:
+        self._next.cancel()
+
+    def _look(self) -> None:
+        if self._is_gone():
+            self.found_nobody = self._ticket.cancel()
+        else:
+            self._next = self._loop.call_later(_LOOK_FOR_CLIENT_S, self._look)
 
 
 def _give(answers: Sequence[Answer], unwanted: Callable[[Any], None]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import NamedTuple
 
 from aiohttp import web
@@ -127,10 +128,20 @@ def _refuse_out_of_scope(visit: Visit, every: Names, wanted: str) -> None:
 def address_of(request: web.Request, state: State) -> str:
     """Return a client's address: the connection's, or what the proxy in front says last."""
     if state.settings.is_behind_proxy:
-        forwarded = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
-        if forwarded:
-            return forwarded[:64]
+        lines = request.headers.getall("x-forwarded-for", [])
+        forwarded = lines[-1].rpartition(",")[2].strip() if lines else ""
+        if is_address(forwarded):
+            return forwarded
     return request.remote or ""
+
+
+def is_address(text: str) -> bool:
+    """Tell whether a text is an IP address."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 class Refusals:

@@ -32,8 +32,9 @@ _FAMILIES = (2, 3, 4, 5)
 
 
 async def healthz(request: web.Request) -> web.Response:
-    """Answer GET /healthz: the process lives."""
-    del request
+    """Answer GET /healthz: the process lives; 503 where its ledger's thread does not."""
+    if not request.app[STATE].desk.is_alive:
+        return answer({"status": "unavailable"}, status=503)
     return answer({"status": "ok"})
 
 
@@ -99,3 +100,8 @@ def _spent(place: Place) -> list[str]:
     with closing(place.ledger) as ledger:
         request = asking.Request("cost", GROUPS, top=_MOST_ROWS)
         return samples(asking.report(ledger.open(), request, clock.now_us()))
+
+
+async def not_allowed(request: web.Request) -> web.Response:
+    """Refuse a method that a route of ours does not serve."""
+    raise web.HTTPMethodNotAllowed(request.method, [])

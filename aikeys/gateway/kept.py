@@ -5,22 +5,52 @@ A name that is not known here is 404, as one of another team is: nobody learns t
 
 from __future__ import annotations
 
-from aikeys.errors import AikeysError, NotFound
-from aikeys.gateway.attempts import Done
+from collections.abc import Callable
+
+from aikeys.errors import NotFound
+from aikeys.gateway.attempts import Note
 from aikeys.gateway.door import Visit
 from aikeys.ledger import kept_objects
+from aikeys.ledger.store import Writer
 from aikeys.providers.wire.exact_json import Table, read_table, text
 from aikeys.providers.wire.values import Json, Unreadable
+from aikeys.spending.exchange import Received
+
+_BY_NAME = ("previous_response_id", "file_id", "cachedContent", "cached_content")
+_BY_NAME_OR_ID = ("conversation", "container")
+_BY_ID = ("prompt", "audio")
+_BY_LIST = ("file_ids", "vector_store_ids")
+"""Where a body names an object that the provider keeps: by its name, as `id` of an object, or in a list."""
 
 
-def named_in(body: Table) -> tuple[str, ...]:
-    """Return the objects that a body refers to: the response before, and the conversation."""
-    conversation: Json = body.get("conversation")
-    names = (
-        text(body, "previous_response_id"),
-        conversation if isinstance(conversation, str) else text(body, "conversation", "id"),
-    )
-    return tuple(name for name in names if name)
+def named_in(body: Json) -> tuple[str, ...]:
+    """Return every object that a body refers to, wherever it stands in it."""
+    found: dict[str, None] = {}
+    waiting: list[Json] = [body]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += value
+        elif isinstance(value, dict):
+            found.update(dict.fromkeys(_named_by(value)))
+            waiting += value.values()
+    return tuple(found)
+
+
+def _named_by(value: Table) -> list[str]:
+    """Return the objects that one JSON object names by itself."""
+    found = [text(value, name) for name in _BY_NAME]
+    found += [text(value, name) or text(value, name, "id") for name in _BY_NAME_OR_ID]
+    found += [text(value, name, "id") for name in _BY_ID]
+    for name in _BY_LIST:
+        listed = value.get(name)
+        found += [each for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
+    if value.get("type") == "item_reference":
+        found.append(text(value, "id"))
+    uri = text(value, "fileUri") or text(value, "file_uri")
+    if "generativelanguage.googleapis.com" in uri or uri.startswith("files/"):
+        found.append(uri)
+    return [name for name in found if name]
 
 
 def require_own(visit: Visit, provider: str, names: tuple[str, ...]) -> None:
@@ -33,24 +63,22 @@ def require_own(visit: Visit, provider: str, names: tuple[str, ...]) -> None:
                 raise NotFound(f"there is no object {name[:100]!a} of yours at the provider", "check its id")
 
 
-def remember(visit: Visit, provider: str, done: Done) -> None:
-    """Note whose a new object is."""
-    name = "" if done.received.failure is not None else _made_in(done)
-    if not name:
-        return
+def noting(visit: Visit, provider: str) -> Note:
+    """Return what notes whose a new object is: with the entry of its call, so before the client hears of it."""
     owner = owner_of(visit)
-    try:
-        ticket = visit.state.desk.act(lambda writer: kept_objects.note(writer.connection, provider, name, owner))
-    except (RuntimeError, AikeysError):
-        return
-    ticket.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    def note(received: Received, body: bytes) -> Callable[[Writer], None] | None:
+        name = "" if received.failure is not None else _made_in(received, body)
+        return (lambda writer: kept_objects.note(writer.connection, provider, name, owner)) if name else None
+
+    return note
 
 
-def _made_in(done: Done) -> str:
-    if not done.body:
-        return done.received.reply.request_id  # of a stream it is the id of the reply
+def _made_in(received: Received, body: bytes) -> str:
+    if not body:
+        return received.reply.request_id  # of a stream it is the id of the reply
     try:
-        return text(read_table(done.body), "id")
+        return text(read_table(body), "id")
     except Unreadable:
         return ""
 

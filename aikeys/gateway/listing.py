@@ -7,7 +7,7 @@ import asyncio
 from aiohttp import web
 
 from aikeys import clock
-from aikeys.errors import NotFound
+from aikeys.errors import NotFound, Usage
 from aikeys.gateway.door import Visit, enter, resolve
 from aikeys.gateway.openai_replies import written
 from aikeys.pricing.listing import model_row
@@ -33,7 +33,10 @@ async def models(request: web.Request) -> web.Response:
 async def model(request: web.Request) -> web.Response:
     """Answer GET /v1/models/ID."""
     visit = enter(request, "chat:read")
-    target = resolve(visit, request.match_info["model"])
+    try:
+        target = resolve(visit, request.match_info["model"][:256])
+    except Usage as unknown:
+        raise NotFound(unknown.message, unknown.hint) from None
     if not patterns.allows(visit.bearer.claims.models, str(target)):
         raise NotFound(f"there is no model {target} for this token", "GET /v1/models lists them")
     return web.Response(headers=_JSON, body=written(_model(str(target))))

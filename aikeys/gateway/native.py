@@ -13,28 +13,31 @@ from aiohttp import web
 from aikeys import clock
 from aikeys.budgets import reservations
 from aikeys.budgets.decisions import Price as Asked
+from aikeys.budgets.queues import Rates
 from aikeys.errors import Denied, NotFound
 from aikeys.gateway import bodies, desk, error_bodies, kept, listeners
+from aikeys.gateway.aside import aside
 from aikeys.gateway.calls import Said, as_it_came, listen
 from aikeys.gateway.door import Visit, enter, require, resolve, shape_of, shown
 from aikeys.gateway.orders import Address, PassedOn
+from aikeys.gateway.queries import query_of
 from aikeys.gateway.upstream import for_client
 from aikeys.ledger.calls import UNPRICED, Call
 from aikeys.providers.catalogue import Provider
 from aikeys.providers.native_routes import FREE, Match, NativeRoute, below, match
 from aikeys.providers.transport import Broken, NotSent, Parcel, checked_base_url
-from aikeys.providers.wire.exact_json import write
+from aikeys.providers.wire.exact_json import LARGE_BYTES, write
 from aikeys.providers.wire.values import Outgoing
 from aikeys.spending.attempt import context_of, labels_of
 from aikeys.spending.authorise import Caller, authorise, bound_labels
+from aikeys.spending.limits import rates_of
 from aikeys.spending.names import Held, Target
-from aikeys.spending.native.plans import Native
+from aikeys.spending.native.plans import Native, is_in_background
 from aikeys.spending.room import left_for
 from aikeys.tokens.wishes import grantor
 
 _PASSED_HEADERS = ("content-type", "accept", "anthropic-version", "anthropic-beta", "openai-beta")
 _ANTHROPIC_VERSION = ("anthropic-version", "2023-06-01")
-_OURS = ("key",)
 _ANY_MODEL = "*"
 
 
@@ -72,16 +75,18 @@ async def _listed(request: web.Request, name: str, path: str) -> web.StreamRespo
     if not found.model and said.body.get("model") is None and visit.bearer.may("native:all"):
         # a stored prompt, or the provider, says which model: nobody can tell what it costs
         return await _unlisted(visit, known, held, path, write(dict(said.body)))
+    if is_in_background(found.route.meter, said.body) and visit.bearer.may("native:all"):
+        return await _unlisted(visit, known, held, path, write(dict(said.body)))
     model = found.model or bodies.text_of(said.body, "model")
     target = resolve(visit, model, known.name)
     if target.provider.name != known.name:
         raise NotFound(f"{model[:100]} is no model of {known.title}", "send it to its own provider's route")
     native, address = _as_sent(said, found, target)
     if found.route.meter == "openai_responses":
-        kept.require_own(visit, known.name, kept.named_in(said.body))
-    answer, done = await as_it_came(said, target, PassedOn(native, address), found.route.scope)
-    if found.route.meter == "openai_responses" or said.body.get("store") is True:
-        kept.remember(visit, known.name, done)
+        kept.require_own(visit, known.name, await aside(said.size_bytes, kept.named_in, said.body))
+    keeps = found.route.meter == "openai_responses" or said.body.get("store") is True
+    note = kept.noting(visit, known.name) if keeps else None
+    answer, _ = await as_it_came(said, target, PassedOn(native, address), found.route.scope, note)
     return answer
 
 
@@ -95,8 +100,8 @@ def _as_sent(said: Said, found: Match, target: Target) -> tuple[Native, Address]
     stream = found.route.streams or bodies.flag_of(body, "stream")
     headers = _headers(request, target.provider)
     return (
-        Native(found.route.meter, body, stream, headers=headers),
-        Address(request.method, path + _query(request), headers),
+        Native(found.route.meter, body, stream, headers=headers, is_large=said.size_bytes > LARGE_BYTES),
+        Address(request.method, path + query_of(request, target.provider.protocol, found.route), headers),
     )
 
 
@@ -111,6 +116,7 @@ class _Sent(NamedTuple):
 async def _free(visit: Visit, target: Target, found: Match) -> web.StreamResponse:
     """Pass on what costs nothing."""
     _authorise_key(visit, target, found.route)
+    path = found.path + query_of(visit.request, target.provider.protocol, found.route)
     body = b""
     if visit.request.method in ("POST", "PUT", "PATCH") and visit.request.body_exists:
         value = dict(await bodies.json_of(visit.request))
@@ -121,7 +127,7 @@ async def _free(visit: Visit, target: Target, found: Match) -> web.StreamRespons
                 found.route.scope,
             )
         body = write(value)
-    sent = await _sent(visit, target, found.path, body)
+    sent = await _sent(visit, target, path, body)
     fields = {**for_client(sent.headers), listeners.REQUEST_ID: visit.request_id}
     return web.Response(status=sent.status, headers=fields, body=sent.body)
 
@@ -145,16 +151,19 @@ async def _unlisted(
     target = Target(held, known, _ANY_MODEL, None)
     _authorise_key(visit, target._replace(model=""), NativeRoute(request.method, path, "native:all"))
     context = context_of(caller, target)
+    sent_to = below(known, held.base_url, path) + query_of(request, known.protocol, None)
     if left_for(visit.state.ledger, caller, context, clock.now_us()) is not None:
         raise Denied(
             f"{path_shown(request)} is not metered, and a budget limits what this token spends",
             "use a listed route; aikeys-gateway(7) has them",
         )
-    reservation = await desk.reserve(visit.state.desk, reservations.Request(context, Asked(0, 0)))
+    once = caller.token if claims.is_once else ""
+    rates = Rates(rates_of(caller, target, visit.state.knowledge.config.limits))
+    reservation = await desk.reserve(visit.state.desk, reservations.Request(context, Asked(0, 0), once), rates=rates)
     status = "broken"
     try:
         whole = await bodies.whole(request) if body is None else body
-        sent = await _sent(visit, target, below(known, held.base_url, path), whole)
+        sent = await _sent(visit, target, sent_to, whole, is_ours=body is not None)
         status = "ok" if sent.status < 400 else "refused"
     finally:
         call = Call(reservation.at_us, clock.now_us(), context, cost_source=UNPRICED, status=status)
@@ -163,11 +172,12 @@ async def _unlisted(
     return web.Response(status=sent.status, headers=fields, body=sent.body)
 
 
-async def _sent(visit: Visit, target: Target, path: str, body: bytes) -> _Sent:
+async def _sent(visit: Visit, target: Target, path: str, body: bytes, *, is_ours: bool = True) -> _Sent:
     """Send and return the whole reply; what never came is 502."""
     state, request = visit.state, visit.request
     base_url = checked_base_url(target.key.base_url, target.provider.title)
-    outgoing = Outgoing(request.method, path + _query(request), _headers(request, target.provider), body)
+    headers = _headers(request, target.provider, is_ours=is_ours)
+    outgoing = Outgoing(request.method, path, headers, body)
     parcel = Parcel(outgoing, base_url, target.provider.dialect().auth, state.secret_of(visit.bearer, target))
     try:
         async with state.upstream.send(parcel, state.settings.timeouts) as reply:
@@ -196,21 +206,14 @@ def _key_of(visit: Visit, known: Provider) -> Held:
     raise NotFound(f"there is no key for {known.title}", f"aikeys add {known.name}")
 
 
-def _headers(request: web.Request, known: Provider) -> tuple[tuple[str, str], ...]:
+def _headers(request: web.Request, known: Provider, *, is_ours: bool = True) -> tuple[tuple[str, str], ...]:
+    """Return the headers that go on; a body that we wrote is JSON whatever the client called its own."""
     found = {name: request.headers[name] for name in _PASSED_HEADERS if name in request.headers}
-    if request.body_exists and request.method not in ("GET", "DELETE"):
-        found.setdefault("content-type", "application/json")
+    if is_ours and request.body_exists and request.method not in ("GET", "DELETE"):
+        found["content-type"] = "application/json"
     if known.protocol == "anthropic":
         found.setdefault(*_ANTHROPIC_VERSION)
     return tuple(found.items())
-
-
-def _query(request: web.Request) -> str:
-    """Return the query as it goes on, without our credential."""
-    left = request.rel_url.query.copy()
-    for name in _OURS:
-        left.popall(name, None)
-    return f"?{request.rel_url.with_query(left).raw_query_string}" if left else ""
 
 
 def path_shown(request: web.Request) -> str:

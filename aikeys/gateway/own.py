@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from aiohttp import web
 
 from aikeys import clock
+from aikeys.budgets.refusals import BudgetExceeded
 from aikeys.errors import AikeysError, TokenRefused
 from aikeys.gateway import background
 from aikeys.gateway.app import make_app
@@ -62,6 +64,14 @@ class OwnMeans(NamedTuple):
     say: Callable[[str], None]
 
 
+class Refusals:
+    """What a program was refused: how often by code, and the last refusal of a budget."""
+
+    def __init__(self) -> None:
+        self.codes: Counter[str] = Counter()
+        self.budget: BudgetExceeded | None = None
+
+
 class OwnState(State):
     """A worker's state that admits one token, and opens its keys with what is open here."""
 
@@ -69,6 +79,13 @@ class OwnState(State):
         super().__init__(means.place, _NO_KEY, means.settings, means.knowledge, means.say)
         self._own = means.token
         self._opened = means.opened
+        self.refusals = Refusals()
+
+    def note_refusal(self, failure: AikeysError) -> None:
+        """Count it, for what is said when the program has ended."""
+        self.refusals.codes[failure.code] += 1
+        if isinstance(failure, BudgetExceeded):
+            self.refusals.budget = failure
 
     def admit(self, given: str) -> Bearer:
         """Return the bearer of the one token; TokenRefused (401) for every other text."""
@@ -89,6 +106,10 @@ class OwnState(State):
             raise TokenRefused(f"token {own.claims.shown_id} of this run was revoked", "start the program anew")
         self._vault_as_of_now()
         return Bearer(own.claims, own.above, own.text)
+
+    def admit_again(self, bearer: Bearer) -> None:
+        """Check the one token and, where another one lent the keys, that one."""
+        self.admit(bearer.given.reveal().decode())
 
     def secret_of(self, _bearer: Bearer, target: Target) -> Secret:
         """Open a key in its present version; Damaged where the vault got another key meanwhile."""
@@ -120,6 +141,11 @@ class OwnGateway:
         self._stop: asyncio.Event | None = None
         self._state: OwnState | None = None
         self.failure: Exception | None = None
+
+    @property
+    def refusals(self) -> Refusals:
+        """Return what was refused so far."""
+        return self._state.refusals if self._state is not None else Refusals()
 
     def start(self) -> None:
         """Serve; raises what opening the ledger raises. Signals are to be blocked before."""

@@ -2,8 +2,10 @@
 
 - A worker is a process of its own with an event loop; all of them write to the same vault and ledger.
 - SIGTERM and SIGINT: no new connections, what is under way comes to its end for at most `stop_s`, everything is
-  settled. A second signal ends at once; what was reserved is booked at its worst case by whoever comes next.
-- A worker that dies is started anew, at most once a second. Workers stop when the one who started them is gone.
+  settled. A second signal cuts off what is under way and settles that, in a few seconds. A third ends at once; what
+  was reserved is booked at its worst case by whoever comes next.
+- A worker that dies is started anew, at most once a second; one whose ledger's thread failed ends with status 1, and
+  so does a single one. Workers stop when the one who started them is gone.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -25,7 +27,7 @@ from aikeys.errors import BadConfiguration, MachineFailed
 from aikeys.gateway import background
 from aikeys.gateway.access_log import AccessLog, Write
 from aikeys.gateway.app import access_line, make_app
-from aikeys.gateway.connections import Runner
+from aikeys.gateway.connections import Runner, Unforeseen, more_files
 from aikeys.gateway.settings import Settings
 from aikeys.gateway.state import Knowledge, State
 
@@ -40,6 +42,10 @@ _BACKLOG = 1024
 _RESTART_PAUSE_S = 1.0
 _GARBAGE_AFTER = 20_000
 _TURN_S = 0.001
+_CUT_S = 5
+_INTERRUPTED = 130
+_LAST_WORD = 2
+"""The signal on which what is under way is cut off; whoever sends another does not want to wait for that either."""
 Say = Callable[[str], None]
 
 
@@ -90,7 +96,8 @@ def listening_socket(settings: Settings) -> socket.socket:
 
 
 def run(means: Means, sock: socket.socket, say: Say, ready: Callable[[], None]) -> int:
-    """Serve until a signal says stop; return the exit status."""
+    """Serve until a signal says stop; return the exit status, 1 where the ledger's thread failed."""
+    more_files()
     if means.settings.workers == 1:
         return asyncio.run(_work(means, sock, say, ready, is_first=True))
     return _Foreman(means, sock, say, ready).run()
@@ -101,16 +108,19 @@ async def _work(
 ) -> int:
     """One worker, until it is told to stop or `alive`, a pipe from its foreman, ends."""
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
+    stop, hurry = asyncio.Event(), asyncio.Event()
     state = State(means.place, means.gateway, means.settings, means.knowledge, say)
 
     def on_signal() -> None:
-        if stop.is_set():
-            os._exit(130)
-        stop.set()
+        if hurry.is_set():
+            os._exit(_INTERRUPTED)
+        (hurry if stop.is_set() else stop).set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
+    loop.set_exception_handler(Unforeseen(say))
+    state.broken.add_done_callback(lambda _: stop.set())
+    state.broken.add_done_callback(lambda _: hurry.set())  # nothing can be settled: there is nothing to wait for
     if alive is not None:
         loop.add_reader(alive, _orphaned, loop, alive, stop)
     lines = AccessLog(loop, means.say_all or _one_by_one(say))
@@ -123,11 +133,11 @@ async def _work(
     ready()
     _settle_in()
     await stop.wait()
-    await wind_up(state, site, runner)
+    await wind_up(state, site, runner, hurry)
     lines.flush()
     await background.stop(chores)
     await state.close()
-    return 0
+    return 1 if state.broken.done() else _INTERRUPTED if hurry.is_set() else 0
 
 
 def _settle_in() -> None:
@@ -155,18 +165,41 @@ def _orphaned(loop: asyncio.AbstractEventLoop, alive: int, stop: asyncio.Event) 
     stop.set()
 
 
-async def wind_up(state: State, site: web.BaseSite, runner: web.AppRunner) -> None:
-    """Take no new connections, and let what is under way come to its end for at most `stop_s`."""
+async def wind_up(state: State, site: web.BaseSite, runner: web.AppRunner, hurry: asyncio.Event | None = None) -> None:
+    """Take no new connections, and let what is under way come to its end for at most `stop_s`, or until `hurry`.
+
+    What has not come to its end by then is cut off and settled.
+    """
     state.is_stopping = True
     await site.stop()
     if state.calls:
-        state.say(f"stopping: {len(state.calls)} calls come to their end")
-        await asyncio.wait(list(state.calls), timeout=state.settings.stop_s)
+        count = len(state.calls)
+        said = "1 call comes to its end" if count == 1 else f"{count} calls come to their end"
+        way = f"; a second signal cuts {'it' if count == 1 else 'them'} off" if hurry else ""
+        state.say(f"stopping: {said}{way}")
+        await _until(hurry, asyncio.wait(list(state.calls), timeout=state.settings.stop_s), 0)
     for call in list(state.calls):
         call.cancel()
     if state.calls:
-        await asyncio.wait(list(state.calls), timeout=5)
-    await runner.cleanup()
+        await asyncio.wait(list(state.calls), timeout=_CUT_S)
+    await _until(hurry, runner.cleanup(), _CUT_S)
+
+
+async def _until(hurry: asyncio.Event | None, work: Coroutine[object, object, object], more_s: float) -> None:
+    """Do some work; give it up `more_s` seconds after there is a hurry."""
+    if hurry is None:
+        await work
+        return
+    doing, waiting = asyncio.ensure_future(work), asyncio.ensure_future(hurry.wait())
+    await asyncio.wait({doing, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if not doing.done():
+        await asyncio.wait({doing}, timeout=more_s)
+    if doing.done():
+        doing.result()
+    else:
+        doing.cancel()
+        await asyncio.wait({doing}, timeout=_CUT_S)
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:
@@ -194,7 +227,7 @@ class _Foreman:
         self._say = say
         self._ready = ready
         self._workers: dict[int, bool] = {}
-        self._is_stopping = False
+        self._signals = 0
         self._alive, self._held = os.pipe()  # its end tells a worker that the foreman is gone
 
     def run(self) -> int:
@@ -211,12 +244,12 @@ class _Foreman:
             except ChildProcessError:
                 break
             was_first = self._workers.pop(pid, False)
-            if not self._is_stopping:
+            if not self._signals:
                 self._say(f"a worker ended ({os.waitstatus_to_exitcode(status)}); starting another")
                 time.sleep(_RESTART_PAUSE_S)
-                if not self._is_stopping:
+                if not self._signals:
                     self._start(is_first=was_first)
-        return 0
+        return 0 if self._signals < _LAST_WORD else _INTERRUPTED
 
     def _start(self, *, is_first: bool) -> None:
         pid = os.fork()
@@ -237,7 +270,7 @@ class _Foreman:
             os._exit(status)
 
     def _on_signal(self, number: int, _frame: object) -> None:
-        again, self._is_stopping = self._is_stopping, True
+        self._signals += 1
         for pid in self._workers:
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL if again else number)
+                os.kill(pid, number if self._signals <= _LAST_WORD else signal.SIGKILL)

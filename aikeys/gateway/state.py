@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aikeys.config import Config
+    from aikeys.errors import AikeysError
     from aikeys.ledger.store import Ledger
     from aikeys.providers.catalogue import Provider
     from aikeys.vault.format import Rows
@@ -67,7 +68,9 @@ class State:
         self._loop = loop = asyncio.get_running_loop()
         self.keeper = Doorkeeper(place, self.ledger, sha256, loop.call_soon)
         answers = LoopAnswers(loop)
-        means = Means(answers=answers, make_room=lambda: ballast.drop(place.home), say=say)
+        self.broken: asyncio.Future[None] = loop.create_future()
+        """Done when the ledger's thread has failed: this process can serve no more."""
+        means = Means(answers=answers, make_room=lambda: ballast.drop(place.home), say=say, ended=self._desk_ended)
         self.desk = GroupDesk(place.ledger_directory, means)
         self.upstream = Upstream(settings.largest_reply_bytes)
         self.calls: set[asyncio.Task[object]] = set()
@@ -81,6 +84,12 @@ class State:
         self._rows: Rows | None = None
         self._names: Names | None = None
         self._names_of: dict[tuple[str, ...], Names] = {}
+
+    def _desk_ended(self) -> None:
+        self._loop.call_soon_threadsafe(self.broken.set_result, None)
+
+    def note_refusal(self, failure: AikeysError) -> None:
+        """Hear of every request that was refused."""
 
     async def close(self) -> None:
         """Let go of everything; what is asked of the desk by now is written."""
@@ -104,6 +113,10 @@ class State:
     def admit(self, given: str) -> Bearer:
         """Return who stands behind a token; TokenRefused (401), Damaged."""
         return self.keeper.admit(given, clock.now_s())
+
+    def admit_again(self, bearer: Bearer) -> None:
+        """Check a token once more, after what may have taken a while; TokenRefused once it is over."""
+        self.keeper.admit(bearer.given.reveal().decode(), clock.now_s(), in_use=True)
 
     @property
     def rows(self) -> Rows:

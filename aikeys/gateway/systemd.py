@@ -3,7 +3,7 @@
 - The service is a user of its own that owns the home; the credential belongs to root and reaches it through systemd.
   A home of an ordinary user stays that user's; one of root's moves to /var/lib/aikeys, no gateway runs as root.
 - Nothing but the home can be written. Names of files are quoted as systemd reads them (systemd.syntax(7)).
-- SIGTERM goes to the first process alone (KillMode=mixed): it tells its workers, and a second one would end them.
+- SIGTERM goes to the first process alone (KillMode=mixed): it tells its workers; a second would cut their calls off.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ import zlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
+from io import BytesIO
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -28,6 +29,7 @@ from aikeys.providers.transport import (
     fields_of,
     is_loopback,
 )
+from aikeys.providers.wire.exact_json import LARGE_BYTES
 
 if TYPE_CHECKING:
     import ssl
@@ -91,26 +93,27 @@ class Upstream:
         import aiohttp
 
         url, fields, outgoing = address_of(parcel), _checked(fields_of(parcel)), parcel.outgoing
+        host = url.host_port_subcomponent  # with its port, where it has one of its own
         limits = _limits(timeouts.connect_s)
         try:
             async with asyncio.timeout(min(timeouts.first_byte_s, timeouts.total_s)):
                 return await self._opened().request(
-                    outgoing.method, url, data=outgoing.body or None, headers=fields, timeout=limits,
+                    outgoing.method, url, data=_in_pieces(outgoing.body), headers=fields, timeout=limits,
                     allow_redirects=False, ssl=self._certificates_for(url),
                 )  # fmt: skip
         except aiohttp.ConnectionTimeoutError:
-            words = f"{url.host} did not take the connection within {timeouts.connect_s:g} seconds"
+            words = f"{host} did not take the connection within {timeouts.connect_s:g} seconds"
             raise NotSent(words, "check the network", may_pass=True) from None
         except aiohttp.ClientConnectorError:
-            words = f"cannot connect to {url.host}"
+            words = f"cannot connect to {host}"
             raise NotSent(words, "check the network and the key's base URL", may_pass=True) from None
         except aiohttp.InvalidURL:
             raise NotSent(_INVALID) from None
         except TimeoutError:
-            words = f"{url.host} did not answer within {timeouts.first_byte_s:g} seconds"
+            words = f"{host} did not answer within {timeouts.first_byte_s:g} seconds"
             raise Broken(words, status="timeout") from None
         except (aiohttp.ClientError, OSError, ValueError):
-            raise Broken(f"{url.host} closed the connection without a whole answer", "try again") from None
+            raise Broken(f"{host} closed the connection without a whole answer", "try again") from None
 
     def warm_up(self) -> None:
         """Read the certificates, which takes a while: in a thread, before the first request needs them."""
@@ -273,6 +276,11 @@ def _limits(connect_s: float) -> aiohttp.ClientTimeout:
     import aiohttp
 
     return aiohttp.ClientTimeout(total=None, connect=connect_s, sock_connect=connect_s)
+
+
+def _in_pieces(body: bytes) -> bytes | BytesIO | None:
+    """Return a body as aiohttp is to take it: a large one is written piece by piece."""
+    return BytesIO(body) if len(body) > LARGE_BYTES else body or None
 
 
 def _trusted() -> ssl.SSLContext:

@@ -327,6 +327,11 @@ class Ledger:
         with self._using() as connection:
             return int(connection.execute("PRAGMA data_version").fetchone()[0])
 
+    def is_anything_reserved(self) -> bool:
+        """Tell whether any call is under way, or was when its process ended."""
+        with self._using() as connection:
+            return connection.execute("SELECT 1 FROM reservation LIMIT 1").fetchone() is not None
+
     def truncate_log(self) -> None:
         """Move the write-ahead log into the file and empty it, as far as nobody else is reading."""
         with self._using() as connection:

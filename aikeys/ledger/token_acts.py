@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ISSUE, REVOKE, USE = "token issue", "token revoke", "token use"
 ACTS = (ISSUE, REVOKE, USE)
 _PARENT = "parent="
-_RUN = " metered="
+_RUN = "metered="
 _SAME_TRANSACTION = 8  # acts that a run writes when it begins, at most
 _DEEPEST = 64
 
@@ -94,10 +94,9 @@ def is_used(connection: sqlite3.Connection, token: str) -> bool:
     return bool(row and row[0])
 
 
-def is_child_of(connection: sqlite3.Connection, token: str, parent: str) -> bool:
-    """Tell whether the ledger knows a token as this parent's child: else what it spends counts for nobody above."""
-    row = connection.execute("SELECT parent FROM token WHERE id = ?", (token,)).fetchone()
-    return row is not None and row[0] == parent
+def is_below(connection: sqlite3.Connection, token: str, above: str) -> bool:
+    """Tell whether the ledger knows a token as a descendant of another: else what it spends would not count for it."""
+    return above in ancestors(connection, token)
 
 
 def read_tokens(connection: sqlite3.Connection, table: str = "token") -> dict[str, Known]:
@@ -113,14 +112,15 @@ def archived_digest(connection: sqlite3.Connection) -> str:
 
 def run_detail(detail: str, process: str) -> str:
     """Return what the ledger says of a run's token: as of every token, and which process it lives in."""
-    return detail + _RUN + process
+    return f"{detail} {_RUN}{process}"
 
 
 def process_of_run(connection: sqlite3.Connection, token: str, before: int) -> str:
     """Return the process that a run's token lives in, announced shortly before an entry; nothing for another token."""
     query = "SELECT detail FROM entry WHERE act = ? AND subject = ? AND id < ? AND id >= ?"
     row = connection.execute(query, (ISSUE, token, before, before - _SAME_TRANSACTION)).fetchone()
-    return str(row[0]).rpartition(_RUN)[2] if row and _RUN in row[0] else ""
+    last = str(row[0]).rpartition(" ")[2] if row else ""  # labels stand before, each in a word of its own
+    return last.removeprefix(_RUN) if last.startswith(_RUN) else ""
 
 
 def last_call_days(connection: sqlite3.Connection) -> dict[str, int]:

@@ -31,6 +31,7 @@ _CUT_BY_PRINTF = """SELECT id FROM call
   WHERE instr(CAST(source AS BLOB), x'00') OR instr(CAST(status AS BLOB), x'00') LIMIT 1"""
 _SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master"
 _DAY_US = 86_400_000_000
+_DIGEST_BYTES = 32
 _HINT = "put an unchanged copy of ledger.db back; aikeys-ledger(5) says what is checked"
 _STEP = 1 << 14
 
@@ -51,10 +52,22 @@ class Known(NamedTuple):
     segments: Sequence[str] = ()
 
 
+class SignerChange(NamedTuple):
+    """An act after which another key signs, that of another vault or a new one: its outcome's number, its public key.
+
+    A ledger has one where its vault got a new signing key on purpose, or was replaced by another vault.
+    """
+
+    entry: int
+    act: str
+    public: bytes
+
+
 class Verdict(NamedTuple):
     """What was found: the head, and the newest entry that a key vouched for, when, and by which public key.
 
-    `first` is the number of the first entry that was there to be checked, `entries` how many were.
+    `first` is the number of the first entry that was there to be checked, `entries` how many were; `changes` of the
+    signing key, oldest first, as far as their entries are there.
     """
 
     head: Head
@@ -63,6 +76,7 @@ class Verdict(NamedTuple):
     signer: bytes | None
     first: int
     entries: int
+    changes: tuple[SignerChange, ...] = ()
 
 
 def verify(ledger: Ledger, known: Known = Known(), advance: Callable[[int], None] = lambda _: None) -> Verdict:  # noqa: B008
@@ -84,7 +98,7 @@ def verify(ledger: Ledger, known: Known = Known(), advance: Callable[[int], None
         _check_base(connection, ledger, base, chain.cut)
         if known.signers and chain.cut is not None and chain.cut.entry > signed[0]:
             raise Damaged(f"{ledger.path}: entries up to {base.number} were taken away by nobody with the key", _HINT)
-    return Verdict(head, *signed, first, head.number - first + 1)
+    return Verdict(head, *signed, first, head.number - first + 1, tuple(chain.changes))
 
 
 def _check_form(connection: sqlite3.Connection, ledger: Ledger) -> None:
@@ -113,6 +127,8 @@ class _Chain:
         self.wanted = wanted
         self.acts = projections.Acts(token_acts.read_tokens(connection, "archived_token"))
         self.cut: Cut | None = None
+        self.changes: list[SignerChange] = []
+        self._signer = b""
         self.head = read_base(connection, ledger)
         self.digests = context_digests(connection)
 
@@ -144,8 +160,15 @@ class _Chain:
         self.acts.add(entry)
         if not head.number % _STEP:
             self.advance(_STEP)
+        if entry.manifest is not None:
+            self._signed_by(entry, entry.manifest[_DIGEST_BYTES:])
         if entry.act == ARCHIVED:
             self.cut = parse_cut(entry) or self.cut
+
+    def _signed_by(self, entry: Entry, public: bytes) -> None:
+        if self._signer and public != self._signer:
+            self.changes.append(SignerChange(entry.id, entry.act, public))
+        self._signer = public
 
     def _calls_before(self, end: int) -> None:
         at, digest = self.head

@@ -30,12 +30,16 @@ MEDIA_TOKENS: dict[tuple[str, str], int] = {
     ("gemini", "document_page"): 1120,  # media resolution guide: the highest one
 }
 
+_OUTPUTS = tuple((each, f"output_{each}_tokens") for each in ("audio", "image", "video"))
+_TEXT_UNLESS_ASKED = ("openai", "azure-openai")
+
 _OF_THE_ACCOUNT = ("service_tier", "route")
 """Ways of serving that need no word in the request."""
 
 
 _ONLY_STANDARD: tuple[Service, ...] = (STANDARD,)
 _MOST_WAYS = 1024
+_LONGEST_AT_ONCE = 1 << 18
 _WAYS: dict[tuple[object, ...], tuple[Price, tuple[Service, ...]]] = {}
 """By the id of a price, which lives as long as it stands here, and what was asked for."""
 
@@ -101,9 +105,27 @@ def ways_of_serving(price: Price | None, asked: Service = STANDARD) -> tuple[Ser
     return kept[1]
 
 
+def unasked_outputs(price: Price | None, provider: str) -> tuple[str, ...]:
+    """Return what a reply may hold beside text where the request does not say: whatever its price bills apart.
+
+    No cap on tokens is known to cover these. OpenAI's replies are text unless asked (API reference, `modalities`).
+    """
+    if price is None or provider in _TEXT_UNLESS_ASKED:
+        return ()
+    tariffs = (*price.tariffs, *(variant.tariff for variant in price.variants))
+    return tuple(name for name, unit in _OUTPUTS if any(unit in tariff.rates for tariff in tariffs))
+
+
 def text_tokens(texts: Iterable[str]) -> int:
     """Return the most tokens that texts can be: message contents, tool and schema definitions as sent."""
-    return sum(_longest(text) for text in texts)
+    return sum(_longest(piece) for text in texts for piece in _pieces(text))
+
+
+def _pieces(text: str) -> Iterable[str]:
+    """Cut what is very long: other threads run in between, and the sum is no less than that of the whole."""
+    if len(text) <= _LONGEST_AT_ONCE:
+        return (text,)
+    return (text[start : start + _LONGEST_AT_ONCE] for start in range(0, len(text), _LONGEST_AT_ONCE))
 
 
 def _longest(text: str) -> int:

@@ -110,7 +110,7 @@ def find(catalogue: Mapping[str, Provider], name: str) -> Provider:
     """Return the provider of that name, or fail with the names nearest to it."""
     provider = catalogue.get(name) or catalogue.get(name.lower())
     if provider is None:
-        hint = _nearest(name.lower(), catalogue) or f"define it in config.toml under [providers.{name.lower()}]"
+        hint = near_names(name.lower(), catalogue) or f"define it in config.toml under [providers.{name.lower()}]"
         raise NotFound(f"no provider is named {name}", hint)
     return provider
 
@@ -177,7 +177,7 @@ def _user_defined(name: str, table: object) -> Provider:
         raise BadConfiguration(f"{where} is not a table", "write its settings as lines under that heading")
     for key in table:
         if key not in _USER_KEYS:
-            hint = _nearest(str(key), _USER_KEYS) or f"known settings: {', '.join(_USER_KEYS)}"
+            hint = near_names(str(key), _USER_KEYS) or f"known settings: {', '.join(_USER_KEYS)}"
             raise BadConfiguration(f"{where} has an unknown setting {key}", hint)
     lists = {key: _variables(where, key, table.get(key, [])) for key in _USER_LISTS}
     texts = {key: _text(where, key, table.get(key, "")) for key in _USER_KEYS if key not in (*_USER_LISTS, "wire")}
@@ -219,7 +219,8 @@ def _variables(where: str, key: str, value: object) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def near_names(name: str, known: Iterable[str]) -> str:
+    """Return `did you mean …?` with the known names that look alike, nothing where there is none."""
     from difflib import get_close_matches
 
     near = get_close_matches(name, list(known), n=3, cutoff=0.6)

@@ -243,7 +243,7 @@ def fields_of(parcel: Parcel) -> dict[str, str]:
 def _sent(client: httpx.Client, request: httpx.Request, timeouts: Timeouts) -> httpx.Response:
     import httpx
 
-    host = request.url.host
+    host = request.url.netloc.decode("ascii")  # with its port, where it has one of its own
     try:
         return client.send(request, stream=True)
     except httpx.ConnectTimeout:

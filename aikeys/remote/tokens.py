@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from aikeys.errors import NotFound, Usage
+from aikeys.errors import Usage
 from aikeys.money import parse_usd, usd_text
 from aikeys.providers.wire.exact_json import table, text
 from aikeys.remote.client import no_gateway, rows_in
-from aikeys.tokens import scopes
+from aikeys.tokens import finding, scopes
 from aikeys.tokens.claims import ALL_KEYS, LABELS, Claims
 
 if TYPE_CHECKING:
@@ -46,17 +46,10 @@ def lent(gateway: Gateway, now_s: int) -> list[Lent]:
     return sorted(found, key=lambda one: (one.claims.expires_at, one.claims.id))
 
 
-def find(known: list[Lent], wanted: str) -> Lent:
+def find(known: list[Lent], wanted: str, now_s: int) -> Lent:
     """Return the token with this id, beginning of an id, or name; NotFound, Usage where several fit."""
-    fit = [one for one in known if one.claims.shown_id == wanted.lower()]
-    fit = fit or [one for one in known if one.claims.name == wanted]
-    fit = fit or [one for one in known if len(wanted) >= 4 and one.claims.shown_id.startswith(wanted.lower())]
-    if not fit:
-        raise NotFound(f"there is no token {ascii(wanted[:60])[1:-1]} that you may see", "see: aikeys token list --all")
-    if len(fit) > 1:
-        ids = ", ".join(one.claims.shown_id for one in fit[:5])
-        raise Usage(f"{ascii(wanted[:60])[1:-1]} could be {len(fit)} tokens: {ids}", "give the id of one")
-    return fit[0]
+    claims = finding.find_token({one.claims.id: (one.claims, one.state) for one in known}, wanted, now_s)
+    return next(one for one in known if one.claims is claims)
 
 
 def revoke(gateway: Gateway, one: Lent) -> None:

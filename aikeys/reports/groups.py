@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 from aikeys.errors import Usage
 from aikeys.ledger.questions import SLOT, TAG, Where
+from aikeys.secret import refuse_token
 
 TIMES = ("day", "week", "month", "hour")
 LABELS = (*SLOT, "token")
@@ -27,6 +28,7 @@ def groups_of(text: str) -> tuple[str, ...]:
 def filters_of(texts: Sequence[str]) -> Where:
     """Return the filters of `team=support`: those of one group are alternatives, different groups narrow down."""
     found: dict[str, list[str]] = {}
+    refuse_token(*texts)
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:

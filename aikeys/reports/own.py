@@ -1,9 +1,12 @@
 """What a token's bearer may see of what was spent (pure).
 
-With usage:read everything; else what its own labels spent, and without labels what the token itself did.
+With usage:read everything; else what its own labels spent, and without labels what the token itself did. A child sees
+no more than its parents could: under one that had no labels, labels of its own open nothing.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from aikeys.errors import Denied
 from aikeys.ledger.questions import TAG, Where
@@ -13,9 +16,13 @@ Own = tuple[tuple[str, str], ...]
 _HINT = "the owner of the vault can grant more: aikeys token issue --scope usage:read"
 
 
-def own_labels(claims: Claims) -> Own:
-    """Return what a bearer's reports are narrowed to, nothing where they may see everything."""
-    return () if claims.may("usage:read") else claims.labels or (("token", claims.shown_id),)
+def own_labels(claims: Claims, above: Sequence[Claims]) -> Own:
+    """Return what a bearer's reports are narrowed to, nothing where they may see everything; `above`: its parents."""
+    if claims.may("usage:read"):
+        return ()
+    if all(each.labels or each.may("usage:read") for each in (claims, *above)) and claims.labels:
+        return claims.labels  # a child has its parents' labels, too
+    return (("token", claims.shown_id),)
 
 
 def narrowed(asked: Where, labels: Own) -> Where:

@@ -102,7 +102,7 @@ def budget_state(one: Standing) -> dict[str, object]:
 
 
 def coverage(known: Coverage) -> dict[str, object]:
-    """Return how the cost is known, by cost source, and how many programs nobody metered."""
+    """Return how the cost is known, by cost source, how many programs nobody metered, and what lost calls hold."""
     by_source = {
         source: {
             "requests": figures.requests,
@@ -111,4 +111,6 @@ def coverage(known: Coverage) -> dict[str, object]:
         }
         for source, figures in known.sources
     }
-    return {**by_source, "exec_runs_not_metered": known.runs.known, "exec_runs_complete": known.runs.is_all}
+    runs = {"exec_runs_not_metered": known.runs.known, "exec_runs_complete": known.runs.is_all}
+    lost = {"lost": {"requests": known.lost, "reserved_usd": usd_text(known.lost_pusd)}} if known.lost else {}
+    return {**by_source, **runs, **lost}

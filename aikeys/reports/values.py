@@ -21,10 +21,15 @@ class Row(NamedTuple):
 
 
 class Coverage(NamedTuple):
-    """How the cost is known: (cost source, figures) in the order of COST_SOURCES; and what no call was recorded of."""
+    """How the cost is known: (cost source, figures) in the order of COST_SOURCES; and what no call was recorded of.
+
+    `lost` and `lost_pusd`: calls whose process ended and that could not be booked, and what they hold.
+    """
 
     sources: tuple[tuple[str, Figures], ...]
     runs: Runs
+    lost: int = 0
+    lost_pusd: int = 0
 
     @property
     def unpriced(self) -> Figures:

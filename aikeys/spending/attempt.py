@@ -36,7 +36,7 @@ from aikeys.providers.transport import (
 )
 from aikeys.providers.wire.protocols import protocol_of
 from aikeys.providers.wire.values import Event, Outgoing, ReasoningPiece, Request, TextPiece, Unreadable
-from aikeys.secret import Secret
+from aikeys.secret import Secret, refuse_token
 from aikeys.spending import exchange as exchanges
 from aikeys.spending.authorise import Caller, authorise
 from aikeys.spending.bill import Bill, bill
@@ -326,7 +326,9 @@ def without_secret(received: Received, secret: Secret) -> Received:
 
 
 def labels_of(pairs: dict[str, str]) -> Labels:
-    """Return labels from names and values; names that are no label of ours are tags."""
+    """Return labels from names and values; names that are no label of ours are tags. Usage for a token's text."""
+    for pair in pairs.items():
+        refuse_token(*pair)
     own = {name: pairs.get(name, "") for name in ("team", "project", "environment", "user")}
     tags = tuple(sorted((name, value) for name, value in pairs.items() if name not in own and value))
     return Labels(**own, tags=tags)

@@ -6,6 +6,7 @@
     exchange.cut(status, failure)        it did not, for this reason; also before anything came
     exchange.refuse(failure)             nothing was sent
     exchange.received()                  what is known now: reply, error, what was used
+    exchange.body()                      the reply as it came, where it was not asked for as a stream
 
 A reply that is no stream, though one was asked for, is read as a whole; so is every error.
 """
@@ -16,6 +17,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from aikeys.errors import AikeysError, ProviderRefused, RateLimited
+from aikeys.providers.wire.openai_embeddings import without_vectors
 from aikeys.providers.wire.protocols import PROTOCOLS, protocol_of
 from aikeys.providers.wire.refusals import Headers, request_id
 from aikeys.providers.wire.streams import Stream
@@ -70,15 +72,17 @@ class Received(NamedTuple):
 class Exchange:
     """The state of one reply."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, *, reads_vectors: bool = True) -> None:
+        """Begin. Without `reads_vectors` embeddings are not read, only what they cost."""
         self._plan = plan
+        self._reads_vectors = reads_vectors
         self._protocol = PROTOCOLS[plan.protocol] if plan.protocol else protocol_of(plan.dialect)
         self._status = 0
         self._headers: Headers = {}
         self._stream: Stream | None = None
-        self._body = bytearray()
+        self._pieces: list[bytes] = []
         self._digest = sha256()
-        self._size_bytes = 0
+        self.size_bytes = 0
         self._may_be_stream = self._is_named_stream = False
         self._is_closed = False
         self._began = False
@@ -95,10 +99,11 @@ class Exchange:
     def feed(self, data: bytes) -> list[Event]:
         """Take the next bytes and return what they say; Unreadable when that makes no sense."""
         self._digest.update(data)
-        self._size_bytes += len(data)
+        self.size_bytes += len(data)
+        if self._stream is None or not self._plan.request.stream:
+            self._pieces.append(data)
         if self._stream is None:
-            self._body += data
-            begun = bytes(self._body[:64]).lstrip()[:1] if self._may_be_stream else b""
+            begun = self.body()[:64].lstrip()[:1] if self._may_be_stream else b""
             if not begun:
                 return []
             self._may_be_stream = False
@@ -106,9 +111,17 @@ class Exchange:
                 return []
             # some send events under the name of JSON: how they begin tells
             self._stream = self._protocol.stream(self._plan.dialect)
-            data = bytes(self._body)
+            data = self.body()
+            if self._plan.request.stream:
+                self._pieces = []
         self._stream.feed(data)
         return self._events(self._stream)
+
+    def body(self) -> bytes:
+        """Return the reply as it came so far; of a stream that was asked for, b""."""
+        if len(self._pieces) != 1:
+            self._pieces = [b"".join(self._pieces)]
+        return self._pieces[0]
 
     def close(self) -> list[Event]:
         """The body came to its proper end."""
@@ -133,7 +146,7 @@ class Exchange:
             return Received(NOT_SENT, Used(may_cost=False), Reply(), self._refused)
         found = self._of_stream(self._stream.end()) if self._stream is not None else self._of_body()
         return found._replace(
-            reply_digest=self._digest.digest() if self._size_bytes else b"",
+            reply_digest=self._digest.digest() if self.size_bytes else b"",
             request_id=found.request_id or request_id(self._headers),
             began=self._began,
         )
@@ -167,20 +180,23 @@ class Exchange:
     def _of_body(self) -> Received:
         if self._status == 0 or (self._broken is not None and not self._is_closed and self._status < 300):
             status, failure = self._broken or (CUT, Unreadable(f"{self._title} did not answer", "try again"))
-            return Received(status, Used(True, text_bytes=len(self._body)), Reply(), failure)
+            return Received(status, Used(True, text_bytes=self.size_bytes), Reply(), failure)
         if 300 <= self._status < 400:
             failure = ProviderRefused(
                 f"{self._title} answered with a redirect, which is not followed: a key goes to its own address only",
                 "check the base URL of the key: aikeys show NAME",
             )
             return Received(REDIRECTED, Used(may_cost=False), Reply(), failure)
-        if self._plan.request.stream and self._status < 300 and not self._body.strip():
+        if self._plan.request.stream and self._status < 300 and not self.body().strip():
             failure = Unreadable(f"the reply of {self._title} ended before it began", "try again")
             return Received(CUT, Used(True), Reply(), failure)
+        body = self.body()
+        if not self._reads_vectors and self._protocol.name.endswith("_embeddings"):
+            body = without_vectors(body)
         try:
-            found = self._protocol.decode(self._status, self._headers, bytes(self._body), self._plan.dialect)
+            found = self._protocol.decode(self._status, self._headers, body, self._plan.dialect)
         except Unreadable as failure:
-            return Received(UNREADABLE, Used(True, text_bytes=len(self._body)), Reply(), failure)
+            return Received(UNREADABLE, Used(True, text_bytes=self.size_bytes), Reply(), failure)
         if isinstance(found, ApiError):
             used = Used(self._status < 400, found.metered.usage is not None, found.metered)
             return self._refusal(found, used, Reply())

@@ -18,7 +18,7 @@ from aikeys.budgets import decisions
 from aikeys.errors import AikeysError, CannotDecide
 from aikeys.ledger.calls import MAX_COST_PUSD
 from aikeys.money import shown_usd, usd_text
-from aikeys.pricing.bounds import MEDIA_TOKENS, Bounds, Media, text_tokens, ways_of_serving
+from aikeys.pricing.bounds import MEDIA_TOKENS, Bounds, Media, text_tokens, unasked_outputs, ways_of_serving
 from aikeys.pricing.values import Price
 from aikeys.pricing.worst_case import WorstCase, worst_case
 from aikeys.providers.wire.dialects import Dialect
@@ -178,6 +178,7 @@ def bounds_of(request: Request, dialect: Dialect, circumstances: Circumstances, 
     """Return what can make a request expensive."""
     options = request.options
     searches = price is not None and "search" in request.model and dialect.provider == "openai"
+    unasked = unasked_outputs(price, dialect.provider)
     return Bounds(
         text_tokens(_texts(request)),
         circumstances.now_us,
@@ -187,9 +188,10 @@ def bounds_of(request: Request, dialect: Dialect, circumstances: Circumstances, 
         media=tuple(_media(request)),
         choices=options.n or 1,
         max_output=options.max_tokens or 0,
-        cap_covers_reasoning=dialect.cap_covers_reasoning,
+        cap_covers_reasoning=dialect.cap_covers_reasoning and not unasked,
         referenced=searches,
         services=ways_of_serving(price),
+        output_modalities=unasked,
         units=(("web_searches", 1),) if searches else (),
     )
 

@@ -67,7 +67,8 @@ def _tries(tools: Tools, caller: Caller, asked: Asked, target: Target, sink: Sin
         if wait_ms is None or made.left is not None or made.unsettled is not None:
             return
         failure = made.received.failure
-        tools.settings.say(f"{failure.message if failure else target}; again in {wait_ms / 1000:.1f} seconds")
+        what = f"{target}: {failure.message}" if failure else f"{target}"
+        tools.settings.say(f"{what}; again in {wait_ms / 1000:.1f} seconds")
         tools.interruption.sleep(wait_ms / 1000)
 
 
@@ -81,11 +82,18 @@ def targets_of(names: Names, text: str, fallbacks: Mapping[str, Sequence[str]]) 
     return [first, *stand_ins(names, first, text, fallbacks)]
 
 
-def stand_ins(names: Names, first: Target, text: str, fallbacks: Mapping[str, Sequence[str]]) -> list[Target]:
-    """Return those that may stand in for a target."""
+def stand_ins(
+    names: Names, first: Target, text: str, fallbacks: Mapping[str, Sequence[str]], *, lenient: bool = False
+) -> list[Target]:
+    """Return those that may stand in for a target; `lenient` passes over what these keys do not reach."""
     found = [first]
     for stand_in in fallbacks.get(str(first)) or fallbacks.get(text) or fallbacks.get(first.provider.name, ()):
-        wanted = names.resolve(stand_in if "/" in stand_in else f"{stand_in}/{first.model}")
+        try:
+            wanted = names.resolve(stand_in if "/" in stand_in else f"{stand_in}/{first.model}")
+        except AikeysError:
+            if lenient:
+                continue
+            raise
         if wanted not in found:
             found.append(wanted)
     return found[1:]

@@ -86,11 +86,31 @@ def buried(directory: str, name: str) -> Iterator[bool]:
         os.close(descriptor)
 
 
+def is_gone(directory: str, name: str) -> bool:
+    """Tell whether a process is gone, without writing; one whose file this user may not read is taken to live."""
+    try:
+        descriptor = os.open(path_of(directory, name), os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0))
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    try:
+        return _lock(descriptor, wait=False)
+    except MachineFailed:
+        return False
+    finally:
+        os.close(descriptor)
+
+
 def left_behind(directory: str) -> list[str]:
-    """Return the names of all processes whose files are there, living or not."""
+    """Return the names of all processes whose files are there, living or not; MachineFailed."""
+    try:
+        files = os.listdir(directory)
+    except OSError as error:
+        raise MachineFailed(f"cannot read {directory}: {error.strerror}", "check its owner and mode") from None
     return sorted(
         file.removeprefix(_PREFIX).removesuffix(_SUFFIX)
-        for file in os.listdir(directory)
+        for file in files
         if file.startswith(_PREFIX) and file.endswith(_SUFFIX)
     )
 

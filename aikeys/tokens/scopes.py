@@ -8,7 +8,7 @@ SCOPES = {
     "chat:write": "send prompts",
     "chat:read": "list models",
     "embeddings:write": "make embeddings",
-    "usage:own": "see what its own labels spent",
+    "usage:own": "see what its own labels spent; without labels, what it spent itself",
     "usage:read": "see what everybody spent",
     "budget:read": "see budgets",
     "budget:write": "set and remove budgets",

@@ -6,11 +6,11 @@ A secret scanner recognises it, and a typo is told before anything is looked up.
 from zlib import crc32
 
 from aikeys.errors import TokenRefused
-from aikeys.secret import Secret
+from aikeys.secret import TOKEN_PREFIX, Secret
 from aikeys.storage.canonical import sha256
 from aikeys.storage.record import NamedTuple
 
-PREFIX = "aik_"
+PREFIX = TOKEN_PREFIX
 ID_BYTES, FINGERPRINT_BYTES, SECRET_BYTES = 8, 16, 32
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _VALUES = {digit: value for value, digit in enumerate(_DIGITS)}

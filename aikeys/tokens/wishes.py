@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from aikeys.errors import Denied, Usage
+from aikeys.secret import refuse_token
 from aikeys.tokens import patterns, scopes
 from aikeys.tokens.claims import ALL_KEYS, Claims, wider
 from aikeys.tokens.credentials import PublicHalves
@@ -70,6 +71,7 @@ def check_wish(wish: Wish) -> Preset | None:
     """Return the preset asked for; Usage where the wish cannot be."""
     if wish.kind and wish.kind not in PRESETS:
         raise Usage(f"--for {wish.kind[:40]!r} is not known", f"one of: {', '.join(PRESETS)}")
+    refuse_token(wish.name, *(text for label in wish.labels for text in label))
     if not wish.name.isprintable() or len(wish.name) > _LONGEST_NAME:
         raise Usage(f"the token's name has an unprintable character or over {_LONGEST_NAME} characters", "shorten it")
     if not all(text.isprintable() and text for label in wish.labels for text in label):
@@ -120,6 +122,11 @@ def _scopes(wish: Wish, preset: Preset | None, parent: Claims | None) -> tuple[s
     usual = set(preset.scopes if preset else scopes.of_role("developer"))
     if parent is not None:
         usual &= scopes.expanded(parent.scopes)
+        if not usual:
+            raise Usage(
+                f"the token would have no scope: token {parent.shown_id} has none that is usual",
+                f"say what it may do: --scope S, of {', '.join(parent.scopes)}",
+            )
     return tuple(sorted(usual))
 
 

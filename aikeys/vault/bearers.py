@@ -143,8 +143,16 @@ class Doorkeeper:
         """Return the vault's rows as of now, their manifest checked."""
         return self._look().rows
 
-    def admit(self, given: str, now_s: int) -> Bearer:
-        """Return who stands behind a token's text; TokenRefused (21), Damaged (13)."""
+    @property
+    def is_copy(self) -> bool:
+        """Tell whether this is a copy of a home: the ledger that the vault names is not here."""
+        return not self._look().is_own_ledger
+
+    def admit(self, given: str, now_s: int, *, in_use: bool = False) -> Bearer:
+        """Return who stands behind a token's text; TokenRefused (21), Damaged (13).
+
+        `in_use`: it was admitted before for what is still under way, so a single use is no reason to refuse it.
+        """
         seen = self._look()
         raw = given.strip().encode("utf-8", "replace")
         digest = self._digest(raw) if self._digest else b""
@@ -154,7 +162,7 @@ class Doorkeeper:
             if digest and len(seen.admitted) < _MOST_REMEMBERED:
                 seen.admitted[digest] = line
         bearer = Bearer(line[0], line[1:], Secret(raw))
-        self._refuse_ended(seen, bearer, now_s)
+        self._refuse_ended(seen, bearer, now_s, in_use=in_use)
         return bearer
 
     def _checked(self, seen: _Seen, token: TokenText) -> tuple[Claims, ...]:
@@ -192,14 +200,14 @@ class Doorkeeper:
         self._connection = self._seen = None
         self._turn_ends()
 
-    def _refuse_ended(self, seen: _Seen, bearer: Bearer, now_s: int) -> None:
+    def _refuse_ended(self, seen: _Seen, bearer: Bearer, now_s: int, *, in_use: bool) -> None:
         line = (bearer.claims, *bearer.above)
         gone = next((each for each in line if each.id in seen.revoked), None)
         if gone is not None:
             raise _revoked(bearer, gone.shown_id)
         is_own = seen.is_own_ledger
         if is_own and not (self._is_fresh and bearer.claims.id in self._asked):
-            self._ask_ledger(bearer, line)
+            self._ask_ledger(bearer, line, in_use=in_use)
         if min(each.expires_at for each in line) <= now_s:
             from aikeys.clock import rfc3339
 
@@ -211,11 +219,11 @@ class Doorkeeper:
                 "issue a token without limits for use on a copy, or use it where it was issued",
             )
 
-    def _ask_ledger(self, bearer: Bearer, line: Sequence[Claims]) -> None:
+    def _ask_ledger(self, bearer: Bearer, line: Sequence[Claims], *, in_use: bool) -> None:
         """Raise where the ledger knows what ends a token."""
         with self._ledger.looking() as connection:
             taken_away = token_acts.revoked(connection, [each.shown_id for each in line])
-            used = bearer.claims.is_once and token_acts.is_used(connection, bearer.shown_id)
+            used = bearer.claims.is_once and not in_use and token_acts.is_used(connection, bearer.shown_id)
             unheard = _unheard_of(connection, line)
         if taken_away:
             raise Damaged(
@@ -229,7 +237,7 @@ class Doorkeeper:
             )
         if used:
             raise TokenRefused(f"token {bearer.shown_id} was for a single use, and it was used", _ISSUE_AGAIN)
-        if self._is_fresh:
+        if self._is_fresh and not (in_use and bearer.claims.is_once):
             self._asked.add(bearer.claims.id)
 
     def _look(self) -> _Seen:
@@ -286,9 +294,13 @@ class Doorkeeper:
 
 
 def _unheard_of(connection: sqlite3.Connection, line: Sequence[Claims]) -> str:
-    """Return the first child that was never announced: what it spends would count for nobody above it."""
+    """Return the first child that was never announced: what it spends would count for nobody above it.
+
+    One that the vault moved up (`token revoke --keep-children`) may wait for the ledger: there it still counts for the
+    token it had, and so for all above.
+    """
     for each in line:
-        if each.parent and not token_acts.is_child_of(connection, each.shown_id, each.parent.hex()):
+        if each.parent and not token_acts.is_below(connection, each.shown_id, each.parent.hex()):
             return each.shown_id
     return ""
 

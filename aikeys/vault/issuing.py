@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from aikeys import clock, sealing
-from aikeys.errors import Denied, Locked, NotFound
+from aikeys.errors import Denied, Locked
 from aikeys.ledger import token_acts
 from aikeys.ledger.store import Act, Ledger, Signer
 from aikeys.money import usd_text
@@ -153,11 +153,14 @@ def announce_unknown(ledger: Ledger, rows: Rows, stored: TokenRows) -> None:
 
 
 def issue_detail(claims: Claims) -> str:
-    """Return what the ledger says of a new token; its user stands apart, as a person."""
+    """Return what the ledger says of a new token, in words that no label can imitate; its user stands apart.
+
+    A label is `label.NAME=VALUE`, spaces in it underlined: rows that a token's holder signed get here, too.
+    """
     words = [f"expires={clock.rfc3339(claims.expires_at)}", f"scopes={','.join(claims.scopes)}"]
     if claims.parent:
         words.insert(0, f"parent={claims.parent.hex()}")
-    words += [f"{name}={value.replace(' ', '_')}" for name, value in claims.labels if name not in ("user", "parent")]
+    words += [f"label.{name}={value}".replace(" ", "_") for name, value in claims.labels if name != "user"]
     if claims.budget_pusd is not None:
         words.append(f"budget_usd={usd_text(claims.budget_pusd)}")
     return " ".join(words)
@@ -166,19 +169,3 @@ def issue_detail(claims: Claims) -> str:
 def _write(connection: sqlite3.Connection, link: Link, new: list[Grant]) -> None:
     token_rows.put_token(connection, link)
     token_rows.change_grants(connection, (), new)
-
-
-def find_token(tokens: dict[bytes, Claims], wanted: str) -> Claims:
-    """Return the token with this id, beginning of an id (4 digits or more) or name; NotFound, naming several."""
-    lower = wanted.strip().lower()
-    found = [claims for claims in tokens.values() if claims.shown_id == lower]
-    found = found or [claims for claims in tokens.values() if len(lower) >= 4 and claims.shown_id.startswith(lower)]
-    found = found or [claims for claims in tokens.values() if wanted and claims.name == wanted]
-    if len(found) == 1:
-        return found[0]
-    shown = ascii(wanted)[1:-1] if len(wanted) <= 40 else "with this long name"
-    if found:
-        raise NotFound(
-            f"several tokens fit {shown}", f"name one by its id: {', '.join(each.shown_id for each in found)}"
-        )
-    raise NotFound(f"there is no token {shown}", "see: aikeys token list --all")

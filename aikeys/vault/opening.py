@@ -6,7 +6,7 @@ The anchor is read before the rows: a writer between the two reads can only make
 import os
 
 from aikeys import sealing
-from aikeys.errors import Damaged
+from aikeys.errors import Damaged, NotFound
 from aikeys.ledger.entries import Anchor
 from aikeys.ledger.store import FOREIGN_HINT, Ledger, Signer
 from aikeys.secret import Secret
@@ -29,6 +29,10 @@ _HINT = "restore a backup: aikeys restore FILE"
 
 class LedgerMissing(Damaged):
     """The vault names a ledger that is not there."""
+
+
+class VaultMissing(Damaged):
+    """The ledger belongs to a vault that is not there."""
 
 
 class Place(NamedTuple):
@@ -101,13 +105,41 @@ def anchored(rows: Rows) -> bytes:
     return rows.manifest.digest + rows.header.signing_public
 
 
+def is_bereft(place: Place, ledger: Ledger | None = None) -> bool:
+    """Tell whether the ledger that is there belongs to a vault while there is none; a ledger that is given stays open.
+
+    One that was only started (a crash while the vault was made), or imported to look at, belongs to no vault.
+    """
+    given, ledger = ledger, ledger or place.ledger
+    if not ledger.exists or place.vault.exists:
+        return False
+    try:
+        return bool(ledger.open().anchors())
+    finally:
+        if given is None:
+            ledger.close()
+
+
+def require_vault(place: Place, ledger: Ledger | None = None) -> None:
+    """Raise NotFound without a vault, VaultMissing where the ledger says that there was one."""
+    try:
+        place.vault.require()
+    except NotFound:
+        if not is_bereft(place, ledger):
+            raise
+        raise VaultMissing(
+            f"the vault of this ledger is missing: {place.vault.path}",
+            "put vault.db back, or bring back a backup: aikeys restore FILE",
+        ) from None
+
+
 def picture(place: Place, ledger: Ledger | None = None) -> Rows:
     """Return the vault's rows, checked as far as one can without a key; a ledger that is given is left open.
 
     Raises NotFound without a vault and Damaged where manifest, anchor or ledger contradict the rows.
     """
     vault = place.vault
-    vault.require()
+    require_vault(place, ledger)
     given, ledger = ledger, ledger or place.ledger
     if not ledger.exists:
         check_manifest(vault.read())

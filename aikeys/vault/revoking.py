@@ -144,7 +144,11 @@ def revoke(place: Place, token_ids: Iterable[bytes]) -> bool:
 
 
 def take_over_children(place: Place, opened: Opened, token_id: bytes) -> list[Claims]:
-    """Make the children of a token those of its parent, or the vault's own, signed by the vault; return them."""
+    """Make the children of a token those of its parent, or the vault's own, signed by the vault; return them.
+
+    Vault first: until the ledger hears of it they go on, and count for the token they had, which is not revoked yet.
+    Done once more it tells the ledger of those that the vault moved already.
+    """
     private = opened.signing_key()
     ledger = place.ledger.open()
     try:
@@ -154,17 +158,33 @@ def take_over_children(place: Place, opened: Opened, token_id: bytes) -> list[Cl
             found = _tokens(rows, token_rows.read_all(connection, place.vault.path))
             parent = found.claims[token_id].parent
             moved = [claims._replace(parent=parent) for claims in found.claims.values() if claims.parent == token_id]
-            with ledger.writing() as writer:
-                for claims in moved:
-                    writer.act(Act(token_acts.ISSUE, claims.shown_id, issue_detail(claims)))
-                for period in PERIODS:  # what the children spent counts no longer for it
-                    drop_counters(writer.connection, str(Who(TOKEN, token_id.hex())), period)
             for claims in moved:
                 data = encode(claims)
                 token_rows.put_token(connection, Link(claims.id, data, sealing.sign(private, message(data))))
+        moved += [found.claims[each] for each, before in moved_untold(found, ledger).items() if before == token_id]
+        with ledger.writing() as writer:
+            for claims in moved:
+                writer.act(Act(token_acts.ISSUE, claims.shown_id, issue_detail(claims)))
+            for period in PERIODS:  # what the children spent counts no longer for it
+                drop_counters(writer.connection, str(Who(TOKEN, token_id.hex())), period)
     finally:
         ledger.close()
     return moved
+
+
+def moved_untold(tokens: Tokens, ledger: Ledger) -> dict[bytes, bytes]:
+    """Return the tokens that the vault gave another parent while the ledger did not hear of it, with the old one.
+
+    A process that kept the children of a token was killed: the same command, once more, tells it.
+    """
+    with ledger.reading() as reading:
+        known = token_acts.read_tokens(reading)
+    found = {}
+    for token_id, claims in tokens.claims.items():
+        before = known.get(claims.shown_id, ("", "", 0, 0))[1]
+        if before and before != claims.parent.hex() and _is_id(before):
+            found[token_id] = bytes.fromhex(before)
+    return found
 
 
 def prune(place: Place, now_s: int) -> list[str]:

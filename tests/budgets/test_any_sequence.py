@@ -23,7 +23,7 @@ from aikeys.budgets.reservations import Request, Reservation
 from aikeys.budgets.store import applying, read_budgets, shown_text
 from aikeys.budgets.terms import PERIODS, Terms
 from aikeys.budgets.verify import verify_budgets
-from aikeys.budgets.who import parse_who, whos_of
+from aikeys.budgets.who import stored_who, whos_of
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import Call
 from aikeys.ledger.store import Act, Ledger
@@ -147,7 +147,7 @@ class Money(RuleBasedStateMachine):
     )  # fmt: skip
     def set_budget(self, who: str, limit: int, period: str, at_limit: str, alerts: tuple[int, ...]) -> None:
         with self.ledger.writing() as writer:
-            set_budget(writer, parse_who(who), Terms(limit, period, at_limit, alerts))
+            set_budget(writer, stored_who(who), Terms(limit, period, at_limit, alerts))
 
     @rule(data=st.data())
     def remove_budget(self, data: Any) -> None:

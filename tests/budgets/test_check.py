@@ -6,7 +6,16 @@ from decimal import Decimal
 
 import pytest
 
-from aikeys.budgets.check import Standing, parse_percent, standings_of, state_of, tightest, unmetered_runs, worst_of
+from aikeys.budgets.check import (
+    Standing,
+    checked,
+    parse_percent,
+    standings_of,
+    state_of,
+    tightest,
+    unmetered_runs,
+    worst_of,
+)
 from aikeys.budgets.desk import Desk
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.who import parse_who
@@ -22,6 +31,10 @@ def look(ledger: Ledger, time: Time, *whos: str, unpriced: str | None = None) ->
     share = None if unpriced is None else Decimal(unpriced)
     found = standings_of(ledger, [parse_who(who) for who in whos], time.at_us, share)
     return [(one.who, one.terms.period if one.terms else "", usd_text(one.spent_pusd), one.state) for one in found]
+
+
+def notes_of(ledger: Ledger, time: Time) -> list[str]:
+    return checked(ledger, (), time.at_us, None)[1]
 
 
 @pytest.mark.parametrize(
@@ -118,10 +131,12 @@ def test_more_unpriced_requests_than_allowed_are_undecided_and_never_ok(ledger: 
 def test_raw_exec_runs_of_the_period_are_counted(ledger: Ledger, time: Time) -> None:
     set_limit(ledger, "org", "10")
     ledger.event(Act("exec", "openai", "program=python"))
+    assert "1 exec run was not metered: what it spent is not in the sums" in notes_of(ledger, time)
     time.set("2026-12-01T00:00:01+00:00")
     ledger.event(Act("exec", "openai", "program=python"))
     ledger.event(Act("exec", "openai", "program=python"))
     assert unmetered_runs(ledger, standings_of(ledger, (), time.at_us)) == 2
+    assert "2 exec runs were not metered: what they spent is not in the sums" in notes_of(ledger, time)
     set_limit(ledger, "org", "10", "total")
     assert unmetered_runs(ledger, standings_of(ledger, (), time.at_us)) == 3
 

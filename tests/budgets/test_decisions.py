@@ -57,6 +57,13 @@ def test_revoke_blocks_and_says_so() -> None:
     assert decide([full], Price(50, 10)) == Refuse(full, revoke=True)
 
 
+def test_one_call_that_is_too_dear_for_an_untouched_limit_revokes_nothing() -> None:
+    untouched, touched, zero = (room(*each, at_limit="revoke") for each in ((100, 0, 60), (100, 1), (0,)))
+    assert decide([untouched], Price(200, 101)) == Refuse(untouched, revoke=False)
+    assert decide([touched], Price(200, 101)) == Refuse(touched, revoke=True)
+    assert decide([zero], Price(200, 101)) == Refuse(zero, revoke=True)
+
+
 def test_a_blocking_budget_beside_a_revoking_one_with_room_revokes_nothing() -> None:
     full = room(100, 100)
     assert decide([room(1000, 0, at_limit="revoke"), full], Price(50, 10)) == Refuse(full, revoke=False)

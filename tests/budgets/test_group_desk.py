@@ -29,7 +29,7 @@ from aikeys.budgets.reservations import Request, Reservation
 from aikeys.budgets.store import read_budgets, shown_text
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.verify import verify_budgets
-from aikeys.budgets.who import parse_who
+from aikeys.budgets.who import parse_who, stored_who
 from aikeys.errors import Cancelled, MachineFailed, Usage
 from aikeys.ledger.calls import Context
 from aikeys.ledger.rollups import declare_tag
@@ -468,7 +468,7 @@ def change_budgets(writer: Writer, dice: random.Random) -> None:
     else:
         who = dice.choice(["org", "team:*", "team:t1", "user:*", "token:k1", "key:openai"])
         terms = Terms(dice.randint(0, 60_000), dice.choice(["day", "month", "total"]), "block", (50, 100))
-        set_budget(writer, parse_who(who), terms)
+        set_budget(writer, stored_who(who), terms)
 
 
 def some_context(dice: random.Random) -> Context:

@@ -63,6 +63,13 @@ def test_a_call_that_a_budget_refuses_counts_for_no_rate(desk: Desk, ledger: Led
     assert [row for row in rows(ledger) if row[1]] == []
 
 
+def test_one_request_is_one_request(desk: Desk) -> None:
+    rate = (Rate("key:openai", 1),)
+    desk.reserve(CALL, rate)
+    with pytest.raises(RateReached, match="may have 1 request in a minute"):
+        desk.reserve(CALL, rate)
+
+
 def test_tokens_are_corrected_when_they_are_known(desk: Desk, ledger: Ledger) -> None:
     rate = (Rate("key:openai", tokens=1000),)
     one = desk.reserve(CALL, rate, 900)

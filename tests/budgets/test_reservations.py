@@ -148,11 +148,15 @@ def test_what_only_warns_never_blocks(ledger: Ledger, desk: Desk) -> None:
     assert desk.reserve(request_of("5", "5")).pusd == parse_usd("5")
 
 
-def test_revoke_says_so_with_the_refusal(ledger: Ledger, desk: Desk) -> None:
+def test_revoke_says_so_with_the_refusal_once_something_was_spent(ledger: Ledger, desk: Desk) -> None:
     set_limit(ledger, "token:t1", "1", "total", at_limit="revoke")
-    request = Request(context_of(token="t1"), Price(parse_usd("2"), parse_usd("2")))
+    too_dear = Request(context_of(token="t1"), Price(parse_usd("2"), parse_usd("2")))
     with pytest.raises(BudgetExceeded) as refused:
-        desk.reserve(request)
+        desk.reserve(too_dear)
+    assert not refused.value.revoke
+    settled(desk, desk.reserve(Request(context_of(token="t1"), Price(parse_usd("0.1"), parse_usd("0.1")))), "0.1")
+    with pytest.raises(BudgetExceeded) as refused:
+        desk.reserve(too_dear)
     assert refused.value.revoke
 
 

@@ -10,7 +10,7 @@ from aikeys.ledger.calls import Context, Labels
 
 
 @pytest.mark.parametrize(
-    "text", ["org", "team:support", "team:*", "project:x", "project:*", "environment:prod", "user:ana", "user:*", "key:openai", "key:*", "token:7Qx", "team:a:b", "user:Ana Šarić"]
+    "text", ["org", "team:support", "team:*", "project:x", "project:*", "environment:prod", "user:ana", "user:*", "key:openai", "key:*", "token:7f3a90c2d4e5b611", "token:*", "team:a:b", "user:Ana Šarić"]
 )  # fmt: skip
 def test_every_form_of_who_is_read_and_written_the_same(text: str) -> None:
     assert str(parse_who(text)) == text
@@ -33,13 +33,33 @@ def test_every_form_of_who_is_read_and_written_the_same(text: str) -> None:
         ("team:a\nb", "unprintable"),
         ("team:" + "x" * 201, "over 200"),
         ("x" * 500, "a long text is no WHO"),
+        ("token:ci", "ci is no id of a token"),
+        ("token:7f3a90c2d4e5b61", "is no id of a token"),
     ],
 )
 def test_what_is_no_who_is_refused_with_what_is_wrong(text: str, words: str) -> None:
     with pytest.raises(Usage) as refused:
         parse_who(text)
     assert words in refused.value.message
-    assert "team:" in refused.value.hint
+    assert ("token list" if text.startswith("token:") else "team:") in refused.value.hint
+
+
+@pytest.mark.parametrize("kind", ["token:", "team:", "user:", "tokens:", "", "team:x-"])
+def test_a_tokens_text_is_refused_and_not_repeated(kind: str) -> None:
+    token = "aik_" + "0aZ9" * 20 + "Qq"
+    for text in (token, token[:40]):
+        with pytest.raises(Usage) as refused:
+            parse_who(kind + text)
+        assert "it is a secret, is in the shell's history now, and should be revoked" in refused.value.message
+        assert text[4:12] not in refused.value.message + refused.value.hint
+
+
+def test_a_team_may_begin_like_a_token() -> None:
+    assert str(parse_who("team:aik_support")) == "team:aik_support"
+
+
+def test_a_tokens_id_is_kept_as_calls_have_it() -> None:
+    assert str(parse_who("token:7F3A90C2D4E5B611")) == "token:7f3a90c2d4e5b611"
 
 
 def test_a_mistyped_kind_is_told_the_nearest() -> None:

@@ -150,3 +150,36 @@ def test_the_way_on_after_a_refusal_repeats_the_options_given() -> None:
     given = {"provider": "openai", "region": "", "base-url": "", "team": "a b", "expires": "2027-01-01"}
     words = command_line("v401", given, ["--stdin"])
     assert words == "aikeys add v401 --provider openai --team 'a b' --expires 2027-01-01 --stdin"
+
+
+def test_an_impossible_home_leaves_no_key_file_behind(bare_home: Aikeys) -> None:
+    (bare_home.folder / "file").write_text("")
+    done = bare_home.run(
+        "--home", str(bare_home.folder / "file" / "home"), "init", "--key-file", str(bare_home.key_file)
+    )
+    assert done.returncode != 0
+    assert not bare_home.key_file.exists()
+    assert f"removed the key file {bare_home.key_file} again" in done.stderr
+    assert bare_home.run("init", "--key-file", str(bare_home.key_file)).returncode == 0
+    again = bare_home.run(
+        "--home", str(bare_home.folder / "file" / "home"), "init", "--key-file", str(bare_home.key_file)
+    )
+    assert again.returncode != 0
+    assert bare_home.key_file.exists()
+
+
+def test_a_name_close_to_a_providers_is_said_before_the_key_is_asked_for(ready_home: Aikeys) -> None:
+    done = ready_home.run("add", "opnai", "--stdin", "--no-verify", input="some-key-without-a-format-0123456789")
+    assert done.returncode == 10
+    said, error, hint = done.stderr.splitlines()
+    assert said.startswith("aikeys: no provider is named opnai, did you mean openai")
+    assert error == "aikeys: error: whose key opnai is cannot be told from it"
+    assert "did you mean openai" in hint
+    done = ready_home.run("add", "work", "--provider", "opnai")
+    assert (done.returncode, "did you mean openai" in done.stderr) == (10, True), done.stderr
+
+
+def test_the_question_names_the_key_and_its_provider(ready_home: Aikeys) -> None:
+    done = ready_home.run("add", "work", "--provider", "openai", "--no-input")
+    assert "“Key for work (openai)”: an answer is needed" in done.stderr
+    assert "“Key for openai”:" in ready_home.run("add", "openai", "--no-input").stderr

@@ -121,3 +121,13 @@ def test_an_interrupt_during_the_imports_is_130(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(__main__, "_dispatch", interrupted)
     assert __main__.main() == 130
+
+
+@pytest.mark.parametrize("group", ["alert", "budget", "config", "ledger", "prices", "token", "unlock-method"])
+def test_a_group_alone_prints_its_help(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.main([group, "--help"]) == 0
+    wanted = capsys.readouterr().out
+    assert app.main([group]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.strip() == wanted.strip()

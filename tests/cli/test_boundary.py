@@ -121,3 +121,18 @@ def test_a_lost_stdout_is_no_traceback(line: str, status: int) -> None:
     assert done.returncode == status
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+def test_an_endless_argument_does_not_hide_the_message(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(errors.NotFound(f"no key named {'x' * 100_000} is here", "see aikeys list")) == 10
+    shown = capsys.readouterr().err
+    assert len(shown) < 1000
+    assert "no key named xxx" in shown
+    assert "xxx is here\naikeys: hint: see aikeys list\n" in shown
+    assert run(errors.NotFound("no key named " + "x " * 50_000)) == 10
+    assert len(capsys.readouterr().err) < 10_000
+
+
+def test_a_byte_that_is_no_text_is_shown_as_that_byte(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(errors.NotFound("no key named \udcff")) == 10
+    assert capsys.readouterr().err == "aikeys: error: no key named \\xff\n"

@@ -76,7 +76,7 @@ def test_nothing_known_is_undecided(ready_home: Aikeys, tmp_path: Path) -> None:
     }  # fmt: skip
     spend(ready_home, "1", source="unpriced")
     assert run("budget", "check").returncode == 0
-    assert "1 requests have no price" in run("budget", "check").stderr
+    assert "1 request has no price" in run("budget", "check").stderr
     assert run("budget", "check", "--max-unpriced", "0").returncode == 23
 
 
@@ -286,3 +286,34 @@ def test_a_cost_known_at_last_is_unpriced_no_longer(ready_home: Aikeys) -> None:
     assert "unpriced (0)" in shown.stdout
     assert "not in the total" not in shown.stdout
     assert run("ledger", "verify").returncode == 0
+
+
+def test_setting_a_budget_again_keeps_what_is_not_given_and_says_what_it_was(ready_home: Aikeys) -> None:
+    def terms() -> list[tuple[object, ...]]:
+        rows = json.loads(ready_home.run("budget", "list", "--json").stdout)["budgets"]
+        return [(row["limit_usd"], row["period"], row["at_limit"], row["alerts"]) for row in rows]
+
+    ready_home.run("budget", "set", "user:ana", "10", "--at-limit", "warn", "--alert", "50")
+    done = ready_home.run("budget", "set", "user:ana", "20")
+    assert terms() == [("20.00", "month", "warn", [50])]
+    said = " ".join(done.stderr.split())
+    assert "$10.00 a month, calls beyond it go on; told at 50 % -> $20.00 a month, calls beyond it go on" in said
+    ready_home.run("budget", "set", "user:ana", "20", "--at-limit", "block")
+    assert terms() == [("20.00", "month", "block", [50])]
+    ready_home.run("budget", "set", "user:ana", "20", "--alert", "")
+    assert terms() == [("20.00", "month", "block", [])]
+    assert " -> " not in ready_home.run("budget", "set", "user:ana", "20").stderr
+    ready_home.run("budget", "set", "user:ana", "5", "--period", "day")  # another budget: nothing to keep
+    assert terms() == [("5.00", "day", "block", [80, 100]), ("20.00", "month", "block", [])]
+
+
+def test_one_is_not_said_as_several(ready_home: Aikeys) -> None:
+    for who in ("org", "team:support"):
+        ready_home.run("budget", "set", who, "1")
+    spend(ready_home, "2")
+    assert "1 more is exceeded" in " ".join(ready_home.run("budget", "check").stderr.split())
+    ready_home.add("openai", "sk-proj-one")
+    assert ready_home.run("exec", "--", "true").returncode == 0
+    assert "1 exec run was not metered: what it spent is not in the sums" in ready_home.run("budget", "check").stderr
+    ready_home.run("exec", "--", "true")
+    assert "2 exec runs were not metered: what they spent" in ready_home.run("budget", "check").stderr

@@ -192,3 +192,13 @@ def test_every_command_lists_the_statuses_that_every_command_has(name: str) -> N
     for command in (tree, *getattr(tree, "commands", {}).values()):
         if "Exit status" in (command.epilog or ""):
             assert all(status in command.epilog for status in STATUSES_OF_EVERY_COMMAND), command.name
+
+
+def test_list_says_what_the_asterisk_means_where_a_provider_has_several_keys(ready_home: Aikeys) -> None:
+    ready_home.add("openai", "sk-proj-one")
+    assert "openai *" in ready_home.run("list").stdout
+    assert "several keys" not in ready_home.run("list").stderr
+    ready_home.add("work", "sk-proj-two", "--provider", "openai")
+    done = ready_home.run("list")
+    assert "* is used where its provider has several keys and none is named" in done.stderr
+    assert done.stdout.count("*") == 1

@@ -163,7 +163,20 @@ def test_all_other_budgets_hold_too(house: House) -> None:
     house.budget("key:openai", 0)
     done = run(house, metered())
     assert (done.returncode, done.stdout) == (9, "402 budget_exceeded\n")
-    assert "no requests" in done.stderr
+    assert "aikeys: metered: no requests; 1 request refused: the budget of key:openai does not allow" in done.stderr
+
+
+def test_requests_that_the_runs_own_budget_refused_are_told_apart_from_none(house: House) -> None:
+    (house.folder / "program.py").write_text(PROGRAM.replace("sys.exit(9)", "continue"))
+    done = run(house, metered("--budget", "0.0001", program=(SPEC, "2")))
+    assert done.stdout == "402 budget_exceeded\n" * 2
+    said = "aikeys: metered: no requests; 2 requests refused: the budget of $0.0001 does not allow them\n"
+    assert done.stderr == said
+    done = run(house, metered("--budget", "0.01", program=(SPEC, "30")))
+    assert done.stderr.startswith("aikeys: metered: ")
+    assert "refused: the budget of $0.0100 does not allow them" in done.stderr
+    done = run(house, metered("--model", "openai/gpt-4.1-mini"))
+    assert "metered: no requests; 1 request refused: denied\n" in done.stderr
 
 
 def test_only_the_models_asked_for_are_allowed(house: House) -> None:
@@ -242,7 +255,7 @@ def test_sigterm_reaches_the_program_and_the_call_under_way_is_settled(house: Ho
         house.provider.wait_for(1)
         process.send_signal(signal.SIGTERM)
         assert process.stderr is not None
-        assert "1 calls come to their end" in process.stderr.readline()
+        assert "1 call comes to its end" in process.stderr.readline()
         house.provider.held.set()
         text = process.stderr.read()
         assert process.wait(60) == 128 + signal.SIGTERM
@@ -257,7 +270,7 @@ def test_whoever_cannot_wait_for_the_end_interrupts_it_and_the_call_is_booked(ho
         house.provider.wait_for(1)
         process.send_signal(signal.SIGTERM)
         assert process.stderr is not None
-        assert "come to their end" in process.stderr.readline()
+        assert "comes to its end" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
         text = process.stderr.read()
         assert process.wait(60) == 128 + signal.SIGTERM

@@ -517,6 +517,30 @@ def test_reasoning_is_shown_on_a_terminal_only(home: Aikeys, provider: FakeProvi
     assert (done.stdout, done.stderr) == ("Hello\n", "")
 
 
+def test_an_estimate_of_a_misspelt_model_offers_what_is_near(bare_home: Aikeys) -> None:
+    done = bare_home.run("estimate", "-m", "openai/gpt-4.1-mni", "hi")
+    assert done.returncode == 23
+    assert "hint: did you mean openai/gpt-4.1-mini" in done.stderr
+
+
+@pytest.mark.parametrize("words", [("prompt", "-m", "openai/gpt-4.1"), ("estimate", "-m", "openai/gpt-4.1")])
+def test_a_text_that_is_not_utf_8_is_called_that(home: Aikeys, words: tuple[str, ...]) -> None:
+    done = home.run(*words, "\udcff")
+    assert done.returncode == 2
+    assert "error: the text is not UTF-8\n" in done.stderr
+    done = home.run(*words, "hi", "--system", "\udcff")
+    assert (done.returncode, "error: the system prompt is not UTF-8\n" in done.stderr) == (2, True)
+
+
+def test_what_is_tried_again_is_named_with_its_model_and_port(ready_home: Aikeys) -> None:
+    with socket.socket() as taken:  # bound, and nobody listens
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        ready_home.add("openai", canary(), "--base-url", f"http://{address}/v1", "--no-verify")
+        done = ready_home.run("prompt", "-m", "openai/gpt-4.1", "hi")
+    assert f"aikeys: openai/gpt-4.1: cannot connect to {address}; again in " in done.stderr
+
+
 def test_an_estimate_needs_neither_vault_nor_network(bare_home: Aikeys) -> None:
     done = bare_home.run("estimate", "-m", "gpt-4.1", "-m", "claude", "x" * 400, "--json")
     assert done.returncode == 0, done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sqlite3
 from pathlib import Path
@@ -310,3 +311,97 @@ def test_a_single_use_token_is_used_after_its_use(lending: Aikeys) -> None:
     assert listed(lending) == []
     assert [row["state"] for row in listed(lending, "--all")] == ["used"]
     assert lending.run("exec", "--unmetered", "openai", "--", "true", env=spent).returncode == 125
+
+
+# --- tokens and budgets --------------------------------------------------------------------------------------------
+
+
+def test_a_budget_for_a_tokens_name_is_kept_for_its_id(lending: Aikeys) -> None:
+    known = id_of(lending, issue(lending, "--name", "ci"))
+    for args in (["set", "token:ci", "5"], ["set", f"token:{known[:8].upper()}", "6"], ["check", "token:ci"]):
+        done = lending.run("budget", *args)
+        assert done.returncode == 0, done.stderr
+    budgets = json.loads(lending.run("budget", "list", "--json").stdout)["budgets"]
+    assert [(row["who"], row["limit_usd"]) for row in budgets] == [(f"token:{known}", "6.00")]
+    assert lending.run("budget", "remove", "token:ci").returncode == 0
+    assert json.loads(lending.run("budget", "list", "--json").stdout)["budgets"] == []
+    for command in (["set", "token:dead", "5"], ["set", "token:0123456789abcdef", "5"], ["check", "token:dead"]):
+        done = lending.run("budget", *command)
+        assert (done.returncode, done.stdout) == (10, "")
+        assert "there is no token" in done.stderr
+    assert lending.run("budget", "set", "token:*", "5").returncode == 0
+
+
+@pytest.mark.parametrize("option", ["--at-limit=block", "--at-limit=warn"])
+@pytest.mark.parametrize("whose", ["child", "parent", "each"])
+def test_a_budget_set_on_a_token_refuses_raw_keys_as_its_own_does(lending: Aikeys, whose: str, option: str) -> None:
+    parent = issue(lending, "--role", "operator", "--scope", "env:read", "--name", "parent")
+    child = issue(lending, "--scope", "env:read", "--name", "child", token=parent)
+    who = "token:*" if whose == "each" else f"token:{whose}"
+    assert lending.run("budget", "set", who, "5", option).returncode == 0
+    done = lending.run("exec", "openai", "--", "true", env={"AIKEYS_TOKEN": child})
+    limited = id_of(lending, parent if whose == "parent" else child)
+    refused = (125, f"token {limited} has a budget, and what a program does with the key itself is not metered")
+    if option == "--at-limit=block":
+        assert (done.returncode, done.stderr.splitlines()[0].removeprefix("aikeys: error: ")) == refused
+    else:
+        assert done.returncode == 0, done.stderr
+    assert lending.run("exec", "--unmetered", "openai", "--", "true", env={"AIKEYS_TOKEN": child}).returncode == 0
+    assert lending.run("exec", "openai", "--", "true").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["budget", "set", "token:{}", "5"], ["budget", "set", "team:{}", "5"], ["budget", "check", "token:{}"],
+        ["budget", "remove", "token:{}"], ["report", "--where", "token={}"], ["token", "issue", "--name", "{}"],
+        ["token", "issue", "--team", "{}"], ["token", "issue", "--tag", "client={}"], ["prompt", "-m", "openai/gpt-4.1", "--team", "{}", "hi"],
+        ["alert", "add", "{}", "--webhook", "http://127.0.0.1:9/"], ["edit", "openai", "--team", "{}"],
+        ["config", "apply", "policy.toml"], ["audit", "--who", "{}"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_tokens_text_where_a_name_belongs_is_refused_and_kept_nowhere(lending: Aikeys, args: list[str]) -> None:
+    token = issue(lending)
+    policy = f'schema = "aikeys.policy/1"\n[[budgets]]\nwho = "team:{token}"\nusd = "5"\n'
+    (lending.folder / "policy.toml").write_text(policy, encoding="utf-8")
+    done = lending.run(*(arg.format(token) for arg in args))
+    if args[0] != "audit":
+        assert done.returncode in (2, 14), done.stderr
+        assert "should be revoked" in done.stderr
+    for place in (done.stdout, done.stderr, *(lending.home / name for name in os.listdir(lending.home))):
+        text = place.encode() if isinstance(place, str) else place.read_bytes() if place.is_file() else b""
+        assert token[4:24].encode() not in text, place
+
+
+def test_a_label_imitates_nothing_in_the_record(lending: Aikeys) -> None:
+    args = ["--tag", "expires=2099-01-01", "--tag", "metered=dead", "--team", "a metered=x", "--budget", "5"]
+    known = id_of(lending, issue(lending, *args))
+    entries = json.loads(lending.run("audit", "--json").stdout)["entries"]
+    (detail,) = [entry["detail"] for entry in entries if entry["act"] == "token issue"]
+    words = [word.partition("=")[0] for word in detail.split(" ")]
+    assert words == ["expires", "scopes", "label.expires", "label.metered", "label.team", "budget_usd"]
+    done = lending.run("exec", "--metered", "openai", "--", "true")
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(lending.run("budget", "list", "--json").stdout)["budgets"]
+    assert row["who"] == f"token:{known}"
+
+
+def test_an_export_has_costs_and_takes_the_scope_for_them(lending: Aikeys) -> None:
+    auditor = issue(lending, "--scope", "audit:read")
+    done = lending.run("ledger", "export", env={"AIKEYS_TOKEN": auditor})
+    assert (done.returncode, done.stdout) == (20, "")
+    assert "lacks the scope usage:read" in done.stderr
+    both = issue(lending, "--scope", "audit:read", "--scope", "usage:read")
+    assert lending.run("ledger", "export", env={"AIKEYS_TOKEN": both}).returncode == 0
+
+
+def test_a_revoked_token_does_not_end_soon(lending: Aikeys) -> None:
+    token = issue(lending, "--name", "gone")
+    assert lending.run("token", "revoke", "gone").returncode == 0
+    table = lending.run("token", "list", "--all", env={"COLUMNS": "300"}).stdout
+    assert "revoked" in table
+    assert "!" not in table
+    assert " in " not in table
+    shown = lending.run("token", "show", id_of(lending, token)).stdout
+    assert "!" not in shown

@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from aikeys.ledger.store import Ledger
 from aikeys.ledger.verify import verify
-from aikeys.vault.opening import place_of
+from aikeys.vault import revoking
+from aikeys.vault.opening import picture, place_of
+from aikeys.vault.unlock.order import Means, open_rows
 from tests.cli.test_questions import on_a_terminal
 from tests.cli.test_token import id_of, issue, lending, listed, names
 from tests.conftest import Aikeys, canary, make_aikeys
@@ -59,6 +62,44 @@ def test_children_are_kept_by_the_owner_only(lending: Aikeys) -> None:
     assert state(lending) == {"top": "revoked", "child": "active"}
     assert is_let_in(lending, child)
     assert not is_let_in(lending, top)
+
+
+class Killed(Exception):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("of", ["the vault", "another token"])
+def test_a_child_kept_by_a_command_that_was_killed_goes_on_and_doctor_says_what_to_repeat(
+    lending: Aikeys, monkeypatch: pytest.MonkeyPatch, of: str
+) -> None:
+    may_issue = ("--scope", "env:read", "--scope", "keys:write")
+    top = issue(lending, *may_issue, "--name", "top") if of == "another token" else ""
+    middle = issue(lending, *may_issue, "--name", "middle", token=top)
+    child = issue(lending, "--scope", "env:read", "--name", "child", token=middle)
+    where, middle_id = place_of(str(lending.home)), id_of(lending, middle)
+    opened = open_rows(picture(where), Means({}, None)).opened
+
+    def killed(_ledger: Ledger) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "writing", killed)
+        with pytest.raises(Killed):
+            revoking.take_over_children(where, opened, bytes.fromhex(middle_id))
+    assert is_let_in(lending, child)
+    assert f"aikeys token revoke {middle_id} --keep-children" in hints(lending)
+    done = lending.run("token", "revoke", middle_id, "--keep-children")
+    assert done.returncode == 0, done.stderr
+    assert "kept 1 token that they issued" in done.stderr
+    assert state(lending) == {**({"top": "active"} if top else {}), "middle": "revoked", "child": "active"}
+    assert is_let_in(lending, child)
+    assert not [hint for hint in hints(lending) if "--keep-children" in hint]
+    assert lending.run("ledger", "verify").returncode == 0
+
+
+def hints(home: Aikeys) -> list[str]:
+    """Return what doctor advises."""
+    return [check["hint"] for check in json.loads(home.run("doctor", "--json").stdout)["checks"]]
 
 
 def test_a_bearer_does_not_revoke_what_it_descends_from(lending: Aikeys) -> None:
@@ -284,3 +325,37 @@ def test_what_ends_within_three_days_is_said_by_list_doctor_and_an_alert(
     messages = (lending.folder / "messages").read_text()
     assert messages.count(f"token {old.shown_id} (build) expires on") == 1
     assert "short" not in messages
+
+
+def test_a_name_means_the_active_token_where_an_older_one_had_it(lending: Aikeys) -> None:
+    old = issue(lending, "--scope", "env:read", "--name", "build")
+    assert lending.run("token", "revoke", "build").returncode == 0
+    new = issue(lending, "--scope", "env:read", "--name", "build")
+    shown = lending.run("token", "show", "build")
+    assert id_of(lending, new) in shown.stdout
+    assert id_of(lending, old) not in shown.stdout
+    done = lending.run("token", "revoke", "build")
+    assert (done.returncode, "revoked token" in done.stderr) == (0, True), done.stderr
+    assert not is_let_in(lending, new)
+
+
+def test_a_name_of_two_active_tokens_is_warned_of_and_revokes_neither(lending: Aikeys) -> None:
+    one = issue(lending, "--scope", "env:read", "--name", "build")
+    again = lending.run("token", "issue", "--scope", "env:read", "--name", "build")
+    assert again.returncode == 0
+    assert f"warning: token {id_of(lending, one)} is called build, too" in again.stderr
+    done = lending.run("token", "revoke", "build")
+    assert done.returncode == 2
+    ids = sorted([id_of(lending, one), id_of(lending, again.stdout.strip())])
+    assert "error: 2 tokens fit build: " in done.stderr
+    assert all(f"{each} (active, ends in 60 minutes)" in done.stderr for each in ids), done.stderr
+    assert is_let_in(lending, one)
+
+
+def test_several_tokens_that_are_over_are_told_apart(lending: Aikeys) -> None:
+    for _ in range(2):
+        issue(lending, "--scope", "env:read", "--name", "build")
+        assert lending.run("token", "revoke", "build").returncode == 0
+    done = lending.run("token", "revoke", "build")
+    assert done.returncode == 2
+    assert done.stderr.count("(revoked") == 2

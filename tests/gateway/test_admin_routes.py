@@ -292,3 +292,15 @@ def test_the_log_goes_back_to_since_and_no_further_than_limit(office: Office) ->
                 assert "--" not in told.error["message"]
 
     talk_to(office, talk)
+
+
+def test_a_childs_own_labels_do_not_open_what_its_parent_could_not_see(office: Office) -> None:
+    bare = office.issue("keys:write", "usage:own")
+    child = office.child(bare, "usage:own", labels=(("team", "support"),))
+
+    async def talk(client: Client) -> None:
+        told = await client.get(f"/v1/usage?{OCTOBER}", child)
+        assert total(told.json) == 0
+        assert told.json["where"] == {"token": [child.claims.shown_id]}
+
+    talk_to(office, talk)

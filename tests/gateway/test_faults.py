@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -227,3 +228,62 @@ def test_a_full_disk_refuses_new_calls_and_loses_none(house: House) -> None:
     entries = check_every_call_is_there_once(house, but=-1)
     assert len(entries) >= len(house.provider.served)
     assert house.counter("org")[0] >= house.provider.billed_pusd
+
+
+def test_a_client_that_left_before_its_turn_is_dropped_from_the_queue_and_costs_nothing(house: House) -> None:
+    token, looks = house.issue(), house.issue("usage:read")
+    house.budget("org", 30_000_000_000)  # for one of these calls at a time
+
+    async def waiting(client: Client) -> int:
+        answer = await client.ask("GET", "/metrics", looks)
+        lines = answer.body.decode().splitlines()
+        return next(int(line.split()[-1]) for line in lines if line.startswith("aikeys_gateway_calls_waiting{"))
+
+    async def until(client: Client, count: int) -> None:
+        async with asyncio.timeout(30):
+            while await waiting(client) != count:
+                pass
+
+    async def go(client: Client) -> None:
+        first = asyncio.create_task(client.chat(token, "p=50 c=70 ms=hold", max_tokens=1000))
+        await asyncio.to_thread(house.provider.wait_for, 1)
+        asked = [asyncio.create_task(client.chat(token, f"p=50 c=70 n={n}", max_tokens=2000)) for n in range(5)]
+        await until(client, 5)
+        for task in asked:
+            task.cancel()
+        await until(client, 0)  # while the first one still holds the budget
+        house.provider.held.set()
+        assert (await first).status == 200
+
+    with gateway(house) as running, watched(house):
+        talk(running, go)
+    assert len(house.provider.served) == len(check_every_call_is_there_once(house)) == 1
+
+
+def test_nothing_stands_in_for_a_client_that_left(house: House) -> None:
+    token = house.issue()
+    config = Path(house.place.home) / "config.toml"
+    config.write_text('[fallbacks]\n"openai/gpt-4.1" = ["openai/gpt-4.1-mini"]\n')
+
+    async def go(client: Client) -> None:
+        async def left() -> None:
+            task = asyncio.create_task(client.chat(token, "ms=hold status=500 who=left"))
+            await asyncio.to_thread(house.provider.wait_for, 1)
+            task.cancel()
+
+        await left()
+        assert (await client.ask("GET", "/v1/models", token)).status == 200  # the gateway saw the connection end
+        house.provider.held.set()
+        await asyncio.to_thread(_until_settled, house)
+
+    with gateway(house) as running:
+        talk(running, go)
+    assert [(one.json["model"], one.spec["who"]) for one in house.provider.served] == [("gpt-4.1", "left")]
+    check_every_call_is_there_once(house)
+
+
+def _until_settled(house: House) -> None:
+    until_s = time.monotonic() + 30
+    while not house.entries():
+        assert time.monotonic() < until_s
+        time.sleep(0.02)

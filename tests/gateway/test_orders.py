@@ -1,10 +1,13 @@
-"""A body that is passed on is written anew only where its cap is another one."""
+"""A body that is passed on is written anew only where its cap is another one, or might be passed over."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+import pytest
+
+from aikeys.errors import CannotDecide, Usage
 from aikeys.gateway.orders import Address, PassedOn
 from aikeys.pricing.book import Book
 from aikeys.providers import catalogue
@@ -30,3 +33,57 @@ def test_a_lowered_cap_goes_out_and_not_the_body_that_was_checked_before(tmp_pat
     assert less.cap in json.loads(order.outgoing(less).body).values()
     assert 5000 not in json.loads(order.outgoing(less).body).values()
     assert json.loads(order.outgoing(made).body) == json.loads(checked.body)
+
+
+@pytest.mark.parametrize("provider", ["openai", "mistral"])
+def test_under_a_limit_a_cap_goes_out_under_the_providers_own_name_alone(tmp_path: Path, provider: str) -> None:
+    order, target = passed_on(tmp_path, provider, max_tokens=50, max_completion_tokens=50)
+    own = target.provider.dialect().cap
+    sent = json.loads(order.outgoing(order.plan(target, limited())).body)
+    assert {name: value for name, value in sent.items() if name.startswith("max_")} == {own: 50}
+    order, target = passed_on(tmp_path, provider, max_tokens=50)
+    sent = json.loads(order.outgoing(order.plan(target, limited())).body)
+    assert {name: value for name, value in sent.items() if name.startswith("max_")} == {own: 50}
+
+
+@pytest.mark.parametrize("provider", ["openai", "mistral"])
+def test_two_caps_that_differ_are_refused_under_a_limit_and_go_as_they_came_without_one(
+    tmp_path: Path, provider: str
+) -> None:
+    order, target = passed_on(tmp_path, provider, max_tokens=5, max_completion_tokens=64_000)
+    with pytest.raises(CannotDecide, match="max_tokens beside another max_completion_tokens"):
+        order.plan(target, limited())
+    made = order.plan(target, Circumstances(NOW_US, NOW_US + 10**9))
+    sent = json.loads(order.outgoing(made).body)
+    assert (sent["max_tokens"], sent["max_completion_tokens"]) == (5, 64_000)
+
+
+def test_a_cap_under_a_name_that_the_provider_may_pass_over_is_replaced_under_a_limit(tmp_path: Path) -> None:
+    order, target = passed_on(tmp_path, "mistral", max_completion_tokens=10**6)
+    made = order.plan(target, limited())
+    sent = json.loads(order.outgoing(made).body)
+    assert (sent.get("max_completion_tokens"), sent["max_tokens"]) == (None, made.cap)
+
+
+@pytest.mark.parametrize("background", [True, "true", 1])
+def test_what_is_only_queued_has_no_plan_with_a_limit_or_without(tmp_path: Path, background: object) -> None:
+    _, target = passed_on(tmp_path, "openai")
+    order = PassedOn(
+        Native("openai_responses", {"input": "hi", "background": background}), Address("POST", "/responses")
+    )
+    for circumstances in (limited(), Circumstances(NOW_US, NOW_US + 10**9)):
+        with pytest.raises(Usage, match="background is set"):
+            order.plan(target, circumstances)
+
+
+def limited() -> Circumstances:
+    return Circumstances(NOW_US, NOW_US + 10**9, 10**12)
+
+
+def passed_on(folder: Path, provider: str, **caps: int) -> tuple[PassedOn, Target]:
+    known = catalogue.load()
+    model = {"openai": "gpt-4o-mini", "mistral": "mistral-large-latest"}[provider]
+    found = Book(str(folder), {}, {}, known).find(provider, model)
+    target = Target(Held(provider, provider, "https://api.provider.example/v1"), known[provider], model, found)
+    body = {"model": model, "messages": [{"role": "user", "content": "hi"}], **caps}
+    return PassedOn(Native("openai_chat", body), Address("POST", "/chat/completions")), target

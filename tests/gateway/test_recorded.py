@@ -45,6 +45,7 @@ NOT_SERVED = (  # not on the lists: another version of an API, a router's paths,
     "403 gemini /v1beta/openai/",
     "403 anthropic /v1/chat/completions",
     "403 deepseek /beta/",
+    "400 openai /v1/responses",  # in the background: whoever fetches it would learn what it cost
     "404 openai /v1/responses",  # names a conversation, or a response, that this token did not make
 )
 SERVED = {"chat", "completions", "responses", "messages", "generateContent", "cohere-chat", "embeddings"}

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from shlex import quote
 from types import ModuleType
 
 import pytest
@@ -79,6 +80,19 @@ def test_bash_offers_the_ids_of_tokens(generate: ModuleType, tmp_path: Path, lin
     code += f"COMP_WORDS=({line}); COMP_CWORD=3; _aikeys; printf '%s\\n' \"${{COMPREPLY[@]}}\""
     done = subprocess.run([needed("bash"), "-c", code], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("1234\n", "")
+
+
+@pytest.mark.parametrize("line", ["aikeys --home ~/other show ''", "aikeys show --home = ~/other ''"])
+def test_bash_offers_the_keys_of_the_home_that_is_named(generate: ModuleType, tmp_path: Path, line: str) -> None:
+    script = tmp_path / "aikeys.bash"
+    script.write_text(generate.bash(generate.nodes()), encoding="utf-8")
+    words = line.split(" ")
+    code = (
+        f"HOME=/h; source {script}; aikeys() {{ printf '%s\\n' \"$*\"; }}; COMP_WORDS=({' '.join(map(quote, words))}); "
+    )
+    code += f"COMP_WORDS[-1]=; COMP_CWORD={len(words) - 1}; _aikeys; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    done = subprocess.run([needed("bash"), "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("--home /h/other __names\n", "")
 
 
 def test_fish_goes_on_behind_an_option(generate: ModuleType, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -85,3 +86,17 @@ def test_bash_stops_behind_the_dashes_of_exec() -> None:
     call = 'COMP_WORDS=(aikeys {0}); COMP_CWORD=$((${{#COMP_WORDS[@]}}-1)); _aikeys; echo "${{COMPREPLY[*]}}"'
     lines = [f"source {script}", call.format("rot"), call.format("exec -- rot")]
     assert run(needed("bash"), "-c", "\n".join(lines)).stdout == "rotate\n\n"
+
+
+def test_pip_installs_every_manual_page() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    shared = project["tool"]["hatch"]["build"]["targets"]["wheel"]["shared-data"]
+    installed = {name: place for name, place in shared.items() if name.startswith("man/")}
+    pages = [page.name for page in (ROOT / "man").iterdir() if page.suffix in (".1", ".5", ".7")]
+    assert pages
+    assert installed == {f"man/{page}": f"share/man/man{page[-1]}/{page}" for page in pages}
+
+
+def test_an_argument_stands_in_its_manual_page_as_in_the_help() -> None:
+    for name, shown in (("exec", r"\fI[NAME]... \-\- CMD [ARG]...\fR"), ("verify", r"\fI[NAME]...\fR")):
+        assert shown in (ROOT / "man" / f"aikeys-{name}.1").read_text(encoding="utf-8").splitlines()

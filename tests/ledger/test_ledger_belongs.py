@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from aikeys.ledger.store import Ledger
 from tests.conftest import Aikeys, make_aikeys
 
 LINE = {"id": "x", "at": "2026-09-01T10:00:00Z", "provider": "openai", "model": "gpt-5", "cost_usd": "0.25"}
@@ -101,3 +102,41 @@ def test_a_damaged_ledger_is_not_to_be_restored_from_a_backup_that_has_none(read
     assert done.returncode == 13, done.stderr
     assert "restore FILE" not in done.stderr
     assert "aikeys ledger import --new-ledger" in done.stderr
+
+
+def test_a_ledger_whose_vault_is_missing_is_not_called_new(ready_home: Aikeys) -> None:
+    (ready_home.home / "vault.db").unlink()
+    for words in (("list",), ("token", "list"), ("add", "openai", "--stdin"), ("prompt", "-m", "openai/gpt-5", "hi")):
+        done = ready_home.run(*words, input="x")
+        assert done.returncode == 13, (words, done.stderr)
+        assert "the vault of this ledger is missing" in done.stderr
+        assert "aikeys restore FILE" in done.stderr
+    (check,) = json.loads(ready_home.run("doctor", "--json").stdout)["checks"]
+    assert "the vault of this ledger is missing" in check["finding"]
+    assert "aikeys restore FILE" in check["hint"]
+
+
+def test_a_new_vault_for_such_a_ledger_is_made_on_purpose_only_and_verify_says_so(ready_home: Aikeys) -> None:
+    before = json.loads(ready_home.run("ledger", "verify", "--json").stdout)
+    assert before["signer_changes"] == []
+    (ready_home.home / "vault.db").unlink()
+    init = ("init", "--key-file", str(ready_home.folder / "other"))
+    asked = ready_home.run(*init)
+    assert asked.returncode == 3, asked.stderr
+    assert "is missing" in asked.stderr
+    assert not (ready_home.home / "vault.db").exists()
+    assert not (ready_home.folder / "other").exists()
+    assert ready_home.run(*init, "--yes").returncode == 0
+    after = json.loads(ready_home.run("ledger", "verify", "--json").stdout)
+    (change,) = after["signer_changes"]
+    assert (change["act"], change["public_key"]) == ("init", after["public_key"])
+    assert after["public_key"] != before["public_key"]
+    assert (
+        f"entry {change['entry']} (init): from here on another key signs" in ready_home.run("ledger", "verify").stdout
+    )
+
+
+def test_a_ledger_that_never_had_a_vault_gets_one_without_a_question(bare_home: Aikeys) -> None:
+    Ledger(str(bare_home.home)).open_or_create(b"L" * 16).close()
+    assert bare_home.run("list").returncode == 10
+    assert bare_home.run("init", "--key-file", str(bare_home.key_file)).returncode == 0

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from aikeys.pricing import book, names
 from aikeys.providers import catalogue
+from aikeys.spending.names import Held, Names
 
 PROVIDERS = {*catalogue.load(), *book.bundled_providers()}
 
@@ -35,6 +36,14 @@ def shipped() -> book.Book:
 )
 def test_a_name_says_the_provider_or_belongs_to_a_known_family(text: str, provider: str, model: str) -> None:
     assert names.resolve(text, {}, PROVIDERS) == names.Name(provider, model)
+
+
+@pytest.mark.parametrize("model", ["claude-sonnet-4-5", "claude-opus-5-5", "claude-haiku-4-5@20251001"])
+def test_a_bare_claude_is_anthropics_also_for_whoever_has_a_key_of_google(shipped: book.Book, model: str) -> None:
+    known = catalogue.load()
+    held = [Held(name, name, "https://x.invalid") for name in ("anthropic", "gemini")]
+    assert Names(held, known, shipped, {}).resolve(model).provider.name == "anthropic"
+    assert shipped.find("gemini", model) is None
 
 
 @pytest.mark.parametrize("alias", names.SHIPPED)

@@ -158,3 +158,34 @@ def test_list_asks_nobody_without_the_option_and_nothing_of_a_locked_vault(
     ready_home.key_file.rename(ready_home.folder / "elsewhere")
     assert ready_home.run("list", "--balance").returncode == 11
     assert not provider.seen
+
+
+def balance_acts(home: Aikeys) -> list[tuple[str, str | None]]:
+    entries = json.loads(home.run("audit", "--json", "-n", "1000").stdout)["entries"]
+    return [(entry["subject"], entry["detail"]) for entry in entries if entry["act"] == "balance"]
+
+
+def test_a_token_asks_with_keys_it_may_hold_is_written_down_and_used_up(
+    ready_home: Aikeys, provider: FakeProvider
+) -> None:
+    provider.plays = [answer(200, deepseek(CNY="110.00"))]
+    ready_home.add("deepseek", canary(), "--base-url", provider.url)
+    ready_home.add("openai", canary("two"))
+
+    def issued(*args: str) -> tuple[str, str]:
+        found = json.loads(ready_home.run("token", "issue", "--json", *args).stdout)
+        return found["token"], found["id"]
+
+    token, _ = issued("--scope", "chat:read")
+    done = ready_home.run("list", "--balance", env={"AIKEYS_TOKEN": token})
+    assert (done.returncode, done.stdout, provider.seen) == (20, "", [])
+    assert "lacks the scope env:read" in done.stderr
+    token, shown_id = issued("--scope", "env:read", "--once")
+    done = ready_home.run("list", "--balance", env={"AIKEYS_TOKEN": token})
+    assert (done.returncode, len(provider.seen)) == (0, 1), done.stderr
+    assert "110.00 CNY" in done.stdout
+    assert balance_acts(ready_home) == [("deepseek", f"token={shown_id}")]
+    done = ready_home.run("list", "--balance", env={"AIKEYS_TOKEN": token})
+    assert (done.returncode, len(provider.seen)) == (21, 1)
+    assert ready_home.run("list", "--balance").returncode == 0
+    assert balance_acts(ready_home)[1:] == [("deepseek", None)]

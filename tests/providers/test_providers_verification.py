@@ -128,14 +128,16 @@ def test_a_redirect_is_never_followed(upstream: Upstream, stranger: Upstream, st
 def test_a_dead_port_leaves_the_key_unverified() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        verdict = verify(CATALOGUE["openai"], f"http://127.0.0.1:{taken.getsockname()[1]}", SECRET)
-    assert verdict == ("unverified", "cannot connect to 127.0.0.1")
+        port = taken.getsockname()[1]
+        verdict = verify(CATALOGUE["openai"], f"http://127.0.0.1:{port}", SECRET)
+    assert verdict == ("unverified", f"cannot connect to 127.0.0.1:{port}")
 
 
 def test_a_silent_server_leaves_the_key_unverified() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        verdict = verify(CATALOGUE["openai"], f"http://127.0.0.1:{silent.getsockname()[1]}", SECRET, 0.1)
-    assert verdict == ("unverified", "127.0.0.1 did not answer within 0.1 seconds")
+        port = silent.getsockname()[1]
+        verdict = verify(CATALOGUE["openai"], f"http://127.0.0.1:{port}", SECRET, 0.1)
+    assert verdict == ("unverified", f"127.0.0.1:{port} did not answer within 0.1 seconds")
 
 
 @pytest.mark.parametrize("url", ["http://api.openai.com/v1", "http://192.0.2.1", "http://127.0.0.1.example.com"])

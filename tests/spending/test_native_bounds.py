@@ -97,6 +97,52 @@ def test_a_cap_under_a_name_that_the_provider_may_pass_over_is_none() -> None:
     assert "max_tokens" not in with_cap(native("openai_chat", max_tokens=5), 3)
 
 
+@pytest.mark.parametrize("provider", ["openai", "mistral", "deepseek", "openrouter"])
+def test_of_two_caps_that_differ_the_larger_counts_and_a_limit_refuses_them(provider: str) -> None:
+    for small, large in (("max_tokens", "max_completion_tokens"), ("max_completion_tokens", "max_tokens")):
+        both = found("openai_chat", provider, **{small: 5, large: 64_000})
+        assert both.bounds.max_output == 64_000
+        assert both.unmetered == ("max_tokens beside another max_completion_tokens",)
+    assert found("openai_chat", provider, max_tokens=5, max_completion_tokens=5).unmetered == ()
+
+
+IMAGES = "gemini-2.5-flash-image"
+
+
+def of_images(provider: str = "gemini", **config: object) -> Metering:
+    price = Book("", {}, {}, catalogue.load()).find("gemini", IMAGES)
+    assert price is not None
+    request = native("gemini_generate", provider, generationConfig={"maxOutputTokens": 9, **config})
+    return bounds_of_body(request, price.price, NOON_US, SENT_US)
+
+
+def test_a_model_that_makes_images_unasked_is_bounded_by_what_images_cost() -> None:
+    price = Book("", {}, {}, catalogue.load()).find("gemini", IMAGES)
+    assert price is not None
+    assert price.price.max_output == 32_768
+    for config in ({}, {"responseModalities": None}, {"responseModalities": []}, {"responseModalities": ["IMAGE"]}):
+        worst = worst_case(price.price, of_images(**config).bounds)
+        assert (worst.output_tokens, worst.output_rate, worst.undecided) == (32_768, (30_000_000, 1), ())
+    text = worst_case(price.price, of_images(responseModalities=["TEXT"]).bounds)
+    assert (text.output_tokens, text.output_rate) == (9, (2_500_000, 1))
+
+
+def test_an_openai_model_that_can_speak_does_so_only_when_it_is_asked() -> None:
+    price = Book("", {}, {}, catalogue.load()).find("openai", "gpt-audio")
+    assert price is not None
+    silent = bounds_of_body(native("openai_chat", max_completion_tokens=9), price.price, NOON_US, SENT_US)
+    assert (silent.bounds.output_modalities, silent.bounds.cap_covers_reasoning) == ((), True)
+    asked = native("openai_chat", modalities=["text", "audio"])
+    assert bounds_of_body(asked, price.price, NOON_US, SENT_US).bounds.output_modalities == ("audio",)
+
+
+@pytest.mark.parametrize("value", ["IMAGE", [2], {"a": 1}, [["IMAGE"]], 2])
+def test_modalities_that_are_no_list_of_words_are_not_metered(value: object) -> None:
+    where = "generationConfig.responseModalities"
+    assert found("gemini_generate", generationConfig={"responseModalities": value}).unmetered == (where,)
+    assert found("openai_chat", modalities=value).unmetered == ("modalities",)
+
+
 @pytest.mark.parametrize("cap", [0, -1, "5", 5.0, True])
 def test_a_cap_that_is_no_count_is_not_metered(cap: object) -> None:
     assert found("openai_chat", max_tokens=cap).unmetered == ("max_tokens",)

@@ -86,6 +86,12 @@ def test_the_dearest_way_of_serving_counts() -> None:
     assert made.worst.output_pusd == 1000 * 14_000_000  # the account may serve by priority
 
 
+def test_a_model_that_makes_images_unasked_is_planned_with_them_and_takes_no_cap_for_a_bound() -> None:
+    made = plan(target("gemini/gemini-2.5-flash-image"), asked("a cat", max_tokens=10), circumstances(10**15))
+    assert (made.worst.output_tokens, made.worst.output_rate) == (32_768, (30_000_000, 1))
+    assert made.floor_pusd == made.worst.cost_pusd
+
+
 def test_what_has_no_bound_is_refused_under_a_limit_only() -> None:
     searching = target("perplexity/sonar-deep-research")
     assert plan(searching, asked("hi"), circumstances()).price is not None

@@ -123,3 +123,8 @@ def test_a_file_removed_before_it_was_locked_is_made_again(tmp_path: Path, monke
 def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(MachineFailed, match="nowhere"):
         ProcessLock.take(str(tmp_path / "nowhere"))
+
+
+def test_a_directory_that_cannot_be_read_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(MachineFailed, match="cannot read"):
+        left_behind(str(tmp_path / "missing"))

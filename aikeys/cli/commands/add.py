@@ -26,7 +26,7 @@ _EXAMPLES = (
 )
 
 
-@app.command(epilog=epilog(_EXAMPLES, (0, 2, 3, 10, 11, 12, 13, 14, 15, 30)))
+@app.command(epilog=epilog(_EXAMPLES, (0, 2, 3, 10, 11, 12, 13, 14, 15, 20, 21, 30)))
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The key's name, by default also its provider.")],
     provider: Annotated[str, typer.Option(metavar="P", help="Whose key it is.")] = "",
@@ -60,8 +60,9 @@ def add(
     catalogue = home.catalogue(where)
     opened = made or home.unlock(where, data_on_stdin=stdin).opened
     _refuse_taken(opened.rows, name)
-    asked = provider or (name if name in catalogue else "")
-    secret = home.read_secret(f"Key for {asked or name}", from_stdin=stdin)
+    _say_unless_known(catalogue, name, provider)
+    asked = f"{name} ({provider})" if provider and provider != name else name
+    secret = home.read_secret(f"Key for {asked}", from_stdin=stdin)
     chosen = choose_provider(catalogue, name, provider, secret)
     url = address(chosen, region, base_url)
     check_format(chosen, secret)
@@ -109,10 +110,20 @@ def _refuse_taken(rows: Rows, name: str) -> None:
         )
 
 
+def _say_unless_known(catalogue: dict[str, Provider], name: str, wanted: str) -> None:
+    """Say before anybody types a key that no provider has the name; NotFound for one that was given."""
+    from aikeys.providers.catalogue import find, near_names
+
+    if wanted:
+        find(catalogue, wanted)
+    elif name not in catalogue and (near := near_names(name.lower(), catalogue)):
+        terminal.say(f"no provider is named {name}, {near} Else its key's format has to tell whose it is")
+
+
 def choose_provider(catalogue: dict[str, Provider], name: str, wanted: str, secret: Secret) -> Provider:
     """Return the provider named, else the one of the key's name, else the one whose format the key has."""
     from aikeys.providers import recognition
-    from aikeys.providers.catalogue import find
+    from aikeys.providers.catalogue import find, near_names
 
     if wanted:
         return find(catalogue, wanted)
@@ -124,7 +135,11 @@ def choose_provider(catalogue: dict[str, Provider], name: str, wanted: str, secr
     if guess:
         terminal.say(f"recognised as a key of {catalogue[guess].title}")
         return catalogue[guess]
-    raise NotFound(f"whose key {name} is cannot be told from it", f"say it: aikeys add {name} --provider NAME")
+    near = near_names(name.lower(), catalogue)
+    raise NotFound(
+        f"whose key {name} is cannot be told from it",
+        f"{near} {near and 'else '}say it: aikeys add {name} --provider NAME".strip(),
+    )
 
 
 def address(provider: Provider, region: str, base_url: str) -> str:

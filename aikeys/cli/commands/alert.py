@@ -13,15 +13,11 @@ from aikeys.cli.help import epilog, new_app
 from aikeys.errors import AikeysError, NotFound, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from aikeys.alerts.channels import Channel, Settings
     from aikeys.alerts.delivery import Summary
-    from aikeys.alerts.key_dates import Due
     from aikeys.alerts.outbox import Row
     from aikeys.ledger.store import Ledger
-    from aikeys.secret import Secret
-    from aikeys.vault.opening import Opened, Place
+    from aikeys.vault.opening import Place
 
 app = new_app()
 _MAIL = "aikeys alert add ops --email ops@example.com --from aikeys@example.com --smtp"
@@ -60,12 +56,12 @@ _WAYS = {
 }
 
 
-@app.callback(epilog=epilog((), (3, 10, 11, 12, 13, 14, 15, 21, 30, 31)))
+@app.callback(epilog=epilog(_LIST, (3, 10, 11, 12, 13, 14, 15, 20, 21, 30, 31)))
 def alert() -> None:
     """Say who is told of budgets, keys and unusual spending, and deliver what waits."""
 
 
-@app.command(epilog=epilog(_ADD, (0, 2, 10, 13, 14, 15), _ADD_NOTES))
+@app.command(epilog=epilog(_ADD, (0, 2, 10, 13, 14, 15, 20, 21), _ADD_NOTES))
 def add(
     alert_name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
     arguments: Annotated[list[str] | None, typer.Argument(metavar="[ARG]...", help="Arguments of --command.")] = None,
@@ -173,7 +169,7 @@ def _command(given: dict[str, str], arguments: list[str]) -> Settings:
     return Command((os.path.abspath(program), *arguments), limit_s)
 
 
-@app.command("list", epilog=epilog(_LIST, (0, 10, 13, 14)))
+@app.command("list", epilog=epilog(_LIST, (0, 10, 13, 14, 20, 21)))
 def list_(
     newest: Annotated[int, typer.Option("-n", "--newest", min=0, help="How many messages.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -235,7 +231,7 @@ def _known_row(row: Row) -> dict[str, Any]:
     }
 
 
-@app.command(epilog=epilog(_REMOVE, (0, 10, 13, 14)))
+@app.command(epilog=epilog(_REMOVE, (0, 10, 13, 14, 20, 21)))
 def remove(alert_name: Annotated[str, typer.Argument(metavar="NAME", help="Which.")]) -> None:
     """Tell somebody no longer."""
     from aikeys.alerts import outbox
@@ -245,20 +241,21 @@ def remove(alert_name: Annotated[str, typer.Argument(metavar="NAME", help="Which
     terminal.say(f"removed {alert_name}" + (f"; {dropped} waiting messages were dropped" if dropped else ""))
 
 
-@app.command(epilog=epilog(_TEST, (0, 3, 10, 11, 12, 13, 14, 21, 30, 31)))
+@app.command(epilog=epilog(_TEST, (0, 3, 10, 11, 12, 13, 14, 20, 21, 30, 31)))
 def test(alert_name: Annotated[str, typer.Argument(metavar="NAME", help="Which.")]) -> None:
     """Send a test message now, and say how it went."""
     from aikeys.alerts import outbox
     from aikeys.alerts.delivery import Means, audit, send
     from aikeys.alerts.messages import TEST, Message
     from aikeys.alerts.sending import Outgoing
+    from aikeys.cli.alerting import open_keys
 
     where = home.place()
     ledger = home.present_ledger()
     with ledger.reading() as connection:
         channel = outbox.find_channel(connection, alert_name)
     opened = home.unlock(where, ledger=ledger).opened if channel.keys else None
-    means = Means(_open_keys(ledger, opened, channel.keys), os.environ)
+    means = Means(open_keys(ledger, opened, channel.keys), os.environ)
     now_s = clock.now_s()
     text = f"This is a test of the alert {channel.name}. Nothing is wrong.\n\nAll alerts: aikeys alert list\n"
     message = Message(TEST, f"test of the alert {channel.name}", text, (("alert", channel.name),))
@@ -271,7 +268,7 @@ def test(alert_name: Annotated[str, typer.Argument(metavar="NAME", help="Which."
     terminal.say(f"sent a test to {channel.target}")
 
 
-@app.command(epilog=epilog(_DELIVER, (0, 3, 10, 11, 12, 13, 14, 21, 30, 31), _DELIVER_NOTES))
+@app.command(epilog=epilog(_DELIVER, (0, 3, 10, 11, 12, 13, 14, 20, 21, 30, 31), _DELIVER_NOTES))
 def deliver(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Look for keys that are due and unusual spending, and send every message that is due.
 
@@ -279,12 +276,13 @@ def deliver(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
     """
     from aikeys.alerts.delivery import Means
     from aikeys.alerts.delivery import deliver as send_all
+    from aikeys.cli.alerting import look_around, secrets_of_due
     from aikeys.cli.render.json_text import document
 
     where = home.place()
     ledger = home.present_ledger()
-    _look_around(where, ledger)
-    secrets, problem = _secrets(where, ledger)
+    look_around(where, ledger)
+    secrets, problem = secrets_of_due(where, ledger)
     summary = send_all(ledger, Means(secrets, os.environ), clock.now_us())
     if as_json:
         failed = [{"alert": one.channel, "error": one.error.message, "state": one.state} for one in summary.failures]
@@ -293,72 +291,6 @@ def deliver(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
     elif summary.sent:
         terminal.say(f"sent {len(summary.sent)} to {', '.join(sorted(set(summary.sent)))}")
     _raise_first(summary, problem)
-
-
-def _look_around(where: Place, ledger: Ledger) -> None:
-    """Put out what is unusual or due; what cannot be looked at does not keep the rest from being delivered."""
-    from aikeys.alerts.watch import put_all, watch
-
-    now_us = clock.now_us()
-    looks: list[Callable[[], list[Due]]] = [lambda: watch(ledger, now_us)]
-    if where.vault.exists:
-        looks.append(lambda: _due_keys_and_tokens(where, ledger, now_us // 1_000_000))
-    for look in looks:
-        try:
-            put_all(ledger, look())
-        except AikeysError as error:
-            terminal.warn(error.message)
-
-
-def _due_keys_and_tokens(where: Place, ledger: Ledger, now_s: int) -> list[Due]:
-    from aikeys.alerts.key_dates import KeyDates, due_messages
-    from aikeys.alerts.token_dates import TokenDates, ending_messages
-    from aikeys.cli.token_register import ending
-    from aikeys.vault.opening import picture
-
-    rows = picture(where, ledger)
-    dates = [
-        KeyDates(key.name, key.provider, rows.version_of(key).created_at, key.rotate_every_s, key.expires_at)
-        for key in rows.keys
-    ]
-    return due_messages(dates, now_s) + ending_messages(
-        [TokenDates(claims.shown_id, claims.name, claims.expires_at) for claims in ending(where, now_s)]
-    )
-
-
-def _secrets(where: Place, ledger: Ledger) -> tuple[dict[str, Secret], AikeysError | None]:
-    """Open the keys that due messages need, and only then; with why not all of them could be opened."""
-    from aikeys.alerts import outbox
-
-    with ledger.reading() as connection:
-        due = outbox.due(connection, clock.now_us())
-        needed = [channel.keys for channel in outbox.channels(connection) if channel.name in due and channel.keys]
-    secrets: dict[str, Secret] = {}
-    problem: AikeysError | None = None
-    try:
-        opened = home.unlock(where, ledger=ledger).opened if needed else None
-    except AikeysError as error:
-        return secrets, error
-    for names in needed if opened else []:
-        try:
-            secrets |= _open_keys(ledger, opened, [name for name in names if name not in secrets])
-        except NotFound as error:
-            problem = problem or error
-    return secrets, problem
-
-
-def _open_keys(ledger: Ledger, opened: Opened | None, names: Sequence[str]) -> dict[str, Secret]:
-    """Open keys by name, each recorded before it is used."""
-    if opened is None:
-        return {}
-    from aikeys.ledger.store import Act
-    from aikeys.secret import Secret
-    from aikeys.vault.names import exact_key
-
-    keys = [exact_key(opened.rows, name) for name in names]
-    for key in keys:
-        ledger.event(Act("alert-open", key.name), signer=opened.signer())
-    return {key.name: Secret(opened.content(key).secret) for key in keys}
 
 
 def _require_keys(where: Place, ledger: Ledger, channel: Channel) -> None:

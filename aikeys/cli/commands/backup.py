@@ -16,7 +16,7 @@ app = new_app()
 _EXAMPLES = (("aikeys backup ~/usb/aikeys-2026-11.backup", "then try it: aikeys --home /tmp/try restore FILE"),)
 
 
-@app.command(epilog=epilog(_EXAMPLES, (0, 1, 10, 13, 14, 15)))
+@app.command(epilog=epilog(_EXAMPLES, (0, 1, 10, 13, 14, 15, 20, 21)))
 def backup(file: Annotated[str, typer.Argument(metavar="FILE", help="A new file.")]) -> None:
     """Write an encrypted backup: the vault as it is, opened by the same passphrase, code or key file."""
     from aikeys.vault.backup import backup as write_backup

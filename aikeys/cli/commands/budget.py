@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
+from aikeys.cli.lost_calls import book_lost_calls, sentence
 from aikeys.errors import AikeysError, CannotDecide, MachineFailed, Usage
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _SET = (
     ("aikeys budget set team:support 200", "200 USD a month; the call that does not fit is refused"),
     ("aikeys budget set 'team:*' 50 --period week", "every team without a weekly budget of its own"),
     ("aikeys budget set org 1000 --alert 50,80,100 --at-limit warn", "tell, and let calls go on"),
-    ("aikeys budget set token:7Qx2 5 --period total --at-limit revoke", "5 USD once, then the token is dead"),
+    ("aikeys budget set token:build 5 --period total --at-limit revoke", "5 USD once, then the token is dead"),
 )
 _CHECK = (
     ("aikeys budget check", "all budgets"),
@@ -59,8 +60,9 @@ GitLab CI, a job that may warn (24) and must not pass when nothing is known (23)
 The format github writes an annotation for each budget that is not ok, a table to the step's summary, and state,
 spent_usd and remaining_usd of the budget that decides (of the worst state the fullest) to the step's outputs."""
 _WHO = (
-    "WHO is org, team:support, project:x, environment:prod, user:ana, key:openai or token:ID. team:* stands for each "
-    "team without a budget of its own over the same period; so do project:*, environment:*, user:*, key:* and token:*."
+    "WHO is org, team:support, project:x, environment:prod, user:ana, key:openai or token:ID (its id, the beginning of "
+    "it, or its name). team:* stands for each team without a budget of its own over the same period; so do project:*, "
+    "environment:*, user:*, key:* and token:*."
 )
 
 
@@ -74,12 +76,12 @@ class _Exceeded(AikeysError):
     exit_status = 22
 
 
-@app.callback(epilog=epilog((), (10, 13, 14, 22, 23, 24)))
+@app.callback(epilog=epilog(_SET[:1], (10, 13, 14, 20, 21, 22, 23, 24, 31)))
 def budget() -> None:
     """Set, list, remove and check limits on spending."""
 
 
-@app.command("set", epilog=epilog(_SET, (0, 1, 2, 10, 13, 14), _WHO))
+@app.command("set", epilog=epilog(_SET, (0, 1, 2, 10, 13, 14, 20, 21), _WHO))
 def set_(
     who: Annotated[str, typer.Argument(metavar="WHO", help="Whose spending is limited.")],
     usd: Annotated[
@@ -87,28 +89,40 @@ def set_(
     ],
     period: Annotated[str, typer.Option(metavar="day|week|month|total", help="Over which time.")] = "month",
     alert: Annotated[
-        str, typer.Option("--alert", metavar="PERCENT,…", help="At which percents to tell; '' for never.")
-    ] = "80,100",
+        str | None,
+        typer.Option("--alert", metavar="PERCENT,…", help="At which percents to tell (default: 80,100); '' for never."),
+    ] = None,
     at_limit: Annotated[
-        str, typer.Option(metavar="block|warn|revoke", help="Refuse calls, only tell, or refuse and revoke the token.")
-    ] = "block",
+        str | None,
+        typer.Option(
+            metavar="block|warn|revoke",
+            help="Refuse calls (default), only tell, or refuse and revoke the token.",
+        ),
+    ] = None,
 ) -> None:
     """Set a budget, in the place of one over the same period. Days begin in the ledger's time zone.
 
-    Setting it again changes it. What was spent already counts.
+    Setting it again changes it; --alert and --at-limit stay as they were where they are not given. What was spent
+    already counts.
     """
-    from aikeys.budgets.changes import set_budget
+    from aikeys.budgets.changes import present_terms, set_budget
     from aikeys.budgets.terms import Terms, parse_alerts, parse_at_limit, parse_period
-    from aikeys.budgets.who import parse_who
+    from aikeys.cli.whom import whom
     from aikeys.money import parse_usd
 
-    whom = parse_who(who)
-    terms = Terms(parse_usd(usd), parse_period(period), parse_at_limit(at_limit), parse_alerts(alert))
+    wanted = Terms(parse_usd(usd), parse_period(period))
+    given: dict[str, Any] = {} if at_limit is None else {"at_limit": parse_at_limit(at_limit)}
+    if alert is not None:
+        given["alerts"] = parse_alerts(alert)
     ledger = _ledger()
+    limited = whom(who, ledger)
     with ledger.writing() as writer:
-        set_budget(writer, whom, terms)
-    terminal.say(f"{whom}: {_terms(terms)}")
-    _say_if_unused(ledger, whom)
+        before = present_terms(writer.connection, limited, wanted.period)
+        terms = (before or wanted)._replace(limit_pusd=wanted.limit_pusd, **given)
+        set_budget(writer, limited, terms)
+    replaced = f"{_terms(before)} -> " if before not in (None, terms) else ""
+    terminal.say(f"{limited}: {replaced}{_terms(terms)}")
+    _say_if_unused(ledger, limited)
 
 
 @app.command(
@@ -153,6 +167,7 @@ def _listed() -> tuple[list[dict[str, object]], str]:
     from aikeys.reports import records
 
     ledger = _ledger()
+    book_lost_calls(ledger)
     return [records.budget(*row) for row in records.budgets(ledger, clock.now_us())], ledger.zone
 
 
@@ -163,7 +178,9 @@ def _shown(usd: object) -> str:
     return shown_usd(read_usd(usd)) if isinstance(usd, str) else ""
 
 
-@app.command(epilog=epilog((("aikeys budget remove team:support", "no limit any more"),), (0, 1, 2, 10, 13, 14)))
+@app.command(
+    epilog=epilog((("aikeys budget remove team:support", "no limit any more"),), (0, 1, 2, 10, 13, 14, 20, 21))
+)
 def remove(
     who: Annotated[str, typer.Argument(metavar="WHO", help="Whose budget.")],
     period: Annotated[
@@ -173,9 +190,12 @@ def remove(
     """Remove a budget. What was spent stays in the ledger."""
     from aikeys.budgets.changes import remove_budget
     from aikeys.budgets.terms import parse_period
+    from aikeys.cli.whom import whom_as_stored
 
     chosen = parse_period(period) if period else None
-    with _ledger().writing() as writer:
+    ledger = _ledger()
+    who = whom_as_stored(who, ledger)
+    with ledger.writing() as writer:
         removed = remove_budget(writer, who, chosen)
     terminal.say(f"{who} has no budget any more ({_terms(removed.terms)})")
 
@@ -203,27 +223,29 @@ def check(
     if fail_on not in ("warning", "exceeded"):
         raise Usage(f"--fail-on {terminal.printable(fail_on)} is not known", "warning or exceeded")
     share = None if max_unpriced is None else parse_percent(max_unpriced)
-    wanted = [parse_who(one) for one in who or ()]
     gateway = authority.gateway()
     if gateway is not None:
         from aikeys.remote.budgets import checked_at
 
-        standings, notes = checked_at(gateway, wanted, share)
+        standings, notes = checked_at(gateway, [parse_who(one) for one in who or ()], share)
     else:
-        standings, notes = _checked(wanted, share)
+        standings, notes = _checked(who or (), share)
     state = worst_of(one.state for one in standings)
     _print(form, standings, state, notes)
     _fail(standings, state, fail_on, notes)
 
 
-def _checked(wanted: Sequence[Who], share: Decimal | None) -> tuple[list[Standing], list[str]]:
+def _checked(wanted: Sequence[str], share: Decimal | None) -> tuple[list[Standing], list[str]]:
     """Return the budgets, and what else there is to say: why there are none, what could mislead."""
     from aikeys.budgets.check import checked
+    from aikeys.cli.whom import whom_asked
 
     ledger = home.ledger()
     if not ledger.exists:
         return [], [f"there is no ledger at {ledger.path}"]
-    return checked(ledger.open(), wanted, clock.now_us(), share)
+    held = book_lost_calls(ledger.open())
+    standings, notes = checked(ledger, [whom_asked(one, ledger) for one in wanted], clock.now_us(), share)
+    return standings, notes + ([sentence(held)] if held else [])
 
 
 def _print(form: str, standings: list[Standing], state: str, notes: list[str]) -> None:
@@ -301,7 +323,7 @@ def _way_out(decides: Standing | None) -> str:
 
 def _more(standings: list[Standing], state: str) -> str:
     others = sum(one.state == state for one in standings) - 1
-    return f"; {others} more are {state}" if others else ""
+    return f"; {others} more {'is' if others == 1 else 'are'} {state}" if others else ""
 
 
 def _format(form: str | None, *, as_json: bool) -> str:

@@ -40,12 +40,12 @@ aliases and prices in config.toml, whose comments stay."""
 _LARGEST = 1 << 20
 
 
-@app.callback(epilog=epilog((), (3, 10, 13, 14)))
+@app.callback(epilog=epilog(_EXPORT, (3, 10, 13, 14, 20, 21)))
 def config() -> None:
     """Export budgets, alerts, aliases and prices as one file, and apply such a file."""
 
 
-@app.command(epilog=epilog(_EXPORT, (0, 10, 13, 14), _NOTES))
+@app.command(epilog=epilog(_EXPORT, (0, 10, 13, 14, 20, 21), _NOTES))
 def export() -> None:
     """Print the policy that holds as TOML, always the same for the same policy."""
     from aikeys.policy.applying import holding
@@ -55,7 +55,7 @@ def export() -> None:
     terminal.out(write(holding(ledger, where.home)).rstrip("\n"))
 
 
-@app.command(epilog=epilog(_APPLY, (0, 1, 2, 3, 10, 13, 14), _NOTES))
+@app.command(epilog=epilog(_APPLY, (0, 1, 2, 3, 10, 13, 14, 20, 21), _NOTES))
 def apply(
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="The policy file.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,

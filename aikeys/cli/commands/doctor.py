@@ -12,6 +12,7 @@ import typer
 from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
+from aikeys.cli.lost_calls import WAY_OUT, book_lost_calls, sentence
 from aikeys.cli.render.counted import counted
 from aikeys.errors import AikeysError, Findings
 
@@ -34,7 +35,10 @@ class Check(NamedTuple):
 
 @app.command(epilog=epilog(_EXAMPLES, (0, 25)))
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Look for what is wrong or unsafe: files, chain, unlock methods, keys and tokens that are due, stray variables."""
+    """Look for what is wrong or unsafe: files, chain, unlock methods, keys and tokens that are due, stray variables.
+
+    With AIKEYS_TOKEN: whether that token is valid and which keys it opens, and nothing of others.
+    """
     from aikeys.cli.render.json_text import document
     from aikeys.cli.render.table import table
 
@@ -51,25 +55,33 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 
 
 def _checks(where: Place) -> Iterator[Check]:
+    from aikeys.cli import authority
     from aikeys.vault.opening import picture
 
+    if authority.is_bearer() and where.vault.exists:
+        from aikeys.cli import token_checks
+
+        yield from token_checks.checks(where)
+        return
     try:
         rows = picture(where)
     except AikeysError as error:
         yield Check("vault", error.message, error.hint or "see aikeys-vault(5)")
         return
     yield Check("vault", f"{counted(len(rows.keys), 'key')}, epoch {rows.manifest.epoch}")
-    yield from _file_checks(where)
-    yield from _ledger_checks(where, rows)
+    yield from file_checks(where)
+    yield from ledger_checks(where, rows)
     yield from _unlock_checks(rows)
     yield from _key_checks(rows)
     yield from _token_checks(where)
-    yield from _environment_checks(where, rows)
+    yield from environment_checks(where, rows)
 
 
-def _file_checks(where: Place) -> Iterator[Check]:
+def file_checks(where: Place) -> Iterator[Check]:
+    """Yield which files others can read, and whether the reserve is there."""
     from shlex import quote
 
+    from aikeys.cli import authority
     from aikeys.storage import ballast
     from aikeys.vault.unlock import key_file
 
@@ -80,12 +92,13 @@ def _file_checks(where: Place) -> Iterator[Check]:
     given = os.environ.get("AIKEYS_PASSPHRASE_FILE", "")
     if given and os.path.isfile(given) and key_file.readable_by_others(given):
         yield Check("passphrase file", f"{given} can be read by others", f"chmod 600 {quote(given)}")
-    if not ballast.is_there(where.home):
+    if not authority.is_bearer() and not ballast.is_there(where.home):
         finding = "the reserve that lets revoke work on a full disk is missing"
         yield Check("ballast", finding, "make room on the disk; the next change of the vault makes it again")
 
 
-def _ledger_checks(where: Place, rows: Rows) -> Iterator[Check]:
+def ledger_checks(where: Place, rows: Rows) -> Iterator[Check]:
+    """Yield whether the ledger is whole, and what it says of the clock and of alerts."""
     from aikeys.alerts import outbox
     from aikeys.budgets.verify import verify_budgets
     from aikeys.ledger.verify import Known, verify
@@ -93,7 +106,7 @@ def _ledger_checks(where: Place, rows: Rows) -> Iterator[Check]:
 
     ledger = where.ledger
     try:
-        ledger.open()
+        held = book_lost_calls(ledger.open())
         verdict = verify(ledger, Known(frozenset({rows.header.signing_public}), is_signed))
         verify_budgets(ledger)
         last = ledger.entries(1)
@@ -111,6 +124,8 @@ def _ledger_checks(where: Place, rows: Rows) -> Iterator[Check]:
     if last and last[0][0].at_us > clock.now_us() + _HOUR_US:
         at = clock.rfc3339(last[0][0].at_us / 1e6)
         yield Check("clock", f"the ledger has an entry of {at}, later than this machine's clock", "set the clock")
+    if held is not None:
+        yield Check("calls", sentence(held), WAY_OUT)
     given_up = sum(count for (_, state), count in counts if state == outbox.GIVEN_UP)
     if given_up:
         yield Check(
@@ -166,12 +181,13 @@ def _key_checks(rows: Rows) -> Iterator[Check]:
 def _token_checks(where: Place) -> Iterator[Check]:
     from aikeys.cli.token_register import ending, named
     from aikeys.tokens.visibility import left_text
-    from aikeys.vault.revoking import missing_revocations, read_tokens
+    from aikeys.vault.revoking import missing_revocations, moved_untold, read_tokens
 
     try:
         tokens = read_tokens(where)
         with closing(where.ledger) as ledger:
             lost = missing_revocations(where, ledger.open())
+            untold = moved_untold(tokens, ledger)
     except AikeysError as error:
         yield Check("tokens", error.message, error.hint or "see aikeys-vault(5)")
         return
@@ -185,12 +201,16 @@ def _token_checks(where: Place) -> Iterator[Check]:
     for token_id in lost:
         finding = "its revocation was removed from the vault; it stays revoked, the ledger has it"
         yield Check(f"token {token_id}", finding, "find out who could write vault.db, then: aikeys token prune")
+    for moved_id, before in untold.items():
+        finding = f"the vault took it over, and the ledger still counts it for {before.hex()}: a command was killed"
+        yield Check(f"token {moved_id.hex()}", finding, f"aikeys token revoke {before.hex()} --keep-children")
     for claims in ending(where, now_s):
         hint = "issue another: aikeys token issue, or revoke it"
         yield Check(f"token {named(claims)}", f"expires {left_text(claims.expires_at, now_s)}", hint)
 
 
-def _environment_checks(where: Place, rows: Rows) -> Iterator[Check]:
+def environment_checks(where: Place, rows: Rows) -> Iterator[Check]:
+    """Yield the variables of this shell that stand in the way of exec."""
     try:
         catalogue = home.catalogue(where)
     except AikeysError as error:

@@ -22,7 +22,7 @@ _EXAMPLES = (
 )
 
 
-@app.command(epilog=epilog(_EXAMPLES, (0, 2, 3, 10, 11, 12, 13, 14, 15)))
+@app.command(epilog=epilog(_EXAMPLES, (0, 2, 3, 10, 11, 12, 13, 14, 15, 20, 21)))
 def edit(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The key.")],
     rename: Annotated[str, typer.Option(metavar="NEW", help="A new name.")] = "",

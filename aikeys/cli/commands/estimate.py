@@ -43,7 +43,7 @@ class Estimated(NamedTuple):
     price: str
 
 
-@app.command(epilog=epilog(_EXAMPLES, (0, 2, 10, 13, 14, 23), _NOTES))
+@app.command(epilog=epilog(_EXAMPLES, (0, 2, 10, 13, 14, 21, 23), _NOTES))
 def estimate(
     text: Annotated[
         str, typer.Argument(metavar="[TEXT]", help="What would be asked; goes behind what is piped in.")
@@ -82,9 +82,14 @@ def estimate(
             for one in found
         ]
         terminal.out_styled(table(("MODEL", "TOKENS IN", "LOW", "EXPECTED", "WORST", "WHY UNKNOWN"), lines))
-    unknown = [one.model for one in found if one.expected_pusd is None]
+    unknown = [target for target, one in zip(targets, found, strict=True) if one.expected_pusd is None]
     if unknown:
-        raise CannotDecide(f"no price is known of {', '.join(unknown)}", "aikeys prices show MODEL; or set your own")
+        near = [each for target in unknown for each in shelf.book.nearest(target.provider.name, target.model)]
+        meant = f"did you mean {' or '.join(dict.fromkeys(near[:3]))}? else " if near else ""
+        raise CannotDecide(
+            f"no price is known of {', '.join(map(str, unknown))}",
+            f"{meant}set your own in config.toml: [prices], see aikeys prices show --help",
+        )
 
 
 def _estimated(target: Target, request: Request, output_tokens: int) -> Estimated:

@@ -57,10 +57,9 @@ def _lend(arguments: ExecArguments) -> NoReturn:
     where = home.place()
     ledger = where.ledger
     opened = opened_for(where, ledger, ("env:read",))
-    keys = chosen_keys(arguments, where, opened.rows)
+    keys = chosen_keys(arguments, where, opened)
     if not arguments.unmetered:
-        _refuse_limited(ledger, keys)
-        _refuse_limited_token(opened)
+        _refuse_limited(ledger, opened, keys)
     lent = lend_keys(opened, keys)
     renamed = renamed_in(arguments, opened.rows)
     env = environment.child_environment(parent, lent, renamed, arguments.clean_env)
@@ -83,7 +82,7 @@ def program_for(arguments: ExecArguments) -> str:
 
 def opened_for(where: Place, ledger: Ledger, scopes: tuple[str, ...]) -> Opened | Borrowed:
     """Return what opens keys: the vault, or what AIKEYS_TOKEN may hold, which has to have these scopes."""
-    if "AIKEYS_TOKEN" not in os.environ:  # the usual way: loads nothing of tokens
+    if not os.environ.get("AIKEYS_TOKEN", "").strip():  # the usual way: loads nothing of tokens
         return home.unlock(where, ledger=ledger).opened
     from aikeys.cli import authority
 
@@ -123,12 +122,16 @@ def lend_key(opened: Opened | Borrowed, key: Key) -> Lent:
     )
 
 
-def chosen_keys(arguments: ExecArguments, where: Place, rows: Rows) -> list[Key]:
-    """Return the keys to lend: those named, else those of the configuration, else the only one."""
+def chosen_keys(arguments: ExecArguments, where: Place, opened: Opened | Borrowed) -> list[Key]:
+    """Return the keys to lend: those named, else those of the configuration, else the only one.
+
+    What nobody named is chosen among the keys that a token is for.
+    """
+    rows = opened.rows
     if arguments.all:
         named = {name for _, name in arguments.env}
         keys = sorted(
-            (key for key in rows.keys if not key.is_admin and (key.provider != "other" or key.name in named)),
+            (key for key in _in_scope(opened) if not key.is_admin and (key.provider != "other" or key.name in named)),
             key=lambda key: key.name,
         )
         if not keys:
@@ -136,7 +139,7 @@ def chosen_keys(arguments: ExecArguments, where: Place, rows: Rows) -> list[Key]
         return keys
     names = (*arguments.names, *(name for _, name in arguments.env)) or _configured(where)
     if not names:
-        return [_only_key(rows)]
+        return [_only_key(opened)]
     keys = [named_key(rows, name) for name in names]
     return list({key.id: key for key in keys}.values())
 
@@ -168,35 +171,50 @@ def _configured(where: Place) -> tuple[str, ...]:
     return ()
 
 
-def _only_key(rows: Rows) -> Key:
-    if len(rows.keys) == 1:
-        return rows.keys[0]
-    names = ", ".join(sorted(key.name for key in rows.keys))
+def _in_scope(opened: Opened | Borrowed) -> list[Key]:
+    """Return the keys that may be lent at all: every one for the owner, those it is for with a token."""
+    bearer = getattr(opened, "bearer", None)
+    if bearer is None:
+        return list(opened.rows.keys)
+    return [key for key in opened.rows.keys if bearer.claims.reaches(key.id) and not key.is_admin]
+
+
+def _only_key(opened: Opened | Borrowed) -> Key:
+    keys = _in_scope(opened)
+    if len(keys) == 1:
+        return keys[0]
+    names = ", ".join(sorted(key.name for key in keys))
+    if not names and opened.rows.keys:
+        raise NotFound(
+            "the token is for no key of this vault",
+            "the owner of the vault can issue one that is: aikeys token issue --key NAME",
+        )
     if not names:
         raise NotFound("the vault has no keys", "add one: aikeys add NAME")
     raise Usage("which keys?", f"name them: aikeys exec NAME -- CMD; there are {names}")
 
 
-def _refuse_limited(ledger: Ledger, keys: list[Key]) -> None:
-    """Raise Usage where a budget limits a key: nobody would count what the program spends."""
+def _refuse_limited(ledger: Ledger, opened: Opened | Borrowed, keys: list[Key]) -> None:
+    """Raise Usage where a budget limits a key, the token or one above it: nobody would count what the program spends.
+
+    A token made with a budget is refused also where that one was removed: it says so itself.
+    """
     from aikeys.budgets.raw_use import first_limited
 
-    with ledger.reading() as connection:
-        limited = first_limited(connection, [key.name for key in keys])
-    if limited is not None:
-        raise Usage(
-            f"{limited} has a budget, and what a program does with the key itself is not metered",
-            "to have it metered: --metered; to lend the key all the same: --unmetered",
-        )
-
-
-def _refuse_limited_token(opened: Opened | Borrowed) -> None:
-    """Raise Usage where the token has a budget: what the program spends could not be counted against it."""
     bearer = getattr(opened, "bearer", None)
-    if bearer is not None and bearer.claims.budget_pusd is not None:
+    line = (bearer.claims, *bearer.above) if bearer is not None else ()
+    whos = [*(f"token:{claims.shown_id}" for claims in line), *(f"key:{key.name}" for key in keys)]
+    if line and line[0].budget_pusd is not None:
+        limited: str | None = whos[0]
+    else:
+        with ledger.reading() as connection:
+            limited = first_limited(connection, whos)
+    if limited is not None:
+        kind, _, name = limited.partition(":")
         raise Usage(
-            f"token {bearer.shown_id} has a budget, and what a program does with the key itself is not metered",
-            "to have it metered: --metered; to use it all the same: --unmetered",
+            f"{'token ' if kind == 'token' else ''}{name} has a budget, and what a program does with the key itself is "
+            "not metered",
+            "to have it metered: --metered; to lend the key all the same: --unmetered",
         )
 
 

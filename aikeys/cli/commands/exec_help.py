@@ -46,7 +46,7 @@ def exec_(
     clean_env: Annotated[bool, typer.Option("--clean-env", help="Pass on only PATH, HOME, TERM and the like.")] = False,
     nested: Annotated[bool, typer.Option("--nested", help="Allow it inside another aikeys exec.")] = False,
     unmetered: Annotated[
-        bool, typer.Option("--unmetered", help="Allow a key that has a budget: its use is not metered.")
+        bool, typer.Option("--unmetered", help="Allow a key or a token that has a budget: its use is not metered.")
     ] = False,
     metered: Annotated[
         bool, typer.Option("--metered", help="Lend a token and a gateway instead of the key; count what is spent.")

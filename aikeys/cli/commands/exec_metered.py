@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aikeys.cli.models import Shelf
-    from aikeys.gateway.own import OwnGateway, OwnMeans, OwnToken
+    from aikeys.gateway.own import OwnGateway, OwnMeans, OwnToken, Refusals
     from aikeys.ledger.questions import Figures
     from aikeys.ledger.store import Ledger
     from aikeys.lending.arguments import ExecArguments
@@ -70,7 +70,7 @@ def run(arguments: ExecArguments) -> int:
     where = home.place()
     ledger = where.ledger
     opened = opened_for(where, ledger, _SCOPES)
-    found = _Open(where, ledger, opened, _shelf(where), chosen_keys(arguments, where, opened.rows))
+    found = _Open(where, ledger, opened, _shelf(where), chosen_keys(arguments, where, opened))
     providers = _providers(found)
     lent = lend_keys(opened, found.keys)
     from aikeys.gateway.own import OwnGateway  # slow to load: what is refused is refused before
@@ -85,7 +85,7 @@ def run(arguments: ExecArguments) -> int:
         try:
             return _supervised(_Start(program, arguments.command, env, core_limit), gateway)
         finally:
-            _end(found, token)
+            _end(found, token, gateway.refusals)
     finally:
         lock.close()
 
@@ -247,7 +247,7 @@ def _supervised(start: _Start, gateway: OwnGateway) -> int:
     return status
 
 
-def _end(found: _Open, token: OwnToken) -> None:
+def _end(found: _Open, token: OwnToken, refusals: Refusals) -> None:
     """Remove the run's budget, vouch for the ledger, and say what the run cost; the program's status stands."""
     from aikeys.budgets import run_budgets
 
@@ -259,12 +259,28 @@ def _end(found: _Open, token: OwnToken) -> None:
             signer = found.opened.signer()
             if signer is not None:
                 writer.checkpoint(signer)
-        terminal.say(f"metered: {_cost(found.ledger, claims.shown_id, claims.issued_at)}")
+        spent = _cost(found.ledger, claims.shown_id, claims.issued_at)
+        terminal.say(f"metered: {'; '.join([spent, *_refused(refusals, claims.shown_id)])}")
     except AikeysError as error:
         terminal.warn(f"the end of the run is not recorded: {error.message}")
     finally:
         with suppress(AikeysError):
             found.ledger.close()
+
+
+def _refused(refusals: Refusals, token: str) -> list[str]:
+    """Return what was refused, and why: the run's budget in short, another one as its client heard it."""
+    from aikeys.cli.render.counted import counted
+    from aikeys.money import shown_usd
+
+    found = []
+    for code, count in sorted(refusals.codes.items()):
+        why, budget = code.replace("_", " "), refusals.budget
+        if budget is not None and code == budget.code:
+            its = f"the budget of {shown_usd(budget.room.limit_pusd)} does not allow {'it' if count == 1 else 'them'}"
+            why = its if budget.room.who == f"token:{token}" else budget.message
+        found.append(f"{counted(count, 'request')} refused: {why}")
+    return found
 
 
 def _cost(ledger: Ledger, token: str, since_s: int) -> str:

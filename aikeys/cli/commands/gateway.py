@@ -13,13 +13,10 @@ from aikeys.cli.help import epilog, new_app
 from aikeys.errors import BadConfiguration, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from aikeys.gateway.background import OpenKeys
     from aikeys.gateway.serve import Means
     from aikeys.gateway.settings import Settings
-    from aikeys.vault.bearers import Borrowed
-    from aikeys.vault.opening import Opened, Place
+    from aikeys.vault.opening import Place
 
 app = new_app()
 _EXAMPLES = (
@@ -38,7 +35,8 @@ An address that other machines reach needs TLS, its own or that of a proxy.
 
 A sealed gateway sends alerts that need a password with a token of its own: AIKEYS_TOKEN, with alert:send and env:read.
 
-It stops on SIGTERM or Ctrl-C when what is under way has come to its end; a second one ends at once.
+It stops on SIGTERM or Ctrl-C when what is under way has come to its end; a second one cuts that off
+and settles it, a third ends at once.
 """
 
 
@@ -118,6 +116,7 @@ def _means(where: Place, settings: Settings, given: str) -> Means:
     """Open what the gateway needs, and forget the vault's key."""
     from aikeys.cli.models import shelf
     from aikeys.gateway import credential
+    from aikeys.gateway.alert_keys import AlertKeys
     from aikeys.gateway.serve import Means
     from aikeys.gateway.state import Knowledge
     from aikeys.vault.opening import picture
@@ -132,35 +131,18 @@ def _means(where: Place, settings: Settings, given: str) -> Means:
     if given:
         raise BadConfiguration("--credential is for a sealed gateway", "add --sealed, or leave it out")
     opened = home.unlock(where).opened
-    return Means(where, opened.gateway_key(), settings, knowledge, opened.signer(), _keys_of(where, opened))
+    return Means(where, opened.gateway_key(), settings, knowledge, opened.signer(), AlertKeys(where, opened))
 
 
 def _keys_of_service_token(where: Place) -> OpenKeys | None:
     """Return what opens the passwords of alerts where AIKEYS_TOKEN may hold them."""
     from aikeys.cli import authority
+    from aikeys.gateway.alert_keys import AlertKeys
 
     if not authority.is_bearer():
         return None
     authority.require("gateway", ("alert:send", "env:read"))
-    return _keys_of(where, authority.borrowed())
-
-
-def _keys_of(where: Place, opened: Opened | Borrowed) -> OpenKeys:
-    """Return what opens keys by name for alerts; each is recorded before it is used."""
-    from aikeys.ledger.store import Act
-    from aikeys.secret import Secret
-    from aikeys.vault.names import exact_key
-
-    def open_keys(names: Sequence[str]) -> dict[str, Secret]:
-        ledger = where.ledger.open()
-        try:
-            for name in names:
-                ledger.event(Act("alert-open", name))
-        finally:
-            ledger.close()
-        return {name: Secret(opened.content(exact_key(opened.rows, name)).secret) for name in names}
-
-    return open_keys
+    return AlertKeys(where, authority.borrowed())
 
 
 def _serve(means: Means) -> None:
@@ -177,8 +159,6 @@ def _serve(means: Means) -> None:
     ledger.close()
     if lost:
         terminal.warn(f"{len(lost)} calls were under way when their process ended: booked at their worst case")
-    for line in _lines(settings):
-        terminal.say(line)
     status = run(means, sock, terminal.say, lambda: _serving(settings))
     if status:
         raise typer.Exit(status)
@@ -187,16 +167,24 @@ def _serve(means: Means) -> None:
 def _serving(settings: Settings) -> None:
     from aikeys.gateway import ready
 
+    terminal.say(f"for a client's shell, copy (any provider's models, as provider/model: {settings.url}/v1):")
+    terminal.say_as_it_is(_lines(settings))
     terminal.say(f"serving on {settings.url}")
     ready.tell(os.environ)
 
 
 def _lines(settings: Settings) -> list[str]:
-    """Return what to copy into a client."""
-    url = settings.url
+    """Return what a shell can take as it is."""
+    from shlex import quote  # an address in brackets would be a pattern
+
+    addresses = {
+        "OPENAI_BASE_URL": f"{settings.url}/openai/v1",
+        "ANTHROPIC_BASE_URL": settings.url,
+        "GOOGLE_GEMINI_BASE_URL": settings.url,
+    }
+    keys = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY")
     return [
-        f"OpenAI:    OPENAI_BASE_URL={url}/openai/v1 OPENAI_API_KEY=TOKEN (any model: OPENAI_BASE_URL={url}/v1)",
-        f"Anthropic: ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY=TOKEN",
-        f"Gemini:    GOOGLE_GEMINI_BASE_URL={url} GEMINI_API_KEY=TOKEN",
-        "TOKEN: aikeys token issue --for app",
+        "  TOKEN=$(aikeys token issue --for app)",
+        *(f"  export {name}={quote(url)}" for name, url in addresses.items()),
+        *(f"  export {name}=$TOKEN" for name in keys),
     ]

@@ -27,7 +27,7 @@ _EXAMPLES = (
 _MOST_BYTES = 4 * 1024 * 1024
 
 
-@app.command(epilog=epilog(_EXAMPLES, (0, 2, 3, 10, 11, 12, 13, 14)))
+@app.command(epilog=epilog(_EXAMPLES, (0, 2, 3, 10, 11, 12, 13, 14, 20, 21)))
 def import_(
     files: Annotated[list[str] | None, typer.Argument(metavar="[FILE]...", help="Files; .env without one.")] = None,
     source: Annotated[str, typer.Option("--from", metavar="dotenv|env|llm", help="What they are.")] = "dotenv",

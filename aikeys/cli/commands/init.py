@@ -9,7 +9,7 @@ import typer
 
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.errors import BadConfiguration, ExistsAlready, Usage
+from aikeys.errors import BadConfiguration, Cancelled, ExistsAlready, Usage
 from aikeys.vault.unlock.methods import KEY_FILE, KEYRING, PASSPHRASE, RECOVERY, NewMethod
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _EXAMPLES = (
 _SHORT_PASSPHRASE = 12
 
 
-@app.command(epilog=epilog(_EXAMPLES, (0, 2, 3, 13, 14, 15)))
+@app.command(epilog=epilog(_EXAMPLES, (0, 2, 3, 13, 14, 15, 20, 21)))
 def init(
     passphrase: Annotated[bool, typer.Option("--passphrase", help="Open the vault with a passphrase.")] = False,
     keyring: Annotated[bool, typer.Option("--keyring", help="Open the vault with the OS keyring.")] = False,
@@ -34,18 +34,23 @@ def init(
     """Make a vault.
 
     Without a choice the OS keyring is used where it works, else a passphrase: from AIKEYS_PASSPHRASE_FILE or
-    AIKEYS_PASSPHRASE, or asked for. On a terminal a recovery code is made and shown once.
+    AIKEYS_PASSPHRASE, or asked for. On a terminal a recovery code is made and shown once. Beside a ledger whose vault
+    is missing it asks first; without a terminal give --yes.
     """
     make(passphrase=passphrase, keyring=keyring, key_file=key_file)
 
 
 def require_or_offer(where: Place) -> Opened | None:
     """Make sure that there is a vault; one that was wanted and made just now is returned open."""
-    made = None
-    if not where.vault.exists and home.is_interactive() and terminal.confirm("There is no vault yet. Make one?", True):
-        made = make()
-    where.vault.require()
-    return made
+    from aikeys.vault.opening import is_bereft, require_vault
+
+    if where.vault.exists:
+        return None
+    is_offered = home.is_interactive() and not is_bereft(where)
+    if is_offered and terminal.confirm("There is no vault yet. Make one?", True):
+        return make()
+    require_vault(where)
+    return None
 
 
 def make(*, passphrase: bool = False, keyring: bool = False, key_file: str = "") -> Opened:
@@ -57,6 +62,8 @@ def make(*, passphrase: bool = False, keyring: bool = False, key_file: str = "")
     where = home.place()
     if where.vault.exists:
         raise ExistsAlready(f"there is a vault in {where.home} already", "add a key: aikeys add NAME")
+    _ask_if_bereft(where)
+    is_new_file = bool(key_file) and not os.path.exists(os.path.expanduser(key_file))
     methods, backend = _choose(passphrase=passphrase, keyring=keyring, key_file=key_file)
     code = ""
     if home.is_interactive():
@@ -71,13 +78,31 @@ def make(*, passphrase: bool = False, keyring: bool = False, key_file: str = "")
             name = entry_name(opened.rows.header, opened.rows.methods[0])
             os_keyring.store(backend, name, methods[0].secret)
 
-    opened = make_vault(where, methods, prepare)
+    try:
+        opened = make_vault(where, methods, prepare)
+    except BaseException:
+        if is_new_file and not where.vault.exists:  # it opens nothing
+            os.unlink(methods[0].place)
+            terminal.say(f"removed the key file {methods[0].place} again")
+        raise
     terminal.say(f"made a vault in {where.home}, opened by {' and '.join(method.kind for method in methods)}")
     if code:
         show_recovery(code)
     else:
         terminal.say("no recovery code was made; make one: aikeys unlock-method add recovery")
     return opened
+
+
+def _ask_if_bereft(where: Place) -> None:
+    """A ledger whose vault is missing gets another one only from who says so: the keys of the old one are not in it."""
+    from aikeys.vault.opening import is_bereft
+
+    question = (
+        f"The vault of the ledger {where.ledger.path} is missing (aikeys restore FILE brings back a backup). "
+        "Make a new, empty vault for this ledger?"
+    )
+    if is_bereft(where) and not terminal.confirm(question):
+        raise Cancelled("no vault was made", "aikeys restore FILE brings back a backup of the missing one")
 
 
 def _choose(*, passphrase: bool, keyring: bool, key_file: str) -> tuple[list[NewMethod], str]:

@@ -36,12 +36,12 @@ _RESOLVE = (
 _ERASE = (("aikeys ledger erase --user ana", "the name goes, the totals stay"),)
 
 
-@app.callback(epilog=epilog((), (3, 10, 11, 12, 13, 14, 15)))
+@app.callback(epilog=epilog(_VERIFY[:1], (3, 10, 11, 12, 13, 14, 15, 20, 21)))
 def ledger() -> None:
     """Check the record of calls and acts, keep receipts of it, export, import and archive it."""
 
 
-@app.command(epilog=epilog(_VERIFY, (0, 2, 10, 13, 14)))
+@app.command(epilog=epilog(_VERIFY, (0, 2, 10, 13, 14, 20, 21)))
 def verify(
     expect: Annotated[
         list[str] | None, typer.Option("--expect", metavar="RECEIPT", help="A line that ledger head printed earlier.")
@@ -83,7 +83,7 @@ def verify(
         terminal.out(_verdict_text(verdict, known, is_authenticated=is_authenticated))
 
 
-@app.command(epilog=epilog(_HEAD, (0, 10, 13, 14)))
+@app.command(epilog=epilog(_HEAD, (0, 10, 13, 14, 20, 21)))
 def head(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Print a receipt: one line that says which entry is the newest. Kept elsewhere, it shows a ledger cut short."""
     from aikeys.cli.render.json_text import document
@@ -103,11 +103,13 @@ def head(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
     terminal.out(document("aikeys.ledger-head/1", **fields))
 
 
-app.command(epilog=epilog(ledger_exchange.EXPORT, (0, 1, 2, 10, 13, 14, 15)))(ledger_exchange.export)
-app.command("import", epilog=epilog(ledger_exchange.IMPORT, (0, 1, 2, 3, 10, 11, 12, 13, 14)))(ledger_exchange.import_)
+app.command(epilog=epilog(ledger_exchange.EXPORT, (0, 1, 2, 10, 13, 14, 15, 20, 21)))(ledger_exchange.export)
+app.command("import", epilog=epilog(ledger_exchange.IMPORT, (0, 1, 2, 3, 10, 11, 12, 13, 14, 20, 21)))(
+    ledger_exchange.import_
+)
 
 
-@app.command(epilog=epilog(_ARCHIVE, (0, 1, 2, 3, 10, 11, 12, 13, 14)))
+@app.command(epilog=epilog(_ARCHIVE, (0, 1, 2, 3, 10, 11, 12, 13, 14, 20, 21)))
 def archive(
     before: Annotated[str, typer.Option("--before", metavar="DATE", help="The first day that stays.")],
     folder: Annotated[
@@ -142,7 +144,7 @@ def archive(
         terminal.say(f"archived entries {first} to {last}; check with: aikeys ledger verify --archive {segment.path}")
 
 
-@app.command(epilog=epilog(_RESOLVE, (0, 2, 10, 13, 14)))
+@app.command(epilog=epilog(_RESOLVE, (0, 2, 10, 13, 14, 20, 21)))
 def resolve(
     number: Annotated[
         int | None, typer.Argument(metavar="[ID]", min=1, help="The call, as aikeys log shows it.")
@@ -190,7 +192,7 @@ def resolve(
         terminal.say(f"call {number} did cost {usd_text(cost_pusd)} USD, not {before}: entry {correction.number}")
 
 
-@app.command(epilog=epilog(_ERASE, (0, 2, 3, 10, 13, 14)))
+@app.command(epilog=epilog(_ERASE, (0, 2, 3, 10, 13, 14, 20, 21)))
 def erase(user: Annotated[str, typer.Option("--user", metavar="NAME", help="Whose name goes.")]) -> None:
     """Erase a person's name from the ledger. What they spent stays, under nobody's name, and everything still verifies.
 
@@ -242,7 +244,11 @@ def _known(book: Ledger, receipts: list[Receipt], public_key: str) -> tuple[Know
 
 
 def _vault(book: Ledger, *, may_be_another: bool) -> tuple[Rows | None, bool]:
-    """Return the rows of the vault that this ledger belongs to, if it is here, and whether it was opened."""
+    """Return the rows of the vault that this ledger belongs to, if it is here, and whether it was opened.
+
+    A token's bearer opens nothing, and on a copy of a home the ledger is the copy's own: no vault vouches for it.
+    """
+    from aikeys.cli import authority
     from aikeys.vault.opening import picture_without_ledger
     from aikeys.vault.unlock.order import quietly
 
@@ -251,13 +257,13 @@ def _vault(book: Ledger, *, may_be_another: bool) -> tuple[Rows | None, bool]:
         return None, False
     rows = picture_without_ledger(where)
     if rows.header.ledger_id != book.ledger_id:
-        if may_be_another:
+        if may_be_another or authority.is_bearer():
             return None, False
         raise Damaged(
             f"{book.path} belongs to another vault",
             "put the right one back; a ledger from elsewhere is checked with --public-key",
         )
-    opened: Opened | None = quietly(rows, home.means())
+    opened: Opened | None = None if authority.is_bearer() else quietly(rows, home.means())
     return rows, opened is not None
 
 
@@ -288,6 +294,9 @@ def _verdict_fields(verdict: Verdict, receipts: int, *, is_authenticated: bool) 
         "public_key_authenticated": is_authenticated,
         "unsigned": verdict.head.number - max(verdict.signed, verdict.first - 1),
         "receipts": receipts,
+        "signer_changes": [
+            {"entry": one.entry, "act": one.act, "public_key": one.public.hex()} for one in verdict.changes
+        ],
     }
 
 
@@ -306,6 +315,11 @@ def _verdict_text(verdict: Verdict, known: Known, *, is_authenticated: bool) -> 
         lines.append(f"complete to {newest}: what has been seen elsewhere is there")
     else:
         lines.append("whether entries were cut off at the end is not known: give --expect RECEIPT")
+    lines += [
+        f"entry {change.entry} ({change.act}): from here on another key signs, {change.public.hex()}; "
+        "what the key before it signed was not checked"
+        for change in verdict.changes
+    ]
     if verdict.signer and not is_authenticated:
         lines.append("the public key itself was not checked: the vault is locked, or not here")
     return "\n".join(lines)

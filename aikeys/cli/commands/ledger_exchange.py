@@ -43,7 +43,7 @@ def export(
 ) -> None:
     """Write calls and acts out, oldest first. What ledger import reads are its calls; aikeys-ledger(5) has the fields.
 
-    Names of persons are in it, unless they were erased.
+    Names of persons are in it, unless they were erased. With a token it takes the scopes audit:read and usage:read.
     """
     from aikeys.ledger.calendar import Calendar
     from aikeys.ledger.since import since_us

@@ -27,12 +27,13 @@ _EXAMPLES = (
 _NOTES = """
 --balance opens the vault and asks each provider that tells a balance for free (DeepSeek, Moonshot, OpenRouter,
 SiliconFlow), with the key itself, at its own address only. A key whose provider could not be asked is listed all the
-same; the first such failure is the exit status.
+same; the first such failure is the exit status. With a token it takes the scope env:read. The keys opened are in the
+audit log.
 """
 _NONE = "–"
 
 
-@app.command(epilog=epilog(_EXAMPLES, (0, 3, 10, 11, 12, 13, 14, 21, 30, 31, 32), _NOTES))
+@app.command(epilog=epilog(_EXAMPLES, (0, 3, 10, 11, 12, 13, 14, 20, 21, 30, 31, 32), _NOTES))
 def list_(
     due: Annotated[
         bool, typer.Option("--due", help="Only keys that are due: for rotation, or within 14 days of their end.")
@@ -44,12 +45,13 @@ def list_(
 ) -> None:
     """List the keys.
 
-    Works on a locked vault too; then the rows are checked against the vault's own public key only, and that is said.
+    The key with * is used where its provider has several and none is named. Works on a locked vault too; then the rows
+    are checked against the vault's own public key only, and that is said.
     """
     from aikeys.cli.render.json_text import document
 
     where = home.place()
-    opened = home.open_keys(where) if balance else None
+    opened = _opened(where) if balance else None
     rows, authenticated = home.look(where)
     now = clock.now_s()
     shown = [(key, describe(rows, key, now)) for key in sorted(rows.keys, key=lambda key: key.name)]
@@ -61,12 +63,28 @@ def list_(
     elif keys:
         _print(keys, has_balance=balance)
     else:
-        terminal.say("nothing is due" if due else "no keys yet; add one: aikeys add openai")
+        terminal.say("nothing is due" if due else _why_empty())
     if not as_json:
         _say_ending(where, now)
     if failures:
         names = ", ".join(str(fields["name"]) for _, fields in shown if "error" in fields)
         raise type(failures[0])(f"the balance of {names} is not known", failures[0].hint)
+
+
+def _why_empty() -> str:
+    from aikeys.cli import authority
+
+    who = authority.bearer()
+    return f"token {who.shown_id} is for no key" if who else "no keys yet; add one: aikeys add openai"
+
+
+def _opened(where: Place) -> Opened | Borrowed:
+    """Return what opens the keys to ask with: the vault, or a token that may hold raw keys."""
+    from aikeys.cli import authority
+
+    if authority.is_bearer():
+        authority.require("list", ("env:read",))
+    return home.open_keys(where)
 
 
 def _say_ending(where: Place, now_s: int) -> None:
@@ -95,6 +113,8 @@ def _print(keys: list[dict[str, object]], *, has_balance: bool) -> None:
         for key in keys
     ]
     terminal.out_styled(table(headers, lines))
+    if any(key["default"] for key in keys) and len({key["provider"] for key in keys}) < len(keys):
+        terminal.say("* is used where its provider has several keys and none is named")
     if has_balance and any(line[-1] == _NONE for line in lines):
         terminal.say(f"{_NONE} the provider tells no balance, or not at this address")
 
@@ -118,6 +138,8 @@ def _ask(where: Place, opened: Opened | Borrowed, shown: list[tuple[Key, dict[st
         provider, base_url = catalogue.get(key.provider), opened.rows.version_of(key).base_url
         if provider is not None and can_tell(provider, base_url):
             asked.append((key, fields, provider, base_url))
+    if asked:
+        _record(where, opened, [key.name for key, *_ in asked])
     failures = []
     with closing(HttpxTransport()) as transport, terminal.progress("asking for balances", len(asked)) as advance:
         for key, fields, provider, base_url in asked:
@@ -131,6 +153,19 @@ def _ask(where: Place, opened: Opened | Borrowed, shown: list[tuple[Key, dict[st
                 failures.append(failure)
             advance()
     return failures
+
+
+def _record(where: Place, opened: Opened | Borrowed, names: list[str]) -> None:
+    """Write down which keys are opened before they are; a single-use token is used up in the same transaction."""
+    from aikeys.cli import authority
+    from aikeys.ledger.store import Act
+    from aikeys.ledger.token_acts import use_up
+
+    bearer = getattr(opened, "bearer", None)
+    with closing(authority.ledger_of_copy(where, where.ledger)) as ledger, ledger.writing() as writer:
+        if bearer is not None and bearer.claims.is_once:
+            use_up(writer, bearer.shown_id)
+        writer.act(Act("balance", ",".join(names), f"token={bearer.shown_id}" if bearer else ""))
 
 
 def _amount(one: Amount) -> dict[str, str | None]:
@@ -162,9 +197,14 @@ def describe(rows: Rows, key: Key, now_s: int) -> dict[str, object]:
 
 def print_names() -> None:
     """Print the keys' names for a shell's completion; silent where there is nothing to read."""
+    from aikeys.cli import authority
+
     try:
         rows = home.place().vault.read()
     except AikeysError:
         return
+    if authority.is_bearer():
+        who = authority.admitted_quietly()
+        rows = rows._replace(keys=tuple(key for key in rows.keys if who and who.claims.reaches(key.id)))
     for key in sorted(rows.keys, key=lambda key: key.name):
         terminal.out(key.name)

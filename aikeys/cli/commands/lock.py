@@ -11,7 +11,7 @@ app = new_app()
 _EXAMPLES = (("aikeys lock", "leave the desk"),)
 
 
-@app.command(epilog=epilog(_EXAMPLES, (0, 10, 13, 14)))
+@app.command(epilog=epilog(_EXAMPLES, (0, 10, 13, 14, 20, 21)))
 def lock() -> None:
     """Close the vault at once: ends what `aikeys unlock` began."""
     from aikeys.ledger.store import Act

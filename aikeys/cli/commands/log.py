@@ -9,6 +9,7 @@ import typer
 
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
+from aikeys.cli.lost_calls import book_lost_calls
 from aikeys.errors import Usage
 
 if TYPE_CHECKING:
@@ -23,9 +24,13 @@ _EXAMPLES = (
 )
 _POLL_S = 0.25
 _SECONDS = len("2026-11-01T10:00:00")
+_YEAR = len("2026-")
 _HEADERS = ("ID", "WHEN", "MODEL", "FOR", "IN", "OUT", "USD", "KNOWN", "MS", "STATUS")
 _WIDTHS = (8, 20, 28, 16, 9, 7, 12, 10, 6, 6)
-_LEFT_OUT = (8, 4, 5, 3, 7)
+_NARROW = (8, 15, 26, 16, 9, 7, 12, 10, 6, 6)
+_BELOW = (8, 9, 4, 5, 3, 2, 1, 6, 7)
+"""Where a line of --follow is short, times go without their year, and these columns below, in this order."""
+_WHEN = 1
 
 
 @app.command(epilog=epilog(_EXAMPLES, (0, 2, 10, 13, 14, 20, 21, 31, 130)))
@@ -48,9 +53,9 @@ def log(
     if number is not None:
         if gateway is not None:
             raise Usage("a gateway shows no single call", "aikeys log -n 100 --json has every field of a call")
-        _show(home.present_ledger(), number, as_json=as_json)
+        _show(_ledger(), number, as_json=as_json)
         return
-    source: Source = _Here(home.present_ledger()) if gateway is None else _at(gateway)
+    source: Source = _Here(_ledger()) if gateway is None else _at(gateway)
     found = source.newest(newest)
     if follow:
         _follow(source, found, newest, as_json=as_json)
@@ -61,9 +66,13 @@ def log(
     else:
         from aikeys.cli.render.table import table
 
-        columns = _columns()
-        rows = [[cells[each] for each in columns] for cells in map(_cells, found)]
-        terminal.out_styled(table([_HEADERS[each] for each in columns], rows))
+        terminal.out_styled(table(_HEADERS, [_cells(one) for one in found]))
+
+
+def _ledger() -> Ledger:
+    found = home.present_ledger()
+    book_lost_calls(found)
+    return found
 
 
 class Source(Protocol):
@@ -79,7 +88,7 @@ class Source(Protocol):
 
 
 class _Here:
-    """The ledger, asked four times a second whether anybody wrote."""
+    """The ledger, asked four times a second whether anybody wrote; a token, whether it is still good."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -95,7 +104,12 @@ class _Here:
         return [records.call(self._ledger, one) for one in found]
 
     def wait(self) -> None:
-        while self._ledger.version() == self._version:
+        from aikeys.cli import authority
+
+        while True:
+            authority.admit_again()
+            if self._ledger.version() != self._version:
+                return
             time.sleep(_POLL_S)
 
 
@@ -134,13 +148,23 @@ def _follow(source: Source, found: list[dict[str, object]], newest: int, *, as_j
     """Print calls and wait for more."""
     import json
 
-    columns = _columns()
+    from aikeys.cli.render.grid import GAP, screen_width
+    from aikeys.cli.render.live_rows import LiveRows
+
+    width = screen_width()
+    is_narrow = width is not None and width < sum(_WIDTHS) + GAP * (len(_WIDTHS) - 1)
+    rows = LiveRows(_HEADERS, _NARROW if is_narrow else _WIDTHS, _BELOW, width)
     if not as_json:
-        terminal.out(_row(_HEADERS, columns))
+        terminal.out_styled(rows.head())
     last = 0
     while True:
         for one in found:
-            terminal.out(json.dumps(one, default=str) if as_json else _row(_cells(one), columns))
+            if as_json:
+                terminal.out(json.dumps(one, default=str))
+            else:
+                cells = _cells(one)
+                cells[_WHEN] = cells[_WHEN][_YEAR if is_narrow else 0 :]
+                terminal.out_styled(rows.row(cells))
             number = one["number"]
             last = number if isinstance(number, int) else last
         terminal.out_raw(b"")  # what is buffered goes out now
@@ -162,23 +186,6 @@ def _cells(call: dict[str, object]) -> list[str]:
         "" if call["latency_ms"] is None else str(call["latency_ms"]),
         _plain(call["status"] or ""),
     ]
-
-
-def _columns() -> list[int]:
-    """Return the columns that fit on a line: a narrow terminal shows fewer, everything else all."""
-    import shutil
-    import sys
-
-    columns = list(range(len(_HEADERS)))
-    width = shutil.get_terminal_size().columns if terminal.on_terminal(sys.stdout) else 1 << 20
-    for column in _LEFT_OUT:
-        if sum(_WIDTHS[each] + 2 for each in columns) > width:
-            columns.remove(column)
-    return columns
-
-
-def _row(cells: list[str] | tuple[str, ...], columns: list[int]) -> str:
-    return "  ".join(terminal.printable(cells[each]).ljust(_WIDTHS[each]) for each in columns).rstrip()
 
 
 def _known_usd(call: dict[str, object]) -> str:

@@ -48,8 +48,9 @@ def models(
     else:
         where = home.place()
         shelf = surroundings.shelf(where, surroundings.rows_if_any(where))
-        rows = list(_rows(shelf, query, everything=all or not shelf.keys))
-        further = "" if all or not shelf.keys else "; --all looks at every provider"
+        everything = all or not (shelf.keys or authority.is_bearer())
+        rows = list(_rows(shelf, query, everything=everything))
+        further = "" if everything else "; --all looks at every provider"
     if as_json:
         terminal.out(document("aikeys.models/1", models=rows))
         return

@@ -15,7 +15,7 @@ app = new_app()
 _EXAMPLES = (("aikeys passphrase", "ask for the new one"), ("aikeys passphrase --new-file -", "read it from stdin"))
 
 
-@app.command(epilog=epilog(_EXAMPLES, (0, 2, 3, 10, 11, 12, 13, 14)))
+@app.command(epilog=epilog(_EXAMPLES, (0, 2, 3, 10, 11, 12, 13, 14, 20, 21)))
 def passphrase(
     new_file: Annotated[str, typer.Option("--new-file", metavar="FILE|-", help="Where the new one stands.")] = "",
     compromised: Annotated[

@@ -47,7 +47,7 @@ never expire by age; those of a newer aikeys come first when they are younger.
 """
 
 
-@app.callback(epilog=epilog((), (10, 13, 14, 31)))
+@app.callback(epilog=epilog(_SHOW[:1], (10, 13, 14, 20, 21, 31)))
 def prices() -> None:
     """Show and update the prices of models."""
 
@@ -112,7 +112,7 @@ def show(
         terminal.out_styled("\n" + table(("USD", "PER", "UNIT", "APPLIES"), lines))
 
 
-@app.command(epilog=epilog(_UPDATE, (0, 2, 10, 13, 14, 31), _UPDATE_NOTES))
+@app.command(epilog=epilog(_UPDATE, (0, 2, 10, 13, 14, 20, 21, 31), _UPDATE_NOTES))
 def update(
     source: Annotated[str, typer.Option("--from", metavar="FILE|URL", help="A price book: a file or an address.")] = "",
 ) -> None:

@@ -81,7 +81,7 @@ def prompt(
     from aikeys.cli.labels import labels
     from aikeys.money import parse_usd
     from aikeys.spending.attempt import Asked
-    from aikeys.spending.spend import targets_of
+    from aikeys.vault.opening import require_vault
 
     limit_pusd = parse_usd(max_cost) if max_cost else None
     typed = asking.Typed(
@@ -99,11 +99,11 @@ def prompt(
         remote_prompt.run(gateway, wish)
         return
     where = home.place()
-    where.vault.require()
+    require_vault(where)
     asked = Asked(asking.request_of(typed, stream=not is_held), limit_pusd)
     ledger = where.ledger
     shelf = models.shelf(where, models.rows_if_any(where, ledger))
-    chosen = [targets_of(shelf.names, each, shelf.settings.fallbacks) for each in models.wanted(model, shelf.settings)]
+    chosen = [models.targets(shelf, each, where) for each in models.wanted(model, shelf.settings)]
     callers = [
         _caller(labels(own, tag or (), shelf.settings, models.labels_of(targets[0].key)), own) for targets in chosen
     ]

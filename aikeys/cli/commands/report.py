@@ -10,11 +10,13 @@ import typer
 from aikeys import clock
 from aikeys.cli import terminal
 from aikeys.cli.help import epilog, new_app
+from aikeys.cli.lost_calls import book_lost_calls
 from aikeys.errors import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from aikeys.budgets.open_reservations import Held
     from aikeys.cli.render.report_sheets import Style
     from aikeys.cli.render.sheet import Sheet
     from aikeys.ledger.questions import Where
@@ -99,6 +101,7 @@ def report(
         _print_from(gateway, request, form)
         return
     ledger = asking.opened(home.ledger())
+    held = book_lost_calls(ledger)
     currency = _currency(home.folder())
     match kind:
         case "latency":
@@ -106,7 +109,7 @@ def report(
         case "anomalies":
             _print_anomalies(ledger, request, form)
         case _:
-            _print_costs(ledger, request, form, currency)
+            _print_costs(ledger, request, form, currency, held)
 
 
 def _own(asked: Where) -> Where:
@@ -118,16 +121,18 @@ def _own(asked: Where) -> Where:
         return asked
     from aikeys.reports.own import narrowed, own_labels
 
-    return narrowed(asked, own_labels(who.claims))
+    return narrowed(asked, own_labels(who.claims, who.above))
 
 
-def _print_costs(ledger: Ledger, request: Request, form: str, currency: Currency | None) -> None:
+def _print_costs(ledger: Ledger, request: Request, form: str, currency: Currency | None, held: Held | None) -> None:
     from aikeys.reports import asking
 
     if form == "focus":
         _print_focus(ledger, request)
         return
     found = asking.report(ledger, request, clock.now_us())
+    if held is not None:
+        found = found._replace(coverage=found.coverage._replace(lost=held.calls, lost_pusd=held.pusd))
     if form in {"csv", "openmetrics"}:
         _say_if_scanned(found.head)
     _print_report(found, request, form, currency)

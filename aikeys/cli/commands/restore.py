@@ -20,7 +20,7 @@ app = new_app()
 _EXAMPLES = (("aikeys restore ~/usb/aikeys-2026-11.backup", "in place of the vault that is here"),)
 
 
-@app.command(epilog=epilog(_EXAMPLES, (0, 1, 2, 3, 10, 11, 12, 13, 14)))
+@app.command(epilog=epilog(_EXAMPLES, (0, 1, 2, 3, 10, 11, 12, 13, 14, 20, 21)))
 def restore(
     file: Annotated[str, typer.Argument(metavar="FILE", help="What aikeys backup wrote.")],
     keep_tokens: Annotated[

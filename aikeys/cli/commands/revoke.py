@@ -22,7 +22,7 @@ _MOST_NAMED = 5
 _EXAMPLES = (("aikeys revoke openai", "remove it; delete it at the provider, too"),)
 
 
-@app.command(epilog=epilog(_EXAMPLES, (0, 3, 10, 11, 12, 13, 14)))
+@app.command(epilog=epilog(_EXAMPLES, (0, 3, 10, 11, 12, 13, 14, 20, 21)))
 def revoke(name: Annotated[str, typer.Argument(metavar="NAME", help="The key.")]) -> None:
     """Remove a key from the vault.
 

@@ -28,7 +28,7 @@ From cron, where nothing can be asked, a mail when something is due:
 """
 
 
-@app.command(epilog=epilog(_EXAMPLES, (0, 2, 3, 10, 11, 12, 13, 14, 30), _NOTES))
+@app.command(epilog=epilog(_EXAMPLES, (0, 2, 3, 10, 11, 12, 13, 14, 20, 21, 30), _NOTES))
 def rotate(
     name: Annotated[str, typer.Argument(metavar="[NAME]", help="The key.")] = "",
     due: Annotated[

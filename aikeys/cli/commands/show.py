@@ -21,7 +21,7 @@ app = new_app()
 _EXAMPLES = (("aikeys show openai", "what is known of it"), ("aikeys show openai --reveal --raw | wc -c", "its secret"))
 
 
-@app.command(epilog=epilog(_EXAMPLES, (0, 2, 10, 11, 12, 13, 14, 21)))
+@app.command(epilog=epilog(_EXAMPLES, (0, 2, 10, 11, 12, 13, 14, 20, 21)))
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The key.")],
     reveal: Annotated[bool, typer.Option("--reveal", help="Show the secret, too; this is recorded.")] = False,

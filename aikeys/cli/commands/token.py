@@ -38,7 +38,7 @@ checksum are all that can be told.
 _LONGEST_TOKEN_BYTES = 4096
 
 
-@app.callback(epilog=epilog((), (3, 10, 11, 12, 13, 14, 20, 21)))
+@app.callback(epilog=epilog(token_issue.EXAMPLES[2:3], (3, 10, 11, 12, 13, 14, 20, 21)))
 def token() -> None:
     """Issue, list and revoke tokens: what lends keys for a while, to a program, a person or a CI job."""
 
@@ -119,7 +119,7 @@ def show(
 
 
 app.command(epilog=epilog(token_revoke.REVOKE, (0, 1, 2, 3, 10, 11, 12, 13, 14, 20, 21)))(token_revoke.revoke)
-app.command(epilog=epilog(token_revoke.PRUNE, (0, 1, 10, 13, 14, 20)))(token_revoke.prune)
+app.command(epilog=epilog(token_revoke.PRUNE, (0, 1, 10, 13, 14, 20, 21)))(token_revoke.prune)
 
 
 def _print_list(rows: list[Row], *, everything: bool, as_json: bool, authenticated: bool) -> None:

@@ -163,9 +163,15 @@ def _issued(wish: Wish) -> Issued:
     from aikeys.vault import issuing
 
     where = home.place()
-    if authority.bearer() is not None:
+    if authority.bearer() is not None:  # which may not hear of the names of others
+        authority.refuse_on_copy("token issue")
         return issuing.issue_child(where, authority.borrowed(), wish)
-    return issuing.issue(where, home.unlock(where).opened, wish)
+    issued = issuing.issue(where, home.unlock(where).opened, wish)
+    if wish.name:
+        from aikeys.cli.token_register import warn_of_namesakes
+
+        warn_of_namesakes(where, issued.claims, clock.now_s())
+    return issued
 
 
 def _row(issued: Issued) -> Row:
@@ -190,5 +196,10 @@ def _tell(claims: Claims, key_names: tuple[str, ...]) -> None:
     if claims.holds_raw_keys:
         if not key_names:
             terminal.warn("it opens no key")
+        elif claims.models or claims.rpm is not None or claims.tpm is not None:
+            terminal.warn(
+                "its models and limits per minute hold at a gateway, for aikeys prompt and exec --metered: whoever "
+                "takes the key itself, with env:read and a plain aikeys exec, is bound by neither"
+            )
     elif claims.is_granted_keys:
         terminal.say("it works through a gateway only: for aikeys exec give --scope env:read")

@@ -57,6 +57,7 @@ def revoke(
         remote_tokens.revoke(gateway, wanted, by_label, keep_children=keep_children)
         return
     where = token_register.place()
+    authority.refuse_on_copy("token revoke")
     register = ballast.with_room(where.home, lambda: token_register.read_to_take_away(where))
     chosen = _chosen(register, wanted, by_label)
     if not chosen:

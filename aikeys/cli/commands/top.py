@@ -11,6 +11,7 @@ import typer
 from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
+from aikeys.cli.lost_calls import book_lost_calls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,8 +76,10 @@ def _source() -> Callable[[int], list[dict[str, object]]]:
     from aikeys.reports import records
 
     ledger = home.present_ledger()
+    book_lost_calls(ledger)
 
     def fetch(since_s: int) -> list[dict[str, object]]:
+        authority.admit_again()
         with ledger.reading() as connection:
             found = listing.newest_calls(connection, ledger, _MOST_CALLS, since_us=since_s * 1_000_000)
         return [records.call(ledger, one) for one in found]

@@ -16,7 +16,7 @@ _EXAMPLES = (("aikeys unlock --ttl 8h", "ask once, then not again for a working 
 _LONGEST_S = 30 * 86400
 
 
-@app.command(epilog=epilog(_EXAMPLES, (0, 1, 2, 3, 10, 11, 12, 13, 14)))
+@app.command(epilog=epilog(_EXAMPLES, (0, 1, 2, 3, 10, 11, 12, 13, 14, 20, 21)))
 def unlock(ttl: Annotated[str, typer.Option(metavar="8h", help="For how long, at most 30 days.")] = "8h") -> None:
     """Keep the vault open for a while.
 

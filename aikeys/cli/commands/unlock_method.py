@@ -25,12 +25,14 @@ _ADD = (
 _REMOVE = (("aikeys unlock-method remove keyring", "and give the vault a new key"),)
 
 
-@app.callback(epilog=epilog((), (3, 10, 11, 12, 13, 14, 15, 21)))
+@app.callback(epilog=epilog(_ADD[:1], (3, 10, 11, 12, 13, 14, 15, 20, 21)))
 def unlock_method() -> None:
     """List, add and remove ways to unlock the vault."""
 
 
-@app.command("list", epilog=epilog((("aikeys unlock-method list", "the ways to open it"),), (0, 10, 12, 13, 14, 21)))
+@app.command(
+    "list", epilog=epilog((("aikeys unlock-method list", "the ways to open it"),), (0, 10, 12, 13, 14, 20, 21))
+)
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """List the ways to open the vault."""
     from aikeys.cli.render.json_text import document
@@ -53,7 +55,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     terminal.out_styled(table(("ID", "KIND", "PLACE", "SINCE"), lines))
 
 
-@app.command(epilog=epilog(_ADD, (0, 2, 3, 10, 11, 12, 13, 14, 15)))
+@app.command(epilog=epilog(_ADD, (0, 2, 3, 10, 11, 12, 13, 14, 15, 20, 21)))
 def add(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="passphrase, keyring, recovery or key-file.")],
     path: Annotated[str, typer.Argument(metavar="[PATH]", help="The key file.")] = "",
@@ -119,7 +121,7 @@ def _new_method(kind: str, path: str, new_file: str) -> tuple[NewMethod, str]:
             )
 
 
-@app.command(epilog=epilog(_REMOVE, (0, 2, 3, 10, 11, 12, 13, 14)))
+@app.command(epilog=epilog(_REMOVE, (0, 2, 3, 10, 11, 12, 13, 14, 20, 21)))
 def remove(
     which: Annotated[str, typer.Argument(metavar="ID|KIND", help="Its id, or its kind where there is one only.")],
     compromised: Annotated[

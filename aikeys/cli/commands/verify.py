@@ -21,7 +21,7 @@ app = new_app()
 _EXAMPLES = (("aikeys verify", "all keys"), ("aikeys verify openai --json", "one, for a script"))
 
 
-@app.command(epilog=epilog(_EXAMPLES, (0, 3, 10, 11, 12, 13, 14, 25)))
+@app.command(epilog=epilog(_EXAMPLES, (0, 3, 10, 11, 12, 13, 14, 20, 21, 25)))
 def verify(
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Keys; all without a name.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

@@ -68,6 +68,9 @@ def _known(report: Report) -> str:
 def _missing(report: Report) -> list[str]:
     unpriced, runs = report.coverage.unpriced, report.coverage.runs
     lines = []
+    if report.coverage.lost:
+        calls = counted(report.coverage.lost, "call")
+        lines.append(f"not in the total: {shown_usd(report.coverage.lost_pusd)} held by {calls} whose process ended")
     if unpriced.requests:
         tokens = unpriced.input + unpriced.output
         priced = f" beyond {shown_usd(unpriced.cost_pusd)}" if unpriced.cost_pusd else ""

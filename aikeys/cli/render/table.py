@@ -38,7 +38,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     for number, row in enumerate(cells):
         lines.append(laid_out([[row[at] for at in beside]], widths, [False] * len(widths), bold=bold and not number))
         if number:
-            lines += _notes([f"{cells[0][at].lower()} {row[at]}" for at in below if row[at]], width)
+            lines += notes([f"{cells[0][at].lower()} {row[at]}" for at in below if row[at]], width)
     return "\n".join(lines)
 
 
@@ -72,8 +72,8 @@ def _shrunk(widths: list[int], floors: list[int], width: int) -> list[int]:
     return widths
 
 
-def _notes(texts: list[str], width: int) -> list[str]:
-    """Return what stands below a row: as many texts on a line as fit."""
+def notes(texts: list[str], width: int) -> list[str]:
+    """Return what stands below a row, indented: as many texts on a line as fit."""
     room = max(width - _INDENT, 1)
     lines: list[str] = []
     for text in texts:

@@ -79,7 +79,7 @@ def cells(row: Row, now_s: int) -> list[str]:
         labels_text(claims.labels),
         "" if claims.budget_pusd is None else shown_usd(claims.budget_pusd),
         "" if row.remaining_pusd is None else shown_usd(row.remaining_pusd),
-        expiry_text(claims, now_s),
+        expiry_text(row, now_s),
         claims.parent.hex(),
         row.last_call or "",
     ]
@@ -105,10 +105,12 @@ def labels_text(labels: Iterable[tuple[str, str]]) -> str:
     return " ".join(f"{name}={value}" for name, value in labels)
 
 
-def expiry_text(claims: Claims, now_s: int) -> str:
-    """Return when a token ends; what ends within three days is marked."""
-    left_s = claims.expires_at - now_s
-    return left_text(claims.expires_at, now_s) + (_SOON_MARK if 0 < left_s <= SOON_S else "")
+def expiry_text(row: Row, now_s: int) -> str:
+    """Return when a token ends; what ends within three days is marked. Nothing of one that is over already."""
+    if row.state in ("revoked", "used"):
+        return ""
+    expires_at = row.claims.expires_at
+    return left_text(expires_at, now_s) + (_SOON_MARK if 0 < expires_at - now_s <= SOON_S else "")
 
 
 def limits_text(claims: Claims) -> str:
@@ -136,7 +138,7 @@ def lines(row: Row, now_s: int) -> list[list[str]]:
         "limits": limits_text(claims),
         "left": "" if row.remaining_pusd is None else shown_usd(row.remaining_pusd),
         "issued": clock.rfc3339(claims.issued_at),
-        "expires": f"{clock.rfc3339(claims.expires_at)}, {expiry_text(claims, now_s)}",
+        "expires": ", ".join(filter(None, (clock.rfc3339(claims.expires_at), expiry_text(row, now_s)))),
         "last call": row.last_call or "",
     }
     return [[title, value] for title, value in known.items() if value]

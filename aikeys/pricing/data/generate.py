@@ -35,6 +35,8 @@ STALE = {
     ("deepseek", "deepseek-reasoner"): "still has the prices and hours of February 2025",
 }
 MOVED = {("mistral", "mistral-large-latest"): "mistral-large-2512"}  # genai-prices has it at Mistral Large 2
+NOT_SERVED = {("google", "claude-"): "anthropic"}
+"""Rows of a provider's other service (Vertex), which the endpoint we know does not serve, and whose they are."""
 UNITS = {
     "input_mtok": "input",
     "output_mtok": "output",
@@ -98,8 +100,16 @@ def _from_genai() -> list[Row]:
     return [
         {
             "provider": OURS.get(provider.id, provider.id),
-            "falls_back": [OURS.get(other, other) for other in provider.fallback_model_providers or ()],
-            "models": [_row(provider.id, model) for model in provider.models],
+            "falls_back": [
+                OURS.get(other, other)
+                for other in provider.fallback_model_providers or ()
+                if (provider.id, other) not in {(at, maker) for (at, _), maker in NOT_SERVED.items()}
+            ],
+            "models": [
+                _row(provider.id, model)
+                for model in provider.models
+                if not any(provider.id == at and model.id.startswith(start) for at, start in NOT_SERVED)
+            ],
         }
         for provider in providers
         if not provider.id.startswith(SKIPPED)

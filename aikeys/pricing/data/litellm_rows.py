@@ -13,6 +13,8 @@ from aikeys.pricing import names
 Row = dict[str, Any]
 _TABLE = "litellm/model_prices_and_context_window_backup.json"
 _MODES = ("chat", "completion", "responses", "embedding", None)
+_MAKES_IMAGES = "image_generation"
+"""Of what makes images beside text only the limits are taken, and only where genai-prices has the model."""
 _PER_MILLION = 1_000_000
 _PROVIDERS = {
     **{name: name for name in ("openai", "anthropic", "gemini", "xai", "mistral", "deepseek", "groq", "cohere")},
@@ -57,7 +59,7 @@ def load(wheel: str) -> dict[tuple[str, str], Row]:
     found: dict[tuple[str, str], Row] = {}
     for key, entry in table.items():
         provider = _PROVIDERS.get(entry.get("litellm_provider", ""))
-        if provider is None or entry.get("mode") not in _MODES:
+        if provider is None or entry.get("mode") not in (*_MODES, _MAKES_IMAGES):
             continue
         first, _, rest = key.partition("/")
         model = rest if rest and first in _PROVIDERS else key
@@ -87,7 +89,11 @@ def add(
     for provider, book in books.items():
         task = Task(provider, book, _index(book["models"]), stale, date)
         for (of, model), entry in sorted(table.items()):
-            if of == provider:
+            if of != provider:
+                continue
+            if entry.get("mode") == _MAKES_IMAGES:
+                _limit_images(task, model, entry)
+            else:
                 differences += _merge(task, model, entry)
         for row in book["models"]:
             _order(row)
@@ -155,6 +161,12 @@ def _index(rows: list[Row]) -> dict[str, Row]:
 
 def _by_rule(row: Row, spelled: str) -> bool:
     return any(names.matches(names.spelled(name), spelled) for name in row.get("names", ()))
+
+
+def _limit_images(task: Task, model: str, entry: Row) -> None:
+    row = task.by_name.get(names.spelled(model))
+    if row is not None and row.get("source") != "litellm":
+        _limit(row, entry)
 
 
 def _limit(row: Row, entry: Row) -> None:

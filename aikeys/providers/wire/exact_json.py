@@ -1,19 +1,22 @@
 """Reads and writes JSON bodies (pure): fractions are read as Decimal, so that a cost in a reply keeps every digit.
 
-One decoder is made once: `json.loads` with arguments makes a new one for every call.
+One decoder is made once: `json.loads` with arguments makes a new one for every call. What is large is read, and with
+`write_large` written, in steps that let other threads run: the C code of json would stop them for seconds.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import NoReturn, cast
 
 from aikeys.errors import Usage
 from aikeys.providers.wire.values import Json, Unreadable
 
+LARGE_BYTES = 1 << 20
 _LARGEST_BODY = 1 << 28
+_AT_ONCE, _CHARACTERS_AT_ONCE = 512, 1 << 16
 Table = Mapping[str, Json]
 
 
@@ -23,6 +26,24 @@ def _refuse(word: str) -> NoReturn:
 
 _decode = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse).raw_decode
 _BOM = b"\xef\xbb\xbf"
+
+
+def _fraction(digits: str) -> Decimal:
+    return Decimal(digits)
+
+
+def _whole(digits: str) -> int:
+    return int(digits)
+
+
+def _same(value: dict[str, object]) -> dict[str, object]:
+    return value
+
+
+_decode_in_steps = json.JSONDecoder(
+    parse_float=_fraction, parse_int=_whole, parse_constant=_refuse, object_hook=_same
+).raw_decode
+"""Functions of Python's own are where the decoder gives way to other threads."""
 _BLANKS = " \t\n\r"
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=float).encode
 
@@ -33,7 +54,7 @@ def read(data: bytes) -> Json:
         raise Unreadable("the reply of the provider is larger than 256 MiB")
     try:
         written = (data[3:] if data.startswith(_BOM) else data).decode().strip(_BLANKS)
-        value, end = _decode(written)
+        value, end = (_decode if len(data) <= LARGE_BYTES else _decode_in_steps)(written)
     except (ValueError, RecursionError, ArithmeticError):
         raise Unreadable("the reply of the provider is not JSON") from None
     if end != len(written):
@@ -59,6 +80,47 @@ def write(value: Json) -> bytes:
         raise Usage("the request holds a number that JSON cannot write", "give a finite number") from None
     except RecursionError:
         raise Usage("the request is nested too deeply", "send a flatter one") from None
+
+
+def write_large(value: Json) -> bytes:
+    """Return what `write` does, made in steps that let other threads run."""
+    try:
+        return b"".join(piece.encode() for piece in pieces_of(value))
+    except (ValueError, RecursionError):
+        return write(value)  # it says what is wrong
+
+
+def pieces_of(value: Json) -> Iterator[str]:
+    """Yield the pieces of compact JSON."""
+    if isinstance(value, dict):
+        comma = "{"
+        for name, each in value.items():
+            yield f"{comma}{_encode(name)}:"
+            yield from pieces_of(each)
+            comma = ","
+        yield "}" if value else "{}"
+    elif isinstance(value, list):
+        yield "["
+        for start in range(0, len(value), _AT_ONCE):
+            yield "," if start else ""
+            yield from _pieces_of_some(value[start : start + _AT_ONCE])
+        yield "]"
+    elif isinstance(value, str) and len(value) > _CHARACTERS_AT_ONCE:
+        yield '"'
+        for start in range(0, len(value), _CHARACTERS_AT_ONCE):
+            yield _encode(value[start : start + _CHARACTERS_AT_ONCE])[1:-1]
+        yield '"'
+    else:
+        yield _encode(value)
+
+
+def _pieces_of_some(values: list[Json]) -> Iterator[str]:
+    if not any(isinstance(each, (dict, list, str)) for each in values):
+        yield _encode(values)[1:-1]
+        return
+    for number, each in enumerate(values):
+        yield "," if number else ""
+        yield from pieces_of(each)
 
 
 def table(value: Json, *path: str) -> Table:

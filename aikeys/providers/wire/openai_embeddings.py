@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote
 
 from aikeys.providers.wire import usage_native, usage_openai
@@ -10,6 +11,22 @@ from aikeys.providers.wire.exact_json import Table, items, read_table, table, te
 from aikeys.providers.wire.openai_chat import JSON_HEADERS
 from aikeys.providers.wire.refusals import Headers, in_body, refusal, request_id
 from aikeys.providers.wire.values import ApiError, EmbeddingRequest, Json, Metered, Outgoing, Reply, Unreadable
+
+_NUMBERS = re.compile(rb"\[[\s0-9eE+.,-]{64,}\]")
+_AT_ONCE_BYTES = 1 << 18
+
+
+def without_vectors(body: bytes) -> bytes:
+    """Return a reply with its long lists of numbers empty, for whoever reads only usage, model and id.
+
+    A text in it that reads like such a list becomes shorter, too: nobody reads it. In steps, see exact_json.
+    """
+    found, start = [], 0
+    while start < len(body):
+        end = body.find(b"]", start + _AT_ONCE_BYTES) + 1 or len(body)
+        found.append(_NUMBERS.sub(b"[]", body[start:end]))
+        start = end
+    return b"".join(found)
 
 
 def encode(request: EmbeddingRequest, dialect: Dialect) -> Outgoing:

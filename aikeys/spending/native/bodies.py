@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
-from aikeys.pricing.bounds import Bounds, text_tokens, ways_of_serving
+from aikeys.pricing.bounds import Bounds, text_tokens, unasked_outputs, ways_of_serving
 from aikeys.pricing.values import Price
 from aikeys.providers.wire.dialects import Dialect
-from aikeys.providers.wire.exact_json import Table, table
+from aikeys.providers.wire.exact_json import Table, pieces_of, table
 from aikeys.providers.wire.values import Json
 from aikeys.spending.native import (
     anthropic_messages,
@@ -51,6 +52,8 @@ class NativeRequest(NamedTuple):
     dialect: Dialect
     model: str
     body: Table
+    is_large: bool = False
+    """Its text is made in steps that let other threads run."""
 
 
 class Metering(NamedTuple):
@@ -67,10 +70,11 @@ def bounds_of_body(native: NativeRequest, price: Price | None, from_us: int, unt
     found = Findings(dialect, native.model, cap_covers_reasoning=dialect.cap_covers_reasoning)
     try:
         _READERS[native.protocol](body, found)
-        written = _dump(body)
+        written = _written(native)
     except RecursionError:
         written = ""
         found.unmetered.append("a body nested so deep")
+    unasked = () if found.says_outputs else unasked_outputs(price, dialect.provider)
     bounds = Bounds(
         text_tokens([written]) - found.payload_bytes,
         from_us,
@@ -82,10 +86,10 @@ def bounds_of_body(native: NativeRequest, price: Price | None, from_us: int, unt
         iterations=found.iterations,
         choices=found.choices,
         max_output=found.max_output,
-        cap_covers_reasoning=found.cap_covers_reasoning,
+        cap_covers_reasoning=found.cap_covers_reasoning and not unasked,
         cache_write=_cache_write(native.protocol, written),
         services=ways_of_serving(price, found.asked),
-        output_modalities=tuple(found.output_modalities),
+        output_modalities=(*found.output_modalities, *unasked),
         units=tuple(sorted(found.units.items())),
         inputs=found.inputs,
     )
@@ -100,10 +104,17 @@ def with_cap(native: NativeRequest, cap: int) -> Table:
         body[config] = {**table(body, config), name: cap}
         return body
     if native.protocol == "openai_chat":
-        body.pop("max_tokens", None)
-        body.pop("max_completion_tokens", None)
+        for name in openai_chat.CAPS:
+            body.pop(name, None)
     body[_CAPS.get(native.protocol, native.dialect.cap)] = cap
     return body
+
+
+def _written(native: NativeRequest) -> str:
+    if native.is_large:
+        with suppress(ValueError):  # a number that cannot be sent
+            return "".join(pieces_of(dict(native.body)))
+    return _dump(native.body)
 
 
 def _cache_write(protocol: str, written: str) -> str:

@@ -38,6 +38,7 @@ class Findings:
     thinking_tokens: int = 0
     cap_covers_reasoning: bool = True
     output_modalities: list[str] = field(default_factory=list)
+    says_outputs: bool = False
     units: dict[str, int] = field(default_factory=dict)
     asked: dict[str, str] = field(default_factory=dict)
 
@@ -46,6 +47,16 @@ class Findings:
         for name, inner in value.items():
             if inner is not None and name not in known:
                 self.unmetered.append(where + name)
+
+    def outputs(self, modalities: Json, where: str) -> None:
+        """Note what the reply may hold, where the request says so: a list of words."""
+        if modalities is None:
+            return
+        words = [each.lower() for each in modalities if isinstance(each, str)] if isinstance(modalities, list) else []
+        if not isinstance(modalities, list) or len(words) < len(modalities):
+            self.unmetered.append(where)
+        self.says_outputs = bool(words)
+        self.output_modalities = [each for each in words if each != "text"]
 
     def count(self, value: Json, where: str, otherwise: int = 0) -> int:
         """Return a count that was given; one that is none is no bound."""

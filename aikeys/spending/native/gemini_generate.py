@@ -59,12 +59,9 @@ def _config(config: Table, found: Findings) -> None:
     budget = thinking.get("thinkingBudget")
     found.thinking_tokens = budget if type(budget) is int and budget > 0 else 0
     found.tools += config.get("responseSchema") is not None or config.get("responseJsonSchema") is not None
-    modalities = config.get("responseModalities")
-    if isinstance(modalities, list):
-        found.output_modalities = [each.lower() for each in modalities if isinstance(each, str)]
-        found.output_modalities = [each for each in found.output_modalities if each != "text"]
-        if found.output_modalities:
-            found.cap_covers_reasoning = False
+    found.outputs(config.get("responseModalities"), "generationConfig.responseModalities")
+    if found.output_modalities:
+        found.cap_covers_reasoning = False
 
 
 def _content(content: Table, found: Findings) -> None:

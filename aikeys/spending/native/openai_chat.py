@@ -21,6 +21,8 @@ _MESSAGE = names(
     "role content name tool_calls tool_call_id function_call refusal audio reasoning reasoning_content "
     "reasoning_details prefix partial cache_control annotations"
 )
+CAPS = ("max_tokens", "max_completion_tokens")
+"""The two names of the cap; a provider knows one of them, or both."""
 _TEXTS = frozenset({"text", "refusal", "thinking", "input_text", "output_text"})
 
 
@@ -40,9 +42,7 @@ def read(body: Table, found: Findings) -> None:
             found.unmetered.append(f"tools.{kind}")
     found.tools += len(found.many(body.get("functions"), "functions")) + (body.get("response_format") is not None)
     found.choices = found.count(body.get("n"), "n", 1)
-    # a cap under a name that the provider may pass over is none
-    names = {found.dialect.cap, "max_tokens"}
-    found.max_output = max(found.count(body.get(name), name) for name in names)
+    _cap(body, found)
     for budget in (at(body, "thinking", "budget_tokens"), at(body, "reasoning", "max_tokens")):
         found.thinking_tokens = max(found.thinking_tokens, found.count(budget, "thinking"))
     _output(body.get("modalities"), found)
@@ -87,10 +87,17 @@ def read_parts(content: Json, found: Findings) -> None:
                 found.unmetered.append(f"messages.content.{kind}")
 
 
+def _cap(body: Table, found: Findings) -> None:
+    """A cap under a name that the provider may pass over is none; of two that differ nobody knows which it believes."""
+    caps = {name: found.count(body.get(name), name) for name in {*CAPS, found.dialect.cap}}
+    if len(set(filter(None, caps.values()))) > 1:
+        found.unmetered.append("max_tokens beside another max_completion_tokens")
+    if caps["max_tokens"] or caps[found.dialect.cap]:
+        found.max_output = max(caps.values())
+
+
 def _output(modalities: Json, found: Findings) -> None:
-    if not isinstance(modalities, list):
-        return
-    found.output_modalities = [each for each in modalities if isinstance(each, str) and each != "text"]
+    found.outputs(modalities, "modalities")
     if "image" in found.output_modalities:  # counted apart from the text that the cap is for
         found.cap_covers_reasoning = False
 

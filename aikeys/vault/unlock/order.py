@@ -33,7 +33,7 @@ class Used(NamedTuple):
 
 def open_rows(rows: Rows, means: Means) -> Used:
     """Open checked rows; raises Locked, WrongPassphrase, Denied, Damaged."""
-    if means.environ.get("AIKEYS_TOKEN"):
+    if means.environ.get("AIKEYS_TOKEN", "").strip():
         raise Denied("this is for the owner of the vault: no token can do it", "unset AIKEYS_TOKEN")
     tried: list[str] = []
     session = _from_session(rows.header)

@@ -1,0 +1,46 @@
+"""What a command that reads the ledger does about calls whose process ended: it books them first, and says so.
+
+- Where nothing is reserved this costs one look at one table, and nothing more is imported.
+- Where the ledger cannot be written the calls stay reserved: what they hold is said instead, and is in no total.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from aikeys.cli import terminal
+from aikeys.errors import MachineFailed
+
+if TYPE_CHECKING:
+    from aikeys.budgets.open_reservations import Held
+    from aikeys.ledger.store import Ledger
+
+WAY_OUT = "aikeys ledger resolve"
+
+
+def book_lost_calls(ledger: Ledger) -> Held | None:
+    """Book the calls of processes that are gone; return what such calls still hold, None for nothing."""
+    if not ledger.is_anything_reserved():
+        return None
+    from aikeys.budgets.recovery import held_by_the_dead, recover
+    from aikeys.cli.till import tell_of_the_dead
+
+    if os.access(ledger.path, os.W_OK) and os.access(os.path.dirname(ledger.path), os.W_OK):
+        with suppress(MachineFailed):  # a full disk is no reason to answer nothing
+            tell_of_the_dead(recover(ledger))
+            return None
+    held = held_by_the_dead(ledger)
+    if held is not None:
+        terminal.warn(f"{sentence(held)}, in no total: {WAY_OUT}")
+    return held
+
+
+def sentence(held: Held) -> str:
+    """Return what calls hold that no total has."""
+    from aikeys.cli.render.counted import counted
+    from aikeys.money import shown_usd
+
+    verb = "holds" if held.calls == 1 else "hold"
+    return f"{counted(held.calls, 'call')} whose process ended {verb} {shown_usd(held.pusd)}"
