@@ -27,6 +27,7 @@ _OF_LISTS = (
     *("after", "after_id", "before", "before_id", "limit", "order", "starting_after"),
     *("page", "page_size", "pageSize", "page_token", "pageToken"),
     *("client_version", "default_only", "endpoint", "include", "include[]", "include_obfuscation"),
+    *("metadata", "model", "stream"),
 )
 """What says which part of a list, or how much of an object, is wanted: of what is free to read."""
 _CREDENTIALS = ("access_token", "oauth_token", "api_key", "api-key", "apikey", "subscription-key")
