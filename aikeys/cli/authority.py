@@ -54,7 +54,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
 FREE = frozenset(
     (
         "list", "ls", "estimate", "providers", "prices status", "prices show", "completion", "demo", "doctor",
-        "token show", "scan", "login", "logout",
+        "token show", "login", "logout",
     )
 )  # fmt: skip
 """Commands that show nothing but what the bearer may know anyway."""

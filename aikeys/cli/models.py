@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from aikeys.providers.catalogue import Provider
     from aikeys.spending.names import Held, Names, Target
     from aikeys.vault.bearers import Bearer
-    from aikeys.vault.format import Key, Rows
+    from aikeys.vault.format import Rows
     from aikeys.vault.opening import Place
 
 
@@ -33,20 +33,13 @@ def shelf(where: Place, rows: Rows | None) -> Shelf:
     from aikeys import config
     from aikeys.pricing.book import Book
     from aikeys.providers import catalogue
-    from aikeys.spending.names import Names
+    from aikeys.spending.names import Names, held_of
 
     settings = config.load(where.home)
     providers = catalogue.load(settings.providers)
     book = Book(where.home, settings.prices, settings.aliases, providers)
-    keys = tuple(_held(rows, key) for key in rows.keys) if rows else ()
+    keys = tuple(held_of(rows, key) for key in rows.keys) if rows else ()
     return Shelf(settings, providers, book, Names(keys, providers, book, settings.aliases), keys)
-
-
-def _held(rows: Rows, key: Key) -> Held:
-    from aikeys.spending.names import Held
-
-    base_url = rows.version_of(key).base_url
-    return Held(key.name, key.provider, base_url, bool(key.is_default), bool(key.is_admin), key.labels, key.id.hex())
 
 
 def rows_if_any(where: Place, ledger: Ledger | None = None) -> Rows | None:
@@ -79,10 +72,10 @@ def targets(shelf: Shelf, text: str, where: Place) -> list[Target]:
 
 def _every_name(shelf: Shelf, where: Place) -> Names:
     """Return the names among all keys of the vault, whatever a token is for."""
-    from aikeys.spending.names import Names
+    from aikeys.spending.names import Names, held_of
 
     rows = home.rows(where)
-    return Names([_held(rows, key) for key in rows.keys], shelf.catalogue, shelf.book, shelf.settings.aliases)
+    return Names([held_of(rows, key) for key in rows.keys], shelf.catalogue, shelf.book, shelf.settings.aliases)
 
 
 def _refuse_out_of_scope(every: Names, text: str, who: Bearer) -> None:

@@ -146,7 +146,7 @@ class Attempt:
         secret = state.secret_of(asking.bearer, asking.target)
         reference = made.price.reference if made.price else ""
         context = context_of(asking.caller, asking.target, price=reference)
-        reservation = await self._reserved(asked_of_the_budgets(asking.caller, context, made), made)
+        reservation = await self._reserved(asked_of_the_budgets(asking.caller, context, made.cost), made)
         self._listener.reserved(reservation.id.hex())
         exchange = Exchange(made, reads_vectors=False)
         await self._refuse_if_over(exchange, made, reservation)

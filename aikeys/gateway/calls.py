@@ -146,7 +146,8 @@ async def _chat_with(said: Said, target: Target) -> tuple[web.StreamResponse, Do
         body = chat_body(said.body, target.model, dialect)
         kept.require_own(said.visit, target.provider.name, await aside(said.size_bytes, kept.named_in, body))
         native = Native("openai_chat", body, bodies.flag_of(body, "stream"), is_large=said.is_large)
-        return await as_it_came(said, target, PassedOn(native, Address("POST", dialect.chat)), "chat:write")
+        note = kept.noting(said.visit, target.provider.name) if body.get("store") is True else None
+        return await as_it_came(said, target, PassedOn(native, Address("POST", dialect.chat)), "chat:write", note)
     asked = await aside(said.size_bytes, openai_requests.chat_request, dict(said.body))
     head = openai_replies.heading(os.urandom(12), clock.now_s(), str(target))
     listener = InOpenAIsWords(said.visit.request, said.visit.request_id, head, includes_usage=asked.includes_usage)

@@ -11,7 +11,6 @@ from typing import NamedTuple
 from aiohttp import web
 
 from aikeys import clock
-from aikeys.budgets import reservations
 from aikeys.budgets.decisions import Price as Asked
 from aikeys.budgets.queues import Rates
 from aikeys.errors import Denied, NotFound
@@ -30,7 +29,7 @@ from aikeys.providers.wire.exact_json import LARGE_BYTES, write
 from aikeys.providers.wire.values import Outgoing
 from aikeys.spending.attempt import context_of, labels_of
 from aikeys.spending.authorise import Caller, authorise, bound_labels
-from aikeys.spending.limits import rates_of
+from aikeys.spending.limits import asked_of_the_budgets, rates_of
 from aikeys.spending.names import Held, Target
 from aikeys.spending.native.plans import Native, is_in_background
 from aikeys.spending.room import left_for
@@ -157,9 +156,8 @@ async def _unlisted(
             f"{path_shown(request)} is not metered, and a budget limits what this token spends",
             "use a listed route; aikeys-gateway(7) has them",
         )
-    once = caller.token if claims.is_once else ""
     rates = Rates(rates_of(caller, target, visit.state.knowledge.config.limits))
-    reservation = await desk.reserve(visit.state.desk, reservations.Request(context, Asked(0, 0), once), rates=rates)
+    reservation = await desk.reserve(visit.state.desk, asked_of_the_budgets(caller, context, Asked(0, 0)), rates=rates)
     status = "broken"
     try:
         whole = await bodies.whole(request) if body is None else body

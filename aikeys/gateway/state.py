@@ -21,20 +21,20 @@ from aikeys.gateway.settings import Settings
 from aikeys.gateway.upstream import Upstream
 from aikeys.pricing.book import Book
 from aikeys.secret import Secret
-from aikeys.spending.names import Held, Names, Target
+from aikeys.spending.names import Names, Target, held_of
 from aikeys.storage import ballast
 from aikeys.tokens.claims import ALL_KEYS, Claims
 from aikeys.vault.bearers import Bearer, Doorkeeper
 from aikeys.vault.names import exact_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from aikeys.config import Config
     from aikeys.errors import AikeysError
     from aikeys.ledger.store import Ledger
     from aikeys.providers.catalogue import Provider
-    from aikeys.vault.format import Rows
+    from aikeys.vault.format import Key, Rows
     from aikeys.vault.opening import Place
     from aikeys.vault.revoking import Tokens
 
@@ -133,9 +133,7 @@ class State:
         """Return what resolves names of models."""
         rows = self.rows
         if self._names is None:
-            known = self.knowledge
-            keys = [held_of(rows, key.name) for key in rows.keys]
-            self._names = Names(keys, known.catalogue, known.book, known.config.aliases)
+            self._names = self._names_among(rows.keys)
         return self._names
 
     def names_for(self, claims: Claims) -> Names:
@@ -145,11 +143,13 @@ class State:
             return every
         found = self._names_of.get(claims.keys)
         if found is None:
-            known, rows = self.knowledge, self.rows
-            keys = [held_of(rows, key.name) for key in rows.keys if claims.reaches(key.id)]
-            found = Names(keys, known.catalogue, known.book, known.config.aliases)
+            found = self._names_among([key for key in self.rows.keys if claims.reaches(key.id)])
             self._names_of[claims.keys] = found
         return found
+
+    def _names_among(self, keys: Iterable[Key]) -> Names:
+        known, rows = self.knowledge, self.rows
+        return Names([held_of(rows, key) for key in keys], known.catalogue, known.book, known.config.aliases)
 
     def secret_of(self, bearer: Bearer, target: Target) -> Secret:
         """Open a key with a token; Denied (403) where the token is not for it."""
@@ -166,10 +166,3 @@ class State:
             self._pocket.clear()
         self._pocket[place] = sealing.seal(own, os.urandom(sealing.NONCE_BYTES), secret, context)
         return Secret(secret)
-
-
-def held_of(rows: Rows, name: str) -> Held:
-    """Return a key as spending knows it."""
-    key = exact_key(rows, name)
-    base_url = rows.version_of(key).base_url
-    return Held(key.name, key.provider, base_url, bool(key.is_default), bool(key.is_admin), key.labels, key.id.hex())

@@ -178,7 +178,7 @@ def attempt(tools: Tools, caller: Caller, asked: Asked, target: Target, sink: Si
         rates = tools.rates_of(caller, target)
 
         def reserve(plan: Plan) -> Reservation:
-            return tools.desk.reserve(asked_of_the_budgets(caller, context, plan), rates, expected_tokens(plan))
+            return tools.desk.reserve(asked_of_the_budgets(caller, context, plan.cost), rates, expected_tokens(plan))
 
         try:
             reservation = reserve(made)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from aikeys.budgets.decisions import Price
 from aikeys.budgets.rates import Rate
 from aikeys.budgets.reservations import Request
 from aikeys.ledger.calls import Context
 from aikeys.spending.authorise import Caller
 from aikeys.spending.names import Target
-from aikeys.spending.plan import Plan
 
 Configured = Sequence[tuple[str, int | None, int | None]]
 
@@ -27,7 +27,7 @@ def rates_of(caller: Caller, target: Target, configured: Configured) -> list[Rat
     return found
 
 
-def asked_of_the_budgets(caller: Caller, context: Context, made: Plan) -> Request:
-    """Return what is asked of the desk for a planned call."""
+def asked_of_the_budgets(caller: Caller, context: Context, cost: Price) -> Request:
+    """Return what is asked of the desk for a call that can cost so much."""
     once = caller.token if caller.claims is not None and caller.claims.is_once else ""
-    return Request(context, made.cost, once)
+    return Request(context, cost, once)

@@ -14,6 +14,7 @@ from aikeys.errors import NotFound, Usage
 from aikeys.pricing import names
 from aikeys.pricing.book import Book, Found
 from aikeys.providers.catalogue import Provider
+from aikeys.vault.format import Key, Rows
 
 _NOBODY = "\0 a model that nobody has"
 _MOST_REMEMBERED = 1000
@@ -31,6 +32,12 @@ class Held(NamedTuple):
     labels: str = ""
     id: str = ""
     """The id of its row in hex: what a token's scope names."""
+
+
+def held_of(rows: Rows, key: Key) -> Held:
+    """Return a key of a vault as spending knows it."""
+    base_url = rows.version_of(key).base_url
+    return Held(key.name, key.provider, base_url, bool(key.is_default), bool(key.is_admin), key.labels, key.id.hex())
 
 
 class Target(NamedTuple):

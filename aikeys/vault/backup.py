@@ -19,7 +19,7 @@ from aikeys.storage import ballast, sqlite
 from aikeys.tokens import chain
 from aikeys.vault import granting, revoking, store, token_rows
 from aikeys.vault.format import Header, Rows
-from aikeys.vault.issuing import issue_detail
+from aikeys.vault.issuing import issue_act
 from aikeys.vault.opening import Opened, Place, anchored, check_manifest
 from aikeys.vault.store import Queued
 from aikeys.vault.token_rows import TokenRows
@@ -207,8 +207,7 @@ def _announce(ledger: Ledger, brought: TokenRows, header: Header) -> None:
     if unknown:
         with ledger.writing() as writer:
             for claims in unknown:
-                user = dict(claims.labels).get("user", "")
-                writer.act(Act(token_acts.ISSUE, claims.shown_id, issue_detail(claims), user))
+                writer.act(issue_act(claims))
 
 
 def _next_epoch(ledger: Ledger, rows: Rows, present: Rows | None) -> int:

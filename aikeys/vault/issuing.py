@@ -127,7 +127,7 @@ def names_of(rows: Rows, claims: Claims) -> tuple[str, ...]:
 def _announce(ledger: Ledger, claims: Claims, signer: Signer | None) -> None:
     """Put the token and its budget into the ledger, in one transaction."""
     with ledger.writing() as writer:
-        writer.act(Act(token_acts.ISSUE, claims.shown_id, issue_detail(claims), dict(claims.labels).get("user", "")))
+        writer.act(issue_act(claims))
         if claims.budget_pusd is not None:
             from aikeys.budgets.changes import set_budget  # listing tokens needs none of this
             from aikeys.budgets.terms import TOTAL, Terms
@@ -145,11 +145,15 @@ def announce_unknown(ledger: Ledger, rows: Rows, stored: TokenRows) -> None:
         known = token_acts.read_tokens(writer.connection)
         for claims, *_ in chain.checked_all(stored.links, rows.header.vault_id, rows.header.signing_public).values():
             if claims.shown_id not in known:
-                user = dict(claims.labels).get("user", "")
-                writer.act(Act(token_acts.ISSUE, claims.shown_id, issue_detail(claims), user))
+                writer.act(issue_act(claims))
         for token_id in stored.revoked_us:
             if not known.get(token_id.hex(), ("", "", 0, 0))[2]:
                 writer.act(Act(token_acts.REVOKE, token_id.hex()))
+
+
+def issue_act(claims: Claims) -> Act:
+    """Return the act by which the ledger hears of a token; its user stands in it as a person."""
+    return Act(token_acts.ISSUE, claims.shown_id, issue_detail(claims), dict(claims.labels).get("user", ""))
 
 
 def issue_detail(claims: Claims) -> str:

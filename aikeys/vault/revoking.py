@@ -52,10 +52,6 @@ class Tokens(NamedTuple):
             return "expired"
         return "used" if token_id in self.used else "active"
 
-    def subtree(self, token_id: bytes) -> list[Claims]:
-        """Return a token and all below it."""
-        return [line[0] for line in self.chains.values() if any(each.id == token_id for each in line)]
-
 
 def read_tokens(place: Place, ledger: Ledger | None = None) -> Tokens:
     """Return every token of a vault; a revocation that only the ledger has counts, too."""

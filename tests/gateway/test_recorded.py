@@ -20,25 +20,11 @@ from aikeys.providers.usage import Usage
 from aikeys.providers.wire.values import Ended, Reply
 from tests.gateway.in_process import Running, gateway
 from tests.providers.wire.recorded_exchanges import FILE, Record, body_of, decoded, needs_recorded, records
+from tests.spending.test_replay import PLACES as CHATS
 
 pytestmark = needs_recorded
-PLACES = {  # the recorder's name of a provider: ours, and where its paths begin
-    "anthropic": ("anthropic", ""),
-    "cerebras": ("cerebras", "/v1"),
-    "cohere": ("cohere", ""),
-    "deepseek": ("deepseek", ""),
-    "gemini": ("gemini", ""),
-    "groq": ("groq", ""),
-    "huggingface": ("huggingface", "/v1"),
-    "mistral": ("mistral", "/v1"),
-    "ollama-cloud": ("ollama", "/v1"),
-    "openai": ("openai", "/v1"),
-    "openrouter": ("openrouter", "/api/v1"),
-    "perplexity": ("perplexity", ""),
-    "together": ("together", "/v1"),
-    "xai": ("xai", "/v1"),
-    "zai": ("zhipu", "/api/paas/v4"),
-}
+PLACES = {name: place for name, place in CHATS.items() if name != "azure"} | {"xai": ("xai", "/v1")}
+"""The recorder's name of a provider: ours, and where its paths begin. Azure's paths name deployments."""
 NOT_SERVED = (  # not on the lists: another version of an API, a router's paths, another protocol than the provider's own
     "403 cohere /v1/chat",
     "403 huggingface /",

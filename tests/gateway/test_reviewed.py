@@ -16,7 +16,9 @@ from aikeys.gateway.kept import named_in
 from aikeys.gateway.settings import Settings
 from aikeys.spending.spend import stand_ins
 from aikeys.tokens.wishes import Wish
+from tests.gateway import process
 from tests.gateway.in_process import gateway
+from tests.gateway.process import House
 
 NOBODY = {"openai": "http://127.0.0.1:9/v1"}
 CHAT = {"model": "openai/gpt-4.1", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 10}
@@ -102,3 +104,28 @@ def test_a_stand_in_that_the_token_does_not_reach_is_passed_over(tmp_path: Path)
             assert [str(each) for each in found] == ["openai/gpt-4o"]
 
     asyncio.run(run())
+
+
+def test_declared_tags_have_their_own_totals_once_a_gateway_serves(house: House) -> None:
+    (Path(house.place.home) / "config.toml").write_text('[tags]\nrollup = ["ticket"]\n')
+    with process.gateway(house):
+        assert house.rows("SELECT name FROM rolled_tag") == [("ticket",)]
+
+
+@pytest.mark.parametrize(("body", "is_noted"), [({"store": True}, True), ({}, False)])
+def test_a_chat_that_is_stored_belongs_to_who_made_it(house: House, body: dict[str, bool], is_noted: bool) -> None:
+    issued = house.issue()
+    with process.gateway(house) as running:
+
+        async def ask(client: process.Client) -> None:
+            headers = {"authorization": f"Bearer {issued.text}"}
+            url = f"http://127.0.0.1:{running.port}/v1/chat/completions"
+            async with (
+                aiohttp.ClientSession() as session,
+                session.post(url, json={**CHAT, **body}, headers=headers) as answer,
+            ):
+                assert answer.status == 200
+
+        process.talk(running, ask)
+        noted = house.rows("SELECT provider, token FROM kept_object")
+    assert noted == ([("openai", issued.claims.shown_id)] if is_noted else [])

@@ -147,7 +147,9 @@ def _keys_of_service_token(where: Place) -> OpenKeys | None:
 
 def _serve(means: Means) -> None:
     from aikeys.budgets.recovery import recover
+    from aikeys.cli.till import tell_of_the_dead
     from aikeys.gateway.serve import listening_socket, run
+    from aikeys.ledger.rollups import keep_tags
     from aikeys.lending.child import forbid_core_dumps
 
     forbid_core_dumps()
@@ -155,10 +157,9 @@ def _serve(means: Means) -> None:
     settings = means.settings._replace(port=sock.getsockname()[1])
     means.settings, means.say_all = settings, terminal.say_all
     ledger = means.place.ledger.open()
-    lost = recover(ledger)
+    tell_of_the_dead(recover(ledger))
+    keep_tags(ledger, means.knowledge.config.rolled_tags)
     ledger.close()
-    if lost:
-        terminal.warn(f"{len(lost)} calls were under way when their process ended: booked at their worst case")
     status = run(means, sock, terminal.say, lambda: _serving(settings))
     if status:
         raise typer.Exit(status)
