@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aikeys import clock
-from aikeys.cli.commands import doctor
+from aikeys.cli.checks import unlocking
 from aikeys.ledger.store import Act, Ledger
 from aikeys.secret import Secret
 from aikeys.storage import ballast
@@ -87,7 +87,7 @@ def test_doctor_finds_a_keyring_without_the_vaults_entry(
     new = methods.NewMethod(methods.KEYRING, "keyring.backends.SecretService.Keyring", key)
     rows = changes.add_method(opened, new, 1_800_000_000, os.urandom).rows
     monkeypatch.setattr(os_keyring, "load", lambda *_: Secret(key) if entry == "kept" else None)
-    found = {check.name: check for check in doctor._unlock_checks(rows)}
+    found = {check.name: check for check in unlocking.unlock_checks(rows)}
     assert ("keyring" in found) == (entry == "lost")
     if entry == "lost":
         assert found["keyring"].hint.startswith("aikeys unlock-method remove keyring")

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 
 from aikeys import clock
 from aikeys.cli import authority
-from aikeys.cli.commands.doctor import Check, environment_checks, file_checks, ledger_checks
+from aikeys.cli.checks.check import Check
+from aikeys.cli.checks.files import file_checks
+from aikeys.cli.checks.ledger import ledger_checks
+from aikeys.cli.checks.surroundings import environment_checks
 from aikeys.cli.render.counted import counted
 from aikeys.errors import AikeysError
 
