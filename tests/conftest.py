@@ -11,9 +11,14 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.time_limits"]
+sys.dont_write_bytecode = False  # what pytest rewrites is kept for the next run and the next worker
 ROOT = Path(__file__).parents[1]
 CANARY = "CANARY-"
-_STRIPPED = ("CI", "DBUS_SESSION_BUS_ADDRESS", "NO_COLOR", "FORCE_COLOR", "PYTHON_KEYRING_BACKEND")
+_STRIPPED = (
+    "CI", "DBUS_SESSION_BUS_ADDRESS", "NO_COLOR", "FORCE_COLOR", "PYTHON_KEYRING_BACKEND",
+    "PYTHONDONTWRITEBYTECODE",  # else every process compiles the whole package
+)  # fmt: skip
 _STRIPPED_ENDS = ("_API_KEY", "_BASE_URL", "_API_BASE", "_TOKEN")
 
 

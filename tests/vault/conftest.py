@@ -82,7 +82,6 @@ class Home:
             "HOME": parent,
             "AIKEYS_HOME": str(self.directory),
             "LANG": "C.UTF-8",
-            "PYTHONDONTWRITEBYTECODE": "1",
         }
 
     def command(self, *words: str) -> list[str]:
