@@ -1,13 +1,14 @@
 """The choke point of the command line: who runs this command, and may they.
 
 Without AIKEYS_TOKEN it is the owner of the vault, who may do everything an unlock method opens. With it, it is the
-bearer of that token: every command is listed here with the scopes it takes, and what is not listed is the owner's
-alone. Every decision is in the audit log; `exec` comes here by itself, before Typer is imported.
+bearer of that token: tokens/admission.py lists every command with the scopes it takes, and what is not listed there is
+the owner's alone. Every decision is in the audit log: a use whose entry cannot be written is refused, while a refusal
+stands without one. `exec` comes here by itself, before Typer is imported.
 
 On a copy of a home (vault.db and a token) the ledger is missing: one with an id of its own is started there.
 
-With AIKEYS_GATEWAY, or after `aikeys login`, the commands of AT_GATEWAY ask that gateway, which decides what the token
-may: this machine needs no vault and no ledger, and gets none.
+With AIKEYS_GATEWAY, or after `aikeys login`, the commands of admission.AT_GATEWAY ask that gateway, which decides what
+the token may: this machine needs no vault and no ledger, and gets none.
 """
 
 import os
@@ -15,7 +16,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from aikeys import clock
-from aikeys.errors import AikeysError, Denied, TokenRefused, Usage
+from aikeys.errors import AikeysError, Denied, MachineFailed, TokenRefused, Usage
+from aikeys.tokens import admission
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,43 +32,6 @@ if TYPE_CHECKING:
 VARIABLE = "AIKEYS_TOKEN"
 GATEWAY = "AIKEYS_GATEWAY"
 _LOGIN_FILE = "login.json"
-NEEDS: dict[str, tuple[str, ...]] = {
-    "prompt": ("chat:write", "env:read"),
-    "models": ("chat:read",),
-    "report": ("usage:own",),
-    "log": ("usage:read",),
-    "top": ("usage:read",),
-    "audit": ("audit:read",),
-    "ledger verify": ("audit:read",),
-    "ledger head": ("audit:read",),
-    "ledger export": ("audit:read", "usage:read"),
-    "budget list": ("budget:read",),
-    "budget check": ("budget:read",),
-    "budget set": ("budget:write",),
-    "budget remove": ("budget:write",),
-    "alert deliver": ("alert:send", "env:read"),
-    "gateway": ("alert:send", "env:read"),
-    "token issue": ("keys:write",),
-    "token create": ("keys:write",),
-    "token revoke": ("keys:write",),
-    "token list": ("keys:read",),
-}
-FREE = frozenset(
-    (
-        "list", "ls", "estimate", "providers", "prices status", "prices show", "completion", "demo", "doctor",
-        "token show", "login", "logout",
-    )
-)  # fmt: skip
-"""Commands that show nothing but what the bearer may know anyway."""
-AT_GATEWAY = frozenset(
-    (
-        "prompt", "models", "report", "log", "audit", "budget list", "budget check", "token issue", "token create",
-        "token list", "token revoke", "top",
-    )
-)  # fmt: skip
-"""Commands that ask the gateway where there is one."""
-_NOT_AT_GATEWAY = frozenset(("budget set", "budget remove", "token prune"))
-"""Commands that somebody with a gateway would take to be for it, and no gateway does."""
 
 
 class _Keeper:
@@ -87,26 +52,33 @@ def is_bearer() -> bool:
 
 def enter(command: str) -> None:
     """Return where the command may be run; Denied (20) naming the scope, TokenRefused (21)."""
-    if command in AT_GATEWAY and gateway_url():
+    if command in admission.AT_GATEWAY and gateway_url():
         return
-    if command in _NOT_AT_GATEWAY and (url := gateway_url()):
+    if command in admission.NOT_AT_GATEWAY and (url := gateway_url()):
         raise Usage(
             f"aikeys {command} cannot be done through a gateway, and AIKEYS_GATEWAY or a login names {url}",
             f"run it where the gateway's vault is; for the vault of this machine: unset {GATEWAY}, or aikeys logout",
         )
-    if not is_bearer() or command in FREE:
+    takes = admission.of_command(command)
+    if not is_bearer() or takes == admission.FREE:
         return
-    if command not in NEEDS:
+    if takes is None:
         who = bearer() if _place().vault.exists or not gateway_url() else None
         _record(who.shown_id if who else "", command, "owner", "denied")
         raise Denied(f"aikeys {command} is for the owner of the vault: no token can do it", f"unset {VARIABLE}")
-    require(command, NEEDS[command])
+    require(command)
 
 
-def require(command: str, scopes: tuple[str, ...]) -> "Bearer":
-    """Return the bearer where the token has these scopes; Denied names the first it lacks and who could grant it."""
+def require(way: str) -> "Bearer":
+    """Return the bearer where the token has what a command, or one of its ways such as `exec --metered`, takes.
+
+    Denied names the first scope it lacks and who could grant it.
+    """
     from aikeys.tokens.wishes import grantor
 
+    command, scopes = way.partition(" --")[0], admission.of_command(way)
+    if scopes is None:
+        raise Denied(f"aikeys {way} is for the owner of the vault: no token can do it", f"unset {VARIABLE}")
     who = _admitted(command)
     lacking = next((scope for scope in scopes if not who.may(scope)), "")
     _record(who.shown_id, command, ",".join(scopes), "denied" if lacking else "ok")
@@ -278,7 +250,7 @@ def _id_in(given: str) -> str:
 
 
 def _record(token: str, command: str, scopes: str, status: str, more: str = "") -> None:
-    """Put a decision into the audit log. A refusal stands also where it cannot be written."""
+    """Put a decision into the audit log: a use without its entry is refused, a refusal stands without one."""
     from aikeys.ledger.store import Act
 
     if not token:
@@ -291,9 +263,16 @@ def _record(token: str, command: str, scopes: str, status: str, more: str = "") 
         ledger = ledger_of_copy(where, where.ledger)
         ledger.event(Act("access", token, " ".join(words)), status)
         ledger.close()
-    except AikeysError:
+    except (AikeysError, OSError) as failure:
         if status == "ok":
-            raise
+            raise _not_recorded(command, failure) from None
+
+
+def _not_recorded(command: str, failure: AikeysError | OSError) -> AikeysError:
+    """Return why a use is refused: nobody could see afterwards that it was made."""
+    if not isinstance(failure, AikeysError):
+        failure = MachineFailed(f"cannot write the ledger: {failure.strerror}")
+    return type(failure)(f"aikeys {command} cannot be recorded, so it is refused: {failure.message}", failure.hint)
 
 
 def _place() -> "Place":

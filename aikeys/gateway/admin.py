@@ -44,7 +44,7 @@ Found = TypeVar("Found")
 
 async def usage(request: web.Request) -> web.Response:
     """Answer GET /v1/usage."""
-    visit = enter(request, "usage:own")
+    visit = enter(request)
     found = parameters.read(request, ("start", "end", "group_by", *_NAMES, "team"), tags=True)
     by = _groups(found)
     where = narrowed(_filters(found), own_labels(visit.bearer.claims, visit.bearer.above))
@@ -60,7 +60,7 @@ async def usage(request: web.Request) -> web.Response:
 
 async def budgets(request: web.Request) -> web.Response:
     """Answer GET /v1/budgets."""
-    visit = enter(request, "budget:read")
+    visit = enter(request)
     parameters.read(request, ())
 
     def ask(ledger: Ledger) -> list[dict[str, object]]:
@@ -72,7 +72,7 @@ async def budgets(request: web.Request) -> web.Response:
 
 async def budget_check(request: web.Request) -> web.Response:
     """Answer GET /v1/budgets/check: the states of budgets, and what could mislead without being said."""
-    visit = enter(request, "budget:read")
+    visit = enter(request)
     found = parameters.read(request, ("who", "max_unpriced"))
     wanted = [_said("who", text, parse_who) for text in found.get("who", ())]
     share = _said("max_unpriced", text, parse_percent) if (text := parameters.once(found, "max_unpriced")) else None
@@ -98,7 +98,7 @@ def _said(name: str, text: str, parse: Callable[[str], Found]) -> Found:
 
 async def audit(request: web.Request) -> web.Response:
     """Answer GET /v1/audit."""
-    visit = enter(request, "audit:read")
+    visit = enter(request)
     found = parameters.read(request, ("limit", "since", "who", "act"))
     newest = parameters.whole(found, "limit", _ACTS, _MOST_ENTRIES)
     who, act = parameters.once(found, "who"), parameters.once(found, "act")
@@ -113,7 +113,7 @@ async def audit(request: web.Request) -> web.Response:
 
 async def log(request: web.Request) -> web.Response:
     """Answer GET /v1/log."""
-    visit = enter(request, "usage:read")
+    visit = enter(request)
     found = parameters.read(request, ("limit", "since"))
     newest = parameters.whole(found, "limit", _CALLS, _MOST_ENTRIES)
 

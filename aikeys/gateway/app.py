@@ -1,4 +1,7 @@
-"""The routes, and what every request passes: Host, the size of its body, errors in the shape of its route."""
+"""The routes, and what every request passes: Host, its token, the size of its body, errors in its route's shape.
+
+What a route takes is in tokens/admission.py and nowhere else: one that is not there is not served.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,12 @@ from aiohttp.typedefs import Handler, Middleware
 
 from aikeys.errors import AikeysError, NotFound, Usage
 from aikeys.gateway import admin, calls, error_bodies, health, keys, listing, native
-from aikeys.gateway.door import STATE, TOKEN, Refusals, address_of, new_request_id, shape_of, shown
+from aikeys.gateway.door import STATE, TOKEN, Refusals, address_of, admit, new_request_id, shape_of, shown
 from aikeys.gateway.error_bodies import Told, TooLarge
 from aikeys.gateway.listeners import REQUEST_ID, refusal
 from aikeys.gateway.settings import LOOPBACK
 from aikeys.gateway.state import State
+from aikeys.tokens import admission
 
 AccessLog = Callable[[web.Request, int, float], None]
 _REFUSALS: web.AppKey[Refusals] = web.AppKey("refusals", Refusals)
@@ -118,6 +122,13 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         raise WrongHost("the Host header names another machine", "name this host in [gateway] hosts of config.toml")
     if request.headers.get("upgrade", "").lower() == "websocket":
         raise UpgradeRefused("WebSockets are not served", "use HTTP")
+    resource = request.match_info.route.resource
+    if resource is not None:
+        takes = admission.of_route(request.method, resource.canonical)
+        if not takes:
+            raise web.HTTPMethodNotAllowed(request.method, [])
+        if takes != admission.NO_TOKEN:
+            admit(request, takes)
     return await handler(request)
 
 

@@ -30,8 +30,10 @@ from aikeys.spending.names import Target
 from aikeys.spending.native.plans import Native
 from aikeys.spending.retrying import may_go_elsewhere
 from aikeys.spending.spend import stand_ins
+from aikeys.tokens.admission import of_route
 
 _SPEAKS_OPENAI = ("openai", "azure")
+_CHAT = of_route("POST", "/v1/chat/completions")
 _MOST_TARGETS = 5
 
 
@@ -58,23 +60,22 @@ class _Terms(NamedTuple):
 
 
 class Endpoint(NamedTuple):
-    """A route that is passed on: the meter of its bodies, the scope it takes, and where the dialect has it."""
+    """A route that is passed on: the meter of its bodies, and where the dialect has it."""
 
     protocol: str
-    scope: str
     path: str
 
 
 _ENDPOINTS = {
-    "/v1/responses": Endpoint("openai_responses", "chat:write", "responses"),
-    "/v1/embeddings": Endpoint("openai_embeddings", "embeddings:write", "embeddings"),
-    "/v1/completions": Endpoint("openai_completions", "chat:write", ""),
+    "/v1/responses": Endpoint("openai_responses", "responses"),
+    "/v1/embeddings": Endpoint("openai_embeddings", "embeddings"),
+    "/v1/completions": Endpoint("openai_completions", ""),
 }
 
 
 async def chat(request: web.Request) -> web.StreamResponse:
     """Answer POST /v1/chat/completions."""
-    said = await listen(enter(request, "chat:write"), tags=True)
+    said = await listen(enter(request), tags=True)
     model = bodies.text_of(said.body, "model")
     first = resolve(said.visit, model)
     others = stand_ins(
@@ -96,8 +97,8 @@ async def chat(request: web.Request) -> web.StreamResponse:
 
 async def passed_on(request: web.Request) -> web.StreamResponse:
     """Answer POST /v1/responses, /v1/embeddings or /v1/completions."""
-    endpoint = _ENDPOINTS[request.path]
-    said = await listen(enter(request, endpoint.scope), tags=False)
+    endpoint, scope = _ENDPOINTS[request.path], of_route("POST", request.path)
+    said = await listen(enter(request), tags=False)
     target = resolve(said.visit, bodies.text_of(said.body, "model"))
     dialect = target.provider.dialect()
     path = _path_in(dialect, endpoint)
@@ -111,7 +112,7 @@ async def passed_on(request: web.Request) -> web.StreamResponse:
     if endpoint.protocol == "openai_responses":
         kept.require_own(said.visit, target.provider.name, await aside(said.size_bytes, kept.named_in, body))
     note = kept.noting(said.visit, target.provider.name) if endpoint.protocol == "openai_responses" else None
-    answer, _ = await as_it_came(said, target, PassedOn(native, Address("POST", path)), endpoint.scope, note)
+    answer, _ = await as_it_came(said, target, PassedOn(native, Address("POST", path)), scope, note)
     return answer
 
 
@@ -147,11 +148,11 @@ async def _chat_with(said: Said, target: Target) -> tuple[web.StreamResponse, Do
         kept.require_own(said.visit, target.provider.name, await aside(said.size_bytes, kept.named_in, body))
         native = Native("openai_chat", body, bodies.flag_of(body, "stream"), is_large=said.is_large)
         note = kept.noting(said.visit, target.provider.name) if body.get("store") is True else None
-        return await as_it_came(said, target, PassedOn(native, Address("POST", dialect.chat)), "chat:write", note)
+        return await as_it_came(said, target, PassedOn(native, Address("POST", dialect.chat)), _CHAT, note)
     asked = await aside(said.size_bytes, openai_requests.chat_request, dict(said.body))
     head = openai_replies.heading(os.urandom(12), clock.now_s(), str(target))
     listener = InOpenAIsWords(said.visit.request, said.visit.request_id, head, includes_usage=asked.includes_usage)
-    done = await _done(said, target, Translated(asked.request), listener, _Terms("chat:write"))
+    done = await _done(said, target, Translated(asked.request), listener, _Terms(_CHAT))
     if listener.response is not None:
         await listener.ends(done)
         return listener.response, done

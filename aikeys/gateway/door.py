@@ -22,6 +22,7 @@ from aikeys.gateway.state import State
 from aikeys.ledger.store import Act
 from aikeys.spending.names import Names, Target
 from aikeys.tokens import patterns
+from aikeys.tokens.admission import ANY_TOKEN, CATALOGUE
 from aikeys.tokens.wishes import grantor
 from aikeys.vault.bearers import Bearer
 
@@ -53,6 +54,9 @@ class Visit(NamedTuple):
         return address_of(self.request, self.state)
 
 
+VISIT: web.RequestKey[Visit] = web.RequestKey("visit", Visit)
+
+
 def shape_of(path: str) -> Shape:
     """Return the shape of errors on a route: Anthropic's, Google's or OpenAI's."""
     if path.startswith(("/v1/messages", "/anthropic/")):
@@ -73,8 +77,13 @@ def new_request_id() -> str:
     return os.urandom(16).hex()
 
 
-def enter(request: web.Request, scope: str = "") -> Visit:
-    """Return a visit; TokenRefused (401), Denied (403) where the token lacks the scope."""
+def enter(request: web.Request) -> Visit:
+    """Return the visit that `admit` let in, of a route that takes a token."""
+    return request[VISIT]
+
+
+def admit(request: web.Request, takes: str) -> Visit:
+    """Let a request in whose route takes a scope, or any token; TokenRefused (401), Denied (403) without the scope."""
     state = request.app[STATE]
     given = _given(request)
     try:
@@ -87,8 +96,9 @@ def enter(request: web.Request, scope: str = "") -> Visit:
     visit = Visit(request, state, bearer, new_request_id())
     if visit.address and not patterns.is_from(bearer.claims.addresses, visit.address):
         raise Denied(f"token {bearer.shown_id} may not be used from here", "its owner limited it to other addresses")
-    if scope:
-        require(visit, scope)
+    if takes not in (ANY_TOKEN, CATALOGUE):
+        require(visit, takes)
+    request[VISIT] = visit
     return visit
 
 

@@ -48,7 +48,7 @@ async def readyz(request: web.Request) -> web.Response:
 
 async def metrics(request: web.Request) -> web.Response:
     """Answer GET /metrics."""
-    visit = enter(request, "usage:read")
+    visit = enter(request)
     of_ledger = await asyncio.to_thread(_spent, visit.state.place)
     text = "\n".join([*_of_worker(visit.state), *of_ledger, "# EOF\n"])
     return web.Response(headers={"content-type": _OPENMETRICS, REQUEST_ID: visit.request_id}, body=text.encode())

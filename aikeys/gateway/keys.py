@@ -50,7 +50,7 @@ async def listed(request: web.Request) -> web.Response:
 
 async def create(request: web.Request) -> web.Response:
     """Answer POST /v1/keys."""
-    visit = enter(request, _SCOPE)
+    visit = enter(request)
     wish = wish_of(await bodies.json_of(request))
     check_expiry(wish, visit.bearer, clock.now_s())
     _check_keys(visit, wish)
@@ -68,7 +68,7 @@ async def create(request: web.Request) -> web.Response:
 
 async def revoke(request: web.Request) -> web.Response:
     """Answer DELETE /v1/keys/ID: with it everything that was issued with it."""
-    visit = enter(request, _SCOPE)
+    visit = enter(request)
     parameters.read(request, ())
     wanted = request.match_info["id"]
     is_new = await asyncio.to_thread(_revoked, visit.state.place, visit.bearer, wanted)

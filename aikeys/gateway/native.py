@@ -33,6 +33,7 @@ from aikeys.spending.limits import asked_of_the_budgets, rates_of
 from aikeys.spending.names import Held, Target
 from aikeys.spending.native.plans import Native, is_in_background
 from aikeys.spending.room import left_for
+from aikeys.tokens import admission
 from aikeys.tokens.wishes import grantor
 
 _PASSED_HEADERS = ("content-type", "accept", "anthropic-version", "anthropic-beta", "openai-beta")
@@ -65,7 +66,7 @@ async def _listed(request: web.Request, name: str, path: str) -> web.StreamRespo
     found = match(known, held.base_url, request.method, path)
     if found is None:
         return await _unlisted(visit, known, held, path)
-    require(visit, found.route.scope)
+    require(visit, admission.of_native(found.route.meter, found.route.scope))
     if found.route.keeps:
         kept.require_own(visit, known.name, (found.name,))
     if found.route.meter == FREE:

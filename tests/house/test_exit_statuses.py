@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from aikeys.cli import app, authority
+from aikeys.cli import app
 from aikeys.cli.help import EVERY_COMMANDS, EXAMPLES, EXIT_STATUS
+from aikeys.tokens import admission
 
 
 def commands(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -24,7 +25,7 @@ def statuses(command: Any) -> set[int]:
 
 def test_what_a_token_may_be_refused_says_so() -> None:
     for path, command in commands(app.load_all()):
-        if path not in authority.FREE and path != "exec" and not hasattr(command, "commands"):
+        if not hasattr(command, "commands") and path != "exec" and admission.of_command(path) != admission.FREE:
             assert statuses(command) >= {20, 21}, path
 
 

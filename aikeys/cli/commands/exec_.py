@@ -56,7 +56,7 @@ def _lend(arguments: ExecArguments) -> NoReturn:
     program = program_for(arguments)
     where = home.place()
     ledger = where.ledger
-    opened = opened_for(where, ledger, ("env:read",))
+    opened = opened_for(where, ledger, "exec")
     keys = chosen_keys(arguments, where, opened)
     if not arguments.unmetered:
         _refuse_limited(ledger, opened, keys)
@@ -80,14 +80,14 @@ def program_for(arguments: ExecArguments) -> str:
     return child.find_program(arguments.command[0], os.environ.get("PATH"))
 
 
-def opened_for(where: Place, ledger: Ledger, scopes: tuple[str, ...]) -> Opened | Borrowed:
-    """Return what opens keys: the vault, or what AIKEYS_TOKEN may hold, which has to have these scopes."""
+def opened_for(where: Place, ledger: Ledger, way: str) -> Opened | Borrowed:
+    """Return what opens keys: the vault, or what AIKEYS_TOKEN may hold; `way` is the command in tokens/admission.py."""
     if not os.environ.get("AIKEYS_TOKEN", "").strip():  # the usual way: loads nothing of tokens
         return home.unlock(where, ledger=ledger).opened
     from aikeys.cli import authority
 
     if authority.is_bearer():
-        authority.require("exec", scopes)
+        authority.require(way)
     return home.open_keys(where, ledger=ledger)
 
 

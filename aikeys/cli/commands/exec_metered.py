@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from aikeys.vault.format import Key
     from aikeys.vault.opening import Opened, Place
 
-_SCOPES = ("env:read", "chat:write")
 _SHOWN = {"worst_case": "worst case"}
 
 
@@ -69,7 +68,7 @@ def run(arguments: ExecArguments) -> int:
     program = program_for(arguments)
     where = home.place()
     ledger = where.ledger
-    opened = opened_for(where, ledger, _SCOPES)
+    opened = opened_for(where, ledger, "exec --metered")
     found = _Open(where, ledger, opened, _shelf(where), chosen_keys(arguments, where, opened))
     providers = _providers(found)
     lent = lend_keys(opened, found.keys)

@@ -83,7 +83,7 @@ def _opened(where: Place) -> Opened | Borrowed:
     from aikeys.cli import authority
 
     if authority.is_bearer():
-        authority.require("list", ("env:read",))
+        authority.require("list --balance")
     return home.open_keys(where)
 
 
