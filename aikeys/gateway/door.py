@@ -108,18 +108,16 @@ def require(visit: Visit, scope: str) -> None:
         raise Denied(f"token {visit.bearer.shown_id} lacks the scope {scope}", grantor(scope))
 
 
-def resolve(visit: Visit, text: str, provider: str = "") -> Target:
-    """Return the model that a text names, among the keys the token is for; a bare one is `provider`'s."""
-    state, claims = visit.state, visit.bearer.claims
-    wanted = f"{provider}/{text}" if provider and not text.startswith(f"{provider}/") else text
-    every = state.names
-    reachable = state.names_for(claims)
+def resolve(visit: Visit, text: str) -> Target:
+    """Return the model that a text names, among the keys the token is for."""
+    every = visit.state.names
+    reachable = visit.state.names_for(visit.bearer.claims)
     try:
-        return reachable.resolve(wanted)
+        return reachable.resolve(text)
     except AikeysError:
         if reachable is every:
             raise
-        _refuse_out_of_scope(visit, every, wanted)
+        _refuse_out_of_scope(visit, every, text)
         raise
 
 
@@ -129,9 +127,14 @@ def _refuse_out_of_scope(visit: Visit, every: Names, wanted: str) -> None:
         target = every.resolve(wanted)
     except AikeysError:
         return
-    raise Denied(
-        f"token {visit.bearer.shown_id} is not for the key {target.key.name}",
-        f"the owner of the vault can issue one that is: aikeys token issue --key {target.key.name}",
+    raise not_for(visit, target.key.name)
+
+
+def not_for(visit: Visit, key: str) -> Denied:
+    """Return the refusal of a key that the token is not for."""
+    return Denied(
+        f"token {visit.bearer.shown_id} is not for the key {key}",
+        f"the owner of the vault can issue one that is: aikeys token issue --key {key}",
     )
 
 

@@ -17,7 +17,8 @@ from aikeys.errors import Denied, NotFound
 from aikeys.gateway import bodies, desk, error_bodies, kept, listeners
 from aikeys.gateway.aside import aside
 from aikeys.gateway.calls import Said, as_it_came, listen
-from aikeys.gateway.door import Visit, enter, require, resolve, shape_of, shown
+from aikeys.gateway.door import Visit, enter, require, shape_of, shown
+from aikeys.gateway.native_models import model_at, refuse_of_another
 from aikeys.gateway.orders import Address, PassedOn
 from aikeys.gateway.queries import query_of
 from aikeys.gateway.upstream import for_client
@@ -70,7 +71,7 @@ async def _listed(request: web.Request, name: str, path: str) -> web.StreamRespo
     if found.route.keeps:
         kept.require_own(visit, known.name, (found.name,))
     if found.route.meter == FREE:
-        return await _free(visit, Target(held, known, found.model, None), found)
+        return await _free(visit, Target(held, known, "", None), found, path)
     said = await listen(visit, tags=False)
     if not found.model and said.body.get("model") is None and visit.bearer.may("native:all"):
         # a stored prompt, or the provider, says which model: nobody can tell what it costs
@@ -78,10 +79,8 @@ async def _listed(request: web.Request, name: str, path: str) -> web.StreamRespo
     if is_in_background(found.route.meter, said.body) and visit.bearer.may("native:all"):
         return await _unlisted(visit, known, held, path, write(dict(said.body)))
     model = found.model or bodies.text_of(said.body, "model")
-    target = resolve(visit, model, known.name)
-    if target.provider.name != known.name:
-        raise NotFound(f"{model[:100]} is no model of {known.title}", "send it to its own provider's route")
-    native, address = _as_sent(said, found, target)
+    target = model_at(visit, known, model)
+    native, address = _as_sent(said, _below(visit, target, found, path), target)
     if found.route.meter == "openai_responses":
         kept.require_own(visit, known.name, await aside(said.size_bytes, kept.named_in, said.body))
     keeps = found.route.meter == "openai_responses" or said.body.get("store") is True
@@ -113,23 +112,31 @@ class _Sent(NamedTuple):
     body: bytes
 
 
-async def _free(visit: Visit, target: Target, found: Match) -> web.StreamResponse:
-    """Pass on what costs nothing."""
+async def _free(visit: Visit, target: Target, found: Match, path: str) -> web.StreamResponse:
+    """Pass on what costs nothing. A model in its path or body is this provider's, and one the token is for."""
+    request, known, sent_to = visit.request, target.provider, found.path
+    if found.model:
+        target = model_at(visit, known, found.model)
+        sent_to = _below(visit, target, found, path).path.replace(f"/{found.model}", f"/{target.model}", 1)
     _authorise_key(visit, target, found.route)
-    path = found.path + query_of(visit.request, target.provider.protocol, found.route)
     body = b""
-    if visit.request.method in ("POST", "PUT", "PATCH") and visit.request.body_exists:
-        value = dict(await bodies.json_of(visit.request))
-        if isinstance(model := value.get("model"), str) and visit.bearer.claims.models:
-            authorise(
-                Caller(labels_of({}), "gateway", visit.bearer.claims),
-                resolve(visit, model, target.provider.name),
-                found.route.scope,
-            )
+    if request.method in ("POST", "PUT", "PATCH") and request.body_exists:
+        value = dict(await bodies.json_of(request))
+        if isinstance(model := value.get("model"), str):
+            named = model_at(visit, known, model)
+            target = target if found.model else named
+            value["model"] = named.model
+            _authorise_key(visit, named, found.route)
         body = write(value)
-    sent = await _sent(visit, target, path, body)
+    sent = await _sent(visit, target, sent_to + query_of(request, known.protocol, found.route), body)
     fields = {**for_client(sent.headers), listeners.REQUEST_ID: visit.request_id}
     return web.Response(status=sent.status, headers=fields, body=sent.body)
+
+
+def _below(visit: Visit, target: Target, found: Match, path: str) -> Match:
+    """Return the route as it lies below the base URL of the key that is asked in the end."""
+    again = match(target.provider, target.key.base_url, visit.request.method, path)
+    return again or found
 
 
 def _authorise_key(visit: Visit, target: Target, route: NativeRoute) -> None:
@@ -157,11 +164,14 @@ async def _unlisted(
             f"{path_shown(request)} is not metered, and a budget limits what this token spends",
             "use a listed route; aikeys-gateway(7) has them",
         )
+    whole = body
+    if whole is None:
+        whole = await bodies.whole(request)
+        await refuse_of_another(visit, known, whole)
     rates = Rates(rates_of(caller, target, visit.state.knowledge.config.limits))
     reservation = await desk.reserve(visit.state.desk, asked_of_the_budgets(caller, context, Asked(0, 0)), rates=rates)
     status = "broken"
     try:
-        whole = await bodies.whole(request) if body is None else body
         sent = await _sent(visit, target, sent_to, whole, is_ours=body is not None)
         status = "ok" if sent.status < 400 else "refused"
     finally:

@@ -60,6 +60,7 @@ class Provider(NamedTuple):
     date: str = ""
     wire: Mapping[str, object] = MappingProxyType({})
     native: tuple[tuple[object, ...], ...] = ()
+    resells: bool = False
 
     def dialect(self) -> Dialect:
         """Return how it speaks its protocol; BadConfiguration where a user's definition has that wrong."""
@@ -202,6 +203,7 @@ def _user_defined(name: str, table: object) -> Provider:
         key_page=texts["key_page"],
         source="config.toml",
         wire=wire,
+        resells=True,  # it may be a proxy of any kind: what its models are called is its own affair
     )
 
 

@@ -3,6 +3,8 @@
 - `provider/model`, `key-name/model` or an alias; a name before the slash that is both is the key.
 - A bare name works where exactly one provider that a key is held for has it in the price book.
 - A name in lower case that is spelled like a listed one (`claude-sonnet-4.5`) is sent as it is listed.
+- On a provider's own route (`at`) a name is that provider's. One that says another's, by a provider, a key or an alias
+  in front of it, is refused: it would be sent to the wrong company. Resellers keep the names that they call their own.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from aikeys.providers.catalogue import Provider
 from aikeys.vault.format import Key, Rows
 
 _NOBODY = "\0 a model that nobody has"
+_LONGEST_SHOWN = 100
 _MOST_REMEMBERED = 1000
 """Texts that were resolved: nothing they depend on changes in the life of a `Names`."""
 
@@ -52,6 +55,16 @@ class Target(NamedTuple):
         return f"{self.provider.name}/{self.model}"
 
 
+class OfAnother(Usage):
+    """A name says that the model is another provider's. `whose`: that provider, `model`: what that one calls it."""
+
+    def __init__(self, provider: Provider, whose: Provider, model: str) -> None:
+        shown = f"{whose.name}/{model}"[:_LONGEST_SHOWN]
+        super().__init__(f"{shown} is a model of {whose.title}, and this route goes to {provider.title}")
+        self.whose = whose
+        self.model = model
+
+
 class Names:
     """Resolves the names of models for somebody who holds these keys."""
 
@@ -84,6 +97,56 @@ class Names:
             if provider:
                 return self._target(self._key_for(provider, rest), rest)
         return self._bare(wanted)
+
+    def at(self, provider: str, text: str) -> Target:
+        """Return the model that a text names on a route of one provider; OfAnother (400) for another's.
+
+        In front of its name that provider may stand, or one of its keys.
+        """
+        held, model = self.own_name(provider, text)
+        return self._target(held or self._key_for(provider, model), model)
+
+    def own_name(self, of: str, text: str) -> tuple[Held | None, str]:
+        """Return what a provider itself calls a model, and the key that stood in front of it; OfAnother as in `at`."""
+        provider, held = self._catalogue[of], None
+        wanted = text = text.strip()
+        target = self._aliases.get(names.spelled(text))
+        if target and provider.protocol != "azure" and not provider.resells and not self._lists(provider.name, text):
+            wanted = target  # a deployment, or a reseller's model, may be called like an alias of ours
+        while not self._has(provider.name, wanted):
+            first, rest = _parted(wanted)
+            whose, key = self._named_by(first, provider.name) if rest else ("", None)
+            if not whose:
+                break
+            if whose != provider.name:
+                if provider.resells or self._sells_as(provider.name, first):
+                    break
+                raise OfAnother(provider, self._catalogue[whose], rest)
+            wanted, held = rest, key or held
+        return held, wanted
+
+    def _named_by(self, first: str, provider: str) -> tuple[str, Held | None]:
+        """Return the provider that a text in front of a slash means, "" for none, and the key where it is one's name.
+
+        The provider whose route it is comes first, then keys, then other providers and aliases.
+        """
+        key = self._keys.get(first) or next((each for each in self._keys.values() if each.name.lower() == first), None)
+        key = key if key is not None and key.provider in self._catalogue else None
+        if key is not None and key.provider == provider:
+            return provider, key
+        named = self._provider_named(first)
+        if named == provider or key is None:
+            alias = self._aliases.get(names.spelled(first), "").partition("/")[0]
+            return named or self._provider_named(alias), None
+        return key.provider, key
+
+    def _has(self, provider: str, model: str) -> bool:
+        """Tell whether a provider lists a model whose name has a slash."""
+        return "/" in model and model in self._book.models(provider)
+
+    def _sells_as(self, provider: str, first: str) -> bool:
+        """Tell whether any model of a provider has that in front of its name: groq's openai/gpt-oss-120b."""
+        return any(each.lower().startswith(f"{first}/") for each in self._book.models(provider))
 
     def priced(self, text: str) -> Target:
         """Return what a text names for whoever only asks what it costs: a key is not needed."""
@@ -168,3 +231,13 @@ class Names:
         if not near:
             return "write provider/model, for example openai/gpt-4.1; aikeys models lists them"
         return f"did you mean {' or '.join(near[:3])}?"
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """Return what stands in front of the first slash, in lower case, and the rest; both empty where there is none."""
+    whole = text.strip().lstrip("/").strip()
+    if whole[:7].lower() == "models/":  # Google's
+        whole = whole[7:].lstrip("/")
+    first, slash, rest = whole.partition("/")
+    rest = rest.strip().lstrip("/")
+    return (first.strip().lower(), rest) if slash and rest else ("", "")

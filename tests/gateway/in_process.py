@@ -56,17 +56,19 @@ class Running:
 
 
 def make_home(folder: Path, keys: Mapping[str, str]) -> tuple[Place, Opened]:
-    """Make a vault with one key a provider, at these base URLs."""
+    """Make a vault with one key a provider, at these base URLs; `work@gemini` is a key `work` of Gemini."""
     place = place_of(str(folder))
     opened = make_vault(place, [NewMethod("passphrase", "", b"of the test", sealing.CHEAPEST)])
-    for provider, base_url in keys.items():
-        content = Content(f"sk-{provider}".encode(), (), (), "", (), ())
-        new = changes.NewKey(provider, provider, "", base_url, "", False, 0, 0, content)
+    for written, base_url in keys.items():
+        name, _, provider = written.partition("@")
+        provider = provider or name
+        content = Content(f"sk-{name}".encode(), (), (), "", (), ())
+        new = changes.NewKey(name, provider, "", base_url, "", False, 0, 0, content)
 
         def add(vault: Opened, new: changes.NewKey = new) -> Opened:
             return changes.add_key(vault, new, clock.now_s(), os.urandom)
 
-        opened = write(place, opened, Act("add", provider), add).opened
+        opened = write(place, opened, Act("add", name), add).opened
     return place, opened
 
 
