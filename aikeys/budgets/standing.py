@@ -40,6 +40,12 @@ class Standing:
             stored.add_to_counters(connection, [self.counters[key] for key in self.changed])
             self.changed.clear()
 
+    def forget_calls(self) -> None:
+        """Drop the counters."""
+        self.counters.clear()
+        self.found.clear()
+        self.changed.clear()
+
     def keys_of(self, connection: sqlite3.Connection, whos: Sequence[str], day: int) -> list[_Key]:
         """Return which counters there are of these WHOs for the periods a day is in."""
         keys = self.found.get((whos, day))

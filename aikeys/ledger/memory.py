@@ -2,8 +2,10 @@
 
 - Only one kind of writer has a memory: a thread with a connection of its own that commits many calls at once
   (budgets.group_desk). Everybody else reads and writes at once.
-- It holds from one transaction to the next while nobody else writes (`PRAGMA data_version`), and is dropped whenever
-  somebody does, and when anything fails. Within a transaction nobody else can write.
+- It holds from one transaction to the next while nobody else writes (`PRAGMA data_version`). When somebody did, what
+  calls change is dropped (`Part.forget_calls`); what only acts change is kept unless there is a new act: a person who
+  is erased, a token that gets another parent, a budget, a declared tag. Within a transaction nobody else can write.
+- Everything is dropped when anything fails.
 - What waits (`Part.write_out`) is written before the commit, and before anything reads the tables it belongs to.
 """
 
@@ -17,6 +19,8 @@ from typing import Any, Protocol, TypeVar
 from aikeys.ledger.store import Ledger, Writer
 
 _MOST_CONTEXTS = 10_000
+_HARMLESS = ("access", "exec", "overrun")
+"""Acts that come with calls and change nothing that is remembered; any other may."""
 
 
 class Part(Protocol):
@@ -24,6 +28,10 @@ class Part(Protocol):
 
     def write_out(self, connection: sqlite3.Connection) -> None:
         """Write what waits."""
+        ...
+
+    def forget_calls(self) -> None:
+        """Drop what another process may have changed by reserving and settling."""
         ...
 
 
@@ -37,6 +45,7 @@ class Memory:
         self.filed: dict[Any, Any] = {}
         self._parts: dict[type[Any], Any] = {}
         self._version = -1
+        self._known_to = 0
 
     def part(self, kind: type[P]) -> P:
         """Return what a module remembers, new where it is new."""
@@ -55,12 +64,25 @@ class Memory:
         self.filed.clear()
         self._parts.clear()
 
-    def check(self, connection: sqlite3.Connection) -> None:
-        """Forget what somebody else may have changed; inside a transaction."""
-        version = connection.execute("PRAGMA data_version").fetchone()[0]
-        if version != self._version or len(self.filed) > _MOST_CONTEXTS:
+    def check(self, writer: Writer) -> None:
+        """Forget what somebody else may have changed; at the beginning of a transaction."""
+        version = writer.connection.execute("PRAGMA data_version").fetchone()[0]
+        if len(self.filed) > _MOST_CONTEXTS:
             self.forget()
-            self._version = version
+        elif version != self._version:
+            if _is_any_act(writer.connection, self._known_to):
+                self.forget()
+            else:
+                for part in self._parts.values():
+                    part.forget_calls()
+        self._version = version
+        self._known_to = writer.head.number
+
+
+def _is_any_act(connection: sqlite3.Connection, after: int) -> bool:
+    """Tell whether there is an act after an entry that may have changed what is remembered."""
+    query = f"SELECT 1 FROM entry WHERE id > ? AND act NOT IN ({', '.join('?' * len(_HARMLESS))}) LIMIT 1"  # noqa: S608
+    return connection.execute(query, (after, *_HARMLESS)).fetchone() is not None
 
 
 @contextmanager
@@ -68,7 +90,7 @@ def remembering(ledger: Ledger, memory: Memory) -> Iterator[Writer]:
     """One transaction of a ledger whose connection nobody else uses; anything raised leaves the ledger as it was."""
     try:
         with ledger.writing() as writer:
-            memory.check(writer.connection)
+            memory.check(writer)
             writer.memory, writer.filed = memory, memory.filed
             yield writer
             memory.write_out(writer.connection)

@@ -89,6 +89,10 @@ class Waiting:
             add(connection, table, (*key, *sums))
         self._rows.clear()
 
+    def forget_calls(self) -> None:
+        """Look again which hours are kept."""
+        self._hours = (-1, 0)
+
     def first_hour(self, connection: sqlite3.Connection, now_us: int) -> int:
         """Return the first hour that is kept, looking once an hour."""
         if self._hours[0] != now_us // HOUR_US:

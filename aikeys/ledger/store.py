@@ -15,11 +15,12 @@ from aikeys.errors import BadConfiguration, Damaged
 from aikeys.ledger.entries import Anchor, Entry, Head, chain_hash, checkpoint_message, genesis, person_digest
 from aikeys.storage import sqlite
 from aikeys.storage.record import NamedTuple
+from aikeys.storage.writers_turn import turn
 
 if TYPE_CHECKING:
     from aikeys.ledger.memory import Memory
 
-FILE_NAME = "ledger.db"
+FILE_NAME, TURN_NAME = "ledger.db", "ledger.turn"
 HINT = "put an unchanged copy of ledger.db back; without one move it away, then: aikeys ledger import --new-ledger"
 FOREIGN_HINT = (
     "put the right one back; to take this one on purpose: aikeys ledger import --new-ledger, or aikeys restore FILE"
@@ -136,6 +137,7 @@ class Ledger:
 
     def __init__(self, directory: str) -> None:
         self.path = os.path.join(directory, FILE_NAME)
+        self._turn = os.path.join(directory, TURN_NAME)
         self._connection: sqlite3.Connection | None = None
         self.ledger_id = b""
         self.zone = "UTC"
@@ -178,7 +180,7 @@ class Ledger:
     @contextmanager
     def writing(self) -> Iterator[Writer]:
         """One transaction; anything raised inside leaves the ledger as it was."""
-        with self._using() as connection, sqlite.transaction(connection):
+        with self._using() as connection, turn(self._turn, sqlite.BUSY_TIMEOUT_S), sqlite.transaction(connection):
             yield Writer(connection, self, clock.now_us())
 
     @contextmanager
