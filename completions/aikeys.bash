@@ -30,7 +30,7 @@ _aikeys() {
   case $path:$prev in
     :--home) compopt -o default; return ;;
     /init:--key-file) compopt -o default; return ;;
-    /add:--provider) mapfile -t COMPREPLY < <(compgen -W 'anthropic azure-openai baseten bedrock cerebras cohere databricks deepgram deepinfra deepseek elevenlabs fireworks gemini github-models groq holysheep huggingface minimax mistral moonshot nebius novita nvidia ollama openai openrouter other perplexity qwen replicate siliconflow stepfun together vercel volcengine voyage xai zhipu' -- "$cur"); return ;;
+    /add:--provider) mapfile -t COMPREPLY < <(compgen -W 'anthropic azure-openai baseten bedrock cerebras cohere databricks deepgram deepinfra deepseek elevenlabs fireworks gemini github-models groq holysheep huggingface llama-cpp lmstudio minimax mistral moonshot nebius novita nvidia ollama openai openrouter other perplexity qwen replicate siliconflow stepfun together vercel vllm volcengine voyage xai zhipu' -- "$cur"); return ;;
     /add:--region) :; return ;;
     /add:--base-url) :; return ;;
     /add:--team) :; return ;;

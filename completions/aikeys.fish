@@ -65,7 +65,7 @@ complete -c aikeys -n '__aikeys_at \'init/\'' -l passphrase -d 'Open the vault w
 complete -c aikeys -n '__aikeys_at \'init/\'' -l keyring -d 'Open the vault with the OS keyring.'
 complete -c aikeys -n '__aikeys_at \'init/\'' -l key-file -r -F -d 'Open the vault with a key file, made if need be.'
 complete -c aikeys -n '__aikeys_at \'init/\'' -s h -l help -d 'Show this message and exit.'
-complete -c aikeys -n '__aikeys_at \'add/\'' -l provider -r -f -a 'anthropic azure-openai baseten bedrock cerebras cohere databricks deepgram deepinfra deepseek elevenlabs fireworks gemini github-models groq holysheep huggingface minimax mistral moonshot nebius novita nvidia ollama openai openrouter other perplexity qwen replicate siliconflow stepfun together vercel volcengine voyage xai zhipu' -d 'Whose key it is.'
+complete -c aikeys -n '__aikeys_at \'add/\'' -l provider -r -f -a 'anthropic azure-openai baseten bedrock cerebras cohere databricks deepgram deepinfra deepseek elevenlabs fireworks gemini github-models groq holysheep huggingface llama-cpp lmstudio minimax mistral moonshot nebius novita nvidia ollama openai openrouter other perplexity qwen replicate siliconflow stepfun together vercel vllm volcengine voyage xai zhipu' -d 'Whose key it is.'
 complete -c aikeys -n '__aikeys_at \'add/\'' -l region -r -f -d 'The provider\'s region.'
 complete -c aikeys -n '__aikeys_at \'add/\'' -l base-url -r -f -d 'Another address than the provider\'s.'
 complete -c aikeys -n '__aikeys_at \'add/\'' -l stdin -d 'Read the key from standard input.'

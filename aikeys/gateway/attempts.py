@@ -26,14 +26,13 @@ from aikeys.gateway.aside import aside
 from aikeys.gateway.state import State
 from aikeys.gateway.upstream import Reply
 from aikeys.ledger.store import Writer
-from aikeys.pricing.values import Price
 from aikeys.providers.transport import Broken, NotSent, Parcel, checked_base_url
 from aikeys.providers.wire.values import Event, Outgoing, ReasoningPiece, TextPiece, Unreadable
 from aikeys.secret import Secret
 from aikeys.spending import exchange as exchanges
 from aikeys.spending.attempt import call_of, context_of, expected_tokens, without_secret
 from aikeys.spending.authorise import Caller, authorise
-from aikeys.spending.bill import Bill, bill
+from aikeys.spending.bill import Bill, bill, prices_of
 from aikeys.spending.exchange import Exchange, Received
 from aikeys.spending.limits import asked_of_the_budgets, rates_of
 from aikeys.spending.names import Target
@@ -274,12 +273,7 @@ class Attempt:
     ) -> Done:
         """Write the entry. The desk tries on where it cannot; whoever asked is told after a while."""
         received, body, also = await aside(exchange.size_bytes, self._read_whole, exchange, secret)
-        book = self._state.knowledge.book
-
-        def price_of(model: str) -> Price | None:
-            found = book.find(made.target.provider.name, model)
-            return found.price if found is not None and found.is_certain and found.price.is_known else None
-
+        price_of = prices_of(self._state.knowledge.book, made.target)
         costs = bill(made, received.used, reservation.at_us, price_of)
         call = call_of(self._asking.caller, made, received, costs)._replace(
             at_us=reservation.at_us, settled_us=clock.now_us(), latency_ms=self._elapsed_ms,

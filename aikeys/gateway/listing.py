@@ -63,7 +63,7 @@ async def _priced(visit: Visit, wanted: list[str]) -> list[Json]:
         if number % _AT_ONCE == 0:
             await asyncio.sleep(0)
         provider, _, model = name.partition("/")
-        known = knowledge.book.find(provider, model)
+        known = names.price(provider, model)
         row = model_row(name, known.price if known else None, keys[provider], aliases.get(spelled(name), ()), now_us)
         found.append({**_model(name), **row})
     return found

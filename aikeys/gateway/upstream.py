@@ -20,6 +20,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from aikeys.providers.addresses import is_loopback
 from aikeys.providers.transport import (
     LARGEST_REPLY_BYTES,
     Broken,
@@ -27,7 +28,6 @@ from aikeys.providers.transport import (
     Parcel,
     Timeouts,
     fields_of,
-    is_loopback,
 )
 from aikeys.providers.wire.exact_json import LARGE_BYTES
 

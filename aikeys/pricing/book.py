@@ -3,12 +3,15 @@
 In this order: the user's own price (config.toml), the updated book in the home, the bundled one, nobody. The updated
 book never expires by age, but one that is older than the bundled one stands behind it. A provider's file is read when
 one of its models is asked for, and only once.
+
+Free is what the user prices at zero, and a program of the catalogue that runs on this machine (ollama, llama-cpp …),
+where the key itself sends to this machine. An address in config.toml makes nothing free, and neither does another
+provider's key that sends here: behind it may be a tunnel to whom one pays.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import NamedTuple, cast
@@ -16,11 +19,13 @@ from typing import NamedTuple, cast
 from aikeys.errors import Damaged
 from aikeys.pricing import names, overrides, reading, snapshot
 from aikeys.pricing.values import Price
+from aikeys.providers.addresses import is_loopback
 from aikeys.providers.catalogue import Provider
 
 _DATA = os.path.join(os.path.dirname(__file__), "data")
-_LOOPBACK = re.compile(r"https?://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(/|$)", re.ASCII)
 _Row = Mapping[str, object]
+_AT_ITS_MAKERS = "cloud"
+"""How the tag of a model ends that Ollama on this machine hands on to its makers: gpt-oss:120b-cloud."""
 _MOST_FOUND = 1000
 """Prices that were looked up: a book reads its files once."""
 
@@ -92,7 +97,7 @@ class _Shelf:
 
 
 class Book:
-    """Finds prices. `prices` and `aliases` are those of config.toml; `catalogue` says which providers are local."""
+    """Finds prices. `prices` and `aliases` are those of config.toml; `catalogue` says what people run themselves."""
 
     def __init__(
         self,
@@ -108,32 +113,46 @@ class Book:
         self._shelves: dict[str, tuple[_Shelf, ...]] = {}
         self._snapshot: snapshot.Snapshot | None = None
         self._is_loaded = False
-        self._found: dict[tuple[str, str], Found | None] = {}
+        self._found: dict[tuple[str, str, bool], Found | None] = {}
 
     def resolve(self, text: str) -> names.Name:
         """Return the provider and model that a text names; see names.py."""
         return names.resolve(text, self._aliases, {*self._catalogue, *bundled_providers()})
 
-    def find(self, provider: str, model: str) -> Found | None:
-        """Return the price of a model; None where nobody knows the model (its price may still be empty: `is_known`)."""
+    def find(self, provider: str, model: str, sends_to: str = "") -> Found | None:
+        """Return the price of a model; None where nobody knows the model (its price may still be empty: `is_known`).
+
+        `sends_to` is the address sealed with the key that is used, "" where no key is.
+        """
+        key = provider, model, bool(sends_to) and self._is_run_here(provider, model, sends_to)
         try:
-            return self._found[provider, model]
+            return self._found[key]
         except KeyError:
             pass
-        found = self._find(provider, model)
+        found = self._find(*key)
         if len(self._found) >= _MOST_FOUND:
             self._found.clear()
-        self._found[provider, model] = found
+        self._found[key] = found
         return found
 
-    def _find(self, provider: str, model: str) -> Found | None:
+    def _find(self, provider: str, model: str, is_run_here: bool) -> Found | None:
         spelled = names.spelled(model)
         own = self._own.get((provider, spelled)) or self._own.get((provider, overrides.ANY))
         if own is not None:
             return self._own_price(own, provider, model)
-        if provider in self._catalogue and is_local(self._catalogue[provider]):
+        if is_run_here:
             return Found(Price(provider, model, free=True, source="local"), is_certain=True)
         return self._listed(provider, spelled)
+
+    def may_run_here(self, provider: str) -> bool:
+        """Tell whether a provider is a program that people run themselves: free where its key sends to this machine."""
+        known = self._catalogue.get(provider)
+        return known is not None and known.local
+
+    def _is_run_here(self, provider: str, model: str, sends_to: str) -> bool:
+        """Tell whether it is this machine that answers, so that a call costs nothing."""
+        is_handed_on = model.rpartition(":")[2].lower().endswith(_AT_ITS_MAKERS)
+        return self.may_run_here(provider) and is_loopback(sends_to) and not is_handed_on
 
     def nearest(self, provider: str, model: str) -> list[str]:
         """Return up to three names of this provider's models that look alike, as `provider/model`."""
@@ -217,11 +236,6 @@ def load(home: str) -> Book:
 def bundled_providers() -> tuple[str, ...]:
     """Return the names of the providers that the package has prices of."""
     return tuple(sorted(file.removesuffix(".json") for file in os.listdir(_DATA) if file.endswith(".json")))
-
-
-def is_local(provider: Provider) -> bool:
-    """Tell whether a provider runs on this machine: its calls cost nothing."""
-    return _LOOPBACK.match(provider.base_url) is not None
 
 
 def _bundled(provider: str) -> _Shelf:

@@ -61,6 +61,7 @@ class Provider(NamedTuple):
     wire: Mapping[str, object] = MappingProxyType({})
     native: tuple[tuple[object, ...], ...] = ()
     resells: bool = False
+    local: bool = False
 
     def dialect(self) -> Dialect:
         """Return how it speaks its protocol; BadConfiguration where a user's definition has that wrong."""
@@ -103,7 +104,8 @@ def load(user: Mapping[str, Mapping[str, object]] | None = None) -> dict[str, Pr
         tables = tomllib.load(file)
     catalogue = {name: _built_in(name, table) for name, table in tables.items()}
     for name, table in (user or {}).items():
-        catalogue[name] = _user_defined(name, table)
+        is_local = name in catalogue and catalogue[name].local  # what it is, an address in config.toml does not change
+        catalogue[name] = _user_defined(name, table)._replace(local=is_local)
     return catalogue
 
 

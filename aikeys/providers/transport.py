@@ -19,6 +19,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from aikeys.errors import NetworkFailed, Usage
+from aikeys.providers.addresses import is_loopback
 from aikeys.providers.catalogue import check_base_url
 from aikeys.providers.wire.values import Outgoing
 from aikeys.secret import Secret
@@ -109,19 +110,6 @@ def checked_base_url(base_url: str, title: str) -> str:
     if not base.startswith("https:") and not is_loopback(base):
         raise Usage("a key is never sent over plain http to another machine", "give the key an https base URL")
     return base
-
-
-@lru_cache(maxsize=1024)
-def is_loopback(url: str) -> bool:
-    """Tell whether an address is of this machine."""
-    from ipaddress import ip_address
-    from urllib.parse import urlsplit
-
-    host = urlsplit(url).hostname or ""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class HttpxTransport:

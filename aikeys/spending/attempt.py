@@ -23,7 +23,6 @@ from aikeys.errors import AikeysError, MachineFailed
 from aikeys.ledger.calls import Call, Context, Labels
 from aikeys.ledger.store import Ledger
 from aikeys.pricing.book import Book
-from aikeys.pricing.values import Price
 from aikeys.providers.token_count import counted
 from aikeys.providers.transport import (
     Broken,
@@ -39,7 +38,7 @@ from aikeys.providers.wire.values import Event, Outgoing, ReasoningPiece, Reques
 from aikeys.secret import Secret, refuse_token
 from aikeys.spending import exchange as exchanges
 from aikeys.spending.authorise import Caller, authorise
-from aikeys.spending.bill import Bill, bill
+from aikeys.spending.bill import Bill, bill, prices_of
 from aikeys.spending.exchange import Exchange, Received
 from aikeys.spending.interruption import Interruption
 from aikeys.spending.limits import asked_of_the_budgets
@@ -259,7 +258,7 @@ class _Run:
     def _settled(self, made: Plan, received: Received, watch: _Watch) -> Attempted:
         """Write the entry, as often as it takes."""
         at_us = self._reservation.at_us
-        costs = bill(made, received.used, at_us, self._price_of(made))
+        costs = bill(made, received.used, at_us, prices_of(self._tools.book, made.target))
         call = call_of(self._caller, made, received, costs)._replace(
             at_us=at_us, settled_us=clock.now_us(), latency_ms=watch.elapsed_ms, first_token_ms=watch.first_token_ms,
             request_digest=self._request_digest,
@@ -284,13 +283,6 @@ class _Run:
             else:
                 return done._replace(entry=settled.entry if settled else None, unsettled=None)
         return done
-
-    def _price_of(self, made: Plan) -> Callable[[str], Price | None]:
-        def find(model: str) -> Price | None:
-            found = self._tools.book.find(made.target.provider.name, model)
-            return found.price if found is not None and found.is_certain and found.price.is_known else None
-
-        return find
 
 
 def call_of(caller: Caller, made: Plan, received: Received, costs: Bill) -> Call:

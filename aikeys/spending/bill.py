@@ -18,11 +18,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from aikeys.ledger.calls import BILLED, COMPUTED, ESTIMATED, MAX_COST_PUSD, UNPRICED, WORST_CASE
+from aikeys.pricing.book import Book
 from aikeys.pricing.cost import cost, unpriced
 from aikeys.pricing.price_text import price_text
 from aikeys.pricing.values import Price, Priced
 from aikeys.providers.usage import NOTHING, Usage
 from aikeys.providers.wire.values import UNMETERED, Metered
+from aikeys.spending.names import Target
 from aikeys.spending.plan import Plan, estimated_input_tokens
 
 
@@ -52,6 +54,16 @@ class Bill(NamedTuple):
 
 PriceOf = Callable[[str], Price | None]
 """The certain price of another model of the same provider, None where there is none."""
+
+
+def prices_of(book: Book, target: Target) -> PriceOf:
+    """Return what finds the prices of the other models that a target's provider may answer with."""
+
+    def find(model: str) -> Price | None:
+        found = book.find(target.provider.name, model, target.key.base_url)
+        return found.price if found is not None and found.is_certain and found.price.is_known else None
+
+    return find
 
 
 def bill(plan: Plan, used: Used, at_us: int, price_of: PriceOf) -> Bill:

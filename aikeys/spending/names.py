@@ -163,6 +163,15 @@ class Names:
         found = [key for key in self._keys.values() if key.provider == provider and not key.is_admin]
         return sorted(found, key=lambda key: (not key.is_default, key.name))
 
+    def price(self, provider: str, model: str) -> Found | None:
+        """Return what a model costs whoever holds these keys: with the key it would be asked with, or with any."""
+        keys = self.reaching(provider)
+        keys = keys[:1] if keys and keys[0].is_default else keys
+        found = [self._book.find(provider, model, key.base_url) for key in keys]
+        if not found:
+            return self._book.find(provider, model)
+        return next((each for each in found if each is None or not each.price.free), found[0])
+
     def _target(self, key: Held, model: str) -> Target:
         provider = self._catalogue.get(key.provider)
         if provider is None:
@@ -170,7 +179,7 @@ class Names:
                 f"the provider {key.provider} of the key {key.name} is not known", "define it in config.toml"
             )
         model = self._as_listed(provider.name, model)
-        return Target(key, provider, model, self._book.find(provider.name, model))
+        return Target(key, provider, model, self._book.find(provider.name, model, key.base_url if key.name else ""))
 
     def _as_listed(self, provider: str, model: str) -> str:
         if model != model.lower():

@@ -73,12 +73,14 @@ def make_home(folder: Path, keys: Mapping[str, str]) -> tuple[Place, Opened]:
 
 
 @asynccontextmanager
-async def gateway(folder: Path, keys: Mapping[str, str], wish: Wish | None = None) -> AsyncIterator[Running]:
+async def gateway(
+    folder: Path, keys: Mapping[str, str], wish: Wish | None = None, settings: config.Config = config.EMPTY
+) -> AsyncIterator[Running]:
     """Serve until the block ends."""
     place, opened = make_home(folder, keys)
     token = issue(place, opened, wish or Wish(kind="app", scopes=("chat:write", "chat:read", "embeddings:write"))).text
-    known = catalogue.load()
-    knowledge = Knowledge(config.EMPTY, known, Book(place.home, {}, {}, known))
+    known = catalogue.load(settings.providers)
+    knowledge = Knowledge(settings, known, Book(place.home, settings.prices, {}, known))
     said: list[str] = []
     state = OneKey(place, opened.gateway_key(), Settings(), knowledge, said.append)
     runner = web.AppRunner(make_app(state, lambda *_: None), access_log=None)

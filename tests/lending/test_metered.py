@@ -80,6 +80,7 @@ def test_at_the_root_stands_only_who_has_routes_there(name: str) -> None:
 SERVED = {
     *("openai", "anthropic", "gemini", "groq", "openrouter", "cohere", "together", "fireworks", "perplexity"),
     *("cerebras", "moonshot", "zhipu", "holysheep"),
+    *("llama-cpp", "lmstudio", "vllm"),
 }
 
 

@@ -131,11 +131,31 @@ def test_a_deployment_can_cost_like_a_model(tmp_path: Path) -> None:
     assert price(found).model == "gpt-5"
 
 
-def test_a_provider_on_this_machine_is_free(tmp_path: Path) -> None:
-    local = catalogue.Provider("mine", "Mine", "openai", "http://127.0.0.1:8000/v1", ("X",))
-    assert price(made(tmp_path, mine=local).find("mine", "any")).free
-    elsewhere = local._replace(base_url="http://127.0.0.1.example.com/v1")
-    assert made(tmp_path, mine=elsewhere).find("mine", "any") is None
+@pytest.mark.parametrize("name", ["ollama", "llama-cpp", "lmstudio", "vllm"])
+def test_what_people_run_themselves_is_free_where_the_key_sends_to_this_machine(tmp_path: Path, name: str) -> None:
+    known = made(tmp_path)
+    for url in ("http://127.0.0.1:1/v1", "http://localhost:1/v1", "https://[::1]/v1", "http://127.8.9.1"):
+        assert price(known.find(name, "m", url)).free, url
+    for url in (
+        "",
+        "https://ollama.com/v1",
+        "http://127.0.0.1.example.com",
+        "http://localhost.example.com",
+        "http://10.0.0.1",
+    ):
+        assert known.find(name, "m", url) is None, url
+
+
+def test_no_other_provider_is_free_at_an_address_of_this_machine(tmp_path: Path) -> None:
+    known = made(tmp_path, mine=catalogue.Provider("mine", "Mine", "openai", "http://127.0.0.1:8000/v1", ("X",)))
+    for name in [*(each for each in CATALOGUE if not CATALOGUE[each].local), "mine"]:
+        found = known.find(name, "some-model", "http://127.0.0.1:8000/v1")
+        assert found is None or not found.price.free, name
+
+
+def test_a_model_that_ollama_hands_on_to_its_makers_is_not_free(tmp_path: Path) -> None:
+    assert made(tmp_path).find("ollama", "gpt-oss:120b-cloud", "http://127.0.0.1:11434/v1") is None
+    assert made(tmp_path).find("ollama", "glm-4.6:cloud", "http://127.0.0.1:11434/v1") is None
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from aikeys.errors import BadConfiguration, NotFound, Usage
+from aikeys.providers.addresses import is_loopback
 from aikeys.providers.catalogue import Provider, check_base_url, find, load
 
 CATALOGUE = load()
@@ -30,7 +31,8 @@ def test_every_field_of_a_provider_has_its_type_and_shape(provider: Provider) ->
     for pattern in (*provider.key_patterns, *provider.shared_patterns, *provider.admin_patterns):
         re.compile(pattern)
     for url in (provider.base_url, *dict(provider.regions).values()):
-        assert not url or (check_base_url(url) == url and url.startswith("https://"))
+        assert not url or check_base_url(url) == url
+        assert not url or url.startswith("https://") or (provider.local and is_loopback(url))
     assert not provider.regions or provider.base_url in dict(provider.regions).values()
     assert provider.verify.auth in AUTHS
     assert provider.verify.method == "GET"
@@ -92,6 +94,12 @@ def test_a_user_defined_provider_joins_the_catalogue() -> None:
     assert (mine.title, mine.protocol, mine.base_url) == ("mine", "openai", "http://localhost:8000/v1")
     assert mine.env == ("OPENAI_API_KEY",)
     assert mine.sets_base_url(mine.base_url)
+
+
+def test_what_people_run_themselves_stays_that_whatever_address_config_toml_gives_it() -> None:
+    table = {"env": ["A"], "base_url": "https://api.example.com/v1"}
+    assert load({"ollama": table})["ollama"].local
+    assert not load({"openai": {**table, "base_url": "http://127.0.0.1:1/v1"}})["openai"].local
 
 
 def test_a_user_defined_provider_stands_in_for_a_built_in_one() -> None:

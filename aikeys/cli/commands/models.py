@@ -97,7 +97,7 @@ def _rows(shelf: Shelf, query: str, *, everything: bool) -> Iterator[dict[str, o
             name = f"{provider}/{model}"
             also = [alias for alias, target in aliases.items() if names.spelled(target) == names.spelled(name)]
             if part in names.spelled(name) or any(part in names.spelled(alias) for alias in also):
-                found = shelf.book.find(provider, model)
+                found = shelf.names.price(provider, model)
                 yield model_row(name, found.price if found else None, keys, also, now_us)
 
 

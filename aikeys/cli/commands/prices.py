@@ -40,6 +40,10 @@ for one), for a model or for all of a provider:
 \b
   [prices."azure-openai/our-deployment"]
   like = "openai/gpt-5"
+
+Free is what you price at zero, and ollama, llama-cpp, lmstudio and vllm where the key sends to this machine; any other
+provider at an address of this machine may be a tunnel to one that is paid, and needs a price. Models that Ollama hands
+on to its makers (NAME:cloud) are not free.
 """
 _UPDATE_NOTES = """
 The file is checked as a whole (schema, sha256, every price) before it is kept; a bad one changes nothing. Kept prices
@@ -146,6 +150,8 @@ def _find(book: Book, model: str) -> tuple[Name, Found]:
     if found is None:
         near = book.nearest(name.provider, name.model)
         hint = f"did you mean {' or '.join(near)}?" if near else "aikeys providers lists the providers"
+        if book.may_run_here(name.provider):
+            hint = "it is free where a key of it sends to this machine; aikeys models shows that"
         raise NotFound(f"no price is known of {terminal.printable(str(name))}", hint)
     return name, found
 
