@@ -12,20 +12,25 @@
 | 502, 503, 504 | the provider failed, refuses our key, or was not reached; is overloaded; was too slow |
 
 A provider's refusal of our key is never 401: the client's own credential is fine. `x-should-retry: false`, which the
-SDKs of OpenAI and Anthropic obey, stands where trying again cannot help.
+SDKs of OpenAI and Anthropic obey, stands where trying again cannot help (`_may_retry`): else they ask three times for
+every 409 and 5xx.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from aikeys.errors import AikeysError
+from aikeys.errors import AikeysError, BadConfiguration, Damaged, ProviderRefused, WrongPassphrase
 from aikeys.gateway.openai_replies import written
+from aikeys.providers.wire.refusals import refusal
 from aikeys.providers.wire.values import ApiError, Json
+from aikeys.spending.exchange import Redirected
 
 RETRY_AFTER_S = 5
 _OWN_FAILURES = (500, 503)
+_NO_RETRY = ("x-should-retry", "false")
 _INTERNAL = "aikeys could not serve this request; the gateway's log says why"
 _CODES = {"usage": "invalid_request"}
 _UPSTREAM = {
@@ -38,7 +43,11 @@ _UPSTREAM = {
     "timeout": 504,
 }
 """Statuses by the kind of a provider's error; every other kind is 502."""
-_POINTLESS = ("authentication", "permission", "quota")
+_MAY_PASS = (408, 429, 500, 502, 503, 504)
+"""Statuses after which the same request may succeed; after every other it is refused again."""
+_MAY_PASS_ELSEWHERE = (408, 409, 425)
+"""What a provider answers with where it may be otherwise the next time, beside what the kind of its error says."""
+_STAYS = (BadConfiguration, Damaged, WrongPassphrase)
 _TOO_SLOW = "timeout"
 _OPENAI = {401: "authentication_error", 402: "billing_error", 403: "permission_error", 429: "rate_limit_error"}
 _ANTHROPIC = {
@@ -97,7 +106,8 @@ def told(error: BaseException) -> Told:
     status = error.http_status if isinstance(error, AikeysError) else 500
     if not isinstance(error, AikeysError) or status in _OWN_FAILURES:
         wait_s = RETRY_AFTER_S if status == 503 else 0
-        return Told(status, "internal_error" if status == 500 else "unavailable", _INTERNAL, retry_after_s=wait_s)
+        code = "internal_error" if status == 500 else "unavailable"
+        return Told(status, code, _INTERNAL, "", wait_s, _may_retry(status, error))
     field = getattr(error, "field", "")
     if status == 502 and getattr(error, "status", "") == _TOO_SLOW:  # transport.Broken, and its like in the gateway
         status = 504
@@ -107,8 +117,41 @@ def told(error: BaseException) -> Told:
         _sentence(error.message, error.hint),
         field if isinstance(field, str) else "",
         _wait_s(getattr(error, "retry_after_s", None)) if status == 429 else 0,
-        may_retry=status not in (402, 409),
+        _may_retry(status, error),
     )
+
+
+def _may_retry(status: int, failure: BaseException | ApiError) -> bool:
+    """Tell whether the same request may succeed if it is sent again: the one table for every error."""
+    if status not in _MAY_PASS or isinstance(failure, _STAYS):
+        return False
+    may_pass = getattr(failure, "may_pass", True)  # of a transport's failure, or of a provider's error
+    return may_pass if isinstance(may_pass, bool) else True
+
+
+def advice(status: int, error: ApiError) -> tuple[tuple[str, str], ...]:
+    """Return the header for a provider's own error that is handed on; its own advice counts before ours."""
+    return () if status in _MAY_PASS_ELSEWHERE or _may_retry(503, error) else (_NO_RETRY,)
+
+
+def concerns_our_key(error: ApiError) -> bool:
+    """Tell whether a provider refuses our key, not the client's request: told in our words, never as 401."""
+    return error.kind in ("authentication", "permission", "quota")
+
+
+def told_of_reply(
+    title: str, status: int, fields: Mapping[str, str], body: bytes
+) -> tuple[Told | None, tuple[tuple[str, str], ...]]:
+    """Return what a client is told instead of a reply that nobody meters, None where it goes on, and advice."""
+    if status < 300:
+        return None, ()
+    if status < 400:
+        return told(Redirected(title)), ()
+    error = refusal(status, fields, body)
+    if not concerns_our_key(error):
+        return None, advice(status, error)
+    failure = ProviderRefused(f"{title} refused the key", "aikeys verify says more")
+    return told_upstream(failure, error), ()
 
 
 def told_upstream(failure: AikeysError, error: ApiError | None) -> Told:
@@ -121,7 +164,7 @@ def told_upstream(failure: AikeysError, error: ApiError | None) -> Told:
         asked_ms = error.retry_after_ms
         wait_s = _wait_s(None if asked_ms is None else -(-asked_ms // 1000))
     message = _sentence(failure.message, failure.hint)
-    return Told(status, f"provider_{error.kind}", message, "", wait_s, may_retry=error.kind not in _POINTLESS)
+    return Told(status, f"provider_{error.kind}", message, "", wait_s, may_retry=_may_retry(status, error))
 
 
 def headers(error: Told) -> tuple[tuple[str, str], ...]:
@@ -130,7 +173,7 @@ def headers(error: Told) -> tuple[tuple[str, str], ...]:
     if error.retry_after_s:
         found.append(("retry-after", str(error.retry_after_s)))
     if not error.may_retry:
-        found.append(("x-should-retry", "false"))
+        found.append(_NO_RETRY)
     return tuple(found)
 
 

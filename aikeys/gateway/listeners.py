@@ -180,12 +180,11 @@ def accounted(done: Done, request_id: str) -> dict[str, str]:
 def whole_as_it_came(done: Done, request_id: str, shape: Callable[[error_bodies.Told], bytes]) -> web.Response:
     """Answer with the provider's own reply or refusal; what concerns our key, or never came, in our words."""
     received = done.received
-    is_ours = received.failure is not None and (
-        received.error is None or received.error.kind in ("authentication", "permission", "quota")
-    )
+    is_ours = received.failure is not None and (received.error is None or error_bodies.concerns_our_key(received.error))
     if is_ours and received.failure is not None:
         return refusal(error_bodies.told_upstream(received.failure, received.error), request_id, shape)
-    fields = {**for_client(done.headers), **accounted(done, request_id)}
+    advice = error_bodies.advice(done.status, received.error) if received.error is not None else ()
+    fields = {**dict(advice), **for_client(done.headers), **accounted(done, request_id)}
     return web.Response(status=done.status, headers=fields, body=done.body)
 
 

@@ -191,15 +191,12 @@ async def _sent(visit: Visit, target: Target, path: str, body: bytes, *, is_ours
     try:
         async with state.upstream.send(parcel, state.settings.timeouts) as reply:
             found = b"".join([piece async for piece in reply.pieces()])
-            if reply.status in (401, 403) or 300 <= reply.status < 400:
-                raise Broken(
-                    f"{target.provider.title} refused the key or answered with a redirect", "aikeys verify says more"
-                )
-            return _Sent(reply.status, reply.headers, found)
+            told, advice = error_bodies.told_of_reply(target.provider.title, reply.status, reply.headers, found)
+            if told is None:
+                return _Sent(reply.status, {**dict(advice), **reply.headers}, found)
     except (NotSent, Broken) as failure:
         told = error_bodies.told(failure)
-        body = shape_of(request.path)(told)
-        return _Sent(told.status, dict(error_bodies.headers(told)), body)
+    return _Sent(told.status, dict(error_bodies.headers(told)), shape_of(request.path)(told))
 
 
 def _key_of(visit: Visit, known: Provider) -> Held:

@@ -23,6 +23,7 @@ from urllib.parse import unquote, urlsplit
 from aikeys.providers.addresses import is_loopback
 from aikeys.providers.transport import (
     LARGEST_REPLY_BYTES,
+    TOO_LARGE,
     Broken,
     NotSent,
     Parcel,
@@ -171,7 +172,7 @@ class Reply:
                 for piece in unpack(raw) if unpack else (raw,):
                     size_bytes += len(piece)
                     if size_bytes > self._largest_bytes:
-                        raise Broken(f"the reply is larger than {self._largest_bytes >> 20} MiB", status="too_large")
+                        raise Broken(f"the reply is larger than {self._largest_bytes >> 20} MiB", status=TOO_LARGE)
                     yield piece
                 self._reads(True)
         except zlib.error:

@@ -37,6 +37,7 @@ CREDENTIALS: Mapping[str, tuple[str, str]] = {
 }
 UNSENDABLE = "the key holds characters that a request cannot carry"
 LARGEST_REPLY_BYTES = 64 << 20
+TOO_LARGE = "too_large"
 
 
 class NotSent(NetworkFailed):
@@ -50,13 +51,17 @@ class NotSent(NetworkFailed):
 
 
 class Broken(NetworkFailed):
-    """The request went out and its reply did not come to an end. `status` is what the ledger keeps of it."""
+    """The request went out and its reply did not come to an end. `status` is what the ledger keeps of it.
+
+    `may_pass`: worth another try, for who would pay once more.
+    """
 
     code = "broken"
 
-    def __init__(self, message: str, hint: str = "", status: str = "broken") -> None:
+    def __init__(self, message: str, hint: str = "", status: str = "broken", *, may_pass: bool = True) -> None:
         super().__init__(message, hint)
         self.status = status
+        self.may_pass = may_pass and status != TOO_LARGE
 
 
 class Timeouts(NamedTuple):
@@ -162,7 +167,7 @@ class HttpxTransport:
     def counted(self, so_far_bytes: int) -> None:
         """Refuse a reply that is larger than any real one."""
         if so_far_bytes > self._largest_bytes:
-            raise Broken(f"the reply is larger than {self._largest_bytes >> 20} MiB", status="too_large")
+            raise Broken(f"the reply is larger than {self._largest_bytes >> 20} MiB", status=TOO_LARGE)
 
     def _client(self, *, secure: bool) -> httpx.Client:
         import httpx

@@ -69,6 +69,18 @@ class Received(NamedTuple):
     """Something of a reply was there: a second attempt would answer twice."""
 
 
+class Redirected(ProviderRefused):
+    """A provider answered with another address; whoever asks again gets the same answer."""
+
+    may_pass = False
+
+    def __init__(self, title: str) -> None:
+        super().__init__(
+            f"{title} answered with a redirect, which is not followed: a key goes to its own address only",
+            "check the base URL of the key: aikeys show NAME",
+        )
+
+
 class Exchange:
     """The state of one reply."""
 
@@ -182,11 +194,7 @@ class Exchange:
             status, failure = self._broken or (CUT, Unreadable(f"{self._title} did not answer", "try again"))
             return Received(status, Used(True, text_bytes=self.size_bytes), Reply(), failure)
         if 300 <= self._status < 400:
-            failure = ProviderRefused(
-                f"{self._title} answered with a redirect, which is not followed: a key goes to its own address only",
-                "check the base URL of the key: aikeys show NAME",
-            )
-            return Received(REDIRECTED, Used(may_cost=False), Reply(), failure)
+            return Received(REDIRECTED, Used(may_cost=False), Reply(), Redirected(self._title))
         if self._plan.request.stream and self._status < 300 and not self.body().strip():
             failure = Unreadable(f"the reply of {self._title} ended before it began", "try again")
             return Received(CUT, Used(True), Reply(), failure)

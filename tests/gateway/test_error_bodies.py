@@ -15,6 +15,7 @@ from aikeys.gateway.error_bodies import (
     _GOOGLE,
     Told,
     TooLarge,
+    advice,
     anthropic_body,
     google_body,
     headers,
@@ -25,9 +26,18 @@ from aikeys.gateway.error_bodies import (
 from aikeys.gateway.fields import InvalidRequest
 from aikeys.providers.transport import Broken, NotSent
 from aikeys.providers.wire.values import KINDS, ApiError, Unreadable
+from aikeys.spending.exchange import Redirected
 from tests.gateway.openai_sdk import client
 
 BODIES = (openai_body, anthropic_body, google_body)
+
+
+def made(kind: type[AikeysError]) -> AikeysError:
+    found = kind.__new__(kind)
+    AikeysError.__init__(found, "x")
+    if kind is NotSent:
+        found.may_pass = False  # type: ignore[attr-defined]
+    return found
 
 
 def room() -> Room:
@@ -109,7 +119,7 @@ def test_retry_after_stands_where_waiting_helps_and_nowhere_else() -> None:
     assert dict(headers(told(limited)))["retry-after"] == "7"
     refused = dict(headers(told(BudgetExceeded("x", "", room(), revoke=False))))
     assert refused == {"content-type": "application/json", "x-should-retry": "false"}
-    assert dict(headers(told(errors.Usage("x")))) == {"content-type": "application/json"}
+    assert "retry-after" not in dict(headers(told(errors.Usage("x"))))
 
 
 def test_a_providers_refusal_has_the_status_of_its_kind_and_never_that_of_our_token() -> None:
@@ -141,6 +151,27 @@ def test_a_providers_wait_is_handed_on_in_whole_seconds_and_what_cannot_help_is_
     assert not told_upstream(ProviderRefused("no"), ApiError("quota", "no credit", 429)).may_retry
     assert told_upstream(ProviderRefused("no"), ApiError("server", "oops", 500)).may_retry
     assert told_upstream(NetworkFailed("gone"), None).status == 502
+
+
+def test_a_client_is_told_not_to_try_again_exactly_where_that_cannot_help() -> None:
+    pointless = {kind.__name__ for kind in every_error() if not told(made(kind)).may_retry}
+    again = {kind.__name__ for kind in every_error()} - pointless
+    assert {"Usage", "InvalidRequest", "TokenRefused", "Denied", "NotFound", "ExistsAlready", "TooLarge"} <= pointless
+    assert {"CannotDecide", "BudgetExceeded", "Damaged", "BadConfiguration", "WrongHost", "NotSent"} <= pointless
+    assert {"RateLimited", "BudgetBusy", "MachineFailed", "SlowClient", "Broken", "NetworkFailed"} <= again
+    assert told(NotSent("no connection", may_pass=True)).may_retry
+    assert not told(Broken("too large", status="too_large")).may_retry
+    assert told(ValueError("anything")).may_retry
+    assert not told(Redirected("OpenAI")).may_retry
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_providers_error_is_final_unless_its_kind_passes(kind: str) -> None:
+    error = ApiError(kind, "x", 400)
+    passes = kind in ("rate_limited", "overloaded", "server", "timeout")
+    assert told_upstream(ProviderRefused("x"), error).may_retry is passes
+    assert (advice(400, error) == ()) is passes
+    assert advice(409, error) == ()  # of two requests at once one may find the other gone
 
 
 def test_the_shapes_are_those_of_the_routes() -> None:
