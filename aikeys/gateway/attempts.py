@@ -28,9 +28,8 @@ from aikeys.gateway.upstream import Reply
 from aikeys.ledger.store import Writer
 from aikeys.providers.transport import Broken, NotSent, Parcel, checked_base_url
 from aikeys.providers.wire.values import Event, Outgoing, ReasoningPiece, TextPiece, Unreadable
-from aikeys.secret import Secret
 from aikeys.spending import exchange as exchanges
-from aikeys.spending.attempt import call_of, context_of, expected_tokens, without_secret
+from aikeys.spending.attempt import call_of, context_of, expected_tokens
 from aikeys.spending.authorise import Caller, authorise
 from aikeys.spending.bill import Bill, bill, prices_of
 from aikeys.spending.exchange import Exchange, Received
@@ -170,7 +169,7 @@ class Attempt:
         if not self._is_sent:
             await state.desk.release(reservation)
             raise ClientLeft
-        return await self._settled(made, exchange, reservation, secret)
+        return await self._settled(made, exchange, reservation)
 
     def _planned(self, circumstances: Circumstances) -> Plan:
         """Plan, and write it once: what cannot be written is refused before money is set aside."""
@@ -268,11 +267,9 @@ class Attempt:
     def _elapsed_ms(self) -> int:
         return int((time.monotonic() - self._started_s) * 1000)
 
-    async def _settled(
-        self, made: Plan, exchange: Exchange, reservation: Reservation, secret: Secret | None = None
-    ) -> Done:
+    async def _settled(self, made: Plan, exchange: Exchange, reservation: Reservation) -> Done:
         """Write the entry. The desk tries on where it cannot; whoever asked is told after a while."""
-        received, body, also = await aside(exchange.size_bytes, self._read_whole, exchange, secret)
+        received, body, also = await aside(exchange.size_bytes, self._read_whole, exchange)
         price_of = prices_of(self._state.knowledge.book, made.target)
         costs = bill(made, received.used, reservation.at_us, price_of)
         call = call_of(self._asking.caller, made, received, costs)._replace(
@@ -287,11 +284,9 @@ class Attempt:
             return done._replace(unsettled=failure)
         return done._replace(entry=settled.entry if settled else None)
 
-    def _read_whole(
-        self, exchange: Exchange, secret: Secret | None
-    ) -> tuple[Received, bytes, Callable[[Writer], None] | None]:
+    def _read_whole(self, exchange: Exchange) -> tuple[Received, bytes, Callable[[Writer], None] | None]:
         """Return what the reply says, its body where it is to be handed on whole, and what is noted with its entry."""
-        received = exchange.received() if secret is None else without_secret(exchange.received(), secret)
+        received = exchange.received()
         body = exchange.body()
         return received, body, self._asking.note(received, body) if self._asking.note is not None else None
 

@@ -6,7 +6,7 @@
   that is would look like a call whose reply was lost.
 - Every wait is bounded, and so is the size of a reply, unpacked: no compressed reply is asked for, gzip and deflate
   are understood. A watch over the connection costs nothing per piece.
-- Nothing here repeats the key or a library's own words.
+- Nothing here repeats the key or a library's own words, and what the provider repeats is masked as it comes in.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from aikeys.providers.addresses import is_loopback
+from aikeys.providers.masking import Intake, intake
 from aikeys.providers.transport import (
     LARGEST_REPLY_BYTES,
     TOO_LARGE,
@@ -83,7 +84,8 @@ class Upstream:
         response = await self._sent(parcel, timeouts)
         reply = None
         try:
-            reply = Reply(response, self.largest_bytes, until_s, timeouts.between_s)
+            came = intake((parcel.secret,), response.status, response.headers.items())
+            reply = Reply(response, came, self.largest_bytes, until_s, timeouts.between_s)
             yield reply
         finally:
             if reply is not None:
@@ -142,9 +144,12 @@ class Upstream:
 class Reply:
     """A reply as it comes in; header names are in lower case."""
 
-    def __init__(self, response: aiohttp.ClientResponse, largest_bytes: int, until_s: float, between_s: float) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, came: Intake, largest_bytes: int, until_s: float, between_s: float
+    ) -> None:
         self.status = response.status
-        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self.headers = came.headers
+        self._came = came
         self._response = response
         self._largest_bytes = largest_bytes
         self._until_s = until_s
@@ -171,9 +176,9 @@ class Reply:
                 self._reads(False)
                 for piece in unpack(raw) if unpack else (raw,):
                     size_bytes += len(piece)
-                    if size_bytes > self._largest_bytes:
-                        raise Broken(f"the reply is larger than {self._largest_bytes >> 20} MiB", status=TOO_LARGE)
-                    yield piece
+                    self._refuse_if_larger(size_bytes)
+                    if passed := self._came.feed(piece):
+                        yield passed
                 self._reads(True)
         except zlib.error:
             raise Broken("the reply is compressed in a way that cannot be read", status="unreadable") from None
@@ -184,11 +189,17 @@ class Reply:
             raise Broken(self._late, "try again later", self._late_status)
         if unpack is not None and not unpack.is_whole:
             raise Broken("the reply ends in the middle of its compressed body", "try again")
+        if rest := self._came.close():
+            yield rest
 
     def abandon(self) -> None:
         """Give the rest up, because nobody wants it: `pieces` raises Broken (cancelled)."""
         self._late, self._late_status = "nobody reads the reply any more", "cancelled"
         self._response.close()
+
+    def _refuse_if_larger(self, size_bytes: int) -> None:
+        if size_bytes > self._largest_bytes:
+            raise Broken(f"the reply is larger than {self._largest_bytes >> 20} MiB", status=TOO_LARGE)
 
     def _reads(self, is_reading: bool) -> None:
         self._is_reading = is_reading

@@ -5,6 +5,7 @@
 - Proxies of the environment serve https only: they see the host's name and sealed bytes (CONNECT), and one that opens
   them fails the certificate check. Requests to this machine never take a proxy.
 - Nothing here repeats the key or a library's own words: those may hold a header. `fields_of` reveals the key.
+- A reply goes through `masking.intake` before anybody sees it: one that repeats the key does not hand it on.
 - Every wait is bounded (`Timeouts`), and so is the size of a reply; no compressed reply is asked for.
 
 An error says what is known: `NotSent` (no byte of the request went out) or `Broken` (it did, and the end is missing).
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from aikeys.errors import NetworkFailed, Usage
 from aikeys.providers.addresses import is_loopback
 from aikeys.providers.catalogue import check_base_url
+from aikeys.providers.masking import intake
 from aikeys.providers.wire.values import Outgoing
 from aikeys.secret import Secret
 
@@ -153,7 +155,7 @@ class HttpxTransport:
             raise NotSent("the request cannot be written: its address or a header is not valid") from None
         response = _sent(client, request, timeouts)
         try:
-            yield _Reply(self, request, response, until_s, timeouts)
+            yield _Reply(self, parcel.secret, response, until_s, timeouts)
         finally:
             response.close()
 
@@ -191,15 +193,16 @@ class _Reply:
     def __init__(
         self,
         transport: HttpxTransport,
-        request: httpx.Request,
+        secret: Secret,
         response: httpx.Response,
         until_s: float,
         timeouts: Timeouts,
     ) -> None:
         self.status = response.status_code
-        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self._intake = intake((secret,), self.status, response.headers.items())
+        self.headers = self._intake.headers
         self._transport = transport
-        self._limits = request.extensions["timeout"]  # httpcore reads it when the body is begun
+        self._limits = response.request.extensions["timeout"]  # httpcore reads it when the body is begun
         self._response = response
         self._until_s = until_s
         self._between_s = timeouts.between_s
@@ -213,8 +216,11 @@ class _Reply:
             for piece in self._response.iter_bytes():
                 size_bytes += len(piece)
                 self._transport.counted(size_bytes)
-                yield piece
+                if passed := self._intake.feed(piece):
+                    yield passed
                 self._transport.left_s(self._until_s, self._between_s)
+            if rest := self._intake.close():
+                yield rest
         except httpx.TimeoutException:
             raise Broken("the reply stopped coming", "try again later", "timeout") from None
         except (httpx.HTTPError, httpx.StreamError):

@@ -47,7 +47,7 @@ from aikeys.spending.plan import Circumstances, Plan, estimated_input_tokens, lo
 from aikeys.spending.room import left_for
 
 Sink = Callable[[Event], None]
-_LONGEST_WORD = 200
+_LONGEST_WORD = 100
 _SETTLE_PAUSES_S = (0.1, 0.5, 1.0, 2.0, 4.0)
 
 
@@ -223,7 +223,7 @@ class _Run:
                 exchange.refuse(failure)
             self._settled(made, exchange.received(), watch)
             raise
-        return self._settled(made, without_secret(exchange.received(), secret), watch)
+        return self._settled(made, exchange.received(), watch)
 
     def _transfer(self, exchange: Exchange, parcel: Parcel, watch: _Watch) -> None:
         """Move the bytes; whatever goes wrong is told to the exchange."""
@@ -304,17 +304,6 @@ def _plain(text: str) -> str:
     """Return a provider's word as the ledger keeps it: bounded, and nothing but what can be read."""
     word = text[:_LONGEST_WORD]
     return word if word.isprintable() else "".join(sign for sign in word if sign.isprintable())
-
-
-def without_secret(received: Received, secret: Secret) -> Received:
-    """Take the key out of what a provider said: some repeat it in an error."""
-    failure = received.failure
-    key = secret.reveal().decode("utf-8", "replace")
-    if failure is None or not key or key not in failure.message:
-        return received
-    failure.message = failure.message.replace(key, "‹secret›")
-    failure.args = (failure.message,)
-    return received
 
 
 def labels_of(pairs: dict[str, str]) -> Labels:
