@@ -14,12 +14,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple, NoReturn, cast
 
-from aikeys.errors import BadConfiguration, MachineFailed
+from aikeys.errors import BadConfiguration
+from aikeys.storage.files import read
+from aikeys.storage.folders import read_kept
 
 CONFIG_FILE = "config.toml"
 PROJECT_FILE = ".aikeys.toml"
 
-_LARGEST_FILE = 1 << 20
+LARGEST_FILE = 1 << 20
 _LONGEST_NAME = 64
 _CONFIG_KNOWN = {
     "aliases": (),
@@ -70,10 +72,10 @@ class Project(NamedTuple):
 def load(home: str) -> Config:
     """Read `config.toml` of the home; a missing file gives the defaults."""
     path = os.path.join(home, CONFIG_FILE)
-    try:
-        tables = _read(path)
-    except FileNotFoundError:
+    content = read_kept(home, CONFIG_FILE, LARGEST_FILE)
+    if content is None:
         return EMPTY
+    tables = _parsed(path, content)
     _refuse_unknown(path, tables, _CONFIG_KNOWN)
     defaults = _table(path, tables, "defaults")
     aliases = _table(path, tables, "aliases")
@@ -107,10 +109,10 @@ def find_project_file(start: str) -> str | None:
 
 def load_project(path: str) -> Project:
     """Read a project's file; anything but `[exec] keys` and `[defaults] labels` is refused."""
-    try:
-        tables = _read(path)
-    except FileNotFoundError:
+    content = read(path, LARGEST_FILE)
+    if content is None:
         raise BadConfiguration(f"{path} does not exist", "it was there a moment ago: run the command again") from None
+    tables = _parsed(path, content)
     _refuse_unknown(path, tables, _PROJECT_KNOWN)
     project = Project(
         exec_keys=_keys(path, _table(path, tables, "exec")),
@@ -124,17 +126,10 @@ def load_project(path: str) -> Project:
     return project
 
 
-def _read(path: str) -> _Table:
+def _parsed(path: str, content: bytes) -> _Table:
     import tomllib
 
-    try:
-        with open(path, "rb") as file:
-            content = file.read(_LARGEST_FILE + 1)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise MachineFailed(f"{path} cannot be read: {error.strerror}", "check the file's owner and mode") from None
-    if len(content) > _LARGEST_FILE:
+    if len(content) > LARGEST_FILE:
         raise BadConfiguration(f"{path} is larger than 1 MiB", "keep settings only in it")
     try:
         return cast("_Table", tomllib.loads(content.decode("utf-8-sig"), parse_float=_exact))

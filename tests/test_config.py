@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aikeys import config
-from aikeys.errors import BadConfiguration, MachineFailed
+from aikeys.errors import BadConfiguration
 
 CANARY = "sk-CANARY-" + "a1" * 40
 
@@ -111,10 +111,9 @@ def test_a_file_that_is_not_text_or_too_large_or_too_deep_is_refused(tmp_path: P
     assert "not valid TOML" in _refused(_home(tmp_path, "a = " + "[" * 50_000)).message
 
 
-def test_a_config_that_cannot_be_read_is_the_machines_failure(tmp_path: Path) -> None:
+def test_a_config_that_is_a_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.toml").mkdir()
-    with pytest.raises(MachineFailed):
-        config.load(str(tmp_path))
+    assert "is a folder" in _refused(str(tmp_path)).message
 
 
 def test_the_project_file_is_found_upwards_and_the_nearest_wins(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from aikeys import clock
 from aikeys.errors import AikeysError, Denied, MachineFailed, TokenRefused, Usage
+from aikeys.storage.files import is_there
 from aikeys.tokens import admission
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def _login() -> "Login | None":
     from aikeys.cli import home
 
     folder = home.folder()
-    if not os.path.exists(os.path.join(folder, _LOGIN_FILE)):  # the usual answer, without an import
+    if not is_there(os.path.join(folder, _LOGIN_FILE)):  # the usual answer, without an import
         return None
     from aikeys.remote import login
 

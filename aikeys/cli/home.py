@@ -68,7 +68,9 @@ def present_ledger(*, of_any_vault: bool = False) -> Ledger:
 
 def _named_ledger() -> bytes | None:
     """Return the id of the ledger that the vault in the home names, None without a vault; raises Damaged."""
-    if not os.path.exists(os.path.join(folder(), "vault.db")):
+    from aikeys.storage.files import is_there
+
+    if not is_there(os.path.join(folder(), "vault.db")):
         return None
     from aikeys.vault.store import VaultFile
 

@@ -10,7 +10,7 @@ import os
 from aikeys import sealing
 from aikeys.errors import BadConfiguration, ExistsAlready, MachineFailed
 from aikeys.secret import Secret
-from aikeys.storage import sqlite
+from aikeys.storage import files
 from aikeys.tokens import text
 from aikeys.vault.format import Header
 
@@ -40,12 +40,10 @@ def write(path: str, header: Header, private: Secret) -> None:
 def read(path: str, header: Header) -> Secret:
     """Return the private key; BadConfiguration where the file is none, or another vault's."""
     hint = "make one where the vault opens: aikeys gateway --write-credential FILE"
-    try:
-        sqlite.refuse_if_writable_by_others(path)
-        with open(path, encoding="ascii", errors="replace") as file:
-            line = file.read(_LONGEST).strip()
-    except OSError as error:
-        raise BadConfiguration(f"cannot read the gateway's credential {path}: {error.strerror}", hint) from None
+    data = files.read(path, _LONGEST)
+    if data is None:
+        raise BadConfiguration(f"there is no credential of a gateway at {path}", hint)
+    line = data.decode("ascii", "replace").strip()
     try:
         raw = bytes.fromhex(line.removeprefix(PREFIX)) if line.startswith(PREFIX) else b""
     except ValueError:

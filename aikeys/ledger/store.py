@@ -6,6 +6,7 @@ WAL and synchronous=FULL: an entry is on disk before the act it stands for goes 
 
 import os
 import sqlite3
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from aikeys import clock
 from aikeys.errors import BadConfiguration, Damaged
 from aikeys.ledger.entries import Anchor, Entry, Head, chain_hash, checkpoint_message, genesis, person_digest
-from aikeys.storage import sqlite
+from aikeys.storage import files, folders, sqlite
 from aikeys.storage.record import NamedTuple
 from aikeys.storage.writers_turn import turn
 
@@ -144,17 +145,17 @@ class Ledger:
 
     @property
     def exists(self) -> bool:
-        """Tell whether there is a ledger; an empty file left by a crash is none."""
-        try:
-            return os.stat(self.path).st_size > 0 or os.path.exists(self.path + "-wal")
-        except OSError:
+        """Tell whether there is a ledger; an empty file left by a crash is none. Raises MachineFailed."""
+        status = files.status_of(self.path)
+        if status is None:
             return False
+        return status.st_size > 0 or not stat.S_ISREG(status.st_mode) or files.is_there(self.path + "-wal")
 
     def open_or_create(self, ledger_id: bytes, zone: str = "UTC") -> "Ledger":
         """Open the ledger, or start one with this id (16 random bytes) where there is none, or a blank file."""
         from aikeys.ledger.schema import STATEMENTS
 
-        sqlite.make_directory(os.path.dirname(self.path))
+        folders.make(os.path.dirname(self.path))
         sqlite.create_file(self.path)
         with self._using(check=False) as connection:
             with sqlite.transaction(connection):
@@ -204,8 +205,7 @@ class Ledger:
     def _using(self, *, check: bool = True) -> Iterator[sqlite3.Connection]:
         with sqlite.translated(self.path, HINT):
             if self._connection is None:
-                sqlite.refuse_if_writable_by_others(os.path.dirname(self.path))
-                sqlite.refuse_if_writable_by_others(self.path)
+                sqlite.refuse_unfit(self.path)
                 self._connection = self._connected(check=check)
             yield self._connection
 

@@ -21,6 +21,7 @@ from aikeys.policy.editing import edited
 from aikeys.policy.plan import Change
 from aikeys.policy.text import Policy
 from aikeys.pricing import overrides
+from aikeys.storage import files
 
 APPLY = "config apply"
 _ERASED = f"{USER}:(erased)"
@@ -88,13 +89,7 @@ def _texts(path: str, wanted: Policy) -> tuple[str, str]:
 
 
 def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""
-    except OSError as error:
-        raise MachineFailed(f"{path} cannot be read: {error.strerror}") from None
+    return (files.read(path, config.LARGEST_FILE) or b"").decode("utf-8-sig")
 
 
 def _replace(path: str, text: str) -> None:

@@ -20,6 +20,7 @@ from typing import NamedTuple, NoReturn, cast
 
 from aikeys.errors import BadConfiguration, Damaged, MachineFailed
 from aikeys.pricing import reading
+from aikeys.storage import folders
 
 FILE = "prices.jsonl"
 SCHEMA = "aikeys.price-book/1"
@@ -80,13 +81,9 @@ def check(data: bytes, where: str) -> tuple[Snapshot, int]:
 def load(home: str) -> Snapshot | None:
     """Return the kept book, its digest checked; None where there is none."""
     path = os.path.join(home, FILE)
-    try:
-        with open(path, "rb") as file:
-            data = file.read(LARGEST_BYTES + 1)
-    except FileNotFoundError:
+    data = folders.read_kept(home, FILE, LARGEST_BYTES)
+    if data is None:
         return None
-    except OSError as error:
-        raise MachineFailed(f"{path} cannot be read: {error.strerror}", "check the file's owner and mode") from None
     try:
         return _open(data, path)
     except BadConfiguration as error:  # it was checked when it was kept
@@ -95,9 +92,7 @@ def load(home: str) -> Snapshot | None:
 
 def store(home: str, data: bytes) -> None:
     """Keep a checked book: all of it or nothing, mode 0600."""
-    from aikeys.storage.sqlite import make_directory
-
-    make_directory(home)
+    folders.make(home)
     path = os.path.join(home, FILE)
     new = f"{path}.new-{os.getpid()}"
     try:

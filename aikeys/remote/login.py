@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from contextlib import suppress
 from typing import NamedTuple
 
 from aikeys.errors import BadConfiguration, Locked, MachineFailed
 from aikeys.remote.client import checked_url
 from aikeys.secret import Secret
-from aikeys.storage import sqlite
+from aikeys.storage import folders
 
 FILE = "login.json"
 _LARGEST_BYTES = 1 << 16
@@ -39,17 +38,9 @@ def path_in(home: str) -> str:
 def read(home: str) -> Login | None:
     """Return a home's login, None where there is none; BadConfiguration where the file is not what was written."""
     path = path_in(home)
-    try:
-        with open(path, "rb") as file:
-            data = file.read(_LARGEST_BYTES)
-            mode = os.fstat(file.fileno()).st_mode
-    except (FileNotFoundError, NotADirectoryError):
+    data = folders.read_kept(home, FILE, _LARGEST_BYTES, private=True)
+    if data is None:
         return None
-    except OSError as error:
-        raise MachineFailed(f"cannot read {path}: {error.strerror}", "check its owner and permissions") from None
-    sqlite.refuse_if_writable_by_others(path)
-    if os.name == "posix" and mode & (stat.S_IRGRP | stat.S_IROTH):
-        raise BadConfiguration(f"{path} can be read by other users", f"run: chmod 600 {path}; then take a new token")
     try:
         found = json.loads(data)
         url, keyring, token = (found.get(name, "") for name in ("gateway", "keyring", "token"))
@@ -85,7 +76,7 @@ def keep(home: str, url: str, token: Secret, *, in_file: bool) -> str:
                 "keep it in a file that only you can read: --file; or set AIKEYS_GATEWAY and AIKEYS_TOKEN",
             )
         backend = found.backend
-    sqlite.make_directory(home)
+    folders.make(home)
     remove(home)
     if backend:
         os_keyring.keep_text(backend, _entry(home, url), token)

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from aikeys.errors import MachineFailed
 
 _PREFIX, _SUFFIX = "process-", ".lock"
+_FLAGS = os.O_CLOEXEC | sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK"))
 
 
 class ProcessLock:
@@ -70,7 +71,7 @@ def buried(directory: str, name: str) -> Iterator[bool]:
     path = path_of(directory, name)
     descriptor = -1
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0))
+        descriptor = os.open(path, os.O_RDWR | _FLAGS)
     except FileNotFoundError:
         yield True
         return
@@ -89,7 +90,7 @@ def buried(directory: str, name: str) -> Iterator[bool]:
 def is_gone(directory: str, name: str) -> bool:
     """Tell whether a process is gone, without writing; one whose file this user may not read is taken to live."""
     try:
-        descriptor = os.open(path_of(directory, name), os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0))
+        descriptor = os.open(path_of(directory, name), os.O_RDONLY | _FLAGS)
     except FileNotFoundError:
         return True
     except OSError:
@@ -118,7 +119,7 @@ def left_behind(directory: str) -> list[str]:
 def _locked(path: str) -> int:
     """Return the descriptor of a file that is locked and still there, or -1 where it was removed meanwhile."""
     try:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+        flags = os.O_RDWR | os.O_CREAT | _FLAGS
         descriptor = os.open(path, flags, 0o600)
     except OSError as error:
         raise MachineFailed(

@@ -2,21 +2,23 @@
 
 - Every write is BEGIN IMMEDIATE: a deferred transaction that reads and then writes fails at once under
   concurrency, whatever the busy timeout.
-- Directories are 0700 and files 0600; what another user could write is refused, with the chmod to run.
+- Files are 0600; what another user could write is refused (files.py), the file of a log beside it, too.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from aikeys.errors import AikeysError, BadConfiguration, Damaged, MachineFailed
+from aikeys.storage import files, folders
 
 BUSY_TIMEOUT_S = 30.0
 _RESTORE = "restore a backup: aikeys restore FILE"
+_BESIDE = ("-journal", "-wal", "-shm")
 
 
 class DiskFull(MachineFailed):
@@ -25,29 +27,19 @@ class DiskFull(MachineFailed):
     code = "disk_full"
 
 
-def make_directory(path: str) -> None:
-    """Create a directory (0700) with its parents; one that others can write is refused."""
-    try:
-        os.makedirs(path, mode=0o700, exist_ok=True)
-    except OSError as error:
-        hint = "check the permissions above it, or choose another place: --home DIR"
-        raise MachineFailed(f"cannot create {path}: {error.strerror}", hint) from None
-    refuse_if_writable_by_others(path)
+def refuse_unfit(path: str) -> None:
+    """Raise where others can have written a database, what SQLite keeps beside it, or its folder.
 
-
-def refuse_if_writable_by_others(path: str) -> None:
-    """Raise BadConfiguration where the group or others can write, or another user owns the file."""
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        raise MachineFailed(f"cannot read {path}: {error.strerror}", "check its owner and permissions") from None
-    if os.name != "posix":
-        return
-    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        mode = "700" if stat.S_ISDIR(status.st_mode) else "600"
-        raise BadConfiguration(f"{path} can be written by other users", f"run: chmod {mode} {path}")
-    if status.st_uid not in (os.geteuid(), 0):
-        raise BadConfiguration(f"{path} belongs to another user", "use a home of your own with --home")
+    Damaged where one of them is no file; BadConfiguration, MachineFailed.
+    """
+    folders.refuse_unfit(os.path.dirname(path) or ".")
+    for suffix in ("", *_BESIDE):
+        status = files.status_of(path + suffix)
+        found = files.fault(path + suffix, status) if status is not None else None
+        if found is not None:
+            raise (Damaged if found.is_kind else BadConfiguration)(found.message, found.hint)
+    if not os.access(path, os.R_OK) and files.is_there(path):
+        raise files.cannot_read(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
 def create_file(path: str) -> None:

@@ -15,7 +15,7 @@ from aikeys import clock
 from aikeys.errors import BadConfiguration, Damaged, ExistsAlready, MachineFailed, NotFound
 from aikeys.ledger import token_acts
 from aikeys.ledger.store import Act, Ledger
-from aikeys.storage import ballast, sqlite
+from aikeys.storage import ballast, folders, sqlite
 from aikeys.tokens import chain
 from aikeys.vault import granting, revoking, store, token_rows
 from aikeys.vault.format import Header, Rows
@@ -101,7 +101,7 @@ def restore(place: Place, path: str, unlock: Callable[[Rows], Opened], *, keep_t
     """
     opened = unlock(read_backup(path))
     brought = _read_tokens(path) if keep_tokens else None
-    sqlite.make_directory(place.home)
+    folders.make(place.home)
     ledger = place.ledger
     ledger.open_or_create(os.urandom(16), clock.local_zone(os.environ))
     aside = _move_damaged_aside(place)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aikeys import clock
 from aikeys.errors import ExistsAlready
 from aikeys.ledger.store import Act
-from aikeys.storage import ballast, sqlite
+from aikeys.storage import ballast, folders
 from aikeys.vault import changes
 from aikeys.vault.opening import anchored
 from aikeys.vault.writing import signed
@@ -28,7 +28,7 @@ def make_vault(place: Place, new: Sequence[NewMethod], prepare: Callable[[Opened
     vault, ledger = place.vault, place.ledger
     if vault.exists:
         raise ExistsAlready(f"there is a vault in {place.home} already", "add a key: aikeys add NAME")
-    sqlite.make_directory(place.home)
+    folders.make(place.home)
     ledger.open_or_create(os.urandom(16), clock.local_zone(os.environ))
     opened = changes.new_vault(new, ledger.ledger_id, clock.now_s(), os.urandom)
     prepare(opened)

@@ -6,12 +6,13 @@ A row whose checksum or types are wrong is Damaged before anybody looks at it.
 
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from aikeys.errors import AikeysError, BadConfiguration, Damaged, ExistsAlready, NotFound
-from aikeys.storage import sqlite
+from aikeys.storage import files, folders, sqlite
 from aikeys.storage.record import NamedTuple
 from aikeys.tokens.link import Link
 from aikeys.vault.format import (
@@ -67,12 +68,15 @@ class VaultFile:
 
     @property
     def exists(self) -> bool:
-        """Tell whether there is a vault, in whatever state; a blank file left by a crash during init is none."""
+        """Tell whether there is a vault, in whatever state; a blank file left by a crash during init is none.
+
+        Raises MachineFailed where the home may not be entered: that is no home without a vault.
+        """
+        if self._is_blank():
+            return False
         try:
-            if os.stat(self.path).st_size == 0:
-                return False
             self.read()
-        except (OSError, NotFound):
+        except NotFound:
             return False
         except AikeysError:
             return True
@@ -80,12 +84,12 @@ class VaultFile:
 
     def require(self) -> None:
         """Raise NotFound without a vault file."""
-        if not os.path.exists(self.path) or os.stat(self.path).st_size == 0:
+        if self._is_blank():
             raise NotFound(f"there is no vault in {self.home}", "make one: aikeys init")
 
     def create(self, rows: Rows) -> None:
         """Write a new vault in one transaction."""
-        sqlite.make_directory(self.home)
+        folders.make(self.home)
         sqlite.create_file(self.path)
         with sqlite.translated(self.path):
             connection = self.connect()
@@ -115,7 +119,7 @@ class VaultFile:
 
     def ledger_id(self) -> bytes | None:
         """Return the id of the ledger that the header names, unchecked; None where there is no vault yet."""
-        if not os.path.exists(self.path) or os.stat(self.path).st_size == 0:
+        if self._is_blank():
             return None
         with sqlite.translated(self.path):
             connection = self.connect()
@@ -128,6 +132,11 @@ class VaultFile:
         if row is None or not isinstance(row[0], bytes):
             raise Damaged(f"{self.path} has lost its header or manifest", _HINT)
         return row[0]
+
+    def _is_blank(self) -> bool:
+        """Tell whether there is no file, or an empty one; what is no file at all is not blank, but refused later."""
+        status = files.status_of(self.path)
+        return status is None or (stat.S_ISREG(status.st_mode) and status.st_size == 0)
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -142,8 +151,7 @@ class VaultFile:
                 connection.close()
 
     def connect(self) -> sqlite3.Connection:
-        sqlite.refuse_if_writable_by_others(self.home)
-        sqlite.refuse_if_writable_by_others(self.path)
+        sqlite.refuse_unfit(self.path)
         read_only = not os.access(self.path, os.W_OK) or not os.access(self.home, os.W_OK)
         connection = sqlite.connect(self.path, read_only=read_only)
         if not read_only:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aikeys import clock
 from aikeys.cli.checks import unlocking
+from aikeys.cli.checks.files import file_checks
 from aikeys.ledger.store import Act, Ledger
 from aikeys.secret import Secret
 from aikeys.storage import ballast
 from aikeys.vault import changes
-from aikeys.vault.opening import Opened
+from aikeys.vault.opening import Opened, place_of
 from aikeys.vault.store import VaultFile
 from aikeys.vault.unlock import key_file, methods, os_keyring
 
@@ -91,3 +93,29 @@ def test_doctor_finds_a_keyring_without_the_vaults_entry(
     assert ("keyring" in found) == (entry == "lost")
     if entry == "lost":
         assert found["keyring"].hint.startswith("aikeys unlock-method remove keyring")
+
+
+def _found(home: Path) -> dict[str, str]:
+    checks = file_checks(place_of(str(home)))
+    return {check.finding: check.hint for check in checks if check.name == "files"}
+
+
+def test_doctor_looks_at_every_file_of_the_home_and_says_how_to_mend_it(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(0o700)
+    assert _found(home) == {}
+    for name in ("config.toml", "login.json", "ledger.db-wal"):
+        (home / name).write_bytes(b"")
+    (home / "config.toml").chmod(0o666)
+    (home / "login.json").chmod(0o640)
+    (home / "ledger.db-wal").chmod(0o600)
+    os.mkfifo(home / "prices.jsonl", 0o600)
+    (home / "process-1.lock").mkdir()
+    assert _found(home) == {
+        f"{home}/config.toml can be written by other users": f"run: chmod 600 {home}/config.toml",
+        f"{home}/login.json can be read by others": f"chmod 600 {home}/login.json",
+        f"{home}/prices.jsonl is a FIFO": f"move it away: mv {home}/prices.jsonl {home}/prices.jsonl.old",
+        f"{home}/process-1.lock is a folder": f"move it away: mv {home}/process-1.lock {home}/process-1.lock.old",
+    }
+    tmp_path.chmod(0o777)
+    assert any("is no safe place" in finding for finding in _found(home))

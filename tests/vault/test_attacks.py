@@ -19,7 +19,7 @@ import pytest
 
 from aikeys import clock
 from aikeys.cli import app, terminal
-from aikeys.errors import AikeysError, Damaged, Locked, NotFound, Usage, WrongPassphrase
+from aikeys.errors import BadConfiguration, Damaged, Locked, NotFound, Usage, WrongPassphrase
 from aikeys.ledger.entries import Entry, Head
 from aikeys.ledger.store import Act
 from aikeys.ledger.verify import verify
@@ -737,7 +737,7 @@ def _spoiled(path: Path, how: str) -> None:
 
 SPOILED = {
     "missing": Locked, "another key": WrongPassphrase, "empty": Damaged, "cut": Damaged, "garbage": Damaged,
-    "writable by others": Damaged, "a directory": Damaged, "a named pipe": Damaged, "a link to itself": AikeysError,
+    "writable by others": Damaged, "a directory": Damaged, "a named pipe": Damaged, "a link to itself": BadConfiguration,
 }  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -30,7 +29,7 @@ def unlock_checks(rows: Rows) -> Iterator[Check]:
     for method in rows.methods:
         if method.kind == KEYRING and (lost := _lost_entry(rows, method)):
             yield Check("keyring", lost, "aikeys unlock-method remove keyring, then aikeys unlock-method add keyring")
-        if method.kind == KEY_FILE and os.path.exists(method.place) and key_file.readable_by_others(method.place):
+        if method.kind == KEY_FILE and key_file.readable_by_others(method.place):
             yield Check("key file", f"{method.place} can be read by others", f"chmod 600 {method.place}")
     try:
         opened = quietly(rows, home.means())

@@ -60,6 +60,7 @@ def _checks(where: Place) -> Iterator[Check]:
         rows = picture(where)
     except AikeysError as error:
         yield Check("vault", error.message, error.hint or "see aikeys-vault(5)")
+        yield from file_checks(where)
         return
     yield Check("vault", f"{counted(len(rows.keys), 'key')}, epoch {rows.manifest.epoch}")
     yield from file_checks(where)

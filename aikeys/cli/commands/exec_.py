@@ -166,9 +166,7 @@ def _configured(where: Place) -> tuple[str, ...]:
         if names:
             terminal.say(f"keys from {project}: {', '.join(names)}")
             return names
-    if os.path.exists(os.path.join(where.home, "config.toml")):
-        return config.load(where.home).exec_keys
-    return ()
+    return config.load(where.home).exec_keys
 
 
 def _in_scope(opened: Opened | Borrowed) -> list[Key]:

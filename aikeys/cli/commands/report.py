@@ -291,7 +291,9 @@ def _currency(folder: str) -> Currency | None:
     """Return `[currency]`; most homes have no config.toml, and reading TOML takes a tenth of a report."""
     import os
 
-    if not os.path.exists(os.path.join(folder, "config.toml")):
+    from aikeys.storage.files import is_there
+
+    if not is_there(os.path.join(folder, "config.toml")):
         return None
     from aikeys import config
     from aikeys.reports.currency import currency_of

@@ -1,24 +1,22 @@
 """A key file: 32 bytes that unlock a vault, as one line of text that a person can recognise.
 
-Rules: never overwrite a file; refuse one that others may write; no message shows the content.
-On the hot path of `exec`: imports nothing but os and stat.
+Rules: never overwrite a file; refuse one that others own or may write; no message shows the content.
+On the hot path of `exec`: imports next to nothing.
 """
 
 from __future__ import annotations
 
 import os
-import stat
 
 from aikeys.errors import AikeysError, Damaged, ExistsAlready, Locked, MachineFailed
 from aikeys.secret import Secret
+from aikeys.storage import files
 
 KEY_BYTES = 32
 _PREFIX = b"aikeys-key-file-1:"
 _LINE_BYTES = len(_PREFIX) + 2 * KEY_BYTES
 _HEX_DIGITS = frozenset(b"0123456789abcdefABCDEF")
 _FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
-_OTHERS_READ = stat.S_IRGRP | stat.S_IROTH
 
 
 def create(path: str, key: bytes) -> None:
@@ -46,17 +44,15 @@ def create(path: str, key: bytes) -> None:
 def read(path: str) -> Secret:
     """Return the 32 bytes of a key file that nobody but its owner can have changed."""
     try:
-        # O_NONBLOCK: opening a named pipe would wait for ever
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _FLAGS)
+        found, descriptor = files.open_any(path)
     except (FileNotFoundError, NotADirectoryError):
         raise Locked(
             f"the key file {path} is missing", "attach or mount where it is kept, or unlock with the passphrase"
         ) from None
-    except OSError as error:
-        raise _cannot("read", path, error) from error
     try:
-        _check_mode(path, os.fstat(descriptor).st_mode)
-        content = os.read(descriptor, _LINE_BYTES + 3)  # room for a line end, and one byte too many
+        if found is not None:
+            raise Damaged(f"the key file {found.message}", found.hint)
+        content = files.read_open(descriptor, _LINE_BYTES + 2)  # room for a line end
     except OSError as error:
         raise _cannot("read", path, error) from error
     finally:
@@ -67,19 +63,9 @@ def read(path: str) -> Secret:
 def readable_by_others(path: str) -> bool:
     """Say whether the file's group or everybody may read it; a missing file is not readable."""
     try:
-        mode = os.stat(path).st_mode
+        return files.is_readable_by_others(os.stat(path))
     except OSError:
         return False
-    return os.name == "posix" and bool(mode & _OTHERS_READ)
-
-
-def _check_mode(path: str, mode: int) -> None:
-    if not stat.S_ISREG(mode):
-        raise Damaged(f"the key file {path} is not a regular file", "name the file that holds the key")
-    if os.name == "posix" and mode & _OTHERS_WRITE:
-        from shlex import quote
-
-        raise Damaged(f"the key file {path} can be changed by other users", f"run: chmod 600 {quote(path)}")
 
 
 def _parse(path: str, content: bytes) -> bytes:

@@ -15,6 +15,8 @@ from aikeys.vault.opening import Opened
 from aikeys.vault.unlock import methods
 
 MAX_PASSPHRASE_FILE_BYTES = 64 * 1024
+_taken: dict[str, Secret] = {}
+"""What pipes gave: a source is read once in a run, however often the passphrase is needed."""
 
 
 class Means(NamedTuple):
@@ -43,7 +45,7 @@ def open_rows(rows: Rows, means: Means) -> Used:
     for method in _sorted(rows.methods):
         try:
             secret = _held_by_machine(method, rows.header, tried)
-        except (Damaged, MachineFailed) as error:
+        except (BadConfiguration, Damaged, MachineFailed) as error:
             tried.append(error.message)
             first = first or error
             continue
@@ -127,13 +129,32 @@ def _given(environ: Mapping[str, str]) -> str | None:
 
 def read_passphrase_file(path: str) -> str:
     """Return a file's first line as a passphrase; raises BadConfiguration where it cannot be read or is empty."""
+    if path not in _taken:
+        data, gives_once = _passphrase_bytes(path)
+        if not gives_once:
+            return _first_line(path, data)
+        _taken[path] = Secret(data)
+    return _first_line(path, _taken[path].reveal())
+
+
+def _passphrase_bytes(path: str) -> tuple[bytes, bool]:
+    """Return what a passphrase file holds, and whether it gives that once only: a pipe."""
     try:
         with open(path, "rb") as file:
-            refuse_if_changeable(path, os.fstat(file.fileno()).st_mode)
-            data = file.read(MAX_PASSPHRASE_FILE_BYTES)
+            mode = os.fstat(file.fileno()).st_mode
+            refuse_if_changeable(path, mode)
+            data = file.read(MAX_PASSPHRASE_FILE_BYTES + 1)
     except OSError as error:
         hint = "check the path and its permissions: only its owner needs to read it (chmod 600)"
         raise BadConfiguration(f"cannot read the passphrase file {path}: {error.strerror}", hint) from None
+    if len(data) > MAX_PASSPHRASE_FILE_BYTES:
+        raise BadConfiguration(
+            f"the passphrase file {path} is larger than 64 KiB", "write the passphrase into it alone"
+        )
+    return data, not stat.S_ISREG(mode)
+
+
+def _first_line(path: str, data: bytes) -> str:
     text = data.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "surrogateescape")
     if not text:
         raise BadConfiguration(f"the passphrase file {path} is empty", "write the passphrase into it")

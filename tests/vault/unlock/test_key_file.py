@@ -104,7 +104,7 @@ def test_a_malformed_file_is_damaged_and_its_content_is_not_shown(tmp_path: Path
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
 def test_a_file_that_others_may_write_is_refused_with_the_command_that_helps(tmp_path: Path, mode: int) -> None:
     path = written(tmp_path / "my vault.key", LINE, mode)
-    with pytest.raises(Damaged, match="can be changed by other users") as caught:
+    with pytest.raises(Damaged, match="can be written by other users") as caught:
         key_file.read(path)
     subprocess.run(["sh", "-c", caught.value.hint.removeprefix("run: ")], check=True)
     assert key_file.read(path).reveal() == KEY
@@ -125,7 +125,7 @@ def test_a_directory_or_a_named_pipe_is_refused_at_once(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe, 0o600)
     for path in (tmp_path, pipe):
-        with pytest.raises(Damaged, match="is not a regular file"):
+        with pytest.raises(Damaged, match=r"is a (folder|FIFO)"):
             key_file.read(str(path))
 
 
