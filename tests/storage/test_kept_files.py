@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 
 import pytest
 
@@ -28,6 +26,7 @@ from aikeys.vault.store import VaultFile
 from aikeys.vault.unlock import key_file
 
 OTHER = 65534
+pytestmark = pytest.mark.time_limit(20)  # a reader that waits for a FIFO fails
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user: needs root")
 
 READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
@@ -70,20 +69,6 @@ STATES: dict[str, Callable[[Path], object]] = {
     "loose link": lambda path: path.symlink_to(path.parent / "away"),
 }
 OF_ROOT = {"of another user": lambda path: (path.write_bytes(b""), os.chown(path, OTHER, OTHER))}
-
-
-@pytest.fixture(autouse=True)
-def _at_once() -> Iterator[None]:
-    """A reader that waits for a FIFO fails instead of hanging."""
-
-    def late(number: int, frame: FrameType | None) -> None:
-        raise TimeoutError("it waited")
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(10)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture
