@@ -94,11 +94,11 @@ def test_a_forked_child_that_lives_on_does_not_keep_the_turn_of_its_parent(path:
     if not child:  # it takes a turn, forks, and is killed; its own child lives on
         with turn(path, 10):
             if not os.fork():
+                os.write(writing, b"x")  # what it inherited it has let go of by now
                 os.close(writing)
                 signal.signal(signal.SIGALRM, signal.SIG_DFL)  # not the test's own time limit
                 signal.alarm(20)
                 signal.pause()
-            os.write(writing, b"x")
             os.kill(os.getpid(), signal.SIGKILL)
     os.close(writing)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
