@@ -6,6 +6,7 @@ import sqlite3
 from difflib import get_close_matches
 
 from aikeys.budgets.counters import drop_counters, ensure_counter, span_of
+from aikeys.budgets.late import detail_of, late
 from aikeys.budgets.store import (
     Budget,
     delete_budget,
@@ -23,7 +24,7 @@ from aikeys.errors import NotFound, Usage
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.store import Act, Writer
 
-SET, REMOVE = "budget set", "budget remove"
+SET, LATE, REMOVE = "budget set", "budget late", "budget remove"
 
 
 def present_terms(connection: sqlite3.Connection, who: Who, period: str) -> Terms | None:
@@ -34,13 +35,19 @@ def present_terms(connection: sqlite3.Connection, who: Who, period: str) -> Term
 
 
 def set_budget(writer: Writer, who: Who, terms: Terms) -> Budget:
-    """Set a budget, in the place of the one over the same period; thresholds that are reached already are told."""
+    """Set a budget, in the place of the one over the same period; thresholds that are reached already are told.
+
+    The calls under way that it comes too late for are named by an act of their own.
+    """
     entry = writer.act(_act(SET, who, terms_text(terms))).number
     stored = filed_text(writer, who)
     budget = Budget(stored, terms, entry)
     put_budget(writer.connection, budget)
+    day = Calendar(writer.ledger.zone).day_of(writer.now_us)
+    for found in late(writer.connection, budget, day):
+        whose = stored_who(found.who) if who.is_each else who
+        writer.act(_act(LATE, whose, detail_of(found, terms.period), is_digest=who.is_each))
     if not who.is_each:
-        day = Calendar(writer.ledger.zone).day_of(writer.now_us)
         counter = ensure_counter(writer.connection, stored, span_of(terms.period, day))
         tell(writer, budget, counter, 0)
     return budget

@@ -13,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
 from aikeys.budgets.counters import each_with_calls, reserved_pusd, span_of, sums_of
+from aikeys.budgets.late import told
 from aikeys.budgets.store import Budget, applying, read_budgets, shown_text, stored_text
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.thresholds import percent_tenths
@@ -113,7 +114,15 @@ def checked(
         notes.append("1 exec run was not metered: what it spent is not in the sums")
     elif runs:
         notes.append(f"{runs} exec runs were not metered: what they spent is not in the sums")
-    return standings, notes
+    return standings, notes + late_notes(ledger, standings, now_us)
+
+
+def late_notes(ledger: Ledger, standings: Sequence[Standing], now_us: int) -> list[str]:
+    """Return what calls that are under way can take beyond these budgets."""
+    shown = {one.who for one in standings if one.terms is not None}
+    with ledger.reading() as connection:
+        day = Calendar(ledger.zone).day_of(now_us)
+        return [said for who, said in told(connection, read_budgets(connection), day) if who in shown]
 
 
 def unmetered_runs(ledger: Ledger, standings: Sequence[Standing]) -> int:

@@ -3,6 +3,7 @@
 - spent + reserved + what is reserved now ≤ limit, for every blocking budget: the tightest decides.
 - Refused is only what could not be paid if every open reservation cost nothing: there is no phantom refusal.
 - What costs nothing at worst always goes, also at a limit of zero or beyond one.
+- What nothing bounds goes where no budget blocks, and nowhere else.
 - A token is revoked by a limit that it has spent of: one call that is too dear for an untouched limit is only refused.
 """
 
@@ -47,6 +48,8 @@ class Price(NamedTuple):
 
     worst_pusd: int
     floor_pusd: int
+    is_bounded: bool = True
+    """Whether `worst_pusd` is a bound; else it is what is known of one, and a budget that blocks refuses the call."""
 
 
 class Go(NamedTuple):
@@ -74,12 +77,20 @@ class Busy(NamedTuple):
     room: Room
 
 
-Decision = Go | Wait | Refuse | Busy
+class Undecided(NamedTuple):
+    """Nothing bounds what the call costs, and this budget limits it."""
+
+    room: Room
+
+
+Decision = Go | Wait | Refuse | Busy | Undecided
 
 
 def decide(rooms: Sequence[Room], price: Price, *, last: bool = False) -> Decision:
     """Decide about a call; `last` when its time to wait is over. Rooms that only warn have no say."""
     blocking = [room for room in rooms if room.at_limit in BLOCKING]
+    if blocking and not price.is_bounded:
+        return Undecided(blocking[0])
     if not blocking or price.worst_pusd == 0:
         return Go(price.worst_pusd)
     tightest = min(blocking, key=lambda room: room.left_pusd)

@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from aikeys.budgets.counters import Span, find_counter
-from aikeys.budgets.decisions import Busy, Refuse, Room, Wait
+from aikeys.budgets.decisions import Busy, Refuse, Room, Undecided, Wait
 from aikeys.budgets.open_reservations import open_of
 from aikeys.budgets.rates import Counted, Full, Rate, RateReached, admit, correct, take_back
 from aikeys.budgets.recovery import recover
-from aikeys.budgets.refusals import busy, exceeded
+from aikeys.budgets.refusals import refusal
 from aikeys.budgets.reservations import Request, Reservation, Settled, attempt, check_price, release, settle
 from aikeys.budgets.store import shown_text
 from aikeys.errors import AikeysError
@@ -78,7 +78,7 @@ class Desk:
             with self.ledger.writing() as writer:
                 now_us, counted = writer.now_us, admit(writer, rates, tokens)
                 if isinstance(counted, Full):
-                    outcome: Reservation | Wait | Refuse | Busy | Full = counted
+                    outcome: Reservation | Wait | Refuse | Busy | Undecided | Full = counted
                 else:
                     outcome = attempt(writer, request, self.process.name, self.calendar, last=last)
                     if not isinstance(outcome, Reservation):
@@ -91,7 +91,7 @@ class Desk:
                 self._wait_for_rate(outcome, now_us, until_s)
                 continue
             if not isinstance(outcome, Wait):
-                raise self._refusal(outcome.room, request, outcome.revoke if isinstance(outcome, Refuse) else None)
+                raise self._refusal(outcome, request)
             if not self._look_for_the_dead():
                 pause_s = self._wait_for(outcome.room, pause_s, until_s)
 
@@ -146,12 +146,9 @@ class Desk:
             raise RateReached(full, now_us)
         self.patience.sleep_s(min(left_s, _LOOK_AGAIN_S))
 
-    def _refusal(self, room: Room, request: Request, revoke: bool | None) -> AikeysError:
+    def _refusal(self, outcome: Refuse | Busy | Undecided, request: Request) -> AikeysError:
         with self.ledger.reading() as connection:
-            who = shown_text(connection, room.who)
-        if revoke is None:
-            return busy(room, request.price, who)
-        return exceeded(room, request.price, who, revoke=revoke)
+            return refusal(outcome, request.price, shown_text(connection, outcome.room.who))
 
     def _check_process(self) -> None:
         if not self.process.is_held:

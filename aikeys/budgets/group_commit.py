@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from aikeys.budgets.decisions import Refuse, Room, Wait
+from aikeys.budgets.decisions import Refuse, Room, Undecided, Wait
 from aikeys.budgets.queues import Front, Queues, Waiter, in_order, line_of, who_is_ahead
 from aikeys.budgets.rates import Counted, Full, RateReached, admit, take_back
-from aikeys.budgets.refusals import busy, exceeded
+from aikeys.budgets.refusals import refusal
 from aikeys.budgets.reservations import Reservation, attempt, weigh
 from aikeys.budgets.standing import whos_in
 from aikeys.budgets.store import shown_text
@@ -149,7 +149,7 @@ class _Transaction:
         ahead = self._ahead_of(writer, waiter) if self._fronts and not last else None
         if ahead is not None:
             decision = weigh(writer, request, calendar)
-            if isinstance(decision, Refuse):
+            if isinstance(decision, Refuse | Undecided):
                 self._answer(writer, waiter, decision)
             else:
                 self._waits(waiter, self._fronts[ahead].room)
@@ -224,7 +224,4 @@ class _Transaction:
 
 
 def _refusal(writer: Writer, waiter: Waiter, outcome: Any) -> AikeysError:
-    who, price = shown_text(writer.connection, outcome.room.who), waiter.request.price
-    if isinstance(outcome, Refuse):
-        return exceeded(outcome.room, price, who, revoke=outcome.revoke)
-    return busy(outcome.room, price, who)
+    return refusal(outcome, waiter.request.price, shown_text(writer.connection, outcome.room.who))

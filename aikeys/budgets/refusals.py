@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from aikeys.budgets.decisions import Price, Room
-from aikeys.errors import AikeysError
+from aikeys.budgets.decisions import Busy, Price, Refuse, Room, Undecided
+from aikeys.errors import AikeysError, CannotDecide
 from aikeys.money import shown_usd, usd_text
 
 _THIS = {"day": "today", "week": "this week", "month": "this month", "total": "in total"}
@@ -54,6 +54,25 @@ def busy(room: Room, price: Price, who: str) -> BudgetBusy:
         f"and {_state(room)}",
         "try again in a few seconds",
         room,
+    )
+
+
+def refusal(outcome: Refuse | Busy | Undecided, price: Price, who: str) -> AikeysError:
+    """Return what a decision against a call is told as."""
+    match outcome:
+        case Refuse():
+            return exceeded(outcome.room, price, who, revoke=outcome.revoke)
+        case Busy():
+            return busy(outcome.room, price, who)
+        case Undecided():
+            return undecided(who)
+
+
+def undecided(who: str) -> CannotDecide:
+    """Return the refusal of a call that nothing bounds, where a budget that limits it was set meanwhile."""
+    return CannotDecide(
+        f"the budget of {who} limits this call, and what it can cost has no bound",
+        "ask again: then it is told what is missing",
     )
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from aikeys.budgets.booking import book
 from aikeys.budgets.counters import span_of
-from aikeys.budgets.decisions import Busy, Decision, Go, Price, Refuse, Room, Wait, decide
+from aikeys.budgets.decisions import Busy, Decision, Go, Price, Refuse, Room, Undecided, Wait, decide
 from aikeys.budgets.open_reservations import (
     LOST,
     Open,
@@ -42,7 +42,10 @@ from aikeys.ledger.token_acts import use_up
 
 
 class Request(NamedTuple):
-    """A call that wants to be sent: the texts it will be recorded with, and what it can cost."""
+    """A call that wants to be sent: the texts it will be recorded with, and what it can cost.
+
+    The context names the price that bounds the call, and none where nothing does.
+    """
 
     context: Context
     price: Price
@@ -74,7 +77,7 @@ def check_price(price: Price) -> None:
 
 def attempt(
     writer: Writer, request: Request, process: str, calendar: Calendar, *, last: bool = False
-) -> Reservation | Wait | Refuse | Busy:
+) -> Reservation | Wait | Refuse | Busy | Undecided:
     """Reserve if it can be done now; `last` when the call's time to wait is over."""
     decision = weigh(writer, request, calendar, last=last)
     if not isinstance(decision, Go):
@@ -103,15 +106,15 @@ def weigh(writer: Writer, request: Request, calendar: Calendar, *, last: bool = 
 def settle(writer: Writer, reservation: Reservation, call: Call, calendar: Calendar) -> Settled | None:
     """Book what a call cost in the place of its reservation; None where that was done before.
 
-    `call.at_us` and `call.reservation` are filled in here. What it cost beyond the reservation is booked in full and
-    recorded as the act `overrun`.
+    `call.at_us` and `call.reservation` are filled in here. What it cost beyond the reservation is booked in full and,
+    where that was a bound, recorded as the act `overrun`.
     """
     call = call._replace(at_us=reservation.at_us, reservation=reservation.id)
     if _taken(writer, reservation.id) is None:
         return _settle_late(writer, call, calendar)
     head = book(writer, call, calendar)
     excess = max(0, call.cost_pusd - reservation.pusd)
-    if excess:
+    if excess and reservation.context.price:
         detail = f"call={head.number} reserved_pusd={reservation.pusd} cost_pusd={call.cost_pusd}"
         writer.act(Act("overrun", call.context.model or call.context.key, detail))
     return Settled(head.number, excess)
@@ -123,14 +126,16 @@ def release(writer: Writer, reservation: Reservation) -> bool:
 
 
 def book_lost(writer: Writer, process: str, calendar: Calendar) -> list[int]:
-    """Turn the reservations of a process that is gone into calls at their worst case; return the entries."""
+    """Turn the reservations of a process that is gone into calls at their worst case; return the entries.
+
+    Where nothing bounded a call, what was reserved is a lower bound of its cost: it is unpriced.
+    """
     entries = []
     for one in open_of(writer.connection, process):
         _taken(writer, one.id)
         filed = filed_context(writer.connection, one.context)
         with with_names(writer, filed) as context:
-            # without a price the worst case is not zero but unknown
-            source = WORST_CASE if one.pusd or context.price else UNPRICED
+            source = WORST_CASE if context.price else UNPRICED
             call = Call(
                 one.at_us, writer.now_us, context,
                 cost_pusd=one.pusd, cost_source=source, status=LOST, reservation=one.id,

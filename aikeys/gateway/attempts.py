@@ -36,7 +36,7 @@ from aikeys.spending.exchange import Exchange, Received
 from aikeys.spending.limits import asked_of_the_budgets, rates_of
 from aikeys.spending.names import Target
 from aikeys.spending.plan import Circumstances, Plan, lowered
-from aikeys.spending.room import left_for
+from aikeys.spending.room import as_of_now, is_limited_now, left_for
 from aikeys.vault.bearers import Bearer
 from aikeys.vault.revoking import revoke
 
@@ -252,7 +252,8 @@ class Attempt:
 
     def _is_over(self, made: Plan) -> bool:
         """Tell whether a stream that nobody hears is to be stopped."""
-        if not made.is_limited or made.price is None:
+        asking, ledger = self._asking, self._state.ledger
+        if not is_limited_now(ledger, made, context_of(asking.caller, asking.target)):
             return True
         now_s = time.monotonic()
         if self._drain_until_s is None:
@@ -271,6 +272,7 @@ class Attempt:
         """Write the entry. The desk tries on where it cannot; whoever asked is told after a while."""
         received, body, also = await aside(exchange.size_bytes, self._read_whole, exchange)
         price_of = prices_of(self._state.knowledge.book, made.target)
+        made = as_of_now(self._state.ledger, made, received.used, reservation.context)
         costs = bill(made, received.used, reservation.at_us, price_of)
         call = call_of(self._asking.caller, made, received, costs)._replace(
             at_us=reservation.at_us, settled_us=clock.now_us(), latency_ms=self._elapsed_ms,

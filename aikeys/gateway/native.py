@@ -169,7 +169,9 @@ async def _unlisted(
         whole = await bodies.whole(request)
         await refuse_of_another(visit, known, whole)
     rates = Rates(rates_of(caller, target, visit.state.knowledge.config.limits))
-    reservation = await desk.reserve(visit.state.desk, asked_of_the_budgets(caller, context, Asked(0, 0)), rates=rates)
+    reservation = await desk.reserve(
+        visit.state.desk, asked_of_the_budgets(caller, context, Asked(0, 0, is_bounded=False)), rates=rates
+    )
     status = "broken"
     try:
         sent = await _sent(visit, target, sent_to, whole, is_ours=body is not None)

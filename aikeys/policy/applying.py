@@ -12,9 +12,11 @@ from contextlib import suppress
 from aikeys import config
 from aikeys.alerts import outbox
 from aikeys.budgets.changes import remove_budget, set_budget
-from aikeys.budgets.store import read_budgets, shown_text
+from aikeys.budgets.late import told
+from aikeys.budgets.store import Budget, read_budgets, shown_text
 from aikeys.budgets.who import USER, parse_who
 from aikeys.errors import Cancelled, MachineFailed
+from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.store import Act, Ledger, Writer
 from aikeys.policy import plan
 from aikeys.policy.editing import edited
@@ -38,8 +40,11 @@ def check(wanted: Policy) -> None:
     overrides.read(wanted.prices or {}, ())
 
 
-def apply(ledger: Ledger, home: str, wanted: Policy, agreed: list[Change], digest: str) -> None:
-    """Make a policy hold; `agreed` is what was shown to the user. Raises Cancelled where it has changed since."""
+def apply(ledger: Ledger, home: str, wanted: Policy, agreed: list[Change], digest: str) -> list[str]:
+    """Make a policy hold; `agreed` is what was shown to the user. Raises Cancelled where it has changed since.
+
+    Returns which calls under way its budgets come too late for, a sentence each.
+    """
     check(wanted)
     path = os.path.join(home, config.CONFIG_FILE)
     before, after = _texts(path, wanted)
@@ -48,14 +53,16 @@ def apply(ledger: Ledger, home: str, wanted: Policy, agreed: list[Change], diges
             if plan.changes(_of(writer.connection, home), wanted) != agreed:
                 raise Cancelled("the policy has changed meanwhile", "run it again to see the new plan")
             writer.act(Act(APPLY, "policy", f"sha256={digest} {plan.summary(agreed)}"))
-            for change in agreed:
-                _change(writer, change)
+            made = [budget for change in agreed if (budget := _change(writer, change)) is not None]
+            day = Calendar(ledger.zone).day_of(writer.now_us)
+            too_late = [said for _, said in told(writer.connection, made, day, names_them=True)]
             if after != before:
                 _replace(path, after)
     except BaseException:
         if after != before and _read(path) == after:
             _replace(path, before)
         raise
+    return too_late
 
 
 def _of(connection: sqlite3.Connection, home: str) -> Policy:
@@ -66,19 +73,21 @@ def _of(connection: sqlite3.Connection, home: str) -> Policy:
     return Policy(named, found, dict(settings.aliases), {name: dict(table) for name, table in settings.prices.items()})
 
 
-def _change(writer: Writer, change: Change) -> None:
+def _change(writer: Writer, change: Change) -> Budget | None:
+    """Make one change; return the budget that it set."""
     match change.section:
         case "budgets":
             who, period = change.name
             if change.after is None:
                 remove_budget(writer, who, period)
             else:
-                set_budget(writer, parse_who(who), change.after)
+                return set_budget(writer, parse_who(who), change.after)
         case "alerts":
             if change.before is not None:
                 outbox.remove_channel(writer, change.name)
             if change.after is not None:
                 outbox.add_channel(writer, change.after, os.urandom(16))
+    return None
 
 
 def _texts(path: str, wanted: Policy) -> tuple[str, str]:

@@ -44,7 +44,7 @@ from aikeys.spending.interruption import Interruption
 from aikeys.spending.limits import asked_of_the_budgets
 from aikeys.spending.names import Held, Target
 from aikeys.spending.plan import Circumstances, Plan, estimated_input_tokens, lowered, plan, tightened
-from aikeys.spending.room import left_for
+from aikeys.spending.room import as_of_now, is_limited_now, left_for
 
 Sink = Callable[[Event], None]
 _LONGEST_WORD = 100
@@ -197,12 +197,10 @@ class _Run:
         self._caller = caller
         self._reservation = reservation
         self._request_digest = b""
-        self._is_limited = False
 
     def go(self, made: Plan, secret: Secret, sink: Sink) -> Attempted:
         watch = _Watch(self._tools.settings.now_s, sink)
         exchange = Exchange(made)
-        self._is_limited = made.is_limited
         is_under_way = False
         try:
             if self._reservation.pusd < made.cost.worst_pusd:
@@ -213,7 +211,7 @@ class _Run:
             parcel = Parcel(encoded(made), _base_url(made), made.dialect.auth, secret)
             self._request_digest = sha256(parcel.outgoing.body).digest()
             is_under_way = True
-            self._transfer(exchange, parcel, watch)
+            self._transfer(exchange, parcel, made, watch)
         except BaseException:
             # nothing foreseen: what was set aside is settled all the same
             failure = Unreadable("the call ended unexpectedly")
@@ -225,7 +223,7 @@ class _Run:
             raise
         return self._settled(made, exchange.received(), watch)
 
-    def _transfer(self, exchange: Exchange, parcel: Parcel, watch: _Watch) -> None:
+    def _transfer(self, exchange: Exchange, parcel: Parcel, made: Plan, watch: _Watch) -> None:
         """Move the bytes; whatever goes wrong is told to the exchange."""
         try:
             with (
@@ -233,7 +231,7 @@ class _Run:
                 self._tools.transport.send(parcel, self._tools.settings.timeouts) as incoming,
             ):
                 exchange.head(incoming.status, incoming.headers)
-                self._read(exchange, incoming, watch)
+                self._read(exchange, incoming, made, watch)
         except NotSent as failure:
             exchange.refuse(failure)
         except Broken as failure:
@@ -243,21 +241,25 @@ class _Run:
         except KeyboardInterrupt:
             exchange.cut(exchanges.CANCELLED, Unreadable("the call was stopped"))
 
-    def _read(self, exchange: Exchange, incoming: Incoming, watch: _Watch) -> None:
+    def _read(self, exchange: Exchange, incoming: Incoming, made: Plan, watch: _Watch) -> None:
         interruption, drain_s = self._tools.interruption, self._tools.settings.drain_s
         for piece in incoming.pieces():
             watch.hand_on(exchange.feed(piece), is_wanted=not interruption.count)
             if interruption.count and watch.is_over(drain_s):
                 exchange.cut(exchanges.CANCELLED, Unreadable("the call was stopped"))
                 return
-            if watch.left is not None and (not self._is_limited or watch.is_over(drain_s)):
+            if watch.left is not None and (not self._is_limited(made) or watch.is_over(drain_s)):
                 exchange.cut(exchanges.CANCELLED, Unreadable("nobody reads the reply any more"))
                 return
         watch.hand_on(exchange.close(), is_wanted=not interruption.count)
 
+    def _is_limited(self, made: Plan) -> bool:
+        return is_limited_now(self._tools.desk.ledger, made, self._reservation.context)
+
     def _settled(self, made: Plan, received: Received, watch: _Watch) -> Attempted:
         """Write the entry, as often as it takes."""
         at_us = self._reservation.at_us
+        made = as_of_now(self._tools.desk.ledger, made, received.used, self._reservation.context)
         costs = bill(made, received.used, at_us, prices_of(self._tools.book, made.target))
         call = call_of(self._caller, made, received, costs)._replace(
             at_us=at_us, settled_us=clock.now_us(), latency_ms=watch.elapsed_ms, first_token_ms=watch.first_token_ms,

@@ -114,6 +114,8 @@ def _guess(plan: Plan, reported: Usage | None, text_bytes: int) -> Usage:
     output = -(-text_bytes // 4)
     if plan.cap and plan.dialect.cap_covers_reasoning:
         output = min(output, plan.cap * plan.bounds.choices)
+    if not plan.open_ends and plan.price is not None and not plan.price.free:
+        output = min(output, plan.worst.output_tokens)
     if reported is None:
         return Usage(input=estimated_input_tokens(plan.bounds, plan.dialect.provider), output=output)
     found = reported._replace(output=max(reported.output, output))

@@ -30,4 +30,4 @@ def rates_of(caller: Caller, target: Target, configured: Configured) -> list[Rat
 def asked_of_the_budgets(caller: Caller, context: Context, cost: Price) -> Request:
     """Return what is asked of the desk for a call that can cost so much."""
     once = caller.token if caller.claims is not None and caller.claims.is_once else ""
-    return Request(context, cost, once)
+    return Request(context if cost.is_bounded else context._replace(price=""), cost, once)

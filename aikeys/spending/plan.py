@@ -74,12 +74,14 @@ class Plan(NamedTuple):
     is_limited: bool
     lowered_from: int = 0
     protocol: str = ""
+    open_ends: tuple[str, ...] = ()
+    """Why the worst case is no bound of what the call can cost; empty where it is one."""
 
     @property
     def cost(self) -> decisions.Price:
         """Return what is asked of the budgets."""
         worst = min(self.worst.cost_pusd, MAX_COST_PUSD)
-        return decisions.Price(worst, min(self.floor_pusd, worst))
+        return decisions.Price(worst, min(self.floor_pusd, worst), not self.open_ends)
 
     @property
     def cap(self) -> int:
@@ -101,6 +103,8 @@ class Draft(NamedTuple):
     thinking_tokens: int = 0
     needs_cap: bool = False
     protocol: str = ""
+    unmetered: tuple[str, ...] = ()
+    """What of it nobody meters."""
 
 
 def plan(target: Target, request: Request, circumstances: Circumstances) -> Plan:
@@ -147,17 +151,27 @@ def fitted(draft: Draft, circumstances: Circumstances) -> Plan:
     if price is None:
         request = _with_cap(request, _needed(draft, None))
         return Plan(
-            target, dialect, request, None, certain, bounds, _NOTHING, 0, is_limited=False, protocol=draft.protocol
-        )
+            target, dialect, request, None, certain, bounds, _NOTHING, 0,
+            is_limited=False, protocol=draft.protocol, open_ends=_NOTHING.undecided,
+        )  # fmt: skip
     cap = _cap(price, draft, circumstances)
     request = _with_cap(request, cap)
     if cap != bounds.max_output:
         bounds = bounds._replace(max_output=cap)
     worst = worst_case(price, bounds)
-    if limited:
-        _require_bound(target, worst, price)
+    open_ends = _open_ends(target, worst, price)
+    if limited and open_ends:
+        raise CannotDecide(
+            f"what {target} can cost has no bound ({'; '.join(open_ends)}), and a budget limits this call",
+            "give --max-tokens, or leave attachments out",
+        )
+    if not price.free:
+        open_ends += draft.unmetered if certain else ("its name only looks like one with a known price",)
     floor_pusd = min(_floor_pusd(price, bounds, draft, worst), worst.cost_pusd) if not price.free else 0
-    made = Plan(target, dialect, request, price, certain, bounds, worst, floor_pusd, limited, protocol=draft.protocol)
+    made = Plan(
+        target, dialect, request, price, certain, bounds, worst, floor_pusd, limited,
+        protocol=draft.protocol, open_ends=open_ends,
+    )  # fmt: skip
     return made if circumstances.max_cost_pusd is None else _within(made, circumstances.max_cost_pusd)
 
 
@@ -216,18 +230,15 @@ def _require_price(target: Target, price: Price | None, *, is_certain: bool) -> 
         )
 
 
-def _require_bound(target: Target, worst: WorstCase, price: Price) -> None:
-    undecided = list(worst.undecided)
+def _open_ends(target: Target, worst: WorstCase, price: Price) -> tuple[str, ...]:
+    """Return why a worst case is no bound."""
+    found = list(worst.undecided)
     units = {unit for tariff in price.tariffs for unit in tariff.rates}
     if target.provider.name == "perplexity" and units & {"web_searches", "output_citation_tokens"}:
-        undecided.append("it searches as often as it likes")
+        found.append("it searches as often as it likes")
     if worst.cost_pusd > MAX_COST_PUSD:
-        undecided.append("it is beyond what the ledger can hold")
-    if undecided:
-        raise CannotDecide(
-            f"what {target} can cost has no bound ({'; '.join(undecided)}), and a budget limits this call",
-            "give --max-tokens, or leave attachments out",
-        )
+        found.append("it is beyond what the ledger can hold")
+    return tuple(found)
 
 
 def _cap(price: Price, draft: Draft, circumstances: Circumstances) -> int:

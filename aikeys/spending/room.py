@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from aikeys import clock
 from aikeys.budgets.counters import find_counter, made_counter, span_of
 from aikeys.budgets.decisions import BLOCKING
 from aikeys.budgets.store import applying, is_anybody_blocked, read_budgets_of, stored_text
 from aikeys.budgets.terms import TOTAL
 from aikeys.budgets.who import TOKEN, USER, Who, whos_of
-from aikeys.errors import CannotDecide
+from aikeys.errors import CannotDecide, MachineFailed
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import Context
 from aikeys.ledger.store import Ledger
 from aikeys.ledger.token_acts import ancestors
 from aikeys.money import usd_text
 from aikeys.spending.authorise import Caller
+from aikeys.spending.bill import Used
+from aikeys.spending.plan import Plan
 
 _calendar = lru_cache(maxsize=16)(Calendar)
 
@@ -50,6 +53,27 @@ def left_for(ledger: Ledger, caller: Caller, context: Context, now_us: int) -> i
         if claims.budget_pusd is not None:
             _require_budget(ledger, claims.shown_id, claims.budget_pusd)
     return left_pusd(ledger, context, now_us)
+
+
+def as_of_now(ledger: Ledger, made: Plan, used: Used, context: Context) -> Plan:
+    """Return the plan of a call that is over, with the limits of now where they decide what it is booked at.
+
+    A budget that blocks may have been set while it was under way: then a cost that is unknown is the worst case.
+    """
+    is_unknown = used.may_cost and not (used.complete and used.metered.usage is not None)
+    if made.is_limited or not is_unknown or not is_limited_now(ledger, made, context):
+        return made
+    return made._replace(is_limited=True)
+
+
+def is_limited_now(ledger: Ledger, made: Plan, context: Context) -> bool:
+    """Tell whether a budget blocks a call that is under way; False for one that nothing bounds, it comes too late."""
+    if made.is_limited or made.price is None or made.open_ends:
+        return made.is_limited
+    try:
+        return left_pusd(ledger, context, clock.now_us()) is not None
+    except MachineFailed:
+        return False
 
 
 def _require_budget(ledger: Ledger, token: str, issued_pusd: int) -> None:

@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 
 from aikeys.budgets.booking import book
+from aikeys.budgets.decisions import Price
+from aikeys.budgets.desk import Desk
+from aikeys.budgets.reservations import Request
 from aikeys.clock import now_us
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import Call, Context, Labels
@@ -29,6 +32,25 @@ def spend(home: Aikeys, usd: str, team: str = "support", source: str = "computed
         context = Context(Labels(team, user="ana"), key="openai", provider="openai", model="openai/gpt-4.1")
         call = Call(now_us(), now_us(), context, cost_pusd=parse_usd(usd), cost_source=source)
         book(writer, call, Calendar(ledger.zone))
+    ledger.close()
+
+
+def test_a_budget_names_the_calls_under_way_that_it_comes_too_late_for(ready_home: Aikeys) -> None:
+    ledger = Ledger(str(ready_home.home)).open()
+    desk = Desk(ledger)
+    context = Context(Labels("support"), key="openai", provider="openai", model="openai/gpt-4.1", price="listed")
+    first = desk.reserve(Request(context, Price(parse_usd("2"), 0)))
+    desk.reserve(Request(context._replace(model="openai/new", price=""), Price(0, 0, is_bounded=False)))
+    done = ready_home.run("budget", "set", "team:*", "1")
+    assert done.returncode == 0
+    assert "too late for 1 call under way, which may cost up to $2.00 where $1.00 is left" in done.stderr
+    assert first.id.hex() in done.stderr
+    assert "too late for 1 call under way of unknown cost, which is not reserved (openai/new)" in done.stderr
+    checked = json.loads(ready_home.run("budget", "check", "team:support", "--json").stdout)
+    assert [note[:56] for note in checked["notes"]] == ["the budget of team:support comes too late for 1 call und"] * 2
+    assert "budget late" in ready_home.run("audit").stdout
+    assert ready_home.run("ledger", "verify").returncode == 0
+    desk.close()
     ledger.close()
 
 

@@ -103,11 +103,14 @@ def set_(
     """Set a budget, in the place of one over the same period. Days begin in the ledger's time zone.
 
     Setting it again changes it; --alert and --at-limit stay as they were where they are not given. What was spent
-    already counts.
+    already counts, and so does what calls under way have reserved. Those that it comes too late for are named: they may
+    cost more than is left, or nothing bounds what they cost.
     """
     from aikeys.budgets.changes import present_terms, set_budget
+    from aikeys.budgets.late import told
     from aikeys.budgets.terms import Terms, parse_alerts, parse_at_limit, parse_period
     from aikeys.cli.whom import whom
+    from aikeys.ledger.calendar import Calendar
     from aikeys.money import parse_usd
 
     wanted = Terms(parse_usd(usd), parse_period(period))
@@ -119,9 +122,13 @@ def set_(
     with ledger.writing() as writer:
         before = present_terms(writer.connection, limited, wanted.period)
         terms = (before or wanted)._replace(limit_pusd=wanted.limit_pusd, **given)
-        set_budget(writer, limited, terms)
+        budget = set_budget(writer, limited, terms)
+        day = Calendar(ledger.zone).day_of(writer.now_us)
+        too_late = told(writer.connection, [budget], day, names_them=True)
     replaced = f"{_terms(before)} -> " if before not in (None, terms) else ""
     terminal.say(f"{limited}: {replaced}{_terms(terms)}")
+    for _, said in too_late:
+        terminal.warn(said)
     _say_if_unused(ledger, limited)
 
 

@@ -83,8 +83,10 @@ def apply(
     elif not dry_run:
         if not terminal.confirm(f"make {counted(len(changes), 'change')}", data_on_stdin=file == "-"):
             raise Cancelled("nothing was changed")
-        applying.apply(ledger, where.home, wanted, changes, sha256(text.encode()).hexdigest())
+        too_late = applying.apply(ledger, where.home, wanted, changes, sha256(text.encode()).hexdigest())
         terminal.say(f"applied: {plan.spoken(changes)}")
+        for said in too_late:
+            terminal.warn(said)
 
 
 def _known(change: Change) -> dict[str, object]:

@@ -58,7 +58,9 @@ def native_plan(target: Target, native: Native, circumstances: Circumstances) ->
     if native.protocol in _WITHOUT_CAP:
         bounds = bounds._replace(max_output=0, cap_covers_reasoning=False)  # no cap is added either
     stub = Request(target.model, (), stream=native.stream, options=Options(max_tokens=bounds.max_output or None))
-    draft = Draft(target, dialect, stub, bounds, found.thinking_tokens, protocol=native.protocol)
+    draft = Draft(
+        target, dialect, stub, bounds, found.thinking_tokens, protocol=native.protocol, unmetered=tuple(unknown)
+    )
     if native.cap != bounds.max_output:
         native = native._replace(cap=bounds.max_output)
     return fitted(draft, circumstances), native
