@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_EVEN: int | None = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+
 
 def now_s() -> int:
     """Return the current time in whole seconds since 1970 (UTC)."""
@@ -18,6 +20,13 @@ def now_s() -> int:
 def now_us() -> int:
     """Return the current time in microseconds since 1970 (UTC)."""
     return time.time_ns() // 1000
+
+
+def even_us() -> int:
+    """Return microseconds of a clock that nobody sets, counted from no known start; it goes on during sleep."""
+    if _EVEN is None:
+        return time.monotonic_ns() // 1000
+    return time.clock_gettime_ns(_EVEN) // 1000
 
 
 def local_zone(environ: Mapping[str, str]) -> str:

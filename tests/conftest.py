@@ -149,3 +149,9 @@ def passphrase_home(bare_home: Aikeys) -> Aikeys:
     done = bare_home.run("init", "--passphrase", env={"AIKEYS_PASSPHRASE": "correct horse battery"})
     assert done.returncode == 0, done.stderr
     return bare_home
+
+
+@pytest.fixture(autouse=True)
+def _time_passes_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that sets the clock says that time has passed, not that somebody put the clock forward."""
+    monkeypatch.setattr("aikeys.ledger.clock_jumps.Pace.expected_us", lambda _pace, _now_us: None)

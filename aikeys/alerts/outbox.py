@@ -202,15 +202,13 @@ def forget_person(writer: Writer, name: str) -> None:
 
 def first_wrong_channel(connection: sqlite3.Connection) -> str | None:
     """Return the name of a channel that is not what the chain says, or None; for `ledger verify`."""
-    (base,) = connection.execute("SELECT base FROM ledger").fetchone()
     chained: dict[str, tuple[int, str]] = {}
     acts = "SELECT id, act, subject, detail FROM entry WHERE act IN ('alert-add', 'alert-remove') ORDER BY id"
     for number, act, name, detail in connection.execute(acts):
         chained[name] = (number, detail.rpartition("settings=")[2] if act == "alert-add" else "")
     stored = {row[0]: row[1:] for row in connection.execute("SELECT name, kind, settings, entry FROM channel")}
     for name, (kind, settings, entry) in sorted(stored.items()):
-        archived = name not in chained and entry <= base
-        if not archived and chained.get(name) != (entry, channel_form.digest(kind, settings)):
+        if chained.get(name) != (entry, channel_form.digest(kind, settings)):
             return str(name)
     missing = [name for name, (_, made) in sorted(chained.items()) if made and name not in stored]
     return missing[0] if missing else None

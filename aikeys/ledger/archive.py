@@ -3,8 +3,8 @@
 - First the segment is written, in a file that nothing refers to yet; then one transaction puts the sums of its calls
   into `archived`, moves `ledger.base` up, deletes the rows and says so in an act that the vault's key signs. A crash
   leaves all entries where they were, or all moved.
-- The act states the last archived entry, its hash, the digests of all archived sums and of their imported ids, and the
-  segment's SHA-256: what stands in for deleted rows is in the chain itself.
+- The act states the last archived entry, its hash, the digests of all archived sums and of their imported ids, the
+  anchors of vaults, and the segment's SHA-256: what stands in for deleted rows is in the chain itself.
 - Limits and alert channels made by an archived act, erasures and declared tags are stated again, so that `verify`
   still finds their origin.
 """
@@ -38,6 +38,7 @@ class Cut(NamedTuple):
     segment: str
     imports: str
     tokens: str
+    anchors: tuple[tuple[bytes, int, bytes], ...] = ()
 
 
 def parse_cut(entry: Entry) -> Cut | None:
@@ -53,9 +54,21 @@ def parse_cut(entry: Entry) -> Cut | None:
             said["segment"],
             said["imports"],
             said["tokens"],
+            _anchors(said.get("anchors", "")),
         )
     except (KeyError, ValueError):
         return None
+
+
+def _anchors(text: str) -> tuple[tuple[bytes, int, bytes], ...]:
+    """Return (vault, epoch, state) of every vault whose anchor may rest on an archived act."""
+    parts = [part.split(":") for part in text.split(",") if part]
+    return tuple((bytes.fromhex(vault), int(epoch), bytes.fromhex(state)) for vault, epoch, state in parts)
+
+
+def _anchors_text(connection: sqlite3.Connection) -> str:
+    rows = connection.execute("SELECT vault_id, epoch, digest FROM anchor ORDER BY vault_id")
+    return ",".join(f"{vault.hex()}:{epoch}:{state.hex()}" for vault, epoch, state in rows)
 
 
 def last_before(ledger: Ledger, before_us: int, keep_from: int) -> Head:
@@ -127,7 +140,7 @@ def remove(ledger: Ledger, segment: segments.Segment, signer: Signer) -> Head:
         detail = (
             f"last={header.last} hash={header.end.hex()} sums={archived_digest(writer.connection)} segment={sha256} "
             f"imports={imports_digest(writer.connection, header.last)} "
-            f"tokens={token_acts.archived_digest(writer.connection)}"
+            f"tokens={token_acts.archived_digest(writer.connection)} anchors={_anchors_text(writer.connection)}"
         )
         head = writer.act(Act(ARCHIVED, os.path.basename(segment.path), detail))
         writer.checkpoint(signer)

@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import BinaryIO, NamedTuple
 
 from aikeys.errors import Damaged, MachineFailed, NotFound
 from aikeys.ledger import segments
+from aikeys.ledger.archive import parse_cut
 from aikeys.ledger.calendar import Calendar
-from aikeys.ledger.entries import Head, genesis
+from aikeys.ledger.entries import Entry, Head, genesis
 from aikeys.ledger.projections import archived_digest, sums_digest
 from aikeys.ledger.rollups import sums_of_frame
 from aikeys.ledger.store import Ledger
-from aikeys.storage.canonical import Field
+from aikeys.storage.canonical import Field, unpack
 
 _HINT = "bring an unchanged copy of the archive back"
 Check = Callable[[bytes, bytes, bytes], bool]
 
 
-class Trust(NamedTuple):
-    """Public keys to be trusted, and how to check a signature of one."""
-
-    signers: frozenset[bytes]
-    is_signed: Check
-
-
 class Walk(NamedTuple):
-    """What a walk over entries notes (hashes of the numbers wanted) and whom it tells of its advance."""
+    """What a walk over entries notes (hashes of the numbers wanted) and whom it tells of its advance.
+
+    `cuts`: by the last entry of an earlier segment, the SHA-256 of its file as the act of archiving states it.
+    """
 
     wanted: dict[int, bytes]
     advance: Callable[[int], None]
+    cuts: dict[int, str]
 
 
 class _Sums:
@@ -66,10 +64,19 @@ class _Sums:
 
 
 def check_segments(
-    connection: sqlite3.Connection, ledger: Ledger, base: Head, paths: Sequence[str], trust: Trust, walk: Walk
+    connection: sqlite3.Connection,
+    ledger: Ledger,
+    base: Head,
+    paths: Sequence[str],
+    is_signed: Check | None,
+    walk: Walk,
 ) -> int:
-    """Walk over archived entries up to `base`; returns the number of the first. Raises Damaged naming the place."""
-    found = sorted((_opened(path, ledger, trust) for path in paths), key=lambda segment: segment.header.first)
+    """Walk over archived entries up to `base`; returns the number of the first. Raises Damaged naming the place.
+
+    Every segment is signed by the key it names (`is_signed` None: nobody can tell). That it is the one that was
+    archived is in the chain: `check_files`.
+    """
+    found = sorted((_opened(path, ledger, is_signed) for path in paths), key=lambda segment: segment.header.first)
     first = found[0].header
     at = Head(first.first - 1, first.base)
     if at.number == 0 and at != genesis(ledger.ledger_id, ledger.zone):
@@ -89,13 +96,26 @@ def check_segments(
     return first.first
 
 
-def _opened(path: str, ledger: Ledger, trust: Trust) -> segments.Segment:
+def check_files(paths: Sequence[str], cuts: Mapping[int, str]) -> None:
+    """Raise Damaged where a segment's file, signer and all, is not the one that the act of archiving states."""
+    for path in paths:
+        with _reading(path) as file:
+            last = segments.open_segment(file, path).header.last
+            file.seek(0)
+            digest = sha256()
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+            if cuts.get(last) != digest.hexdigest():
+                raise Damaged(f"{path} is not the file that was archived up to entry {last}", _HINT)
+
+
+def _opened(path: str, ledger: Ledger, is_signed: Check | None) -> segments.Segment:
     with _reading(path) as file:
         segment = segments.open_segment(file, path)
     segments.belongs(segment, ledger)
     signer = segment.header.signer
     message = segments.header_bytes(segment.header)
-    if signer in trust.signers and not trust.is_signed(signer, segment.signature, message):
+    if is_signed is not None and not is_signed(signer, segment.signature, message):
         raise Damaged(f"{path}: its signature is forged", _HINT)
     return segment
 
@@ -116,6 +136,8 @@ def _walked(segment: segments.Segment, at: Head, sums: _Sums, walk: Walk) -> Hea
             call = segments.read_call(frame)
             if call is not None:
                 sums.add(call)
+            elif (cut := parse_cut(Entry(*unpack(frame)[1:]))) is not None:  # type: ignore[arg-type]
+                walk.cuts[cut.last.number] = cut.segment
             if number in walk.wanted:
                 walk.wanted[number] = digest
             walk.advance(1)

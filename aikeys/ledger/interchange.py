@@ -139,7 +139,7 @@ class Reader:
             raise Refused("id is missing")
         call = Call(
             at_us=at_us,
-            settled_us=max(at_us, self._now_us),
+            settled_us=self._now_us,
             context=self._context(row),
             usage=_usage(row),
             unpriced=_counts(row, "unpriced_units"),

@@ -1,9 +1,15 @@
-"""Which objects kept at a provider (stored responses …) were made by which token, for which team. Not chained."""
+"""Which objects kept at a provider (stored responses …) were made by which token, for which team.
+
+A row is written with the entry of the call that made the object. Where the provider names the reply as it names the
+object, the entry says whose it is, and `verify` compares; of other objects, and of archived calls, the row alone does.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 from typing import NamedTuple
+
+from aikeys.ledger.calls import read_extra
 
 _LONGEST = 200
 
@@ -27,3 +33,23 @@ def is_of(connection: sqlite3.Connection, provider: str, name: str, owner: Owner
         "SELECT token, team FROM kept_object WHERE provider = ? AND name = ?", (provider, name)
     ).fetchone()
     return row is not None and (row[0] == owner.token or bool(owner.team and row[1] == owner.team))
+
+
+def first_wrong(connection: sqlite3.Connection) -> str | None:
+    """Return the name of an object that no call of its owner made, where calls say who made it; else None."""
+    kept = {(row[0], row[1]): (row[2], row[3]) for row in connection.execute("SELECT * FROM kept_object")}
+    if not kept:
+        return None
+    makers: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    query = (
+        "SELECT call.extra, provider.text, token.text, team.text FROM call JOIN context c ON c.id = call.context "
+        "JOIN slot s ON s.id = c.slot JOIN word provider ON provider.id = s.provider "
+        "JOIN word token ON token.id = c.token JOIN word team ON team.id = s.team "
+        "WHERE length(extra) > 0 AND corrects = 0 AND provider.text IN (SELECT provider FROM kept_object)"
+    )
+    for extra, provider, token, team in connection.execute(query):
+        name = read_extra(extra).request_id
+        if (provider, name) in kept:
+            makers.setdefault((provider, name), set()).add((token, team))
+    wrong = (name for (provider, name), owner in kept.items() if owner not in makers.get((provider, name), {owner}))
+    return min(wrong, default=None)

@@ -10,12 +10,13 @@ import sqlite3
 from collections.abc import Iterable
 from hashlib import sha256
 
+from aikeys import clock
 from aikeys.errors import Damaged
 from aikeys.ledger import token_acts
 from aikeys.ledger.calendar import Calendar, date_of
 from aikeys.ledger.calls import import_extra, read_extra
 from aikeys.ledger.entries import Entry, person_digest
-from aikeys.ledger.rollups import NO_LONGER_ROLLED, ROLLED, SUMS, first_wrong
+from aikeys.ledger.rollups import NO_LONGER_ROLLED, ROLLED, SUMS, are_hours_kept_from, first_wrong
 from aikeys.ledger.store import Ledger, read_base
 from aikeys.storage.canonical import Field, pack
 
@@ -51,13 +52,17 @@ class Acts:
         if entry.act == NO_LONGER_ROLLED:
             self.rolled.discard(entry.subject)
         if entry.vault_id is not None and entry.manifest is not None and entry.epoch is not None:
-            known = self.anchors.get(entry.vault_id)
-            if known is None or entry.epoch > known[0]:
-                self.anchors[entry.vault_id] = (entry.epoch, entry.manifest)
+            self.anchor(entry.vault_id, entry.epoch, entry.manifest)
+
+    def anchor(self, vault_id: bytes, epoch: int, state: bytes) -> None:
+        """Take a vault's state into account, which an act anchored or states of archived ones."""
+        known = self.anchors.get(vault_id)
+        if known is None or epoch > known[0]:
+            self.anchors[vault_id] = (epoch, state)
 
 
-def check(connection: sqlite3.Connection, ledger: Ledger, acts: Acts) -> None:
-    """Raise Damaged where a table is not what the entries make of it."""
+def check(connection: sqlite3.Connection, ledger: Ledger, acts: Acts, latest_us: int) -> None:
+    """Raise Damaged where a table is not what the entries make of it; `latest_us` is the latest time of an entry."""
     is_whole = read_base(connection, ledger).number == 0
     _check_anchors(connection, ledger, acts, is_whole=is_whole)
     _check_persons(connection, ledger, acts)
@@ -69,6 +74,8 @@ def check(connection: sqlite3.Connection, ledger: Ledger, acts: Acts) -> None:
     if wrong is not None:
         day, table = wrong
         raise Damaged(f"{ledger.path}: the totals of {date_of(day)} ({table}) are not those of its calls", HINT)
+    if not are_hours_kept_from(connection, max(latest_us, clock.now_us())):
+        raise Damaged(f"{ledger.path}: from which hour on there are hourly totals (hours_from) was changed", HINT)
     _check_imports(connection, ledger)
 
 
@@ -98,7 +105,7 @@ def sums_digest(rows: Iterable[tuple[Field, ...]]) -> str:
 def _check_anchors(connection: sqlite3.Connection, ledger: Ledger, acts: Acts, *, is_whole: bool) -> None:
     stored = {row[0]: (row[1], row[2]) for row in connection.execute("SELECT vault_id, epoch, digest FROM anchor")}
     wrong = [vault for vault in {*stored, *acts.anchors} if stored.get(vault) != acts.anchors.get(vault)]
-    if any(vault in acts.anchors or is_whole for vault in wrong):
+    if any(vault in acts.anchors or is_whole for vault in wrong):  # archives of before do not state the others
         raise Damaged(f"{ledger.path}: the anchor of a vault was changed", HINT)
     waiting = {row[0]: (row[1], row[2]) for row in connection.execute("SELECT entry, vault_id, epoch FROM open_intent")}
     if waiting != acts.open:

@@ -236,6 +236,11 @@ def first_wrong(connection: sqlite3.Connection) -> tuple[int, str] | None:
     return _first_wrong_hour(connection)
 
 
+def are_hours_kept_from(connection: sqlite3.Connection, latest_us: int) -> bool:
+    """Tell whether the first hour that is kept is one that an entry can have moved it to."""
+    return _stored_hours_from(connection) <= max(0, latest_us // HOUR_US - KEPT_HOURS + 1)
+
+
 def _first_wrong_hour(connection: sqlite3.Connection) -> tuple[int, str] | None:
     """Compare every hour that is used."""
     kept = (_stored_hours_from(connection),)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from aikeys import clock
 from aikeys.errors import BadConfiguration, Damaged
+from aikeys.ledger.clock_jumps import Pace, note_jump
 from aikeys.ledger.entries import Anchor, Entry, Head, chain_hash, checkpoint_message, genesis, person_digest
 from aikeys.storage import files, folders, sqlite
 from aikeys.storage.record import NamedTuple
@@ -29,8 +30,8 @@ FOREIGN_HINT = (
 MISSING_HINT = "check --home, AIKEYS_HOME and AIKEYS_LEDGER; where there is no vault yet: aikeys init"
 _FORMAT = 1
 _COLUMNS = ", ".join(Entry._fields)
-_HEAD = """SELECT id, hash FROM (SELECT * FROM (SELECT id, hash FROM entry ORDER BY id DESC LIMIT 1)
-  UNION ALL SELECT * FROM (SELECT id, hash FROM call ORDER BY id DESC LIMIT 1)) ORDER BY id DESC LIMIT 1"""
+_NEWEST = """SELECT * FROM (SELECT * FROM (SELECT id, hash, at_us FROM entry ORDER BY id DESC LIMIT 1)
+  UNION ALL SELECT * FROM (SELECT id, hash, settled_us FROM call ORDER BY id DESC LIMIT 1)) ORDER BY id DESC LIMIT 1"""
 _TYPES: tuple[type | tuple[type, ...], ...] = (
     int, int, str, str, str, bytes, (bytes, type(None)), str, str,
     (int, type(None)), (bytes, type(None)), (int, type(None)), (bytes, type(None)),
@@ -81,7 +82,8 @@ class Writer:
         self.now_us = now_us
         self.filed: dict[Any, Any] = {}  # contexts and their rows (recording.py): most calls of an import share one
         self.memory: Memory | None = None  # of a writer that commits many calls at once (memory.py)
-        self.head = read_head(connection, ledger)
+        self.head, newest_us = _newest(connection, ledger)
+        note_jump(self, ledger.pace, newest_us)
 
     def write_out(self) -> None:
         """Write what waits for the commit: before anything reads counters or roll-ups."""
@@ -142,6 +144,7 @@ class Ledger:
         self._connection: sqlite3.Connection | None = None
         self.ledger_id = b""
         self.zone = "UTC"
+        self.pace = Pace()
 
     @property
     def exists(self) -> bool:
@@ -183,6 +186,7 @@ class Ledger:
         """One transaction; anything raised inside leaves the ledger as it was."""
         with self._using() as connection, turn(self._turn, sqlite.BUSY_TIMEOUT_S), sqlite.transaction(connection):
             yield Writer(connection, self, clock.now_us())
+        self.pace.written()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -341,8 +345,13 @@ class Ledger:
 
 
 def read_head(connection: sqlite3.Connection, ledger: Ledger) -> Head:
-    row = connection.execute(_HEAD).fetchone()
-    return Head(*row) if row else read_base(connection, ledger)
+    return _newest(connection, ledger)[0]
+
+
+def _newest(connection: sqlite3.Connection, ledger: Ledger) -> tuple[Head, int | None]:
+    """Return the head, and when its entry was written: None where it is not here."""
+    row = connection.execute(_NEWEST).fetchone()
+    return (Head(row[0], row[1]), row[2]) if row else (read_base(connection, ledger), None)
 
 
 def read_base(connection: sqlite3.Connection, ledger: Ledger) -> Head:

@@ -2,7 +2,10 @@
 
 - The chain, entry by entry, over the texts of every field (a renamed word changes a context's digest).
 - What is made from entries: days, roll-ups, anchors, open intents, imports, persons, what stands for archived entries.
-- Checkpoints: which entries the vault's key vouched for. What came later is unsigned, and is called so.
+- What is looked up by a digest later: a context's decides whom a call counts for.
+- Checkpoints: each is signed by the key it names; those of the vault's key say which entries it vouched for. What came
+  later is unsigned, and is called so.
+- The clock: an entry that was written over an hour before the one it follows is named, and is no damage.
 - What is known from elsewhere: receipts, and segments of entries that were archived.
 """
 
@@ -16,20 +19,21 @@ from typing import NamedTuple
 from aikeys.errors import Damaged
 from aikeys.ledger import projections, token_acts
 from aikeys.ledger.archive import ARCHIVED, Cut, parse_cut
-from aikeys.ledger.archived import Trust, Walk, check_segments
+from aikeys.ledger.archived import Walk, check_files, check_segments
 from aikeys.ledger.calls import Context, Labels, context_digest, pairs_text, text_pairs
+from aikeys.ledger.clock_jumps import Jump, Times, forward_jump
 from aikeys.ledger.entries import Entry, Head, chain_hash, checkpoint_message
 from aikeys.ledger.receipts import Receipt, check_receipts
-from aikeys.ledger.schema import STATEMENTS
+from aikeys.ledger.schema import FORMAT, STATEMENTS
 from aikeys.ledger.store import Ledger, checked, read_base
+from aikeys.storage.schema import first_difference
 
 _ACTS = f"SELECT {', '.join(Entry._fields)}, hash FROM entry ORDER BY id"  # noqa: S608
 _CALLS = """SELECT id, CAST(printf('call %d %d %d %d %d %d %d %d %d %d %d %d %d %s %s ', id, at_us, settled_us, input,
   cache_read, cache_write_5m, cache_write_1h, output, reasoning, cost_pusd, latency_ms, first_token_ms, corrects,
-  source, status) AS BLOB), context, extra, hash FROM call WHERE id > ? AND id < ? ORDER BY id"""
+  source, status) AS BLOB), context, extra, hash, settled_us FROM call WHERE id > ? AND id < ? ORDER BY id"""
 _CUT_BY_PRINTF = """SELECT id FROM call
   WHERE instr(CAST(source AS BLOB), x'00') OR instr(CAST(status AS BLOB), x'00') LIMIT 1"""
-_SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master"
 _DAY_US = 86_400_000_000
 _DIGEST_BYTES = 32
 _HINT = "put an unchanged copy of ledger.db back; aikeys-ledger(5) says what is checked"
@@ -67,7 +71,8 @@ class Verdict(NamedTuple):
     """What was found: the head, and the newest entry that a key vouched for, when, and by which public key.
 
     `first` is the number of the first entry that was there to be checked, `entries` how many were; `changes` of the
-    signing key, oldest first, as far as their entries are there.
+    signing key and `jumps` of the clock, oldest first, as far as their entries are there. `latest_us` is the latest
+    time at which an entry says it was written.
     """
 
     head: Head
@@ -77,6 +82,8 @@ class Verdict(NamedTuple):
     first: int
     entries: int
     changes: tuple[SignerChange, ...] = ()
+    jumps: tuple[Jump, ...] = ()
+    latest_us: int = 0
 
 
 def verify(ledger: Ledger, known: Known = Known(), advance: Callable[[int], None] = lambda _: None) -> Verdict:  # noqa: B008
@@ -86,33 +93,31 @@ def verify(ledger: Ledger, known: Known = Known(), advance: Callable[[int], None
         base = read_base(connection, ledger)
         wanted = dict.fromkeys((row[0] for row in connection.execute("SELECT number FROM checkpoint")), b"")
         wanted |= {receipt.head.number: b"" for receipt in known.receipts}
-        first = base.number + 1
+        first, walk = base.number + 1, Walk(wanted, advance, {})
         if known.segments:
-            trust, walk = Trust(known.signers, known.is_signed), Walk(wanted, advance)
-            first = check_segments(connection, ledger, base, known.segments, trust, walk)
+            is_signed = None if known.is_signed is _never else known.is_signed
+            first = check_segments(connection, ledger, base, known.segments, is_signed, walk)
         chain = _Chain(connection, ledger, advance, wanted)
         head = chain.walk()
+        check_files(known.segments, walk.cuts | chain.cuts)
         check_receipts(known.receipts, ledger, head, wanted, first)
-        projections.check(connection, ledger, chain.acts)
+        projections.check(connection, ledger, chain.acts, chain.times.latest_us)
         signed = _check_checkpoints(connection, ledger, wanted, first, known)
         _check_base(connection, ledger, base, chain.cut)
         if known.signers and chain.cut is not None and chain.cut.entry > signed[0]:
             raise Damaged(f"{ledger.path}: entries up to {base.number} were taken away by nobody with the key", _HINT)
-    return Verdict(head, *signed, first, head.number - first + 1, tuple(chain.changes))
+    times = chain.times
+    return Verdict(
+        head, *signed, first, head.number - first + 1, tuple(chain.changes), tuple(times.jumps), times.latest_us
+    )
 
 
 def _check_form(connection: sqlite3.Connection, ledger: Ledger) -> None:
     if connection.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
         raise Damaged(f"{ledger.path} is damaged", _HINT)
-    stored = set(connection.execute(_SCHEMA).fetchall())
-    blank = sqlite3.connect(":memory:")
-    try:
-        blank.executescript(STATEMENTS)
-        meant = set(blank.execute(_SCHEMA).fetchall())
-    finally:
-        blank.close()
-    for _, name, *_ in sorted(stored ^ meant, key=repr):
-        raise Damaged(f"{ledger.path}: {name} is not as format 1 has it", _HINT)
+    name = first_difference(connection, STATEMENTS.strip().split(";\n"))
+    if name is not None:
+        raise Damaged(f"{ledger.path}: {name} is not as format {FORMAT} has it", _HINT)
 
 
 class _Chain:
@@ -127,10 +132,12 @@ class _Chain:
         self.wanted = wanted
         self.acts = projections.Acts(token_acts.read_tokens(connection, "archived_token"))
         self.cut: Cut | None = None
+        self.cuts: dict[int, str] = {}
         self.changes: list[SignerChange] = []
         self._signer = b""
         self.head = read_base(connection, ledger)
         self.digests = context_digests(connection)
+        self.times = Times()
 
     def walk(self) -> Head:
         base = self.head.number
@@ -149,6 +156,7 @@ class _Chain:
         if rows != self.head.number - base:
             raise Damaged(f"{self.ledger.path} has entries outside of its chain", _HINT)
         self.advance(rows % _STEP)
+        _check_contexts(self.connection, self.ledger, self.digests)
         return self.head
 
     def _act(self, entry: Entry, stored: bytes) -> None:
@@ -157,13 +165,21 @@ class _Chain:
             self._wrong(head.number)
         self.head = head
         self._note()
+        self.times.add(entry.id, entry.at_us)
+        forward = forward_jump(entry)
+        if forward is not None:
+            self.times.jumps.append(forward)
         self.acts.add(entry)
         if not head.number % _STEP:
             self.advance(_STEP)
         if entry.manifest is not None:
             self._signed_by(entry, entry.manifest[_DIGEST_BYTES:])
-        if entry.act == ARCHIVED:
-            self.cut = parse_cut(entry) or self.cut
+        cut = parse_cut(entry) if entry.act == ARCHIVED else None
+        if cut is not None:
+            self.cut = cut
+            self.cuts[cut.last.number] = cut.segment
+            for anchor in cut.anchors:
+                self.acts.anchor(*anchor)
 
     def _signed_by(self, entry: Entry, public: bytes) -> None:
         if self._signer and public != self._signer:
@@ -174,8 +190,8 @@ class _Chain:
         at, digest = self.head
         if end == at + 1:  # act after act, as where keys are only lent
             return
-        digests, wanted = self.digests, self.wanted
-        for number, text, context, extra, stored in self.connection.execute(_CALLS, (at, end)):
+        digests, wanted, add_time = self.digests, self.wanted, self.times.add
+        for number, text, context, extra, stored, settled_us in self.connection.execute(_CALLS, (at, end)):
             at += 1
             try:
                 digest = sha256(digest + text + digests[context] + extra).digest()
@@ -183,6 +199,7 @@ class _Chain:
                 self._wrong(at)
             if digest != stored or number != at:
                 self._wrong(at)
+            add_time(at, settled_us)
             if at in wanted:
                 wanted[at] = digest
             if not at % _STEP:
@@ -221,6 +238,13 @@ def _recomputed(rows: sqlite3.Cursor, words: dict[int, str]) -> Iterator[tuple[i
         yield number, context_digest(context, user, address)
 
 
+def _check_contexts(connection: sqlite3.Connection, ledger: Ledger, digests: dict[int, bytes]) -> None:
+    """The stored digest is how a call finds its context, also the next one: it is that of the context's texts."""
+    for number, stored in connection.execute("SELECT id, digest FROM context"):
+        if digests.get(number) != stored:
+            raise Damaged(f"{ledger.path}: the texts of calls (context {number}) are not those of its digest", _HINT)
+
+
 def _check_base(connection: sqlite3.Connection, ledger: Ledger, base: Head, cut: Cut | None) -> None:
     """Where the chain begins after the first entry, the newest act of archiving says where and with which sums."""
     kept = "SELECT 1 FROM archived UNION ALL SELECT 1 FROM archived_token LIMIT 1"
@@ -244,11 +268,11 @@ def _check_checkpoints(
     for number, digest, at_us, signer, signature, day in rows:
         if day != at_us // _DAY_US:
             raise Damaged(f"{ledger.path}: the checkpoint at entry {number} was moved to another day", _HINT)
-        if signer not in known.signers:
-            continue
-        if not known.is_signed(signer, signature, checkpoint_message(ledger.ledger_id, Head(number, digest), at_us)):
+        message = checkpoint_message(ledger.ledger_id, Head(number, digest), at_us)
+        if known.is_signed is not _never and not known.is_signed(signer, signature, message):
             raise Damaged(f"{ledger.path}: the checkpoint at entry {number} is forged", _HINT)
         if number >= first - 1 and hashes[number] != digest:
             raise Damaged(f"{ledger.path}: entries up to {number} are not those that were signed", _HINT)
-        newest = (number, at_us, signer)
+        if signer in known.signers:
+            newest = (number, at_us, signer)
     return newest

@@ -117,6 +117,20 @@ class VaultFile:
             finally:
                 connection.close()
 
+    def check_schema(self) -> None:
+        """Raise Damaged where the file has another table, index, view or trigger than this format, or lacks one."""
+        from aikeys.storage.schema import first_difference
+
+        self.require()
+        with sqlite.translated(self.path):
+            connection = self.connect()
+            try:
+                name = first_difference(connection, _create_statements())
+            finally:
+                connection.close()
+        if name is not None:
+            raise Damaged(f"{self.path}: {name} is not as format {FORMAT} has it", _HINT)
+
     def ledger_id(self) -> bytes | None:
         """Return the id of the ledger that the header names, unchecked; None where there is no vault yet."""
         if self._is_blank():

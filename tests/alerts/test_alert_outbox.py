@@ -230,6 +230,7 @@ def test_the_chain_knows_a_channel_by_a_digest_and_no_address(book: Book) -> Non
         "UPDATE channel SET name = 'other'",
         "DELETE FROM channel",
         "INSERT INTO channel SELECT 'more', kind, settings, entry FROM channel",
+        "INSERT INTO channel SELECT 'more', kind, settings, 0 FROM channel",
     ],
 )
 def test_a_channel_edited_by_hand_is_found(book: Book, edit: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from aikeys import sealing
 from aikeys.errors import Damaged, NotFound, Usage
 from aikeys.ledger import archive
 from aikeys.ledger.entries import Head
@@ -20,6 +21,7 @@ from aikeys.ledger.receipts import receipt_of
 from aikeys.ledger.recording import append_call
 from aikeys.ledger.rollups import declare_tag, keep_tags
 from aikeys.ledger.segments import Segment
+from aikeys.ledger.store import Act
 from tests.ledger.conftest import DAY_US, SIGNER, START_US, Book, Clock, call
 from tests.ledger.test_ledger_interchange import totals
 
@@ -194,7 +196,7 @@ def test_a_start_cut_off_without_the_key_is_found(tagged: Book, ticking: Clock) 
     from aikeys.ledger.store import Signer
 
     last = archive.last_before(tagged.ledger, START_US + 2 * DAY_US, FAR)
-    nobody = Signer(bytes(32), lambda _: bytes(64))
+    nobody = Signer(sealing.signing_public(bytes(32)), lambda message: sealing.sign(bytes(32), message))
     segment = archive.write(tagged.ledger, last, nobody, str(tagged.folder))
     archive.remove(tagged.ledger, segment, nobody)
     with pytest.raises(Damaged, match="taken away by nobody with the key"):
@@ -304,3 +306,48 @@ def test_a_tag_that_is_no_longer_kept_stays_so_whatever_is_archived(tagged: Book
     tagged.verify()
     archived(tagged, FAR)
     tagged.verify()
+
+
+@pytest.mark.parametrize("at", ["signer", "signature"])
+def test_a_segment_signed_by_another_is_not_the_one_that_was_archived(tagged: Book, ticking: Clock, at: str) -> None:
+    from aikeys.ledger import segments
+
+    segment = archived(tagged, START_US + 2 * DAY_US)
+    tagged.verify(segments=(segment.path,), signers=())
+    magic, header, signature, body = Path(segment.path).read_bytes().split(b"\n", 3)
+    if at == "signer":  # signed anew, whole, by somebody else's key
+        other = segment.header._replace(signer=sealing.signing_public(bytes(32)))
+        header = segments.header_bytes(other).hex().encode()
+        signature = sealing.sign(bytes(32), segments.header_bytes(other)).hex().encode()
+    else:
+        signature = bytes(64).hex().encode()
+    Path(segment.path).write_bytes(b"\n".join((magic, header, signature, body)))
+    for signers in ((), (SIGNER.public,)):
+        with pytest.raises(Damaged, match=r"not the file that was archived|signature is forged"):
+            tagged.verify(segments=(segment.path,), signers=signers)
+
+
+def test_every_earlier_segment_is_compared_with_the_act_that_archived_it(tagged: Book, ticking: Clock) -> None:
+    first = archived(tagged, START_US + DAY_US)
+    second = archived(tagged, START_US + 3 * DAY_US)
+    ticking.move(DAY_US)
+    third = archived(tagged, ticking.now_us)
+    paths = tuple(one.path for one in (first, second, third))
+    assert tagged.verify(segments=paths).first == 1
+    raw = Path(first.path).read_bytes().split(b"\n", 3)
+    body = gzip.compress(gzip.decompress(raw[3]), 1)
+    Path(first.path).write_bytes(b"\n".join((*raw[:3], body)))
+    with pytest.raises(Damaged, match="not the file that was archived up to entry"):
+        tagged.verify(segments=paths)
+
+
+def test_an_anchor_whose_act_is_archived_is_still_compared(tagged: Book, ticking: Clock) -> None:
+    intent = tagged.ledger.intent(Act("add", "openai"), b"o" * 16, 5)
+    tagged.ledger.outcome(intent.number, "ok", b"m" * 64)
+    ticking.move(DAY_US)
+    archived(tagged, ticking.now_us)
+    tagged.verify()
+    with tagged.by_hand() as connection:
+        connection.execute("UPDATE anchor SET epoch = 2")
+    with pytest.raises(Damaged, match="anchor"):
+        tagged.verify()

@@ -148,7 +148,8 @@ def test_hours_are_kept_for_five_weeks_and_verify_knows(book: Book, ticking: Clo
 @pytest.mark.parametrize("ahead", [36, 100, 4000])
 def test_a_clock_that_was_ahead_for_a_while_costs_no_hour(book: Book, ticking: Clock, ahead: int) -> None:
     def days(*numbers: int) -> list[Call]:
-        return [call(START_US + number * DAY_US, cost_pusd=10**number) for number in numbers]
+        times = {"cost_pusd": 1, "settled_us": ticking.now_us}
+        return [call(START_US + number * DAY_US, **{**times, "cost_pusd": 10**number}) for number in numbers]
 
     ticking.move(13 * DAY_US)
     book.record(*days(6, 7, 8))
@@ -236,7 +237,7 @@ def write_and_fail(book: Book) -> None:
 
 
 def test_hours_that_were_skipped_stay_skipped_when_the_clock_goes_back(book: Book, ticking: Clock) -> None:
-    book.record(call(ticking.now_us - 36 * DAY_US))
+    book.record(call(ticking.now_us - 36 * DAY_US, settled_us=ticking.now_us))
     ticking.move(-20 * DAY_US)
     book.record(call(ticking.now_us - 16 * DAY_US - HOUR_US))
     book.record(call(ticking.now_us - 16 * DAY_US + HOUR_US))

@@ -235,3 +235,23 @@ def test_a_planted_trigger_or_view_is_damage(make_home: Any, planted: str) -> No
         connection.commit()
     with pytest.raises(Damaged, match="trigger or a view"):
         home.rows()
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "CREATE TABLE spy(a INTEGER) STRICT",
+        "CREATE UNIQUE INDEX spy ON revocation(checksum)",
+        "DROP TABLE queued",
+    ],
+)
+def test_a_table_or_an_index_that_is_not_of_the_format_is_damage(make_home: Any, planted: str) -> None:
+    home = make_home()
+    home.place.vault.check_schema()
+    with closing(sqlite3.connect(home.vault)) as connection:
+        connection.execute(planted)
+        connection.commit()
+    with pytest.raises(Damaged, match=r"(spy|queued) is not as format"):
+        home.place.vault.check_schema()
+    done = home.run("ledger", "verify")
+    assert (done.returncode, done.stdout) == (13, "")

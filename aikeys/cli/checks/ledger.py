@@ -10,27 +10,30 @@ from aikeys.cli.checks.check import Check
 from aikeys.cli.lost_calls import WAY_OUT, book_lost_calls, sentence
 from aikeys.cli.render.counted import counted
 from aikeys.errors import AikeysError
+from aikeys.ledger.clock_jumps import HOUR_US
 
 if TYPE_CHECKING:
+    from aikeys.ledger.verify import Verdict
     from aikeys.vault.format import Rows
     from aikeys.vault.opening import Place
 
-_HOUR_US = 3_600_000_000
+_RECENT_US = 30 * 86_400_000_000
+_MOST_JUMPS = 3
+_JUMP_HINT = "tokens that expired by the clock were good again, or new ones not yet: aikeys audit, and set the clock"
 
 
 def ledger_checks(where: Place, rows: Rows) -> Iterator[Check]:
     """Yield whether the ledger is whole, and what it says of the clock and of alerts."""
     from aikeys.alerts import outbox
-    from aikeys.budgets.verify import verify_budgets
-    from aikeys.ledger.verify import Known, verify
+    from aikeys.budgets.verify import verify_all
+    from aikeys.ledger.verify import Known
     from aikeys.sealing import is_signed
 
     ledger = where.ledger
     try:
         held = book_lost_calls(ledger.open())
-        verdict = verify(ledger, Known(frozenset({rows.header.signing_public}), is_signed))
-        verify_budgets(ledger)
-        last = ledger.entries(1)
+        where.vault.check_schema()
+        verdict = verify_all(ledger, Known(frozenset({rows.header.signing_public}), is_signed)).verdict
         with ledger.reading() as connection:
             counts = outbox.counts(connection).items()
     except AikeysError as error:
@@ -42,9 +45,7 @@ def ledger_checks(where: Place, rows: Rows) -> Iterator[Check]:
     signed = f"the last {unsigned} not signed yet" if unsigned else "all signed"
     entries = f"{verdict.head.number} {'entry' if verdict.head.number == 1 else 'entries'}"
     yield Check("ledger", f"{entries}, complete; {signed}")
-    if last and last[0][0].at_us > clock.now_us() + _HOUR_US:
-        at = clock.rfc3339(last[0][0].at_us / 1e6)
-        yield Check("clock", f"the ledger has an entry of {at}, later than this machine's clock", "set the clock")
+    yield from _clock_checks(verdict)
     if held is not None:
         yield Check("calls", sentence(held), WAY_OUT)
     given_up = sum(count for (_, state), count in counts if state == outbox.GIVEN_UP)
@@ -52,3 +53,17 @@ def ledger_checks(where: Place, rows: Rows) -> Iterator[Check]:
         yield Check(
             "alerts", f"{counted(given_up, 'message')} could not be delivered and given up", "aikeys alert list"
         )
+
+
+def _clock_checks(verdict: Verdict) -> Iterator[Check]:
+    """Yield what the times of all entries say of the clock, whatever kind of entry it is; nothing where all is well."""
+    from aikeys.cli.render.verdict import jump_text
+
+    now_us = clock.now_us()
+    if verdict.latest_us > now_us + HOUR_US:
+        at = clock.rfc3339(verdict.latest_us / 1e6)
+        yield Check("clock", f"the ledger has an entry of {at}, later than this machine's clock", "set the clock")
+    recent = [jump for jump in verdict.jumps if max(jump.from_us, jump.to_us) > now_us - _RECENT_US]
+    for jump in verdict.jumps[-_MOST_JUMPS:]:
+        is_recent = jump in recent
+        yield Check("clock jump", jump_text(jump), _JUMP_HINT if is_recent else "")

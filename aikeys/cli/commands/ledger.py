@@ -17,7 +17,7 @@ from aikeys.errors import Cancelled, Damaged, NotFound, Usage
 if TYPE_CHECKING:
     from aikeys.ledger.receipts import Receipt
     from aikeys.ledger.store import Ledger, Writer
-    from aikeys.ledger.verify import Known, Verdict
+    from aikeys.ledger.verify import Known
     from aikeys.vault.format import Rows
     from aikeys.vault.opening import Opened
 
@@ -59,28 +59,22 @@ def verify(
     The first place that is wrong is named, with exit status 13. Entries after the last signature are called unsigned.
     AIKEYS_LEDGER names the directory of another ledger.
     """
-    from aikeys.alerts.outbox import first_wrong_channel
-    from aikeys.budgets.verify import verify_budgets
+    from aikeys.budgets.verify import verify_all
     from aikeys.cli.render.json_text import document
+    from aikeys.cli.render.verdict import verdict_fields, verdict_text
     from aikeys.ledger.receipts import parse_receipt
-    from aikeys.ledger.verify import verify as verify_ledger
 
     receipts = [parse_receipt(text) for text in expect or ()]
     book = home.present_ledger(of_any_vault=bool(public_key or receipts))
     known, is_authenticated = _known(book, receipts, public_key)
     known = known._replace(segments=tuple(archives or ()))
     with stepped("verifying", book.head().number) as advance:
-        verdict = verify_ledger(book, known, advance)
-    budgets = verify_budgets(book)
-    with book.reading() as connection:
-        channel = first_wrong_channel(connection)
-    if channel is not None:
-        raise Damaged(f"{book.path}: the alert channel {channel} is not what was set", "see: aikeys audit")
+        found = verify_all(book, known, advance)
     if as_json:
-        fields = _verdict_fields(verdict, len(receipts), is_authenticated=is_authenticated)
-        terminal.out(document("aikeys.ledger-verify/1", **fields, budgets=budgets))
+        fields = verdict_fields(found.verdict, len(receipts), is_authenticated=is_authenticated)
+        terminal.out(document("aikeys.ledger-verify/1", **fields, budgets=found.budgets))
     else:
-        terminal.out(_verdict_text(verdict, known, is_authenticated=is_authenticated))
+        terminal.out(verdict_text(found.verdict, known, is_authenticated=is_authenticated))
 
 
 @app.command(epilog=epilog(_HEAD, (0, 10, 13, 14, 20, 21)))
@@ -255,6 +249,7 @@ def _vault(book: Ledger, *, may_be_another: bool) -> tuple[Rows | None, bool]:
     where = home.place()
     if not where.vault.exists:
         return None, False
+    where.vault.check_schema()
     rows = picture_without_ledger(where)
     if rows.header.ledger_id != book.ledger_id:
         if may_be_another or authority.is_bearer():
@@ -280,46 +275,3 @@ def _public_key(text: str) -> bytes:
             "--public-key is neither a file nor 64 hexadecimal digits", "it stands in: aikeys ledger head --json"
         )
     return data
-
-
-def _verdict_fields(verdict: Verdict, receipts: int, *, is_authenticated: bool) -> dict[str, object]:
-    return {
-        "state": "valid",
-        "first": verdict.first,
-        "valid_to": verdict.head.number,
-        "hash": verdict.head.hash.hex(),
-        "signed_to": verdict.signed,
-        "signed_at": clock.rfc3339(verdict.signed_at_us / 1e6) if verdict.signed_at_us is not None else None,
-        "public_key": verdict.signer.hex() if verdict.signer else None,
-        "public_key_authenticated": is_authenticated,
-        "unsigned": verdict.head.number - max(verdict.signed, verdict.first - 1),
-        "receipts": receipts,
-        "signer_changes": [
-            {"entry": one.entry, "act": one.act, "public_key": one.public.hex()} for one in verdict.changes
-        ],
-    }
-
-
-def _verdict_text(verdict: Verdict, known: Known, *, is_authenticated: bool) -> str:
-    number, first = verdict.head.number, verdict.first
-    lines = [f"valid to {number}" + (f", from {first} on: what was before is archived" if first > 1 else "")]
-    unsigned = number - max(verdict.signed, first - 1)
-    if verdict.signed_at_us is not None:
-        lines.append(f"signed to {verdict.signed} at {clock.rfc3339(verdict.signed_at_us / 1e6)}, {unsigned} unsigned")
-    elif known.signers:
-        lines.append(f"signed by nobody who is known here, {unsigned} unsigned")
-    else:
-        lines.append(f"{unsigned} unsigned: no public key to check signatures with, give --public-key")
-    if known.receipts:
-        newest = max(receipt.head.number for receipt in known.receipts)
-        lines.append(f"complete to {newest}: what has been seen elsewhere is there")
-    else:
-        lines.append("whether entries were cut off at the end is not known: give --expect RECEIPT")
-    lines += [
-        f"entry {change.entry} ({change.act}): from here on another key signs, {change.public.hex()}; "
-        "what the key before it signed was not checked"
-        for change in verdict.changes
-    ]
-    if verdict.signer and not is_authenticated:
-        lines.append("the public key itself was not checked: the vault is locked, or not here")
-    return "\n".join(lines)
