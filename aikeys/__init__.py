@@ -20,6 +20,7 @@ Map of the package; arrows of import point down only (pyproject.toml, import-lin
     providers/   catalogue of providers (data), wire formats (pure), transport, recognising and verifying a key
     sealing      the cryptography of vault and tokens: seal, hand over, sign
     storage/     SQLite files with the permissions of a vault
+    network/     which proxy, which certificates, whose address: what every connection to elsewhere rests on
     config, money, secret, clock, errors
 """
 

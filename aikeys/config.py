@@ -29,7 +29,7 @@ _CONFIG_KNOWN = {
     "defaults": ("labels", "model"),
     "exec": ("keys",),
     "fallbacks": (),
-    "gateway": ("hosts",),
+    "gateway": ("hosts", "proxy"),
     "limits": (),
     "prices": (),
     "providers": (),
@@ -56,6 +56,7 @@ class Config(NamedTuple):
     currency: tuple[str, str] = ("", "")  # its code, and how many of it one USD is
     rolled_tags: tuple[str, ...] = ()
     gateway_hosts: tuple[str, ...] = ()
+    gateway_uses_proxy: bool = True
     limits: tuple[tuple[str, int | None, int | None], ...] = ()  # who, requests and tokens per minute
 
 
@@ -90,6 +91,7 @@ def load(home: str) -> Config:
         currency=_currency(path, _table(path, tables, "currency")),
         rolled_tags=_rolled_tags(path, _table(path, tables, "tags")),
         gateway_hosts=_hosts(path, _table(path, tables, "gateway")),
+        gateway_uses_proxy=_uses_proxy(path, _table(path, tables, "gateway")),
         limits=_limits(path, _table(path, tables, "limits")),
     )
 
@@ -212,6 +214,15 @@ def _fallbacks(path: str, table: _Table) -> Mapping[str, tuple[str, ...]]:
             )
         found[name] = tuple(value)
     return MappingProxyType(found)
+
+
+def _uses_proxy(path: str, table: _Table) -> bool:
+    value = table.get("proxy", True)
+    if not isinstance(value, bool):
+        raise BadConfiguration(
+            f"{path}: gateway.proxy must be true or false", "false: providers are reached without HTTPS_PROXY"
+        )
+    return value
 
 
 def _hosts(path: str, table: _Table) -> tuple[str, ...]:

@@ -189,7 +189,7 @@ _aikeys() {
     /token/show) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--json -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names tokens 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
     /token/revoke) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--team --user --all --keep-children -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names tokens 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
     /token/prune) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else :; fi ;;
-    /gateway) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--host --port --sealed --credential --workers --tls-cert --tls-key --behind-proxy --write-credential --print-systemd -h --help' -- "$cur"); else :; fi ;;
+    /gateway) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--host --port --sealed --credential --workers --tls-cert --tls-key --behind-proxy --no-proxy --write-credential --print-systemd -h --help' -- "$cur"); else :; fi ;;
     /login) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--stdin --file -h --help' -- "$cur"); else :; fi ;;
     /logout) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else :; fi ;;
     /unlock) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--ttl -h --help' -- "$cur"); else :; fi ;;

@@ -196,6 +196,7 @@ complete -c aikeys -n '__aikeys_at \'gateway/\'' -l workers -r -f -d 'How many p
 complete -c aikeys -n '__aikeys_at \'gateway/\'' -l tls-cert -r -F -d 'The certificate (PEM).'
 complete -c aikeys -n '__aikeys_at \'gateway/\'' -l tls-key -r -F -d 'Its key (PEM).'
 complete -c aikeys -n '__aikeys_at \'gateway/\'' -l behind-proxy -d 'A proxy in front brings TLS; the client\'s address is in its X-Forwarded-For.'
+complete -c aikeys -n '__aikeys_at \'gateway/\'' -l no-proxy -d 'Reach the providers without HTTPS_PROXY, as [gateway] proxy = false.'
 complete -c aikeys -n '__aikeys_at \'gateway/\'' -l write-credential -r -F -d 'Write the credential of a sealed gateway, and end.'
 complete -c aikeys -n '__aikeys_at \'gateway/\'' -l print-systemd -d 'Print a systemd unit for a sealed gateway, and end.'
 complete -c aikeys -n '__aikeys_at \'gateway/\'' -s h -l help -d 'Show this message and exit.'

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from aikeys.alerts.messages import SUBSCRIBED
 from aikeys.errors import Damaged, Usage
+from aikeys.network.addresses import is_loopback_host
 from aikeys.secret import refuse_token
 from aikeys.storage.canonical import pack
 
@@ -163,7 +164,7 @@ def parse_server(text: str) -> tuple[str, int]:
 
 def usual_security(host: str, port: int) -> str:
     """Return how mail is secured where nobody said: plain to this machine only."""
-    return TLS if port == 465 else PLAIN if is_loopback(host) else STARTTLS
+    return TLS if port == 465 else PLAIN if is_loopback_host(host) else STARTTLS
 
 
 def check_email(settings: Email) -> Email:
@@ -180,7 +181,7 @@ def check_email(settings: Email) -> Email:
         )
     if not settings.user.isprintable():
         raise Usage("the user at the SMTP server has an unprintable character", "write it as the server knows it")
-    if settings.user and settings.security == PLAIN and not is_loopback(settings.host):
+    if settings.user and settings.security == PLAIN and not is_loopback_host(settings.host):
         raise Usage("a password is never sent unencrypted to another machine", "use --security starttls or tls")
     return settings
 
@@ -208,7 +209,7 @@ def check_url(url: str) -> str:
         raise Usage("the webhook's address is not an https address with a host", hint)
     if "@" in parts.netloc:
         raise Usage("the webhook's address holds a user name or password", hint)
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback_host(parts.hostname):
         raise Usage(f"alerts are not sent unencrypted to {parts.hostname}", "use its https address")
     return url
 
@@ -237,13 +238,3 @@ def host_of(url: str) -> str:
     from urllib.parse import urlsplit
 
     return urlsplit(url).netloc.rpartition("@")[2].lower()
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine."""
-    from ipaddress import ip_address
-
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

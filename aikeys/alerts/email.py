@@ -7,13 +7,14 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from aikeys.alerts.channels import STARTTLS, TLS, Email, check_email
 from aikeys.alerts.messages import one_line
 from aikeys.alerts.sending import NotTaken, Outgoing, Rejected
-from aikeys.errors import AikeysError, NetworkFailed
+from aikeys.errors import AikeysError, BadConfiguration, NetworkFailed
 
 if TYPE_CHECKING:
     import smtplib
@@ -59,18 +60,19 @@ def compose(settings: Email, outgoing: Outgoing) -> EmailMessage:
 @contextmanager
 def _connection(settings: Email) -> Iterator[smtplib.SMTP]:
     import smtplib
-    import ssl
+
+    from aikeys.network.certificates import client_context
 
     name = _own_name()
     connection: smtplib.SMTP
     if settings.security == TLS:
-        context = ssl.create_default_context()
+        context = client_context(os.environ)
         connection = smtplib.SMTP_SSL(settings.host, settings.port, name, timeout=TIMEOUT_S, context=context)
     else:
         connection = smtplib.SMTP(settings.host, settings.port, name, timeout=TIMEOUT_S)
     try:
         if settings.security == STARTTLS:
-            connection.starttls(context=ssl.create_default_context())
+            connection.starttls(context=client_context(os.environ))
         yield connection
         with suppress(smtplib.SMTPException, OSError):  # it was taken; how the server says good-bye changes nothing
             connection.quit()
@@ -101,6 +103,8 @@ def _told(settings: Email) -> Iterator[None]:
     server = f"{settings.host}:{settings.port}"
     try:
         yield
+    except BadConfiguration as wrong:
+        raise NetworkFailed(f"{server}: {wrong.message}", wrong.hint) from None
     except smtplib.SMTPException as error:
         raise _mail_failure(error, server) from None
     except OSError as error:

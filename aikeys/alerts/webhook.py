@@ -8,12 +8,13 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 from aikeys.alerts.channels import AUTO, SLACK, TEAMS, Webhook, check_url, host_of, style_of
 from aikeys.alerts.messages import Message
 from aikeys.alerts.sending import NotTaken, Outgoing, Rejected, document
-from aikeys.errors import NetworkFailed, Usage
+from aikeys.errors import BadConfiguration, NetworkFailed, Usage
 
 if TYPE_CHECKING:
     from aikeys.secret import Secret
@@ -83,20 +84,25 @@ def _post(url: str, content: bytes, headers: dict[str, str]) -> int:
     """Return the answer's status; its body is not read."""
     import httpx
 
+    from aikeys.network.certificates import why_not_trusted
+    from aikeys.network.clients import client_for
+
     host = host_of(url)
-    # a proxy of the environment would see in clear what is meant for this machine: proxies serve https only
-    secure = url.startswith("https:")
     try:
         with (
-            httpx.Client(follow_redirects=False, timeout=TIMEOUT_S, trust_env=secure) as client,
+            client_for(url, os.environ, TIMEOUT_S) as client,
             client.stream("POST", url, content=content, headers=headers) as response,
         ):
             return response.status_code
     except httpx.TimeoutException:
         raise NetworkFailed(f"{host} did not answer within {TIMEOUT_S:g} seconds") from None
+    except BadConfiguration as wrong:
+        raise NetworkFailed(f"{host}: {wrong.message}", wrong.hint) from None
     except httpx.ConnectError as error:
-        if "CERTIFICATE_VERIFY_FAILED" in str(error):
-            raise NetworkFailed(f"the certificate of {host} is not trusted") from None
+        if reason := why_not_trusted(error):
+            raise NetworkFailed(
+                f"the certificate of {host} is not trusted: {reason}", "SSL_CERT_FILE may name your own CA"
+            ) from None
         raise NetworkFailed(f"cannot connect to {host}") from None
     except Exception as error:  # noqa: BLE001  its text may hold the address: only its name is told
         raise NetworkFailed(f"the request to {host} failed ({type(error).__name__})") from None

@@ -207,8 +207,9 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
         return None
     import ssl
 
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    from aikeys.network.certificates import server_context
+
+    context = server_context()
     try:
         context.load_cert_chain(settings.tls_cert, settings.tls_key or None)
     except (OSError, ssl.SSLError):

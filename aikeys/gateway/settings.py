@@ -11,7 +11,10 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class Settings(NamedTuple):
-    """Sizes in bytes, times in seconds. `hosts`: names under which clients reach it, beside those of this machine."""
+    """Sizes in bytes, times in seconds. `hosts`: names under which clients reach it, beside those of this machine.
+
+    `uses_proxy`: of HTTPS_PROXY, to reach providers.
+    """
 
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
@@ -21,6 +24,7 @@ class Settings(NamedTuple):
     tls_key: str = ""
     is_behind_proxy: bool = False
     hosts: tuple[str, ...] = ()
+    uses_proxy: bool = True
     largest_request_bytes: int = 64 << 20
     largest_reply_bytes: int = 128 << 20
     slow_client_s: float = 60.0

@@ -19,6 +19,7 @@ from aikeys.budgets.store import is_anybody_blocked
 from aikeys.gateway.desk import LoopAnswers
 from aikeys.gateway.settings import Settings
 from aikeys.gateway.upstream import Upstream
+from aikeys.network.proxies import without_proxies
 from aikeys.pricing.book import Book
 from aikeys.secret import Secret
 from aikeys.spending.names import Names, Target, held_of
@@ -72,7 +73,8 @@ class State:
         """Done when the ledger's thread has failed: this process can serve no more."""
         means = Means(answers=answers, make_room=lambda: ballast.drop(place.home), say=say, ended=self._desk_ended)
         self.desk = GroupDesk(place.ledger_directory, means)
-        self.upstream = Upstream(settings.largest_reply_bytes)
+        environ = os.environ if settings.uses_proxy else without_proxies(os.environ)
+        self.upstream = Upstream(settings.largest_reply_bytes, environ=environ)
         self.calls: set[asyncio.Task[object]] = set()
         self.answered: Counter[int] = Counter()  # by the first digit of the status
         self.is_stopping = False

@@ -137,6 +137,8 @@ def _command(settings: Settings, place: Place) -> list[str]:
         found += ["--tls-cert", f"\0d/{_TLS[0]}", "--tls-key", f"\0d/{_TLS[1]}"]
     if settings.is_behind_proxy:
         found.append("--behind-proxy")
+    if not settings.uses_proxy:
+        found.append("--no-proxy")
     return found
 
 

@@ -1,7 +1,7 @@
 """Sends one request to one provider from an event loop, by the rules of providers.transport; aiohttp here.
 
-- The key goes to the origin of the base URL it is stored with: no redirect, no proxy, no cookie, nothing of the
-  environment but where certificates are (SSL_CERT_FILE). A path cannot lead elsewhere.
+- The key goes to the origin of the base URL it is stored with: no redirect, no cookie. A path cannot lead elsewhere.
+- Of the environment count the proxy (https only) and where certificates are, read as at the command line.
 - Connections are kept for 4 seconds: less than any provider keeps one, so that none is closed under a request. One
   that is would look like a call whose reply was lost.
 - Every wait is bounded, and so is the size of a reply, unpacked: no compressed reply is asked for, gzip and deflate
@@ -12,15 +12,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import zlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 from urllib.parse import unquote, urlsplit
 
-from aikeys.providers.addresses import is_loopback
+from aikeys.errors import BadConfiguration
+from aikeys.network.addresses import is_loopback
+from aikeys.network.certificates import client_context, why_not_trusted
+from aikeys.network.proxies import Proxy, proxy_for
 from aikeys.providers.masking import Intake, intake
 from aikeys.providers.transport import (
     LARGEST_REPLY_BYTES,
@@ -29,7 +33,10 @@ from aikeys.providers.transport import (
     NotSent,
     Parcel,
     Timeouts,
+    cannot_connect,
     fields_of,
+    not_trusted,
+    proxy_refused,
 )
 from aikeys.providers.wire.exact_json import LARGE_BYTES
 
@@ -57,14 +64,23 @@ def for_client(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name in _FOR_CLIENTS}
 
 
+class _ProxyOptions(TypedDict, total=False):
+    proxy: str
+    proxy_headers: dict[str, str]
+
+
 class Upstream:
     """One aiohttp client for the life of a worker. Made anywhere, used in one event loop, closed in it."""
 
     def __init__(
-        self, largest_reply_bytes: int = LARGEST_REPLY_BYTES, certificates: ssl.SSLContext | None = None
+        self,
+        largest_reply_bytes: int = LARGEST_REPLY_BYTES,
+        certificates: ssl.SSLContext | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self.largest_bytes = largest_reply_bytes
         self._certificates = certificates
+        self._environ = os.environ if environ is None else environ
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -96,20 +112,20 @@ class Upstream:
         import aiohttp
 
         url, fields, outgoing = address_of(parcel), _checked(fields_of(parcel)), parcel.outgoing
-        host = url.host_port_subcomponent  # with its port, where it has one of its own
+        host = url.host_port_subcomponent or ""  # with its port, where it has one of its own
+        proxy, certificates = self._way(url)
         limits = _limits(timeouts.connect_s)
         try:
             async with asyncio.timeout(min(timeouts.first_byte_s, timeouts.total_s)):
                 return await self._opened().request(
                     outgoing.method, url, data=_in_pieces(outgoing.body), headers=fields, timeout=limits,
-                    allow_redirects=False, ssl=self._certificates_for(url),
+                    allow_redirects=False, ssl=certificates, **_through(proxy),
                 )  # fmt: skip
         except aiohttp.ConnectionTimeoutError:
             words = f"{host} did not take the connection within {timeouts.connect_s:g} seconds"
             raise NotSent(words, "check the network", may_pass=True) from None
-        except aiohttp.ClientConnectorError:
-            words = f"cannot connect to {host}"
-            raise NotSent(words, "check the network and the key's base URL", may_pass=True) from None
+        except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as failure:
+            raise self._why_not(host, failure, proxy) from None
         except aiohttp.InvalidURL:
             raise NotSent(_INVALID) from None
         except TimeoutError:
@@ -118,16 +134,32 @@ class Upstream:
         except (aiohttp.ClientError, OSError, ValueError):
             raise Broken(f"{host} closed the connection without a whole answer", "try again") from None
 
-    def warm_up(self) -> None:
-        """Read the certificates, which takes a while: in a thread, before the first request needs them."""
-        if self._certificates is None:
-            self._certificates = _trusted()
+    def _why_not(self, host: str, failure: aiohttp.ClientError, proxy: Proxy | None) -> NotSent:
+        import aiohttp
 
-    def _certificates_for(self, url: URL) -> ssl.SSLContext | bool:
+        if reason := why_not_trusted(failure):
+            return not_trusted(host, reason)
+        if isinstance(failure, aiohttp.ClientHttpProxyError):
+            return proxy_refused(host, proxy, failure.status, self._environ)
+        return cannot_connect(host, proxy, self._environ)
+
+    def warm_up(self) -> None:
+        """Read the certificates, which takes a while: in a thread, before the first request needs them.
+
+        BadConfiguration where what the environment names cannot be used.
+        """
+        if self._certificates is None:
+            self._certificates = client_context(self._environ)
+
+    def _way(self, url: URL) -> tuple[Proxy | None, ssl.SSLContext | bool]:
+        """Return the proxy and the certificates of a request; NotSent where the environment has them wrong."""
         if url.scheme != "https":
-            return True
-        self.warm_up()
-        return self._certificates or True
+            return None, True
+        try:
+            self.warm_up()
+            return proxy_for(str(url.origin()), self._environ), self._certificates or True
+        except BadConfiguration as wrong:
+            raise NotSent(wrong.message, wrong.hint) from None
 
     def _opened(self) -> aiohttp.ClientSession:
         import aiohttp
@@ -295,8 +327,6 @@ def _in_pieces(body: bytes) -> bytes | BytesIO | None:
     return BytesIO(body) if len(body) > LARGE_BYTES else body or None
 
 
-def _trusted() -> ssl.SSLContext:
-    """Return the certificates that the command line trusts."""
-    import httpx
-
-    return httpx.create_ssl_context()
+def _through(proxy: Proxy | None) -> _ProxyOptions:
+    """Return how aiohttp is told of a proxy."""
+    return {"proxy": proxy.url, "proxy_headers": proxy.fields} if proxy is not None else {}

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from aikeys.errors import AikeysError, BadConfiguration
+from aikeys.network.addresses import listeners
 from aikeys.providers import recognition
-from aikeys.providers.addresses import listeners
 from aikeys.providers.catalogue import Provider, check_base_url
 from aikeys.secret import Secret
 

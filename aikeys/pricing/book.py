@@ -17,9 +17,9 @@ from functools import cache
 from typing import NamedTuple, cast
 
 from aikeys.errors import Damaged
+from aikeys.network.addresses import is_loopback
 from aikeys.pricing import names, overrides, reading, snapshot
 from aikeys.pricing.values import Price
-from aikeys.providers.addresses import is_loopback
 from aikeys.providers.catalogue import Provider
 
 _DATA = os.path.join(os.path.dirname(__file__), "data")

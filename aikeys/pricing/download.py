@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from aikeys.errors import MachineFailed, NetworkFailed, NotFound, Usage
+import os
+
+from aikeys.errors import BadConfiguration, MachineFailed, NetworkFailed, NotFound, Usage
+from aikeys.network.addresses import is_loopback_host
 from aikeys.pricing.snapshot import LARGEST_BYTES
 
 _TIMEOUT_S = 30.0
@@ -35,11 +38,14 @@ def _from_url(url: str) -> bytes:
 
     import httpx
 
-    secure = _checked(url)
+    from aikeys.network.certificates import why_not_trusted
+    from aikeys.network.clients import client_for
+
+    _check(url)
     data, started = bytearray(), time.monotonic()
     try:
         with (
-            httpx.Client(follow_redirects=False, timeout=_TIMEOUT_S, trust_env=secure) as client,
+            client_for(url, os.environ, _TIMEOUT_S) as client,
             client.stream("GET", url) as response,
         ):
             if not response.is_success:
@@ -52,15 +58,21 @@ def _from_url(url: str) -> bytes:
                     raise NetworkFailed(f"{_host(url)} takes too long", _HINT)
     except httpx.TimeoutException:
         raise NetworkFailed(f"no answer from {_host(url)} within {_TIMEOUT_S:g} seconds", _HINT) from None
-    except httpx.ConnectError:
+    except BadConfiguration as wrong:
+        raise NetworkFailed(wrong.message, wrong.hint) from None
+    except httpx.ConnectError as failure:
+        if reason := why_not_trusted(failure):
+            raise NetworkFailed(
+                f"the certificate of {_host(url)} is not trusted: {reason}", "SSL_CERT_FILE may name your own CA"
+            ) from None
         raise NetworkFailed(f"cannot connect to {_host(url)}", _HINT) from None
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         raise NetworkFailed(f"the download from {_host(url)} failed ({type(error).__name__})", _HINT) from None
     return bytes(data)
 
 
-def _checked(url: str) -> bool:
-    """Refuse what could be read or changed on the way; return whether it is https."""
+def _check(url: str) -> None:
+    """Refuse what could be read or changed on the way."""
     from urllib.parse import urlsplit
 
     hint = "give an https address, or fetch it yourself and give the file"
@@ -71,18 +83,8 @@ def _checked(url: str) -> bool:
         raise Usage("that is not an address", hint) from None
     if scheme not in ("http", "https") or not host:
         raise Usage("a price book is fetched from https only", hint)
-    if scheme == "http" and not _is_loopback(host):
+    if scheme == "http" and not is_loopback_host(host):
         raise Usage("a price book is not fetched over plain http from another machine", hint)
-    return scheme == "https"
-
-
-def _is_loopback(host: str) -> bool:
-    from ipaddress import ip_address
-
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _host(url: str) -> str:

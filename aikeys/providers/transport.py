@@ -2,8 +2,8 @@
 
 - The key goes to the base URL it is stored with, and nowhere else: no redirect is followed, no base URL is read from
   the environment, plain http is for this machine only.
-- Proxies of the environment serve https only: they see the host's name and sealed bytes (CONNECT), and one that opens
-  them fails the certificate check. Requests to this machine never take a proxy.
+- Proxies of the environment serve https only (network.proxies), and one that opens the sealed bytes fails the
+  certificate check. A certificate that is not trusted is called that; the same request would fail again.
 - Nothing here repeats the key or a library's own words: those may hold a header. `fields_of` reveals the key.
 - A reply goes through `masking.intake` before anybody sees it: one that repeats the key does not hand it on.
 - Every wait is bounded (`Timeouts`), and so is the size of a reply; no compressed reply is asked for.
@@ -13,14 +13,16 @@ An error says what is known: `NotSent` (no byte of the request went out) or `Bro
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from aikeys.errors import NetworkFailed, Usage
-from aikeys.providers.addresses import is_loopback
+from aikeys.errors import BadConfiguration, NetworkFailed, Usage
+from aikeys.network.addresses import is_loopback
+from aikeys.network.proxies import Proxy, proxy_for, unreadable
 from aikeys.providers.catalogue import check_base_url
 from aikeys.providers.masking import intake
 from aikeys.providers.wire.values import Outgoing
@@ -37,7 +39,13 @@ CREDENTIALS: Mapping[str, tuple[str, str]] = {
     "xi-api-key": ("xi-api-key", ""),
     "api-key": ("api-key", ""),
 }
+_UNTRUSTED_HINT = "if it is of an authority of your own (a proxy's, a company's), name it: SSL_CERT_FILE=/path/ca.pem"
 UNSENDABLE = "the key holds characters that a request cannot carry"
+_CHECK_NETWORK = "check the network and the key's base URL"
+_PROXY_ADVICE = {
+    403: "ask who runs the proxy, or list the host in NO_PROXY",
+    407: "give its login: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT",
+}
 LARGEST_REPLY_BYTES = 64 << 20
 TOO_LARGE = "too_large"
 
@@ -119,15 +127,45 @@ def checked_base_url(base_url: str, title: str) -> str:
     return base
 
 
+def cannot_connect(host: str, proxy: Proxy | None, environ: Mapping[str, str]) -> NotSent:
+    """Return the failure where no connection was made, with the proxy it was tried through."""
+    way = f" through the proxy {proxy.url}" if proxy is not None else ""
+    advice = "check the network, the proxy and the key's base URL" if proxy is not None else _CHECK_NETWORK
+    return NotSent(f"cannot connect to {host}{way}", _with_exceptions(advice, environ), may_pass=True)
+
+
+def proxy_refused(host: str, proxy: Proxy | None, status: int, environ: Mapping[str, str]) -> NotSent:
+    """Return the failure where the proxy makes no connection: 407 wants a login, 403 is its own rules."""
+    way = f"the proxy {proxy.url}" if proxy is not None else "the proxy"
+    said = f" (status {status})" if status else ""
+    advice = _PROXY_ADVICE.get(status, "ask who runs the proxy")
+    may_pass = status not in _PROXY_ADVICE
+    return NotSent(f"{way} refused to connect to {host}{said}", _with_exceptions(advice, environ), may_pass=may_pass)
+
+
+def not_trusted(host: str, reason: str) -> NotSent:
+    """Return the failure of a certificate: no byte of the request went out, and none would the next time."""
+    return NotSent(f"the certificate of {host} is not trusted: {reason}", _UNTRUSTED_HINT)
+
+
+def _with_exceptions(advice: str, environ: Mapping[str, str]) -> str:
+    unread = unreadable(environ)
+    return f"{advice}; NO_PROXY has entries that say nothing: {', '.join(unread)}" if unread else advice
+
+
 class HttpxTransport:
     """One httpx client for the life of a command."""
 
     def __init__(
-        self, now_s: Callable[[], float] = time.monotonic, largest_reply_bytes: int = LARGEST_REPLY_BYTES
+        self,
+        now_s: Callable[[], float] = time.monotonic,
+        largest_reply_bytes: int = LARGEST_REPLY_BYTES,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self._now_s = now_s
         self._largest_bytes = largest_reply_bytes
-        self._clients: dict[bool, httpx.Client] = {}
+        self._environ = os.environ if environ is None else environ
+        self._clients: dict[Proxy | None, httpx.Client] = {}
 
     def close(self) -> None:
         """Close every connection."""
@@ -144,7 +182,8 @@ class HttpxTransport:
         is_secure = parcel.url.startswith("https:")
         if not is_secure and not is_loopback(parcel.url):
             raise NotSent("a key is never sent over plain http to another machine", "give the key an https base URL")
-        client = self._client(secure=is_secure)
+        proxy = self._proxy_for(parcel.url)
+        client = self._client(proxy)
         limits = httpx.Timeout(timeouts.first_byte_s, connect=timeouts.connect_s)
         outgoing = parcel.outgoing
         try:
@@ -153,7 +192,7 @@ class HttpxTransport:
             )
         except (httpx.InvalidURL, ValueError, TypeError):
             raise NotSent("the request cannot be written: its address or a header is not valid") from None
-        response = _sent(client, request, timeouts)
+        response = self._sent(client, request, timeouts, proxy)
         try:
             yield _Reply(self, parcel.secret, response, until_s, timeouts)
         finally:
@@ -171,20 +210,55 @@ class HttpxTransport:
         if so_far_bytes > self._largest_bytes:
             raise Broken(f"the reply is larger than {self._largest_bytes >> 20} MiB", status=TOO_LARGE)
 
-    def _client(self, *, secure: bool) -> httpx.Client:
-        import httpx
+    def _proxy_for(self, url: str) -> Proxy | None:
+        try:
+            return proxy_for(url, self._environ)
+        except BadConfiguration as wrong:
+            raise NotSent(wrong.message, wrong.hint) from None
 
-        if secure not in self._clients:
+    def _client(self, proxy: Proxy | None) -> httpx.Client:
+        if proxy not in self._clients:
+            from aikeys.network.clients import client_through
+
             try:
                 # no kept connection: one that the provider closed meanwhile looks like a call whose reply was lost
-                limits = httpx.Limits(max_keepalive_connections=0)
-                self._clients[secure] = httpx.Client(follow_redirects=False, trust_env=secure, limits=limits)
-            except (ImportError, ValueError, OSError):
-                raise NotSent(
-                    "the proxy or the certificates that the environment names cannot be used",
-                    "check HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE",
-                ) from None
-        return self._clients[secure]
+                self._clients[proxy] = client_through(proxy, self._environ)
+            except BadConfiguration as wrong:
+                raise NotSent(wrong.message, wrong.hint) from None
+        return self._clients[proxy]
+
+    def _sent(
+        self, client: httpx.Client, request: httpx.Request, timeouts: Timeouts, proxy: Proxy | None
+    ) -> httpx.Response:
+        import httpx
+
+        host = request.url.netloc.decode("ascii")  # with its port, where it has one of its own
+        try:
+            return client.send(request, stream=True)
+        except httpx.ConnectTimeout:
+            words = f"{host} did not take the connection within {timeouts.connect_s:g} seconds"
+            raise NotSent(words, "check the network", may_pass=True) from None
+        except (httpx.ConnectError, httpx.ProxyError, httpx.PoolTimeout, httpx.UnsupportedProtocol) as failure:
+            raise self._why_not(host, failure, proxy) from None
+        except httpx.LocalProtocolError:
+            raise NotSent("the request cannot be written: a header is not valid") from None
+        except httpx.TimeoutException:
+            raise Broken(f"{host} did not answer within {timeouts.first_byte_s:g} seconds", status="timeout") from None
+        except httpx.HTTPError:
+            raise Broken(f"{host} closed the connection without a whole answer", "try again") from None
+
+    def _why_not(self, host: str, failure: httpx.TransportError, proxy: Proxy | None) -> NotSent:
+        import httpx
+
+        from aikeys.network.certificates import why_not_trusted
+
+        if reason := why_not_trusted(failure):
+            return not_trusted(host, reason)
+        if isinstance(failure, httpx.ProxyError):
+            said = str(failure)[:3]  # httpx has the status in its text alone, which goes on with the proxy's own words
+            status = int(said) if said.isascii() and said.isdigit() else 0
+            return proxy_refused(host, proxy, status, self._environ)
+        return cannot_connect(host, proxy, self._environ)
 
 
 class _Reply:
@@ -237,23 +311,3 @@ def fields_of(parcel: Parcel) -> dict[str, str]:
         raise NotSent(UNSENDABLE, "replace it: aikeys rotate NAME")
     extra = {"accept-encoding": "identity", "user-agent": f"aikeys/{__version__}"}
     return {**dict(parcel.outgoing.headers), **extra, name: prefix + key}
-
-
-def _sent(client: httpx.Client, request: httpx.Request, timeouts: Timeouts) -> httpx.Response:
-    import httpx
-
-    host = request.url.netloc.decode("ascii")  # with its port, where it has one of its own
-    try:
-        return client.send(request, stream=True)
-    except httpx.ConnectTimeout:
-        words = f"{host} did not take the connection within {timeouts.connect_s:g} seconds"
-        raise NotSent(words, "check the network", may_pass=True) from None
-    except (httpx.ConnectError, httpx.ProxyError, httpx.PoolTimeout, httpx.UnsupportedProtocol):
-        advice = "check the network, the proxy and the key's base URL"
-        raise NotSent(f"cannot connect to {host}", advice, may_pass=True) from None
-    except httpx.LocalProtocolError:
-        raise NotSent("the request cannot be written: a header is not valid") from None
-    except httpx.TimeoutException:
-        raise Broken(f"{host} did not answer within {timeouts.first_byte_s:g} seconds", status="timeout") from None
-    except httpx.HTTPError:
-        raise Broken(f"{host} closed the connection without a whole answer", "try again") from None

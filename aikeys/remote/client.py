@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from aikeys.errors import NetworkFailed, Usage
-from aikeys.providers.addresses import is_loopback
+from aikeys.network.addresses import is_loopback
 from aikeys.providers.catalogue import check_base_url
 from aikeys.providers.transport import HttpxTransport, Parcel, Timeouts
 from aikeys.providers.wire.values import Outgoing, Unreadable

@@ -118,7 +118,9 @@ def test_https_is_verified(trusted: Authority, monkeypatch: pytest.MonkeyPatch) 
         post(web)
         assert len(web.requests) == 1
     with web_server(trusted.context("hooks.example.com")) as web:
-        with pytest.raises(NetworkFailed, match=r"^the certificate of 127\.0\.0\.1:\d+ is not trusted$"):
+        with pytest.raises(
+            NetworkFailed, match=r"^the certificate of 127\.0\.0\.1:\d+ is not trusted: IP address mismatch"
+        ):
             post(web)
         assert web.requests == []
 

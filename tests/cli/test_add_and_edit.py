@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from aikeys.providers.addresses import listeners
+from aikeys.network.addresses import listeners
 from tests.conftest import Aikeys, canary
 
 PASSPHRASE = {"AIKEYS_PASSPHRASE": "correct horse battery"}

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from aikeys.errors import BadConfiguration, NotFound, Usage
-from aikeys.providers.addresses import is_loopback
+from aikeys.network.addresses import is_loopback
 from aikeys.providers.catalogue import Provider, check_base_url, find, load
 
 CATALOGUE = load()

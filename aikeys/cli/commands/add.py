@@ -155,7 +155,7 @@ def address(provider: Provider, region: str, base_url: str) -> str:
 
 def check_listeners(url: str) -> None:
     """Refuse an address on whose way anybody can read a key; warn where only those of a private network can."""
-    from aikeys.providers.addresses import listeners
+    from aikeys.network.addresses import listeners
 
     who = listeners(url)
     if who == "far":

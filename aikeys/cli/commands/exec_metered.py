@@ -165,7 +165,8 @@ def _means(found: _Open, token: OwnToken) -> OwnMeans:
 
     shelf = found.shelf
     knowledge = Knowledge(shelf.settings, shelf.catalogue, shelf.book)
-    return OwnMeans(found.where, found.opened, token, knowledge, Settings(), terminal.say)
+    settings = Settings(uses_proxy=found.shelf.settings.gateway_uses_proxy)
+    return OwnMeans(found.where, found.opened, token, knowledge, settings, terminal.say)
 
 
 def _instead(lent: list[Lent], providers: dict[str, Provider], gateway: OwnGateway, token: OwnToken) -> list[Lent]:

@@ -63,6 +63,9 @@ def gateway(
             "--behind-proxy", help="A proxy in front brings TLS; the client's address is in its X-Forwarded-For."
         ),
     ] = False,
+    no_proxy: Annotated[
+        bool, typer.Option("--no-proxy", help="Reach the providers without HTTPS_PROXY, as [gateway] proxy = false.")
+    ] = False,
     write_credential: Annotated[
         str,
         typer.Option("--write-credential", metavar="FILE", help="Write the credential of a sealed gateway, and end."),
@@ -75,7 +78,7 @@ def gateway(
     gc.disable()  # what is loaded now stays: looking for garbage among it takes a tenth of the start
     from aikeys.gateway.settings import Settings
 
-    settings = Settings(host, port, workers, sealed, tls_cert, tls_key, behind_proxy)
+    settings = Settings(host, port, workers, sealed, tls_cert, tls_key, behind_proxy, uses_proxy=not no_proxy)
     if print_systemd:
         from aikeys.gateway.systemd import unit
 
@@ -123,7 +126,10 @@ def _means(where: Place, settings: Settings, given: str) -> Means:
 
     shelves = shelf(where, None)
     knowledge = Knowledge(shelves.settings, shelves.catalogue, shelves.book)
-    settings = settings._replace(hosts=shelves.settings.gateway_hosts)
+    settings = settings._replace(
+        hosts=shelves.settings.gateway_hosts,
+        uses_proxy=settings.uses_proxy and shelves.settings.gateway_uses_proxy,
+    )
     if settings.is_sealed:
         rows = picture(where)
         private = credential.read(credential.path_of(given, dict(os.environ)), rows.header)
@@ -153,6 +159,7 @@ def _serve(means: Means) -> None:
     from aikeys.lending.child import forbid_core_dumps
 
     forbid_core_dumps()
+    _say_proxy(means.settings)
     sock = listening_socket(means.settings)
     settings = means.settings._replace(port=sock.getsockname()[1])
     means.settings, means.say_all = settings, terminal.say_all
@@ -163,6 +170,19 @@ def _serve(means: Means) -> None:
     status = run(means, sock, terminal.say, lambda: _serving(settings))
     if status:
         raise typer.Exit(status)
+
+
+def _say_proxy(settings: Settings) -> None:
+    """Say which proxy is taken, and what of NO_PROXY says nothing; BadProxy where a variable names none."""
+    from aikeys.network.proxies import proxy_for, unreadable
+
+    if not settings.uses_proxy:
+        return
+    proxy = proxy_for("https://provider.example", os.environ)  # any that NO_PROXY does not list
+    if proxy is not None:
+        terminal.say(f"reaching providers through the proxy {proxy.url}")
+    if proxy is not None and (unread := unreadable(os.environ)):
+        terminal.warn(f"NO_PROXY has entries that say nothing: {', '.join(unread)}")
 
 
 def _serving(settings: Settings) -> None:
