@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 from aikeys.budgets.counters import each_with_calls, reserved_pusd, span_of, sums_of
 from aikeys.budgets.late import told
-from aikeys.budgets.store import Budget, applying, read_budgets, shown_text, stored_text
+from aikeys.budgets.store import Budget, applying, read_budgets, shown_text, somebody_known
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.thresholds import percent_tenths
-from aikeys.budgets.who import USER, Who, stored_who
+from aikeys.budgets.who import USER, Somebody, Who, limited_who, somebody
 from aikeys.errors import Usage
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.queries import raw_runs
@@ -25,7 +25,7 @@ from aikeys.ledger.store import Ledger
 
 OK, WARNING, UNDECIDED, EXCEEDED = STATES = ("ok", "warning", "undecided", "exceeded")  # from good to bad
 _EVER_US = 1 << 62
-_NOBODY = f"{USER}:{'0' * 64}"
+_NOBODY = somebody(USER, "0" * 64)
 
 
 class Standing(NamedTuple):
@@ -143,9 +143,9 @@ class _View:
         self.max_unpriced = max_unpriced
 
     def of_budget(self, budget: Budget) -> list[Standing]:
-        who = stored_who(budget.who)
+        who = limited_who(budget.who)
         if not who.is_each:
-            return [self._standing(budget.who, budget)]
+            return [self._standing(who.somebody, budget)]
         span = span_of(budget.terms.period, self.day)
         everybody = each_with_calls(self.connection, who.kind, span)
         under_it = [one for one in applying(self.connection, everybody) if one.budget == budget]
@@ -155,14 +155,14 @@ class _View:
 
     def of_who(self, who: Who) -> list[Standing]:
         if who.is_each:
-            budgets = [budget for budget in read_budgets(self.connection) if budget.who == str(who)]
+            budgets = [budget for budget in read_budgets(self.connection) if budget.who == who.limited]
             found = [one for budget in budgets for one in self.of_budget(budget)]
         else:
-            stored = stored_text(self.connection, who) or _NOBODY
+            stored = somebody_known(self.connection, who) or _NOBODY
             found = [self._standing(*one, shown=str(who)) for one in applying(self.connection, [stored])]
         return found or [Standing(str(who), None, 0, 0, 0, 0, 0, UNDECIDED, "there is no budget")]
 
-    def _standing(self, who: str, budget: Budget, shown: str = "") -> Standing:
+    def _standing(self, who: Somebody, budget: Budget, shown: str = "") -> Standing:
         terms = budget.terms
         span = span_of(terms.period, self.day)
         sums = sums_of(self.connection, who, span)

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from aikeys.budgets.terms import HINT, PERIODS, stored_pusd
-from aikeys.budgets.who import EACH, ORG, TOKEN, USER, is_stored
+from aikeys.budgets.who import ORG, TOKEN, USER, Limited, Somebody, is_somebody, limited_who, somebody
 from aikeys.errors import Damaged
 from aikeys.ledger.calendar import period_end, period_start
 from aikeys.money import joined
@@ -48,7 +48,7 @@ class Span(NamedTuple):
 class Counter(NamedTuple):
     """What somebody spent and holds reserved over a period, in pico-USD."""
 
-    who: str
+    who: Somebody
     period: str
     start: int
     spent_pusd: int
@@ -69,7 +69,7 @@ def span_of(period: str, day: int) -> Span:
     return Span(period, period_start(period, day))
 
 
-def find_counters(connection: sqlite3.Connection, whos: Sequence[str], day: int) -> list[Counter]:
+def find_counters(connection: sqlite3.Connection, whos: Sequence[Somebody], day: int) -> list[Counter]:
     """Return the counters there are of these WHOs (stored, concrete) for the periods a day is in."""
     starts = " OR ".join(["(period = ? AND start = ?)"] * len(PERIODS))
     rows = connection.execute(
@@ -80,7 +80,7 @@ def find_counters(connection: sqlite3.Connection, whos: Sequence[str], day: int)
     return [_counter(row) for row in rows]
 
 
-def ensure_counter(connection: sqlite3.Connection, who: str, span: Span) -> Counter:
+def ensure_counter(connection: sqlite3.Connection, who: Somebody, span: Span) -> Counter:
     """Return a counter; where there is none it is filled from the roll-ups and the open reservations."""
     found = find_counter(connection, who, span)
     if found is not None:
@@ -91,7 +91,7 @@ def ensure_counter(connection: sqlite3.Connection, who: str, span: Span) -> Coun
     return counter
 
 
-def find_counter(connection: sqlite3.Connection, who: str, span: Span) -> Counter | None:
+def find_counter(connection: sqlite3.Connection, who: Somebody, span: Span) -> Counter | None:
     """Return a counter, None where there is none."""
     row = connection.execute(
         "SELECT spent, reserved FROM counter WHERE who = ? AND period = ? AND start = ?", (who, *span)
@@ -103,7 +103,7 @@ def read_counters(connection: sqlite3.Connection) -> list[Counter]:
     """Return every counter; Damaged where one is for nobody or for no period."""
     found = [_counter(row) for row in connection.execute("SELECT who, period, start, spent, reserved FROM counter")]
     for one in found:
-        if not is_stored(one.who) or one.who.endswith(f":{EACH}") or one.period not in PERIODS:
+        if not is_somebody(one.who) or one.period not in PERIODS:
             raise Damaged(f"the ledger has a counter of {one.who[:80]!r} over {one.period[:20]!r}, which is none", HINT)
     return found
 
@@ -111,10 +111,10 @@ def read_counters(connection: sqlite3.Connection) -> list[Counter]:
 def _counter(row: tuple[str, str, int, str, str]) -> Counter:
     who, period, start, spent, held = row
     of = f"counter of {who} ({period})"
-    return Counter(who, period, start, stored_pusd(spent, of), stored_pusd(held, of))
+    return Counter(Somebody(who), period, start, stored_pusd(spent, of), stored_pusd(held, of))
 
 
-def made_counter(connection: sqlite3.Connection, who: str, span: Span) -> Counter:
+def made_counter(connection: sqlite3.Connection, who: Somebody, span: Span) -> Counter:
     """Make a counter from what it stands for, and store nothing."""
     return Counter(who, *span, spent_pusd(connection, who, span), reserved_pusd(connection, who, span))
 
@@ -132,23 +132,24 @@ def add_to_counters(
     )
 
 
-def drop_counters(connection: sqlite3.Connection, who: str, period: str) -> None:
+def drop_counters(connection: sqlite3.Connection, who: Limited, period: str) -> None:
     """Drop the counters of a budget that is no more; `team:*` drops those of every team."""
-    kind, each, _ = who.partition(":*")
-    if each:
+    limited = limited_who(who)
+    if limited.is_each:
+        kind = limited.kind
         connection.execute(
             "DELETE FROM counter WHERE period = ? AND who > ? AND who < ?", (period, f"{kind}:", f"{kind};")
         )
     else:
-        connection.execute("DELETE FROM counter WHERE who = ? AND period = ?", (who, period))
+        connection.execute("DELETE FROM counter WHERE who = ? AND period = ?", (limited.somebody, period))
 
 
-def spent_pusd(connection: sqlite3.Connection, who: str, span: Span) -> int:
+def spent_pusd(connection: sqlite3.Connection, who: Somebody, span: Span) -> int:
     """Return what the calls of a WHO cost."""
     return sums_of(connection, who, span).spent_pusd
 
 
-def sums_of(connection: sqlite3.Connection, who: str, span: Span) -> Sums:
+def sums_of(connection: sqlite3.Connection, who: Somebody, span: Span) -> Sums:
     """Return the sums of a WHO's calls from the roll-ups, costs added in halves."""
     kind, _, name = who.partition(":")
     table, condition, values = "rollup_day r", "", [*span.days]
@@ -168,7 +169,7 @@ def sums_of(connection: sqlite3.Connection, who: str, span: Span) -> Sums:
     return Sums(joined(high or 0, low or 0), requests or 0, unpriced or 0)
 
 
-def each_with_calls(connection: sqlite3.Connection, kind: str, span: Span) -> list[str]:
+def each_with_calls(connection: sqlite3.Connection, kind: str, span: Span) -> list[Somebody]:
     """Return those of a kind (stored WHOs) that had calls."""
     if kind == TOKEN:
         query = "SELECT DISTINCT r.token FROM rollup_token r WHERE r.day >= ? AND r.day < ?"
@@ -176,12 +177,12 @@ def each_with_calls(connection: sqlite3.Connection, kind: str, span: Span) -> li
         query = f"SELECT DISTINCT {COLUMNS[kind]} {_SLOT_OF}"
     found = [row[0] for row in connection.execute(query, span.days)]
     if kind == USER:
-        return sorted(f"{USER}:{digest.hex()}" for digest in found if digest)
+        return sorted(somebody(USER, digest.hex()) for digest in found if digest)
     words = [word_text(connection, word) for word in found]
-    return sorted(f"{kind}:{text}" for text in words if text)
+    return sorted(somebody(kind, text) for text in words if text)
 
 
-def reserved_pusd(connection: sqlite3.Connection, who: str, span: Span) -> int:
+def reserved_pusd(connection: sqlite3.Connection, who: Somebody, span: Span) -> int:
     """Return what the open reservations of a WHO hold."""
     kind, _, name = who.partition(":")
     if kind == ORG:
@@ -208,7 +209,7 @@ def word_text(connection: sqlite3.Connection, number: int) -> str:
     return str(row[0])
 
 
-def _drop_old(connection: sqlite3.Connection, who: str, span: Span) -> None:
+def _drop_old(connection: sqlite3.Connection, who: Somebody, span: Span) -> None:
     """Keep this run of the period and the one before it, where calls may still settle."""
     if span.period != "total":
         before = period_start(span.period, span.start - 1)

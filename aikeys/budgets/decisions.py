@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from aikeys.budgets.who import Somebody
+
 BLOCK, WARN, REVOKE = AT_LIMIT = ("block", "warn", "revoke")
 BLOCKING = frozenset((BLOCK, REVOKE))
 
@@ -19,7 +21,7 @@ BLOCKING = frozenset((BLOCK, REVOKE))
 class Room(NamedTuple):
     """A budget as one call meets it: whom it is for (concrete, stored form), over which period, how full it is."""
 
-    who: str
+    who: Somebody
     period: str
     start: int
     limit_pusd: int

@@ -338,7 +338,7 @@ class GroupDesk:
         if not len(self._queues):
             return set()
         gone = [one for one in self._queues.all() if not self._means.answers.is_wanted(one.ticket)]
-        whos = {one.room.who for one in gone if one.room}
+        whos: set[str] = {one.room.who for one in gone if one.room}
         for one in gone:
             self._queues.take(one)
         return whos

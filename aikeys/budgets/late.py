@@ -17,7 +17,7 @@ from aikeys.budgets.counters import Span, made_counter, span_of
 from aikeys.budgets.decisions import BLOCKING
 from aikeys.budgets.open_reservations import whos_filed
 from aikeys.budgets.store import Budget, applying, shown_text
-from aikeys.budgets.who import stored_who
+from aikeys.budgets.who import Somebody, concrete_who, limited_who, own_of
 from aikeys.money import shown_usd
 
 _OPEN = (
@@ -40,7 +40,7 @@ class Underway(NamedTuple):
 class Late(NamedTuple):
     """What a budget comes too late for. `left_pusd`: what is left once every open reservation has cost nothing."""
 
-    who: str
+    who: Somebody
     left_pusd: int
     beyond: tuple[Underway, ...]
     unbounded: tuple[Underway, ...]
@@ -101,15 +101,15 @@ def _said(found: Late) -> Iterator[tuple[tuple[Underway, ...], str]]:
         yield found.unbounded, f" of unknown cost, which is not reserved ({_models(found.unbounded)})"
 
 
-def _underway(connection: sqlite3.Connection, budget: Budget, span: Span) -> dict[str, list[Underway]]:
+def _underway(connection: sqlite3.Connection, budget: Budget, span: Span) -> dict[Somebody, list[Underway]]:
     """Return the open calls that count for a budget, by whom it limits."""
-    limited, found = stored_who(budget.who), dict[str, list[Underway]]()
-    known: dict[int, list[str]] = {}
+    limited, found = limited_who(budget.who), dict[Somebody, list[Underway]]()
+    known: dict[int, list[Somebody]] = {}
     for number, pusd, context, model, is_unbounded in connection.execute(_OPEN, span.days):
         if context not in known:
             whos = whos_filed(connection, context)
-            of_kind = [who for who in whos if stored_who(who).kind == limited.kind]
-            same = of_kind if limited.is_each else [who for who in of_kind if who == budget.who]
+            of_kind = [who for who in whos if concrete_who(who).kind == limited.kind]
+            same = of_kind if limited.is_each else [who for who in of_kind if own_of(who) == budget.who]
             known[context] = [one.who for one in applying(connection, same) if one.budget == budget]
         for who in known[context]:
             found.setdefault(who, []).append(Underway(number.hex(), model, pusd, not is_unbounded))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from aikeys.budgets.who import whos_of
+from aikeys.budgets.who import Somebody, whos_of
 from aikeys.errors import Damaged
 from aikeys.ledger.calls import Context, Labels, text_pairs
 from aikeys.ledger.store import Writer
@@ -78,7 +78,7 @@ def processes(connection: sqlite3.Connection) -> list[str]:
     return [row[0] for row in connection.execute("SELECT DISTINCT process FROM reservation")]
 
 
-def whos_filed(connection: sqlite3.Connection, number: int) -> tuple[str, ...]:
+def whos_filed(connection: sqlite3.Connection, number: int) -> tuple[Somebody, ...]:
     """Return the WHOs, in stored form, that a stored context counts for."""
     row = connection.execute(_LABELS, (number,)).fetchone()
     if row is None:

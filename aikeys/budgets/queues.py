@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from aikeys.budgets.decisions import Room
 from aikeys.budgets.rates import Rate
 from aikeys.budgets.reservations import Request
+from aikeys.budgets.who import Somebody
 
 Order = tuple[int, int]
 FIRST_PRIORITY, DEFAULT_PRIORITY, LAST_PRIORITY = 1, 5, 10
@@ -51,7 +52,7 @@ class Rates(NamedTuple):
 
 def line_of(rate_who: str) -> Room:
     """Return what a request waits for in the queue of a rate."""
-    return Room(f"rate {rate_who}", "", 0, 0, 0, 0)
+    return Room(Somebody(f"rate {rate_who}"), "", 0, 0, 0, 0)
 
 
 class Queues:

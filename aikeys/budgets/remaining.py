@@ -6,16 +6,17 @@ from collections.abc import Sequence
 
 from aikeys.budgets.counters import find_counter, made_counter, span_of
 from aikeys.budgets.store import applying
+from aikeys.budgets.who import Somebody
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.store import Ledger
 
 
-def remaining(ledger: Ledger, whos: Sequence[str], now_us: int) -> dict[str, int]:
+def remaining(ledger: Ledger, whos: Sequence[Somebody], now_us: int) -> dict[Somebody, int]:
     """Return what the tightest budget of each WHO (stored form) still lets through, in pico-USD.
 
     Reservations are taken off, too; nobody without a budget of their own kind is in it.
     """
-    found: dict[str, int] = {}
+    found: dict[Somebody, int] = {}
     if not whos:
         return found
     with ledger.reading() as connection:

@@ -12,7 +12,7 @@ import sqlite3
 from aikeys.budgets.changes import remove_budget, set_budget
 from aikeys.budgets.store import read_budgets
 from aikeys.budgets.terms import TOTAL, Terms
-from aikeys.budgets.who import TOKEN, Who, stored_who
+from aikeys.budgets.who import TOKEN, Who, limited_who
 from aikeys.ledger.store import Ledger, Writer
 from aikeys.ledger.token_acts import process_of_run
 from aikeys.storage.process_lock import path_of
@@ -25,9 +25,9 @@ def begin(writer: Writer, token: str, limit_pusd: int) -> None:
 
 def end(writer: Writer, token: str) -> None:
     """Remove the budget of a run that is over, where it still stands."""
-    who = str(Who(TOKEN, token))
-    if any(budget.who == who and budget.terms.period == TOTAL for budget in read_budgets(writer.connection)):
-        remove_budget(writer, who, TOTAL)
+    who = Who(TOKEN, token)
+    if any(budget.who == who.limited and budget.terms.period == TOTAL for budget in read_budgets(writer.connection)):
+        remove_budget(writer, str(who), TOTAL)
 
 
 def end_those_of_the_dead(ledger: Ledger) -> None:
@@ -43,7 +43,7 @@ def end_those_of_the_dead(ledger: Ledger) -> None:
 def _of_the_dead(connection: sqlite3.Connection, directory: str) -> list[str]:
     found = []
     for budget in read_budgets(connection):
-        who = stored_who(budget.who)
+        who = limited_who(budget.who)
         if who.kind != TOKEN or who.is_each or budget.terms.period != TOTAL:
             continue
         process = process_of_run(connection, who.name, budget.entry)

@@ -14,23 +14,23 @@ from aikeys.budgets import store
 from aikeys.budgets.counters import Counter, Span
 from aikeys.budgets.open_reservations import whos_filed as whos_stored
 from aikeys.budgets.store import Applied
-from aikeys.budgets.who import whos_of
+from aikeys.budgets.who import Somebody, whos_of
 from aikeys.ledger.calls import Context
 from aikeys.ledger.store import Writer
 from aikeys.ledger.token_acts import ancestors
 
-_Key = tuple[str, str, int]
+_Key = tuple[Somebody, str, int]
 
 
 class Standing:
     """The part of a memory that knows budgets and counters."""
 
     def __init__(self) -> None:
-        self.whos: dict[Context, tuple[str, ...]] = {}
-        self.whos_filed: dict[int, tuple[str, ...]] = {}
-        self.applied: dict[Sequence[str], list[Applied]] = {}
+        self.whos: dict[Context, tuple[Somebody, ...]] = {}
+        self.whos_filed: dict[int, tuple[Somebody, ...]] = {}
+        self.applied: dict[Sequence[Somebody], list[Applied]] = {}
         self.counters: dict[_Key, Counter] = {}
-        self.found: dict[tuple[Sequence[str], int], list[_Key]] = {}
+        self.found: dict[tuple[Sequence[Somebody], int], list[_Key]] = {}
         self.changed: set[_Key] = set()
         self.is_anybody_limited = False
 
@@ -46,7 +46,7 @@ class Standing:
         self.found.clear()
         self.changed.clear()
 
-    def keys_of(self, connection: sqlite3.Connection, whos: Sequence[str], day: int) -> list[_Key]:
+    def keys_of(self, connection: sqlite3.Connection, whos: Sequence[Somebody], day: int) -> list[_Key]:
         """Return which counters there are of these WHOs for the periods a day is in."""
         keys = self.found.get((whos, day))
         if keys is None:
@@ -57,7 +57,7 @@ class Standing:
         return keys
 
 
-def whos_in(writer: Writer, context: Context) -> tuple[str, ...]:
+def whos_in(writer: Writer, context: Context) -> tuple[Somebody, ...]:
     """Return the WHOs (stored form) that a call counts for; a user who is new gets a digest."""
     standing = _standing(writer)
     if standing is not None and (known := standing.whos.get(context)) is not None:
@@ -70,7 +70,7 @@ def whos_in(writer: Writer, context: Context) -> tuple[str, ...]:
     return whos
 
 
-def whos_filed(writer: Writer, number: int) -> tuple[str, ...]:
+def whos_filed(writer: Writer, number: int) -> tuple[Somebody, ...]:
     """Return the WHOs that a stored context counts for."""
     standing = _standing(writer)
     if standing is None:
@@ -80,7 +80,7 @@ def whos_filed(writer: Writer, number: int) -> tuple[str, ...]:
     return standing.whos_filed[number]
 
 
-def applying(writer: Writer, whos: Sequence[str]) -> list[Applied]:
+def applying(writer: Writer, whos: Sequence[Somebody]) -> list[Applied]:
     """Return the budgets that apply to concrete WHOs."""
     standing = _standing(writer)
     if standing is None:
@@ -102,7 +102,7 @@ def is_anybody_limited(writer: Writer) -> bool:
     return is_limited
 
 
-def ensure_counter(writer: Writer, who: str, span: Span) -> Counter:
+def ensure_counter(writer: Writer, who: Somebody, span: Span) -> Counter:
     """Return a counter; where there is none it is made from the roll-ups and the open reservations."""
     standing = _standing(writer)
     if standing is None:
@@ -120,7 +120,7 @@ def ensure_counter(writer: Writer, who: str, span: Span) -> Counter:
     return counter
 
 
-def find_counters(writer: Writer, whos: Sequence[str], day: int) -> list[Counter]:
+def find_counters(writer: Writer, whos: Sequence[Somebody], day: int) -> list[Counter]:
     """Return the counters there are of these WHOs for the periods a day is in."""
     standing = _standing(writer)
     if standing is None:

@@ -13,27 +13,38 @@ from typing import NamedTuple
 
 from aikeys.budgets.decisions import AT_LIMIT, BLOCKING
 from aikeys.budgets.terms import HINT, PERIODS, Terms, alerts_text, stored_pusd
-from aikeys.budgets.who import USER, Who, each_of, is_stored, stored_who
+from aikeys.budgets.who import (
+    USER,
+    Limited,
+    Somebody,
+    Who,
+    concrete_who,
+    each_of,
+    is_limited,
+    limited_who,
+    own_of,
+    somebody,
+)
 from aikeys.errors import Damaged
 from aikeys.ledger.store import Writer
 
 _ROWS = "SELECT who, limit_pusd, period, at_limit, alerts, entry FROM budget"
-_ERASED = "(erased)"
+ERASED = "(erased)"
 _BLOCKING = ", ".join(f"'{way}'" for way in sorted(BLOCKING))
 
 
 class Budget(NamedTuple):
-    """A budget: for whom (stored form), its terms, and the number of the entry that set it."""
+    """A budget: whom it limits, its terms, and the number of the entry that set it."""
 
-    who: str
+    who: Limited
     terms: Terms
     entry: int
 
 
 class Applied(NamedTuple):
-    """A budget as it applies to somebody: `who` is concrete where the budget is for each."""
+    """A budget as it applies to somebody: one of many where the budget is for each."""
 
-    who: str
+    who: Somebody
     budget: Budget
 
 
@@ -43,23 +54,23 @@ def read_budgets(connection: sqlite3.Connection) -> list[Budget]:
     return sorted(budgets, key=lambda budget: (budget.who, PERIODS.index(budget.terms.period)))
 
 
-def read_budgets_of(connection: sqlite3.Connection, who: str) -> list[Budget]:
+def read_budgets_of(connection: sqlite3.Connection, who: Limited) -> list[Budget]:
     """Return the budgets of one WHO (stored form) itself."""
     return [_budget(row) for row in connection.execute(f"{_ROWS} WHERE who = ?", (who,))]
 
 
-def applying(connection: sqlite3.Connection, whos: Iterable[str]) -> list[Applied]:
-    """Return the budgets that apply to concrete WHOs (stored form), its own before one for each."""
-    wanted = [(who, each_of(who)) for who in whos]
-    names = {name for pair in wanted for name in pair}
+def applying(connection: sqlite3.Connection, whos: Iterable[Somebody]) -> list[Applied]:
+    """Return the budgets that apply to these, their own before one for each."""
+    wanted = [(who, own_of(who), each_of(who)) for who in whos]
+    names = {name for _, *both in wanted for name in both}
     query = f"{_ROWS} WHERE who IN ({', '.join('?' * len(names))})"
     found: dict[str, dict[str, Budget]] = {}
     for row in connection.execute(query, tuple(names)):
         found.setdefault(row[0], {})[row[2]] = _budget(row)
     applied = []
-    for who, each in wanted:
-        if who in found or each in found:
-            budgets = found.get(each, {}) | found.get(who, {})
+    for who, own, each in wanted:
+        if own in found or each in found:
+            budgets = found.get(each, {}) | found.get(own, {})
             applied += [Applied(who, budgets[period]) for period in PERIODS if period in budgets]
     return applied
 
@@ -80,38 +91,55 @@ def put_budget(connection: sqlite3.Connection, budget: Budget) -> None:
     )
 
 
-def delete_budget(connection: sqlite3.Connection, who: str, period: str) -> None:
+def delete_budget(connection: sqlite3.Connection, who: Limited, period: str) -> None:
     """Delete a budget."""
     connection.execute("DELETE FROM budget WHERE who = ? AND period = ?", (who, period))
 
 
-def stored_text(connection: sqlite3.Connection, who: Who) -> str | None:
-    """Return the stored form of a WHO; None for a user the ledger has never seen."""
-    if who.kind != USER or who.is_each:
-        return str(who)
+def somebody_known(connection: sqlite3.Connection, who: Who) -> Somebody | None:
+    """Return the stored form of somebody; None for a user the ledger has never seen."""
+    if who.kind != USER:
+        return who.somebody
     row = connection.execute("SELECT digest FROM person WHERE name = ?", (who.name,)).fetchone()
-    return f"{USER}:{bytes(row[0]).hex()}" if row else None
+    return somebody(USER, bytes(row[0]).hex()) if row else None
 
 
-def filed_text(writer: Writer, who: Who) -> str:
-    """Return the stored form of a WHO; a user who is new gets a digest."""
+def limited_known(connection: sqlite3.Connection, who: Who) -> Limited | None:
+    """Return the stored form of whom a budget limits; None for a user the ledger has never seen."""
+    if who.is_each:
+        return who.limited
+    found = somebody_known(connection, who)
+    return own_of(found) if found else None
+
+
+def filed(writer: Writer, who: Who) -> Who:
+    """Return a WHO with the digest that stands for a user's name; one who is new gets it."""
     if who.kind != USER or who.is_each:
-        return str(who)
-    return f"{USER}:{writer.person(who.name).hex()}"
-
-
-def shown_text(connection: sqlite3.Connection, who: str) -> str:
-    """Return a stored WHO as a person reads it; a user who was erased has no name."""
-    kind, _, name = who.partition(":")
-    if kind != USER or stored_who(who).is_each:
         return who
-    row = connection.execute("SELECT name FROM person WHERE digest = ?", (bytes.fromhex(name),)).fetchone()
-    return f"{USER}:{row[0] if row and row[0] else f'{_ERASED}{name[:12]}'}"
+    return Who(USER, writer.person(who.name).hex())
+
+
+def shown_text(connection: sqlite3.Connection, who: Somebody) -> str:
+    """Return somebody as a person reads it; a user who was erased has no name."""
+    return str(named(connection, concrete_who(who)))
+
+
+def shown_limited(connection: sqlite3.Connection, who: Limited) -> str:
+    """Return whom a budget limits as a person reads it."""
+    return str(named(connection, limited_who(who)))
+
+
+def named(connection: sqlite3.Connection, who: Who) -> Who:
+    """Return a stored WHO with a user's name in the place of the digest."""
+    if who.kind != USER or who.is_each:
+        return who
+    row = connection.execute("SELECT name FROM person WHERE digest = ?", (bytes.fromhex(who.name),)).fetchone()
+    return Who(USER, row[0] if row and row[0] else f"{ERASED}{who.name[:12]}")
 
 
 def _budget(row: tuple[str, str, str, str, str, int]) -> Budget:
     who, limit, period, at_limit, alerts, entry = row
-    return Budget(who, _terms(who, limit, period, at_limit, alerts), entry)
+    return Budget(Limited(who), _terms(who, limit, period, at_limit, alerts), entry)
 
 
 @lru_cache(maxsize=1024)
@@ -120,6 +148,6 @@ def _terms(who: str, limit: str, period: str, at_limit: str, alerts: str) -> Ter
     percents = tuple(stored_pusd(percent, of) for percent in alerts.split(",") if percent)
     if period not in PERIODS or at_limit not in AT_LIMIT:
         raise Damaged(f"in the ledger the {of} has a period or a way to act that is none", HINT)
-    if not is_stored(who):
+    if not is_limited(who):
         raise Damaged(f"the ledger has a budget for {who[:80]!r}, which is nobody", HINT)
     return Terms(stored_pusd(limit, of), period, at_limit, percents)

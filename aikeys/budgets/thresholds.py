@@ -6,6 +6,7 @@ it and what to type next.
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from aikeys.alerts.messages import BUDGET, Message
 from aikeys.budgets.counters import COLUMNS, Counter, Span, column_value, word_text
 from aikeys.budgets.decisions import BLOCKING
 from aikeys.budgets.store import Budget, shown_text
-from aikeys.budgets.who import ORG, TOKEN
+from aikeys.budgets.who import ORG, TOKEN, USER, Somebody, Who, somebody
 from aikeys.ledger.calendar import date_of
 from aikeys.ledger.store import Writer
 from aikeys.money import joined, shown_usd, usd_text
@@ -86,7 +87,7 @@ def message_of(connection: sqlite3.Connection, budget: Budget, counter: Counter,
     return Message(BUDGET, f"budget {who}: {amounts} ({percent} % reached)", "\n".join(lines), facts)
 
 
-def most_spent(connection: sqlite3.Connection, who: str, span: Span) -> list[Spender]:
+def most_spent(connection: sqlite3.Connection, who: Somebody, span: Span) -> list[Spender]:
     """Return who spent most of a sum, by the first of team, project, user and key that tells anybody apart.
 
     Roll-ups know what a token spent, not for whom: a token's list is empty.
@@ -119,9 +120,9 @@ def _by(connection: sqlite3.Connection, dimension: str, kind: str, name: str, sp
 
 def _name(connection: sqlite3.Connection, dimension: str, value: int | bytes) -> str:
     if isinstance(value, bytes):
-        return shown_text(connection, f"user:{value.hex()}") if value else ""
+        return shown_text(connection, somebody(USER, value.hex())) if value else ""
     text = word_text(connection, value)
-    return f"{dimension}:{text}" if text else ""
+    return str(Who(dimension, text)) if text else ""
 
 
 def _consequence(at_limit: str) -> str:
@@ -132,7 +133,7 @@ def _consequence(at_limit: str) -> str:
 
 
 def _next_steps(who: str, counter: Counter) -> list[str]:
-    quoted = f"'{who}'" if not who.replace(":", "").replace("-", "").isalnum() else who
+    quoted = shlex.quote(who)
     period = "" if counter.period == "month" else f" --period {counter.period}"
     return [
         "",

@@ -13,10 +13,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from aikeys.alerts.outbox import first_wrong_channel
-from aikeys.budgets.changes import REMOVE, SET, stored_subject
+from aikeys.budgets.changes import REMOVE, SET, limited_in
 from aikeys.budgets.counters import Span, made_counter, read_counters, span_of
-from aikeys.budgets.store import Budget, read_budgets, shown_text
+from aikeys.budgets.store import Budget, read_budgets, shown_limited, shown_text
 from aikeys.budgets.terms import read_terms
+from aikeys.budgets.who import Limited
 from aikeys.errors import Damaged
 from aikeys.ledger.calendar import Calendar, date_of
 from aikeys.ledger.kept_objects import first_wrong as first_wrong_object
@@ -61,16 +62,16 @@ def _check_budgets(connection: sqlite3.Connection, ledger: Ledger, budgets: list
     stored = {(budget.who, budget.terms.period): budget for budget in budgets}
     for key in sorted({*told, *stored}):
         if told.get(key) != stored.get(key):
-            who = shown_text(connection, key[0])
+            who = shown_limited(connection, key[0])
             raise Damaged(f"{ledger.path}: the budget of {who} ({key[1]}) is not what was set", _HINT)
 
 
-def _replayed(connection: sqlite3.Connection, path: str) -> dict[tuple[str, str], Budget | None]:
+def _replayed(connection: sqlite3.Connection, path: str) -> dict[tuple[Limited, str], Budget | None]:
     """Return the budgets that the acts leave, None for one that was removed."""
-    told: dict[tuple[str, str], Budget | None] = {}
+    told: dict[tuple[Limited, str], Budget | None] = {}
     query = "SELECT id, act, subject, person, detail FROM entry WHERE act IN (?, ?) AND status = 'ok' ORDER BY id"
     for entry, act, subject, person, detail in connection.execute(query, (SET, REMOVE)):
-        who = stored_subject(subject, person)
+        who = limited_in(subject, person)
         try:
             if act == SET:
                 terms = read_terms(detail)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aikeys.ledger.store import Ledger
+    from aikeys.names import Label
     from aikeys.providers.catalogue import Provider
     from aikeys.secret import Secret
     from aikeys.vault.bearers import Borrowed
@@ -212,23 +213,14 @@ def date_s(text: str) -> int:
         raise Usage(f"{terminal.printable(text)} is not a date", "write it as 2027-03-31") from None
 
 
-def labels_text(**given: str | None) -> str:
+def labels_text(**given: Label | None) -> str:
     """Return labels in their stored form: one `name=value` a line, sorted."""
-    from aikeys.secret import refuse_token
-
-    pairs = []
-    for name, value in sorted(given.items()):
-        if value:
-            refuse_token(value)
-            if not value.isprintable() or len(value) > 200:
-                raise Usage(f"the label {name} has an unprintable character or over 200 characters", "shorten it")
-            pairs.append(f"{name}={value}")
-    return "\n".join(pairs)
+    return "\n".join(f"{name}={value}" for name, value in sorted(given.items()) if value)
 
 
-def labels_of(text: str) -> dict[str, str]:
+def labels_of(text: str) -> dict[str, Label]:
     """Return stored labels by name."""
-    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)  # type: ignore[return-value]  # checked when stored
 
 
 def is_interactive() -> bool:

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from aikeys.cli import terminal
+from aikeys import names
 from aikeys.errors import Usage
 from aikeys.secret import refuse_token
 
 if TYPE_CHECKING:
     from aikeys.config import Config
     from aikeys.ledger.calls import Labels
+    from aikeys.names import Label
 
 OWN = ("team", "project", "environment", "user")
 """The labels that are no tags."""
@@ -25,7 +26,6 @@ _CI = (
     ("branch", ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME", "BITBUCKET_BRANCH")),
 )
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}", re.ASCII)
-_LONGEST = 200
 
 
 def labels(typed: Mapping[str, str], tags: Sequence[str], settings: Config, of_key: Mapping[str, str]) -> Labels:
@@ -33,41 +33,48 @@ def labels(typed: Mapping[str, str], tags: Sequence[str], settings: Config, of_k
     from aikeys import config
     from aikeys.spending.attempt import labels_of
 
-    found = {**_from_git(os.getcwd()), **_from_ci(os.environ), **of_key, **dict(settings.labels)}
+    found: dict[str, Label] = {**_from_git(os.getcwd()), **_from_ci(os.environ)}
+    found |= {name: names.Label(value) for name, value in of_key.items()}  # checked when the key was stored
+    found |= _checked(settings.labels, " of config.toml")
     project = config.find_project_file(os.getcwd())
     if project is not None:
-        found |= dict(config.load_project(project).labels)
-    return labels_of(_checked({**found, **typed_labels(typed, tags)}))
+        found |= _checked(config.load_project(project).labels, f" of {config.PROJECT_FILE}")
+    return labels_of({**found, **typed_labels(typed, tags)})
 
 
-def typed_labels(typed: Mapping[str, str], tags: Sequence[str]) -> dict[str, str]:
+def typed_labels(typed: Mapping[str, str], tags: Sequence[str]) -> dict[str, Label]:
     """Return the labels that a command line gives, tags among them; Usage where one cannot be."""
-    found = {name: value for name, value in typed.items() if value}
+    found = list(typed.items())
     for tag in tags:
         name, equals, value = tag.partition("=")
         if not equals or not _NAME.fullmatch(name):
-            raise Usage(f"--tag {terminal.printable(tag)[:80]} is not NAME=VALUE", "for example --tag client=acme")
-        found[name] = value
+            raise Usage(f"--tag {names.shown(tag)} is not NAME=VALUE", "for example --tag client=acme")
+        found.append((name, value))
     return _checked(found)
 
 
-def _checked(found: dict[str, str]) -> dict[str, str]:
-    refuse_token(*found.values())
-    for name, value in found.items():
-        if not value.isprintable() or len(value) > _LONGEST:
-            raise Usage(
-                f"the label {terminal.printable(name)} has an unprintable character or over {_LONGEST} characters",
-                "shorten it",
-            )
-    return found
+def _checked(found: Iterable[tuple[str, str]], where: str = "") -> dict[str, Label]:
+    checked = {}
+    for name, value in found:
+        refuse_token(name)
+        if not _NAME.fullmatch(name):
+            raise Usage(f"{names.shown(name)}{where} is no name of a label", "begin with a letter, such as client")
+        if value:
+            checked[name] = names.label(value, f"the label {name}{where}")
+    return checked
 
 
-def _from_ci(environ: Mapping[str, str]) -> dict[str, str]:
-    found = {name: next((environ[each] for each in names if environ.get(each)), "") for name, names in _CI}
-    return {name: value for name, value in found.items() if value and value.isprintable() and len(value) <= _LONGEST}
+def _fit(found: Mapping[str, str]) -> dict[str, Label]:
+    """Return what can be a label of what nobody typed: a branch with an odd name is no reason to refuse a call."""
+    fit = {name: names.fit_label(value) for name, value in found.items()}
+    return {name: value for name, value in fit.items() if value is not None}
 
 
-def _from_git(start: str) -> dict[str, str]:
+def _from_ci(environ: Mapping[str, str]) -> dict[str, Label]:
+    return _fit({name: next((environ[each] for each in each_of if environ.get(each)), "") for name, each_of in _CI})
+
+
+def _from_git(start: str) -> dict[str, Label]:
     """Read the repository's name and branch as git keeps them; no program is run."""
     folder = start
     while not os.path.isdir(os.path.join(folder, ".git")):
@@ -82,7 +89,7 @@ def _from_git(start: str) -> dict[str, str]:
         "repository": re.split("[/:]", address)[-1] or os.path.basename(folder),
         "branch": head.removeprefix("ref: refs/heads/").strip() if head.startswith("ref: refs/heads/") else "",
     }
-    return {name: value for name, value in found.items() if value and value.isprintable() and len(value) <= _LONGEST}
+    return _fit(found)
 
 
 def _read(path: str) -> str:

@@ -10,6 +10,7 @@ from aikeys.errors import AikeysError, Denied
 if TYPE_CHECKING:
     from aikeys.config import Config
     from aikeys.ledger.store import Ledger
+    from aikeys.names import Label
     from aikeys.pricing.book import Book
     from aikeys.providers.catalogue import Provider
     from aikeys.spending.names import Held, Names, Target
@@ -101,6 +102,6 @@ def wanted(models: list[str] | None, settings: Config) -> list[str]:
     return found
 
 
-def labels_of(key: Held) -> dict[str, str]:
+def labels_of(key: Held) -> dict[str, Label]:
     """Return the labels that a key was stored with."""
     return home.labels_of(key.labels)

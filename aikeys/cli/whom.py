@@ -21,9 +21,10 @@ def whom(text: str, ledger: Ledger) -> Who:
     """Return a WHO with the token it names; Usage, NotFound where no token or several fit."""
     from aikeys.budgets.who import EACH, TOKEN, parse_who
     from aikeys.cli.token_register import refuse_secret
+    from aikeys.names import QUOTE
 
     kind, _, name = text.partition(":")
-    if kind != TOKEN or name in ("", EACH):
+    if kind != TOKEN or name in ("", EACH) or name.startswith(QUOTE):
         return parse_who(text)
     return parse_who(f"{TOKEN}:{_id_of(refuse_secret(name), ledger)}")
 
@@ -41,13 +42,13 @@ def whom_asked(text: str, ledger: Ledger) -> Who:
 
 def whom_as_stored(text: str, ledger: Ledger) -> str:
     """Return the same as text, unchanged where it names no token: a budget may stand for what is gone."""
-    from aikeys.budgets.who import TOKEN
+    from aikeys.errors import Usage
+    from aikeys.secret import refuse_token
 
-    if not text.startswith(f"{TOKEN}:"):
-        return text
+    refuse_token(text)
     try:
         return str(whom(text, ledger))
-    except NotFound:
+    except (NotFound, Usage):
         return text
 
 

@@ -27,6 +27,7 @@ from aikeys.ledger.questions import TAG, Where
 from aikeys.ledger.since import since_us
 from aikeys.ledger.store import Ledger
 from aikeys.money import usd_text
+from aikeys.names import sought
 from aikeys.reports import records
 from aikeys.reports.groups import LABELS, TIMES
 from aikeys.reports.own import narrowed, own_labels
@@ -164,7 +165,7 @@ def _filters(found: Parameters) -> Where:
     for name, values in found.items():
         short = _SHORT.get(name, name)
         if short in LABELS or short.startswith(TAG):
-            filters.setdefault(short, []).extend(values)
+            filters.setdefault(short, []).extend(sought(value, short) for value in values)
     return tuple((name, tuple(values)) for name, values in filters.items())
 
 

@@ -9,19 +9,21 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
+from aikeys import names
 from aikeys.errors import AikeysError, Usage
 from aikeys.gateway.aside import aside
 from aikeys.gateway.door import STATE
 from aikeys.gateway.error_bodies import TooLarge
+from aikeys.names import Label, ModelName
 from aikeys.providers.wire.exact_json import Table, read, table
 from aikeys.providers.wire.values import Json, Unreadable
+from aikeys.secret import refuse_token
+from aikeys.tokens.claims import LABELS
 
 FIRST, DEFAULT, LAST = 1, 5, 10
 _LABELS = {"team_id": "team", "team": "team", "project": "project", "environment": "environment", "user": "user"}
 _TAG = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}", re.ASCII)
-_LONGEST_LABEL = 200
-_MOST_LABELS = 16
-_LONGEST_NAME = 256
+_MOST_TAGS = 16
 _SLOWEST_BYTES_A_SECOND = 16 << 10
 
 
@@ -82,15 +84,12 @@ async def table_of(data: bytes) -> Table:
     return value
 
 
-def text_of(body: Table, name: str) -> str:
-    """Return a field that has to be there; Usage names it."""
-    value = body.get(name)
-    if not isinstance(value, str) or not value.strip():
-        raise Usage(f"{name} is missing, empty or no text", f"give {name} as a text")
-    found = value.strip()
-    if len(found) > _LONGEST_NAME or not found.isprintable():
-        raise Usage(f"{name} is no name: it is longer than {_LONGEST_NAME} characters, or unprintable", "check it")
-    return found
+def model_of(body: Table) -> ModelName:
+    """Return the model that a body asks for; Usage."""
+    value = body.get("model")
+    if not isinstance(value, str) or not value:
+        raise Usage("model is missing, empty or no text", "give model as a text")
+    return names.model_name(value)
 
 
 def flag_of(body: Table, name: str) -> bool:
@@ -101,23 +100,23 @@ def flag_of(body: Table, name: str) -> bool:
     raise Usage(f"{name} is neither true nor false", "leave it out, or give true or false")
 
 
-def labels_in(body: Table, *, tags: bool) -> dict[str, str]:
-    """Return the labels in `metadata`; with `tags` every name that is no label of ours is one."""
-    metadata = table(body, "metadata")
-    found = {}
-    for name, value in list(metadata.items())[:_MOST_LABELS]:
+def labels_in(body: Table, *, tags: bool) -> dict[str, Label]:
+    """Return the labels in `metadata`; with `tags` every name that is no label of ours is one. Usage."""
+    found: dict[str, Label] = {}
+    for name, value in table(body, "metadata").items():
         label = _LABELS.get(name)
         if label is None and tags:
             label = name if _TAG.fullmatch(name) else None
         if label is None or value is None or value == "":
             continue
-        if not isinstance(value, str) or not value.isprintable() or len(value) > _LONGEST_LABEL:
-            if not tags:
-                continue
-            raise Usage(
-                f"metadata.{name[:40]!a} is no text of at most {_LONGEST_LABEL} printable characters", "shorten it"
-            )
-        found[label] = value
+        refuse_token(name)
+        if not isinstance(value, str):
+            raise Usage(f"metadata.{name} is no text", "give it as a text")
+        checked = names.label(value, f"metadata.{name}")
+        if found.setdefault(label, checked) != checked:
+            raise Usage(f"metadata says two things of {label}", "say it once")
+    if len(found) > _MOST_TAGS + len(LABELS):
+        raise Usage(f"metadata has more than {_MOST_TAGS} tags", "send fewer")
     return found
 
 

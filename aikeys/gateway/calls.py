@@ -76,7 +76,7 @@ _ENDPOINTS = {
 async def chat(request: web.Request) -> web.StreamResponse:
     """Answer POST /v1/chat/completions."""
     said = await listen(enter(request), tags=True)
-    model = bodies.text_of(said.body, "model")
+    model = bodies.model_of(said.body)
     first = resolve(said.visit, model)
     others = stand_ins(
         said.visit.state.names_for(said.visit.bearer.claims), first, model, _fallbacks(said), lenient=True
@@ -99,7 +99,7 @@ async def passed_on(request: web.Request) -> web.StreamResponse:
     """Answer POST /v1/responses, /v1/embeddings or /v1/completions."""
     endpoint, scope = _ENDPOINTS[request.path], of_route("POST", request.path)
     said = await listen(enter(request), tags=False)
-    target = resolve(said.visit, bodies.text_of(said.body, "model"))
+    target = resolve(said.visit, bodies.model_of(said.body))
     dialect = target.provider.dialect()
     path = _path_in(dialect, endpoint)
     if not path:

@@ -10,7 +10,9 @@ from aikeys.errors import Usage
 from aikeys.gateway import parameters
 from aikeys.gateway.fields import Fields, InvalidRequest, checked_text
 from aikeys.money import parse_usd
+from aikeys.names import LONGEST_LABEL, LONGEST_TOKEN_NAME, Label, composed, problem
 from aikeys.providers.wire.exact_json import Table
+from aikeys.secret import refuse_token
 from aikeys.tokens import patterns, scopes
 from aikeys.tokens.claims import LABELS
 from aikeys.tokens.wishes import LONGEST_TTL_S, PRESETS, Wish
@@ -22,7 +24,6 @@ FIELDS = (
     "name", "scopes", "expires_in", *_LABELS.values(), "models", "keys", "budget_usd", "rate_limit_per_minute",
     "tokens_per_minute", "for", "tags", "addresses", "once",
 )  # fmt: skip
-_LONGEST_NAME, _LONGEST_LABEL = 100, 200
 _MOST_ITEMS = 200
 _HIGHEST_RATE = 10**9
 _LARGEST_POWER = 14
@@ -37,9 +38,9 @@ def wish_of(body: Table) -> Wish:
         if name not in FIELDS:
             raise parameters.unknown(name, "is no field of a key", FIELDS)
     fields = Fields(dict(body))
-    labels = [(label, _text(fields, field, _LONGEST_LABEL)) for label, field in _LABELS.items()]
+    labels = [(label, _label(fields, field)) for label, field in _LABELS.items()]
     return Wish(
-        name=_text(fields, "name", _LONGEST_NAME),
+        name=_name(fields),
         kind=fields.word("for", tuple(PRESETS)),
         ttl_s=fields.whole("expires_in", 1, LONGEST_TTL_S),
         scopes=_scopes(fields),
@@ -65,15 +66,22 @@ def check_expiry(wish: Wish, bearer: Bearer, now_s: int) -> None:
         )
 
 
-def _text(fields: Fields, name: str, most: int) -> str:
-    """Return a text, "" where it is absent; an empty one is refused, because it says neither."""
+def _label(fields: Fields, name: str, path: str = "") -> Label:
+    """Return a label, "" where it is absent; an empty one is refused, because it says neither."""
     value = fields.take(name)
-    if value is None:
-        return ""
-    found = checked_text(value, name, most)
-    if not found.strip() or not found.isprintable():
-        raise InvalidRequest(name, "is empty or has an unprintable character", "leave it out, or write it anew")
-    return found
+    return Label("" if value is None else _as_name(checked_text(value, path or name), path or name, LONGEST_LABEL))
+
+
+def _name(fields: Fields) -> str:
+    value = fields.take("name")
+    return "" if value is None else _as_name(checked_text(value, "name"), "name", LONGEST_TOKEN_NAME)
+
+
+def _as_name(text: str, field: str, longest: int) -> str:
+    refuse_token(text)
+    if wrong := problem(text, longest):
+        raise InvalidRequest(field, wrong, "leave it out, or write it in letters that can be seen")
+    return composed(text)
 
 
 def _texts(fields: Fields, name: str) -> tuple[str, ...]:
@@ -85,7 +93,7 @@ def _texts(fields: Fields, name: str) -> tuple[str, ...]:
         raise InvalidRequest(name, "is not a list with something in it", f"leave {name} out for what your token has")
     if len(value) > _MOST_ITEMS:
         raise InvalidRequest(name, f"has more than {_MOST_ITEMS} entries")
-    return tuple(checked_text(each, f"{name}[{number}]", _LONGEST_LABEL) for number, each in enumerate(value))
+    return tuple(checked_text(each, f"{name}[{number}]", LONGEST_LABEL) for number, each in enumerate(value))
 
 
 def _scopes(fields: Fields) -> tuple[str, ...]:
@@ -111,7 +119,7 @@ def _address(text: str) -> str:
         raise InvalidRequest("addresses", f"cannot be: {wrong.message}", wrong.hint) from None
 
 
-def _tags(fields: Fields) -> list[tuple[str, str]]:
+def _tags(fields: Fields) -> list[tuple[str, Label]]:
     """Return labels of the client's own; InvalidRequest for a name that is a label of ours."""
     tags = fields.tree("tags")
     if len(tags) > _MOST_TAGS:
@@ -120,7 +128,7 @@ def _tags(fields: Fields) -> list[tuple[str, str]]:
         if not _TAG.fullmatch(name) or name in LABELS:
             raise InvalidRequest("tags", f"has a name {name[:40]!a} that cannot be", "labels stand beside it")
     inner = Fields(tags, "tags")
-    return [(name, _text(inner, name, _LONGEST_LABEL)) for name in tags]
+    return [(name, _label(inner, name, f"tags.{name}")) for name in tags]
 
 
 def _budget_pusd(fields: Fields) -> int | None:

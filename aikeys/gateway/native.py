@@ -78,7 +78,7 @@ async def _listed(request: web.Request, name: str, path: str) -> web.StreamRespo
         return await _unlisted(visit, known, held, path, write(dict(said.body)))
     if is_in_background(found.route.meter, said.body) and visit.bearer.may("native:all"):
         return await _unlisted(visit, known, held, path, write(dict(said.body)))
-    model = found.model or bodies.text_of(said.body, "model")
+    model = found.model or bodies.model_of(said.body)
     target = model_at(visit, known, model)
     native, address = _as_sent(said, _below(visit, target, found, path), target)
     if found.route.meter == "openai_responses":

@@ -33,6 +33,7 @@ from aikeys.ledger.entries import Entry
 from aikeys.ledger.listing import Recorded
 from aikeys.ledger.store import Names
 from aikeys.money import PUSD_PER_USD, usd_text
+from aikeys.names import escaped, key_name, label
 from aikeys.providers.usage import Usage
 
 SCHEMA = "aikeys.ledger-export/1"
@@ -49,7 +50,7 @@ _TOKENS = {
 }
 _LABELS = ("team", "project", "environment", "user")
 _TEXTS = ("key", "provider", "model", "answered", "token", "price", "address")
-_LIMITED = (*_LABELS, "key", "token")  # what a budget's WHO may name
+_NAMES = ("provider", "model", "token")  # names of somebody or something, as labels are
 FIELDS = (
     "kind", "id", "number", "at", "settled_at", *_LABELS, "tags", *_TEXTS, "door", *_TOKENS.values(), "units",
     "unpriced_units", "cost_usd", "cost_source", "status", "latency_ms", "first_token_ms", "corrects", "request_id",
@@ -180,6 +181,15 @@ class Reader:
         return at_us
 
 
+def exported(row: dict[str, object]) -> dict[str, object]:
+    """Return a call's row as another ledger can import it: an old name that no door takes any more is escaped."""
+    names = {name: escaped(str(row[name])) for name in (*_LABELS, *_NAMES) if name in row}
+    tags = row.get("tags")
+    if isinstance(tags, dict):
+        names["tags"] = {escaped(name): escaped(value) for name, value in tags.items()}  # type: ignore[assignment]
+    return {**row, **names}
+
+
 def call_row(recorded: Recorded, identity: str, corrects: str) -> dict[str, object]:
     """Return a call as one line says it; `identity` and `corrects` are ids that another ledger can keep."""
     number, call = recorded
@@ -245,20 +255,17 @@ def _refuse_unknown(row: Mapping[str, Any]) -> None:
 def _new_context(row: Mapping[str, Any], tags: Any) -> Context:
     if not isinstance(tags, dict) or not all(isinstance(value, str) for value in tags.values()):
         raise Refused("tags is not an object of texts")
-    for name, value in tags.items():
+    for name in tags:
         if not name or "=" in name:
             raise Refused("a tag has no name, or = in it")
-        _checked(name, "tags")
-        _checked(value, "tags")
-    for name in _LIMITED:
-        _check_who(_text(row, name), name)
-    team, project, environment, user = (_text(row, name) for name in _LABELS)
+    tags = {_name(name, "tags"): _name(value, "tags") if value else "" for name, value in tags.items()}
+    team, project, environment, user = (_name(_text(row, name), name) for name in _LABELS)
     labels = Labels(team, project, environment, user, tuple(sorted(tags.items())))
-    key, provider, model, answered, token, price, address = (_text(row, name) for name in _TEXTS)
+    key, provider, model, answered, token, price, address = (_named(row, name) for name in _TEXTS)
     if not provider and not model:
         raise Refused("provider and model are missing")
     if model and provider and not model.startswith(f"{provider}/"):
-        model = f"{provider}/{model}"
+        model = _name(f"{provider}/{model}", "model")
     return Context(labels, token, key, provider or model.partition("/")[0], model, answered, price, address, IMPORT)
 
 
@@ -271,12 +278,16 @@ def _text(row: Mapping[str, Any], name: str) -> str:
     return _checked(value, name)
 
 
-def _check_who(value: str, name: str) -> None:
-    """Refuse what a budget's WHO refuses: `team:*` is the budget of each team, and not of one with that name."""
-    if "*" in value:
-        raise Refused(f"{name} has a *, which stands for each {name} in a budget")
-    if value != value.strip():
-        raise Refused(f"{name} has outer spaces")
+def _named(row: Mapping[str, Any], name: str) -> str:
+    text = _text(row, name)
+    if name == "key":
+        return key_name(text) if text else ""
+    return _name(text, name) if name in _NAMES else text
+
+
+def _name(text: str, of: str) -> str:
+    """Return a name as every other door takes it: what a budget's WHO cannot say limits nobody."""
+    return label(text, of) if text else ""
 
 
 def _checked(value: str, name: str) -> str:

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from aikeys.errors import Denied, Usage
 from aikeys.lending.environment import Lent
+from aikeys.names import Label
 from aikeys.providers.catalogue import Provider
 from aikeys.providers.native_routes import routes_of
 from aikeys.secret import Secret
@@ -90,7 +91,7 @@ def run_claims(wish: Wish, identity: Identity, parent: Claims | None) -> Claims:
         scopes=tuple(scope for scope in SCOPES if scope in scopes.expanded(parent.scopes)),
         ttl_s=wish.ttl_s or max(left_s, 1),
         models=wish.models or parent.models,
-        labels=tuple({**dict(wish.labels), **dict(parent.labels)}.items()),
+        labels=tuple({**dict(wish.labels), **{name: Label(value) for name, value in parent.labels}}.items()),
         budget_pusd=parent.budget_pusd if wish.budget_pusd is None else wish.budget_pusd,
         rpm=parent.rpm if wish.rpm is None else wish.rpm,
         tpm=parent.tpm,

@@ -13,7 +13,7 @@ from aikeys import config
 from aikeys.alerts import outbox
 from aikeys.budgets.changes import remove_budget, set_budget
 from aikeys.budgets.late import told
-from aikeys.budgets.store import Budget, read_budgets, shown_text
+from aikeys.budgets.store import ERASED, Budget, read_budgets, shown_limited
 from aikeys.budgets.who import USER, parse_who
 from aikeys.errors import Cancelled, MachineFailed
 from aikeys.ledger.calendar import Calendar
@@ -26,7 +26,7 @@ from aikeys.pricing import overrides
 from aikeys.storage import files
 
 APPLY = "config apply"
-_ERASED = f"{USER}:(erased)"
+_ERASED = f"{USER}:{ERASED}"
 
 
 def holding(ledger: Ledger, home: str) -> Policy:
@@ -67,7 +67,7 @@ def apply(ledger: Ledger, home: str, wanted: Policy, agreed: list[Change], diges
 
 def _of(connection: sqlite3.Connection, home: str) -> Policy:
     settings = config.load(home)
-    budgets = [(shown_text(connection, one.who), one.terms) for one in read_budgets(connection)]
+    budgets = [(shown_limited(connection, one.who), one.terms) for one in read_budgets(connection)]
     named = {(who, terms.period): terms for who, terms in budgets if not who.startswith(_ERASED)}
     found = {channel.name: channel for channel in outbox.channels(connection)}
     return Policy(named, found, dict(settings.aliases), {name: dict(table) for name, table in settings.prices.items()})

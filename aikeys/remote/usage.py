@@ -12,6 +12,7 @@ from aikeys.ledger.calendar import Calendar, date_of
 from aikeys.ledger.calls import COST_SOURCES
 from aikeys.ledger.questions import Figures, Runs, Where
 from aikeys.money import read_usd
+from aikeys.names import written
 from aikeys.providers.wire.exact_json import table, text
 from aikeys.remote.client import no_gateway, rows_in
 from aikeys.reports import rows as rows_
@@ -53,7 +54,7 @@ def report_at(gateway: Gateway, question: Question, now_us: int) -> Report:
     span = span_of(question.typed, calendar.day_of(now_us))
     asked = [("start", date_of(span.first).isoformat()), ("end", date_of(span.last).isoformat())]
     asked += [("group_by", ",".join(question.by))]
-    asked += [(name, value) for name, values in question.where for value in values]
+    asked += [(name, written(value) if value else "") for name, values in question.where for value in values]
     found = gateway.get(_PATH, asked)
     rows = [Row(_keys(row, question.by), _figures(row)) for row in rows_in(found, "breakdown")]
     total = rows_.total_of(row.figures for row in rows)

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 from aikeys.errors import Usage
 from aikeys.ledger.questions import SLOT, TAG, Where
+from aikeys.names import sought
 from aikeys.secret import refuse_token
 
 TIMES = ("day", "week", "month", "hour")
@@ -36,7 +37,7 @@ def filters_of(texts: Sequence[str]) -> Where:
                 f"--where {text[:40]!r} has no =", "write --where team=support; team= finds calls without a team"
             )
         _check(name, "--where", (*LABELS, "tag:NAME"))
-        found.setdefault(name, []).append(value)
+        found.setdefault(name, []).append(sought(value, name))
     return tuple((name, tuple(values)) for name, values in found.items())
 
 

@@ -57,20 +57,21 @@ def call(ledger: Ledger, one: Recorded) -> dict[str, object]:
 def budgets(ledger: Ledger, now_us: int) -> list[Listed]:
     """Return every budget with its standing, None for one that is for each of many."""
     from aikeys.budgets.check import standings_of
-    from aikeys.budgets.store import read_budgets, shown_text
+    from aikeys.budgets.store import read_budgets, shown_limited
 
     with ledger.reading() as connection:
-        found = [(budget, shown_text(connection, budget.who)) for budget in read_budgets(connection)]
+        found = [(budget, shown_limited(connection, budget.who)) for budget in read_budgets(connection)]
     standings = {(one.who, one.terms.period): one for one in standings_of(ledger, (), now_us) if one.terms}
     return [(budget, who, standings.get((who, budget.terms.period))) for budget, who in found]
 
 
 def budget(budget: Budget, who: str, standing: Standing | None) -> dict[str, object]:
     """Return a budget with how full it is."""
+    from aikeys.budgets.who import limited_who
     from aikeys.ledger.calendar import date_of
 
     terms = budget.terms
-    figures = budget_state(standing) if standing is not None and not who.endswith(":*") else {}
+    figures = budget_state(standing) if standing is not None and not limited_who(budget.who).is_each else {}
     started = standing is not None and terms.period != "total"
     return {
         "who": who,

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from aikeys.budgets.reservations import Reservation
 from aikeys.errors import AikeysError, MachineFailed
 from aikeys.ledger.calls import Call, Context, Labels
 from aikeys.ledger.store import Ledger
+from aikeys.names import Label
 from aikeys.pricing.book import Book
 from aikeys.providers.token_count import counted
 from aikeys.providers.transport import (
@@ -35,7 +36,7 @@ from aikeys.providers.transport import (
 )
 from aikeys.providers.wire.protocols import protocol_of
 from aikeys.providers.wire.values import Event, Outgoing, ReasoningPiece, Request, TextPiece, Unreadable
-from aikeys.secret import Secret, refuse_token
+from aikeys.secret import Secret
 from aikeys.spending import exchange as exchanges
 from aikeys.spending.authorise import Caller, authorise
 from aikeys.spending.bill import Bill, bill, prices_of
@@ -308,16 +309,14 @@ def _plain(text: str) -> str:
     return word if word.isprintable() else "".join(sign for sign in word if sign.isprintable())
 
 
-def labels_of(pairs: dict[str, str]) -> Labels:
-    """Return labels from names and values; names that are no label of ours are tags. Usage for a token's text."""
-    for pair in pairs.items():
-        refuse_token(*pair)
+def labels_of(pairs: Mapping[str, Label]) -> Labels:
+    """Return labels from names and values; names that are no label of ours are tags."""
     own = {name: pairs.get(name, "") for name in ("team", "project", "environment", "user")}
     tags = tuple(sorted((name, value) for name, value in pairs.items() if name not in own and value))
     return Labels(**own, tags=tags)
 
 
-def pairs_of(labels: Labels) -> dict[str, str]:
+def pairs_of(labels: Labels) -> dict[str, Label]:
     """Return names and values of labels, the other way round."""
     own = {name: getattr(labels, name) for name in ("team", "project", "environment", "user")}
-    return {**{name: value for name, value in own.items() if value}, **dict(labels.tags)}
+    return {name: Label(value) for name, value in (*own.items(), *labels.tags) if value}

@@ -6,10 +6,12 @@ where, and for whom what is spent counts. Whether a token is still good was aske
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from aikeys.errors import Denied
 from aikeys.ledger.calls import Labels
+from aikeys.names import Label
 from aikeys.spending.names import Target
 from aikeys.tokens import patterns
 from aikeys.tokens.claims import Claims
@@ -64,12 +66,12 @@ def _authorise_token(claims: Claims, target: Target, scope: str, address: str) -
         raise Denied(f"{who} may not be used from {address}", f"it is for {', '.join(claims.addresses)}")
 
 
-def bound_labels(claims: Claims, asked: dict[str, str]) -> dict[str, str]:
+def bound_labels(claims: Claims, asked: Mapping[str, Label]) -> dict[str, Label]:
     """Return the labels of a token's call: its own, and what was asked where it leaves a label open.
 
     Denied where what was asked contradicts the token: what somebody spends cannot be put on another's account.
     """
-    own = dict(claims.labels)
+    own = {name: Label(value) for name, value in claims.labels}  # checked when it was issued
     for name, value in asked.items():
         if value and own.get(name, value) != value:
             raise Denied(

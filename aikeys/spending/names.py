@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from aikeys.errors import NotFound, Usage
+from aikeys.names import model_name
 from aikeys.pricing import names
 from aikeys.pricing.book import Book, Found
 from aikeys.providers.catalogue import Provider
@@ -88,7 +89,7 @@ class Names:
         return found
 
     def _resolve(self, text: str) -> Target:
-        wanted = self._aliases.get(names.spelled(text), text).strip()
+        wanted = self._aliases.get(names.spelled(text), text)
         first, slash, rest = wanted.partition("/")
         if slash and rest:
             if first in self._keys:
@@ -109,7 +110,8 @@ class Names:
     def own_name(self, of: str, text: str) -> tuple[Held | None, str]:
         """Return what a provider itself calls a model, and the key that stood in front of it; OfAnother as in `at`."""
         provider, held = self._catalogue[of], None
-        wanted = text = text.strip()
+        text = model_name(text)
+        wanted: str = text
         target = self._aliases.get(names.spelled(text))
         if target and provider.protocol != "azure" and not provider.resells and not self._lists(provider.name, text):
             wanted = target  # a deployment, or a reseller's model, may be called like an alias of ours
@@ -150,7 +152,7 @@ class Names:
 
     def priced(self, text: str) -> Target:
         """Return what a text names for whoever only asks what it costs: a key is not needed."""
-        wanted = self._aliases.get(names.spelled(text), text).strip()
+        wanted = model_name(self._aliases.get(names.spelled(text), text))
         named = self._book.resolve(wanted)
         first = wanted.partition("/")[0]
         if first in self._keys or named.provider not in self._catalogue or self.reaching(named.provider):
@@ -178,7 +180,7 @@ class Names:
             raise NotFound(
                 f"the provider {key.provider} of the key {key.name} is not known", "define it in config.toml"
             )
-        model = self._as_listed(provider.name, model)
+        model = self._as_listed(provider.name, model_name(model))
         return Target(key, provider, model, self._book.find(provider.name, model, key.base_url if key.name else ""))
 
     def _as_listed(self, provider: str, model: str) -> str:
@@ -209,12 +211,13 @@ class Names:
         """Tell whether a reseller's model of that name is known: openrouter/openai/gpt-5."""
         return any(each.endswith(f"/{model}") for each in self._book.models(key.provider))
 
-    def _bare(self, model: str) -> Target:
+    def _bare(self, text: str) -> Target:
+        model = model_name(text)
         providers = sorted({key.provider for key in self._keys.values() if key.provider in self._catalogue})
         having = [provider for provider in providers if self._lists(provider, model)]
         if len(having) == 1:
             return self._target(self._key_for(having[0], model), model)
-        shown = model if model.isprintable() and len(model) <= 100 else "this"
+        shown = model if len(model) <= 100 else "this"
         if having:
             raise Usage(
                 f"several providers have {shown}",

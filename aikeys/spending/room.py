@@ -7,9 +7,9 @@ from functools import lru_cache
 from aikeys import clock
 from aikeys.budgets.counters import find_counter, made_counter, span_of
 from aikeys.budgets.decisions import BLOCKING
-from aikeys.budgets.store import applying, is_anybody_blocked, read_budgets_of, stored_text
+from aikeys.budgets.store import applying, is_anybody_blocked, read_budgets_of, somebody_known
 from aikeys.budgets.terms import TOTAL
-from aikeys.budgets.who import TOKEN, USER, Who, whos_of
+from aikeys.budgets.who import TOKEN, USER, Who, somebody, whos_of
 from aikeys.errors import CannotDecide, MachineFailed
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import Context
@@ -32,12 +32,12 @@ def left_pusd(ledger: Ledger, context: Context, now_us: int) -> int | None:
     user = context.labels.user
     left = []
     with ledger.reading() as connection:
-        stored = stored_text(connection, Who(USER, user)) if user else None
+        stored = somebody_known(connection, Who(USER, user)) if user else None
         digest = bytes.fromhex(stored.partition(":")[2]) if stored else b""
         above = ancestors(connection, context.token) if context.token else ()
         whos = whos_of(context, digest, above)
         if user and not digest:  # nobody the ledger has seen: only a budget for each user can apply
-            whos = (*whos, f"{USER}:00")
+            whos = (*whos, somebody(USER, "00"))
         for who, budget in applying(connection, whos):
             if budget.terms.at_limit in BLOCKING:
                 span = span_of(budget.terms.period, day)
@@ -77,9 +77,9 @@ def is_limited_now(ledger: Ledger, made: Plan, context: Context) -> bool:
 
 
 def _require_budget(ledger: Ledger, token: str, issued_pusd: int) -> None:
-    who = f"{TOKEN}:{token}"
+    who = Who(TOKEN, token)
     with ledger.looking() as connection:
-        found = [one.terms for one in read_budgets_of(connection, who) if one.terms.period == TOTAL]
+        found = [one.terms for one in read_budgets_of(connection, who.limited) if one.terms.period == TOTAL]
     if not any(terms.at_limit in BLOCKING and terms.limit_pusd <= issued_pusd for terms in found):
         raise CannotDecide(
             f"token {token} was issued with a budget of {usd_text(issued_pusd)} USD, which was removed or raised since",

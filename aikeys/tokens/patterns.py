@@ -3,19 +3,23 @@
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+from aikeys import names
 from aikeys.errors import Usage
 
-_LONGEST = 200
 _MOST_STARS = 4
 
 
 def check_model(pattern: str) -> str:
     """Return a pattern of `provider/model`; Usage where it is none."""
+    pattern = names.model_pattern(pattern)
     provider, slash, model = pattern.partition("/")
-    wrong = not pattern.isprintable() or " " in pattern or len(pattern) > _LONGEST or pattern.count("*") > _MOST_STARS
-    if wrong or (pattern != "*" and not (slash and provider and model)):
-        shown = ascii(pattern)[1:-1] if len(pattern) <= 60 else "a long text"
-        raise Usage(f"{shown} is no pattern of models", "write provider/model, such as openai/gpt-4.1 or anthropic/*")
+    if model:
+        names.model_pattern(model)
+    if pattern.count("*") > _MOST_STARS or (pattern != "*" and not (slash and provider and model)):
+        raise Usage(
+            f"{names.shown(pattern)} is no pattern of models",
+            "write provider/model, such as openai/gpt-4.1 or anthropic/*",
+        )
     return pattern
 
 

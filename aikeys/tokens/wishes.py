@@ -6,8 +6,9 @@ A child takes over whatever it does not narrow: keys, models, addresses, labels,
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from aikeys import names
 from aikeys.errors import Denied, Usage
-from aikeys.secret import refuse_token
+from aikeys.names import Label
 from aikeys.tokens import patterns, scopes
 from aikeys.tokens.claims import ALL_KEYS, Claims, wider
 from aikeys.tokens.credentials import PublicHalves
@@ -15,7 +16,6 @@ from aikeys.tokens.credentials import PublicHalves
 HOUR_S, DAY_S = 3600, 86400
 DEFAULT_TTL_S = HOUR_S
 LONGEST_TTL_S = 5 * 365 * DAY_S
-_LONGEST_NAME = 100
 
 
 class Preset(NamedTuple):
@@ -49,7 +49,7 @@ class Wish(NamedTuple):
     keys: tuple[str, ...] = ()
     """Ids in hex, or ALL_KEYS."""
     models: tuple[str, ...] = ()
-    labels: tuple[tuple[str, str], ...] = ()
+    labels: tuple[tuple[str, Label], ...] = ()
     addresses: tuple[str, ...] = ()
     budget_pusd: int | None = None
     rpm: int | None = None
@@ -71,10 +71,9 @@ def check_wish(wish: Wish) -> Preset | None:
     """Return the preset asked for; Usage where the wish cannot be."""
     if wish.kind and wish.kind not in PRESETS:
         raise Usage(f"--for {wish.kind[:40]!r} is not known", f"one of: {', '.join(PRESETS)}")
-    refuse_token(wish.name, *(text for label in wish.labels for text in label))
-    if not wish.name.isprintable() or len(wish.name) > _LONGEST_NAME:
-        raise Usage(f"the token's name has an unprintable character or over {_LONGEST_NAME} characters", "shorten it")
-    if not all(text.isprintable() and text for label in wish.labels for text in label):
+    if wish.name:
+        names.token_name(wish.name)
+    if not all(text and text.isprintable() for label in wish.labels for text in label):
         raise Usage("a label of the token is empty or has an unprintable character", "write it anew")
     if wish.ttl_s is not None and not 0 < wish.ttl_s <= LONGEST_TTL_S:
         raise Usage("a token lives at least a second and at most five years", "give --ttl 90d")
@@ -93,7 +92,7 @@ def claims_of(wish: Wish, identity: Identity, parent: Claims | None) -> Claims:
     asked = _scopes(wish, preset, parent)
     ttl_s = wish.ttl_s or (preset.ttl_s if preset else DEFAULT_TTL_S)
     made = Claims(
-        identity.vault_id, identity.id, parent.id if parent else b"", wish.name, wish.kind,
+        identity.vault_id, identity.id, parent.id if parent else b"", names.composed(wish.name), wish.kind,
         identity.now_s, _expiry(identity.now_s + ttl_s, parent, is_asked=wish.ttl_s is not None),
         asked,
         _in_order(wish.keys) or (parent.keys if parent else ALL_KEYS),

@@ -162,7 +162,7 @@ def take_over_children(place: Place, opened: Opened, token_id: bytes) -> list[Cl
             for claims in moved:
                 writer.act(Act(token_acts.ISSUE, claims.shown_id, issue_detail(claims)))
             for period in PERIODS:  # what the children spent counts no longer for it
-                drop_counters(writer.connection, str(Who(TOKEN, token_id.hex())), period)
+                drop_counters(writer.connection, Who(TOKEN, token_id.hex()).limited, period)
     finally:
         ledger.close()
     return moved

@@ -16,10 +16,10 @@ from aikeys.budgets.counters import Counter, made_counter, span_of
 from aikeys.budgets.decisions import Price
 from aikeys.budgets.desk import Desk, Patience
 from aikeys.budgets.reservations import Request
-from aikeys.budgets.store import filed_text
+from aikeys.budgets.store import filed
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.verify import verify_budgets
-from aikeys.budgets.who import stored_who
+from aikeys.budgets.who import limited_who
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import Call, Context, Labels
 from aikeys.ledger.store import Ledger
@@ -99,7 +99,7 @@ def set_limit(
     ledger: Ledger, who: str, usd: str, period: str = "month", at_limit: str = "block", alerts: tuple[int, ...] = ()
 ) -> None:
     with ledger.writing() as writer:
-        set_budget(writer, stored_who(who), Terms(parse_usd(usd), period, at_limit, alerts))
+        set_budget(writer, limited_who(who), Terms(parse_usd(usd), period, at_limit, alerts))
 
 
 def spend(ledger: Ledger, cost: str, at: str = "", **labels: str) -> None:
@@ -116,7 +116,7 @@ def counter_of(ledger: Ledger, who: str, period: str = "month", at: str = "") ->
     verify_budgets(ledger)
     with ledger.writing() as writer:
         day = Calendar(ledger.zone).day_of(us_of(at) if at else writer.now_us)
-        made: Counter = made_counter(writer.connection, filed_text(writer, stored_who(who)), span_of(period, day))
+        made: Counter = made_counter(writer.connection, filed(writer, limited_who(who)).somebody, span_of(period, day))
     return usd_text(made.spent_pusd), usd_text(made.reserved_pusd)
 
 

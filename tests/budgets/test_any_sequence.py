@@ -20,10 +20,10 @@ from aikeys.budgets.desk import Desk
 from aikeys.budgets.recovery import recover
 from aikeys.budgets.refusals import BudgetBusy, BudgetExceeded
 from aikeys.budgets.reservations import Request, Reservation
-from aikeys.budgets.store import applying, read_budgets, shown_text
+from aikeys.budgets.store import applying, read_budgets, shown_limited
 from aikeys.budgets.terms import PERIODS, Terms
 from aikeys.budgets.verify import verify_budgets
-from aikeys.budgets.who import stored_who, whos_of
+from aikeys.budgets.who import limited_who, whos_of
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import Call
 from aikeys.ledger.store import Act, Ledger
@@ -147,7 +147,7 @@ class Money(RuleBasedStateMachine):
     )  # fmt: skip
     def set_budget(self, who: str, limit: int, period: str, at_limit: str, alerts: tuple[int, ...]) -> None:
         with self.ledger.writing() as writer:
-            set_budget(writer, stored_who(who), Terms(limit, period, at_limit, alerts))
+            set_budget(writer, limited_who(who), Terms(limit, period, at_limit, alerts))
 
     @rule(data=st.data())
     def remove_budget(self, data: Any) -> None:
@@ -155,7 +155,7 @@ class Money(RuleBasedStateMachine):
             budgets = read_budgets(writer.connection)
             if budgets:
                 budget = data.draw(st.sampled_from(budgets))
-                remove_budget(writer, shown_text(writer.connection, budget.who), budget.terms.period)
+                remove_budget(writer, shown_limited(writer.connection, budget.who), budget.terms.period)
 
     @rule(hours=st.integers(min_value=-8 * 24, max_value=8 * 24))
     def set_the_clock(self, hours: int) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from aikeys.budgets.changes import remove_budget, remove_budgets_of
 from aikeys.budgets.desk import Desk
-from aikeys.budgets.store import Budget, read_budgets, shown_text
+from aikeys.budgets.store import Budget, read_budgets, shown_limited
 from aikeys.budgets.terms import Terms, parse_alerts, parse_at_limit, parse_period, read_terms, terms_text
 from aikeys.budgets.verify import verify_budgets
 from aikeys.errors import Damaged, NotFound, Usage
@@ -25,7 +25,7 @@ def remove(ledger: Ledger, who: str, period: str | None = None) -> None:
 def rows(ledger: Ledger) -> list[tuple[str, str, int]]:
     with ledger.reading() as connection:
         return [
-            (shown_text(connection, one.who), one.terms.period, one.terms.limit_pusd)
+            (shown_limited(connection, one.who), one.terms.period, one.terms.limit_pusd)
             for one in read_budgets(connection)
         ]
 
@@ -186,5 +186,5 @@ def test_an_erased_users_budgets_go_each_by_an_act(ledger: Ledger, time: Time) -
     assert sorted(budget.terms.period for budget in gone) == ["month", "total"]
     verify_budgets(ledger)
     with ledger.reading() as connection:
-        assert [shown_text(connection, budget.who) for budget in read_budgets(connection)] == ["user:*", "user:bob"]
+        assert [shown_limited(connection, budget.who) for budget in read_budgets(connection)] == ["user:*", "user:bob"]
     assert [entry.act for entry, _ in ledger.entries(3)] == ["budget remove", "budget remove", "ledger erase"]

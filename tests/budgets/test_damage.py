@@ -28,7 +28,8 @@ COUNTERS = {
     "an amount": ("UPDATE counter SET spent = 'abc'", "counter of team:sales .month."),
     "a user who is none": ("INSERT INTO counter VALUES ('user:zz', 'month', 5, '0', '0')", "user:zz"),
     "a period that is none": ("INSERT INTO counter VALUES ('org', 'abc', 5, '0', '0')", "'abc'"),
-    "a counter for each": ("INSERT INTO counter VALUES ('team:*', 'day', 5, '0', '0')", "team:"),
+    "a counter for each": ("INSERT INTO counter VALUES ('user:*', 'day', 5, '0', '0')", "user:"),
+    "a counter of nobody": ("INSERT INTO counter VALUES ('team=*', 'day', 5, '0', '0')", "team="),
 }
 
 

@@ -26,10 +26,10 @@ from aikeys.budgets.rates import Rate, RateReached
 from aikeys.budgets.recovery import recover
 from aikeys.budgets.refusals import BudgetBusy, BudgetExceeded
 from aikeys.budgets.reservations import Request, Reservation
-from aikeys.budgets.store import read_budgets, shown_text
+from aikeys.budgets.store import read_budgets, shown_limited
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.verify import verify_budgets
-from aikeys.budgets.who import parse_who, stored_who
+from aikeys.budgets.who import limited_who, parse_who
 from aikeys.errors import Cancelled, MachineFailed, Usage
 from aikeys.ledger.calls import Context
 from aikeys.ledger.rollups import declare_tag
@@ -464,11 +464,11 @@ def change_budgets(writer: Writer, dice: random.Random) -> None:
     budgets = read_budgets(writer.connection)
     if budgets and dice.random() < 0.4:
         budget = dice.choice(budgets)
-        remove_budget(writer, shown_text(writer.connection, budget.who), budget.terms.period)
+        remove_budget(writer, shown_limited(writer.connection, budget.who), budget.terms.period)
     else:
         who = dice.choice(["org", "team:*", "team:t1", "user:*", "token:k1", "key:openai"])
         terms = Terms(dice.randint(0, 60_000), dice.choice(["day", "month", "total"]), "block", (50, 100))
-        set_budget(writer, stored_who(who), terms)
+        set_budget(writer, limited_who(who), terms)
 
 
 def some_context(dice: random.Random) -> Context:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aikeys.budgets.who import Who, each_of, parse_who, stored_who, whos_of
+from aikeys.budgets.who import Who, each_of, limited_who, parse_who, whos_of
 from aikeys.errors import Usage
 from aikeys.ledger.calls import Context, Labels
 
@@ -14,7 +14,7 @@ from aikeys.ledger.calls import Context, Labels
 )  # fmt: skip
 def test_every_form_of_who_is_read_and_written_the_same(text: str) -> None:
     assert str(parse_who(text)) == text
-    assert stored_who(text) == parse_who(text)
+    assert limited_who(text) == parse_who(text)
 
 
 @pytest.mark.parametrize(
@@ -83,4 +83,4 @@ def test_a_call_without_labels_counts_for_org_alone() -> None:
 def test_each_stands_for_its_kind() -> None:
     assert each_of("team:support") == "team:*"
     assert each_of("org") == "org"
-    assert Who("team", "*").is_each
+    assert Who("team", is_each=True).limited == "team:*"

@@ -136,7 +136,7 @@ def test_a_token_issues_a_child_that_is_never_wider(lending: Aikeys) -> None:
         (["--tag", "client"], 2, "--tag client is not NAME=VALUE"),
         (["--tag", "team=x"], 2, "team is no tag but a label"),
         (["--team", "a\nb"], 2, "the label team has an unprintable character"),
-        (["--name", "x" * 101], 2, "the token's name has an unprintable character or over 100 characters"),
+        (["--name", "x" * 101], 2, "the token's name has over 100 characters"),
         (["--key", "nothing"], 10, "there is no key named nothing"),
     ],
 )

@@ -24,7 +24,7 @@ from aikeys.budgets.rates import Rate
 from aikeys.budgets.reservations import Request
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.verify import verify_all
-from aikeys.budgets.who import stored_who
+from aikeys.budgets.who import parse_who
 from aikeys.errors import AikeysError, Damaged
 from aikeys.ledger import archive, kept_objects
 from aikeys.ledger.calls import Context, Labels
@@ -61,7 +61,7 @@ def whole(book: Book, ticking: Clock) -> Iterator[Book]:
         declare_tag(writer, "client")
         outbox.add_channel(writer, Channel("web", (BUDGET,), Webhook("https://example.com/in")), bytes(16))
         for who in ("org", "team:support", "user:ana"):
-            set_budget(writer, stored_who(who), Terms(10**13, "total", "block", (1,)))
+            set_budget(writer, parse_who(who), Terms(10**13, "total", "block", (1,)))
     for parent in ("", "aa"):
         ledger.event(Act("token issue", f"{parent}aa", f"parent={parent}" if parent else "expires=never"))
     old = ledger.intent(Act("add", "openai"), b"o" * 16, 2)

@@ -145,8 +145,9 @@ WRONG: dict[str, tuple[dict[str, Any] | bytes, str]] = {
     "a kind that is no text": ({**LINE, "kind": ["call"]}, "kind is none of"),
     **{
         f"a {name} that would be each {name}": ({**LINE, name: "*"}, f"{name} has a *")
-        for name in ("team", "project", "environment", "user", "key", "token")
+        for name in ("team", "project", "environment", "user", "token")
     },
+    "a key that would be each key": ({**LINE, "key": "*"}, "cannot be a key's name"),
     "a name mixed with *": ({**LINE, "team": "a*"}, "team has a *"),
     "outer spaces": ({**LINE, "team": " a "}, "team has outer spaces"),
     "no UTF-8": (b'{"id": "\xff"}', "not UTF-8"),

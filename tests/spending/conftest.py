@@ -16,7 +16,7 @@ from aikeys.budgets.changes import set_budget
 from aikeys.budgets.desk import Desk, Patience
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.verify import verify_budgets
-from aikeys.budgets.who import stored_who
+from aikeys.budgets.who import limited_who
 from aikeys.ledger import listing
 from aikeys.ledger.calls import Call, Labels
 from aikeys.ledger.store import Ledger
@@ -213,7 +213,7 @@ class Purse:
 
     def budget(self, who: str, usd: str, at_limit: str = "block") -> None:
         with self.ledger.writing() as writer:
-            set_budget(writer, stored_who(who), Terms(parse_usd(usd), at_limit=at_limit))
+            set_budget(writer, limited_who(who), Terms(parse_usd(usd), at_limit=at_limit))
 
     def tools(self, **settings: object) -> Tools:
         made = Settings(timeouts=self.timeouts, say=self.said.append, settle_pauses_s=(0.0, 0.0), **settings)  # type: ignore[arg-type]

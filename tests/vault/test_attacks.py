@@ -17,14 +17,14 @@ from typing import Any
 
 import pytest
 
-from aikeys import clock
+from aikeys import clock, names
 from aikeys.cli import app, terminal
 from aikeys.errors import BadConfiguration, Damaged, Locked, NotFound, Usage, WrongPassphrase
 from aikeys.ledger.entries import Entry, Head
 from aikeys.ledger.store import Act
 from aikeys.ledger.verify import verify
 from aikeys.storage.sqlite import DiskFull
-from aikeys.vault import backup, changes, names, store, writing
+from aikeys.vault import backup, changes, store, writing
 from aikeys.vault.format import Manifest, Rows, checksum
 from aikeys.vault.opening import Opened
 from aikeys.vault.unlock import key_file, methods, order
@@ -243,7 +243,7 @@ def test_a_name_that_looks_like_a_key_is_refused_and_not_repeated(
     "name", ["openai-production-2026", "team.support_eu-west-1.key-2", "gpt4", "a" * 64, "openai-2026-11-23-staging"]
 )
 def test_a_long_name_made_of_words_is_a_name(name: str) -> None:
-    assert names.check_name(name) == name
+    assert names.key_name(name) == name
 
 
 # Rotation

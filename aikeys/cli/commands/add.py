@@ -49,12 +49,14 @@ def add(
     cheapest endpoint: a key that the provider refuses is not stored, one that could not be tried is.
     """
     from aikeys.cli.commands.init import require_or_offer
-    from aikeys.vault.names import check_name
+    from aikeys.cli.labels import typed_labels
+    from aikeys.names import key_name
 
-    check_name(name)
+    key_name(name)
     where = home.place()
     made = require_or_offer(where)
-    labels = home.labels_text(team=team, project=project, environment=environment, user=user)
+    given_labels = {"team": team, "project": project, "environment": environment, "user": user}
+    labels = home.labels_text(**typed_labels(given_labels, ()))
     rotate_every_s = home.duration_s(rotate_every) if rotate_every else 0
     expires_at = end_of(expires)
     catalogue = home.catalogue(where)
@@ -67,8 +69,8 @@ def add(
     url = address(chosen, region, base_url)
     check_format(chosen, secret)
     if not no_verify:
-        given = {"provider": provider, "region": region, "base-url": base_url, "team": team, "project": project}
-        given |= {"environment": environment, "user": user, "rotate-every": rotate_every, "expires": expires}
+        given = {"provider": provider, "region": region, "base-url": base_url, **given_labels}
+        given |= {"rotate-every": rotate_every, "expires": expires}
         again = command_line(name, given, ["--stdin"] if stdin else [])
         verify_or_refuse(chosen, url, secret, f"add it anyway: {again} --no-verify")
     new = new_key(name, chosen, url, secret)._replace(

@@ -62,7 +62,8 @@ spent_usd and remaining_usd of the budget that decides (of the worst state the f
 _WHO = (
     "WHO is org, team:support, project:x, environment:prod, user:ana, key:openai or token:ID (its id, the beginning of "
     "it, or its name). team:* stands for each team without a budget of its own over the same period; so do project:*, "
-    "environment:*, user:*, key:* and token:*."
+    "environment:*, user:*, key:* and token:*. A name of an old ledger that could not be given any more is written as "
+    "JSON: 'team:\"*\"'; budget list shows it so."
 )
 
 
@@ -359,13 +360,13 @@ def _terms(terms: Terms) -> str:
 def _say_if_unused(ledger: Ledger, who: Who) -> None:
     """A name that no call ever had may be mistyped."""
     from aikeys.budgets.counters import column_value
-    from aikeys.budgets.store import stored_text
+    from aikeys.budgets.store import somebody_known
     from aikeys.budgets.who import ORG
 
     if who.kind == ORG or who.is_each:
         return
     with ledger.reading() as connection:
-        stored = stored_text(connection, who)
+        stored = somebody_known(connection, who)
         known = stored is not None and column_value(connection, who.kind, stored.partition(":")[2]) is not None
     if not known:
         terminal.say(f"no call has been made for {who} so far")

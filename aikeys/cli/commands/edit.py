@@ -40,26 +40,29 @@ def edit(
 ) -> None:
     """Change what is recorded of a key; its secret is changed by `aikeys rotate`."""
     from aikeys.cli.commands.add import address, content_for, end_of, say_without_address
+    from aikeys.cli.labels import typed_labels
     from aikeys.ledger.store import Act
+    from aikeys.names import key_name
     from aikeys.providers.catalogue import find
     from aikeys.vault import changes
-    from aikeys.vault.names import check_name, exact_key
+    from aikeys.vault.names import exact_key
     from aikeys.vault.writing import write
 
     where = home.place()
     opened = home.unlock(where).opened
     old = exact_key(opened.rows, name)
     given = {"team": team, "project": project, "environment": environment, "user": user}
-    new_name = check_name(rename) if rename else ""
+    labels = typed_labels({label: value for label, value in given.items() if value}, ())
+    new_name = key_name(rename) if rename else ""
     kept_region = "" if base_url else region
     expires_at = end_of(expires or "")
 
     def apply(key: Key) -> Key:
-        labels = home.labels_of(key.labels) | {label: value for label, value in given.items() if value is not None}
+        kept = {label: value for label, value in home.labels_of(key.labels).items() if given.get(label) is None}
         return key._replace(
             name=new_name or key.name,
             region=key.region if kept_region is None else kept_region,
-            labels=home.labels_text(**labels),
+            labels=home.labels_text(**kept, **labels),
             is_default=1 if default else key.is_default,
             rotate_every_s=_changed(key.rotate_every_s, rotate_every, home.duration_s),
             expires_at=key.expires_at if expires is None else expires_at,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from aikeys.ledger.store import Ledger
     from aikeys.lending.arguments import ExecArguments
     from aikeys.lending.environment import Lent
+    from aikeys.names import Label
     from aikeys.providers.catalogue import Provider
     from aikeys.tokens.wishes import Wish
     from aikeys.vault.bearers import Borrowed
@@ -149,7 +150,7 @@ def _token(found: _Open, wish: Wish) -> OwnToken:
     return OwnToken(Secret(text.written(token).encode()), claims, above)
 
 
-def _labels(found: _Open) -> tuple[tuple[str, str], ...]:
+def _labels(found: _Open) -> tuple[tuple[str, Label], ...]:
     """Return for whom the run spends: the project's labels, those of config.toml, of the only key, of git and CI."""
     from aikeys.cli.labels import labels
     from aikeys.spending.attempt import pairs_of

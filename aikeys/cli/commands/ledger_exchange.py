@@ -235,7 +235,8 @@ def _rows(connection: Any, ledger: Ledger, from_us: int) -> Iterator[dict[str, o
         for one in listing.calls(connection, ledger):
             if one.call.at_us >= from_us:
                 corrected = id_of(connection, ledger, one.call.corrects) if one.call.corrects else ""
-                yield one.number, interchange.call_row(one, identity(ledger, one.number, one.call), corrected)
+                row = interchange.call_row(one, identity(ledger, one.number, one.call), corrected)
+                yield one.number, interchange.exported(row)
 
     def acts() -> Iterator[tuple[int, dict[str, object]]]:
         for entry, names in listing.acts(connection, ledger):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from aikeys.cli.till import Till
     from aikeys.ledger.calls import Labels
     from aikeys.ledger.store import Ledger
+    from aikeys.names import Label
     from aikeys.spending.attempt import Asked
     from aikeys.spending.authorise import Caller
     from aikeys.spending.names import Target
@@ -78,7 +79,7 @@ def prompt(
 ) -> None:
     """Ask a model, with the vault's key; what it cost is in the ledger, exactly."""
     from aikeys.cli import asking, authority, models
-    from aikeys.cli.labels import labels
+    from aikeys.cli.labels import labels, typed_labels
     from aikeys.money import parse_usd
     from aikeys.spending.attempt import Asked
     from aikeys.vault.opening import require_vault
@@ -88,7 +89,7 @@ def prompt(
         text, system, tuple(file or ()), tuple(attachment or ()), schema, tuple(option or ()), max_tokens
     )
     is_held = as_json or no_stream or bool(schema) or _asks_for_several(typed)
-    own = {"team": team, "project": project, "environment": environment, "user": user}
+    own = typed_labels({"team": team, "project": project, "environment": environment, "user": user}, ())
     gateway = authority.gateway()
     if gateway is not None:
         from aikeys.cli import remote_prompt
@@ -114,7 +115,7 @@ def prompt(
     _ask(where, ledger, shelf, _Wish(asked, jobs, as_json, usage))
 
 
-def _caller(found: Labels, typed: dict[str, str]) -> Caller:
+def _caller(found: Labels, typed: dict[str, Label]) -> Caller:
     """Return who asks: with a token its labels stand, whatever the surroundings say; Denied where typed ones differ."""
     from aikeys.cli import authority
     from aikeys.spending.attempt import labels_of, pairs_of
@@ -125,8 +126,7 @@ def _caller(found: Labels, typed: dict[str, str]) -> Caller:
         return Caller(found, "prompt")
     own = dict(who.claims.labels)
     open_ones = {name: value for name, value in pairs_of(found).items() if name not in own}
-    asked = {**open_ones, **{name: value for name, value in typed.items() if value}}
-    return Caller(labels_of(bound_labels(who.claims, asked)), "prompt", who.claims, who.above)
+    return Caller(labels_of(bound_labels(who.claims, {**open_ones, **typed})), "prompt", who.claims, who.above)
 
 
 class _Wish:

@@ -44,12 +44,12 @@ def rotate(
     The new key is tried before the old one goes: refused, and nothing changes. Programs started before keep the old
     key until you delete it at the provider.
     """
-    from aikeys.vault.names import shown
+    from aikeys.names import shown_key
 
     if due and (stdin or undo):
         raise Usage(f"--due and {'--stdin' if stdin else '--undo'} exclude each other", "name one key, without --due")
     if due and name:
-        raise Usage("--due and a key's name exclude each other", f"aikeys rotate {shown(name)}")
+        raise Usage("--due and a key's name exclude each other", f"aikeys rotate {shown_key(name)}")
     if not due and not name:
         raise Usage("which key is to be rotated was not said", "name one key, or give --due")
     grace_s = home.duration_s(grace)

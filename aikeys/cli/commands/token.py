@@ -150,18 +150,19 @@ def _print(rows: list[Row], now_s: int, *, with_state: bool) -> None:
 def _rows(where: Place, register: Register, chains: Iterable[Chain]) -> list[Row]:
     """Return tokens with what is left of their budgets and their last calls, as far as this home's ledger knows."""
     from aikeys.budgets.remaining import remaining
+    from aikeys.budgets.who import TOKEN, Somebody, somebody
     from aikeys.cli.render.token_rows import Row
     from aikeys.ledger.calendar import date_of
     from aikeys.ledger.token_acts import last_call_days
     from aikeys.vault.issuing import names_of
 
     tokens, chains = register.tokens, list(chains)
-    left: dict[str, int] = {}
+    left: dict[Somebody, int] = {}
     days: dict[str, int] = {}
     now_us = clock.now_us()
     with closing(where.ledger) as ledger:
         if ledger.exists and ledger.open().ledger_id == tokens.rows.header.ledger_id:
-            left = remaining(ledger, [f"token:{chain[0].shown_id}" for chain in chains], now_us)
+            left = remaining(ledger, [somebody(TOKEN, chain[0].shown_id) for chain in chains], now_us)
             with ledger.reading() as connection:
                 days = last_call_days(connection)
     rows = []
@@ -174,7 +175,7 @@ def _rows(where: Place, register: Register, chains: Iterable[Chain]) -> list[Row
                 names_of(tokens.rows, claims),
                 tokens.state(claims.id, now_us // 1_000_000),
                 None if gone is None else tokens.revoked_us[gone] // 1_000_000,
-                left.get(f"token:{claims.shown_id}"),
+                left.get(somebody(TOKEN, claims.shown_id)),
                 None if day is None else date_of(day).isoformat(),
             )
         )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from aikeys.cli.render.token_rows import Row
+    from aikeys.names import Label
     from aikeys.tokens.claims import Claims
     from aikeys.tokens.wishes import Preset, Wish
     from aikeys.vault.issuing import Issued
@@ -142,7 +143,7 @@ def _scopes(role: str, given: Sequence[str]) -> tuple[str, ...]:
     return scopes.parse(given)
 
 
-def _labels(own: dict[str, str], tags: Sequence[str]) -> tuple[tuple[str, str], ...]:
+def _labels(own: dict[str, str], tags: Sequence[str]) -> tuple[tuple[str, Label], ...]:
     from aikeys.cli.labels import typed_labels
 
     for tag in tags:

@@ -1,0 +1,51 @@
+"""Names that come from outside: which there may be, and how an old one that is none is quoted."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aikeys import names
+from aikeys.errors import Usage
+
+
+@given(st.text(max_size=220))
+def test_a_name_is_seen_whole_composed_and_sayable(text: str) -> None:
+    found = names.fit_label(text)
+    if found is not None:
+        assert found.isprintable()
+        assert found == found.strip()
+        assert "*" not in found
+        assert 0 < len(found) <= names.LONGEST_LABEL
+        assert names.label(found) == found
+        assert names.written(found) == found
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40))
+def test_any_text_can_be_written_and_is_read_again(text: str) -> None:
+    written = names.written(text)
+    assert names.is_seen(written)
+    old = names.unquoted(written)
+    assert (names.label(written) if old is None else old) == text
+
+
+@given(st.text(min_size=1, max_size=300))
+def test_what_is_exported_every_door_takes(text: str) -> None:
+    assert not names.problem(names.escaped(text))
+
+
+def test_two_spellings_that_look_the_same_are_one_name() -> None:
+    assert names.label("Jose\u0301") == names.label("José") == "José"
+
+
+@pytest.mark.parametrize("text", ['"', '"a', "\"a'", '"a" ', '""', '"\\ud800"', '"a"b'])
+def test_a_wrong_quoting_is_refused(text: str) -> None:
+    with pytest.raises(Usage):
+        names.unquoted(text)
+
+
+def test_a_models_pattern_may_hold_stars_and_a_models_name_may_not() -> None:
+    assert names.model_pattern("openai/*") == "openai/*"
+    with pytest.raises(Usage, match=r"has a \*"):
+        names.model_name("openai/*")
