@@ -137,6 +137,7 @@ _aikeys() {
     /ledger/archive:--to) compopt -o default; return ;;
     /ledger/resolve:--cost) :; return ;;
     /ledger/erase:--user) :; return ;;
+    /ledger/erase:--key) mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); return ;;
     /log:-n|/log:--newest) :; return ;;
     /audit:-n|/audit:--newest) :; return ;;
     /audit:--since) :; return ;;
@@ -206,7 +207,7 @@ _aikeys() {
     /ledger/import) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--new-ledger --json -h --help' -- "$cur"); else compopt -o default; fi ;;
     /ledger/archive) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--before --to --json -h --help' -- "$cur"); else :; fi ;;
     /ledger/resolve) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--cost --json -h --help' -- "$cur"); else :; fi ;;
-    /ledger/erase) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--user -h --help' -- "$cur"); else :; fi ;;
+    /ledger/erase) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--user --key -h --help' -- "$cur"); else :; fi ;;
     /log) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-n --newest --follow --json -h --help' -- "$cur"); else :; fi ;;
     /audit) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-n --newest --since --who --act --json -h --help' -- "$cur"); else :; fi ;;
     /top) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--by --minutes --once --json -h --help' -- "$cur"); else :; fi ;;

@@ -41,7 +41,8 @@ class _Sums:
         self._rows: dict[tuple[int, bytes, str], list[int]] = {}
 
     def add_context(self, frame: bytes) -> None:
-        self._contexts[sha256(frame).digest()] = segments.read_context(frame)
+        digest, texts = segments.read_context(frame)
+        self._contexts[digest] = texts
 
     def add(self, call: segments.CallFrame) -> None:
         if call.context not in self._contexts:

@@ -43,7 +43,7 @@ class Acts:
             self.open[entry.id] = (entry.vault_id, entry.epoch)
         elif entry.phase == "outcome" and entry.intent is not None:
             self.open.pop(entry.intent, None)
-        if entry.act == ERASED:
+        if entry.act == ERASED and entry.subject == "user":
             self.erased.add(entry.detail)
         if entry.act == ROLLED:
             self.rolled.add(entry.subject)

@@ -6,6 +6,7 @@
     gzip                                frames: a 32-bit big-endian length, then the canonical bytes
 
 - A frame holds exactly the bytes that are hashed: of a context (before the first call that uses it), an act or a call.
+  Of a context with a masked text (repeated_secrets) they are those of its texts now, then the digest in the chain.
 - `base` is the hash before the first entry, `end` that of the last, `digest` SHA-256 of all frames with their lengths.
 - No person's name is in it, only digests: the names stay in ledger.db, where they can be erased.
 """
@@ -25,18 +26,20 @@ from aikeys.errors import Damaged
 from aikeys.ledger.calls import call_bytes, context_bytes
 from aikeys.ledger.entries import Entry, Head
 from aikeys.ledger.listing import Texts
+from aikeys.ledger.repeated_secrets import checked_as
 from aikeys.ledger.store import Ledger, Signer
 from aikeys.storage.canonical import Field, pack, unpack
 
 _MAGIC = b"aikeys-ledger-segment-1\n"
 _CONTEXT = pack("aikeys/1/context")
 _CALL = b"call "
+_TEXTS = 13
 _LARGEST_FRAME = 1 << 20
 _LONGEST_LINE = 4096
 _ACTS = f"SELECT {', '.join(Entry._fields)} FROM entry WHERE id <= ? ORDER BY id"  # noqa: S608
 _CALLS = """SELECT id, at_us, settled_us, input, cache_read, cache_write_5m, cache_write_1h, output, reasoning,
-  cost_pusd, latency_ms, first_token_ms, corrects, CAST(source AS BLOB), CAST(status AS BLOB), context, extra
-  FROM call WHERE id > ? AND id < ? ORDER BY id"""
+  cost_pusd, latency_ms, first_token_ms, corrects, CAST(source AS BLOB), CAST(status AS BLOB), context,
+  (SELECT digest FROM context WHERE id = call.context), extra FROM call WHERE id > ? AND id < ? ORDER BY id"""
 _HINT = "bring the archive back from where you keep copies"
 
 
@@ -68,15 +71,16 @@ def header_bytes(header: Header) -> bytes:
 
 def entry_frames(connection: sqlite3.Connection, base: int, last: int) -> Iterator[bytes]:
     """Yield the frames of entries base + 1 … last."""
-    texts = Texts(connection)
+    texts, in_chain = Texts(connection), checked_as(connection)
     seen: dict[int, bytes] = {}
 
     def calls(after: int, before: int) -> Iterator[bytes]:
-        for *numbers, source, status, context, extra in connection.execute(_CALLS, (after, before)):
+        for *numbers, source, status, context, stored, extra in connection.execute(_CALLS, (after, before)):
             if context not in seen:
                 frame = context_bytes(*texts.digested(context))
-                seen[context] = sha256(frame).digest()
-                yield frame
+                fresh = sha256(frame).digest()
+                seen[context] = in_chain(stored, fresh)
+                yield frame if seen[context] == fresh else frame + pack(seen[context])
             yield call_bytes(tuple(numbers), source, status, seen[context], extra)
 
     at = base
@@ -180,9 +184,14 @@ def read_call(frame: bytes) -> CallFrame | None:
     return CallFrame(tuple(int(part) for part in parts[1:14]), parts[14].decode(), parts[15].decode(), parts[16][:32])
 
 
-def read_context(frame: bytes) -> tuple[Field, ...]:
-    """Return the texts of a context's frame, in the order of `calls.context_digest`; raises ValueError."""
-    return unpack(frame)[1:]
+def read_context(frame: bytes) -> tuple[bytes, tuple[Field, ...]]:
+    """Return a context's digest in the chain and its texts, in the order of `context_bytes`; raises ValueError."""
+    texts = unpack(frame)[1:]
+    if len(texts) == _TEXTS:
+        return sha256(frame).digest(), texts
+    if len(texts) != _TEXTS + 1 or not isinstance(texts[-1], bytes):
+        raise ValueError("no context")
+    return texts[-1], texts[:-1]
 
 
 def belongs(segment: Segment, ledger: Ledger) -> None:

@@ -17,7 +17,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from aikeys.errors import Damaged
-from aikeys.ledger import projections, token_acts
+from aikeys.ledger import projections, repeated_secrets, token_acts
 from aikeys.ledger.archive import ARCHIVED, Cut, parse_cut
 from aikeys.ledger.archived import Walk, check_files, check_segments
 from aikeys.ledger.calls import Context, Labels, context_digest, pairs_text, text_pairs
@@ -104,6 +104,8 @@ def verify(ledger: Ledger, known: Known = Known(), advance: Callable[[int], None
         projections.check(connection, ledger, chain.acts, chain.times.latest_us)
         signed = _check_checkpoints(connection, ledger, wanted, first, known)
         _check_base(connection, ledger, base, chain.cut)
+        if known.signers and repeated_secrets.last_stated(connection) > signed[0]:
+            raise Damaged(f"{ledger.path}: texts of calls were masked by nobody with the key", _HINT)
         if known.signers and chain.cut is not None and chain.cut.entry > signed[0]:
             raise Damaged(f"{ledger.path}: entries up to {base.number} were taken away by nobody with the key", _HINT)
     times = chain.times
@@ -215,18 +217,20 @@ class _Chain:
 
 
 def context_digests(connection: sqlite3.Connection) -> dict[int, bytes]:
-    """Return every context's digest, recomputed from its words."""
+    """Return every context's digest as it is in the chain, recomputed from its words; a masked one's by its act."""
     words = dict(connection.execute("SELECT id, text FROM word"))
     rows = connection.execute(
         "SELECT c.id, s.team, s.project, s.environment, s.user, c.tags, c.token, s.key, s.provider, s.model, "
-        "c.answered, c.price, c.address, c.door FROM context c JOIN slot s ON s.id = c.slot"
+        "c.answered, c.price, c.address, c.door, c.digest FROM context c JOIN slot s ON s.id = c.slot"
     )
-    return dict(_recomputed(rows, words))
+    in_chain = repeated_secrets.checked_as(connection)
+    return {number: in_chain(stored, fresh) for number, stored, fresh in _recomputed(rows, words)}
 
 
-def _recomputed(rows: sqlite3.Cursor, words: dict[int, str]) -> Iterator[tuple[int, bytes]]:
+def _recomputed(rows: sqlite3.Cursor, words: dict[int, str]) -> Iterator[tuple[int, bytes, bytes]]:
+    """Yield the number of each context, the digest it is stored with, and that of its words."""
     for row in rows:
-        number, team, project, environment, user, tags, *texts, address, door = row
+        number, team, project, environment, user, tags, *texts, address, door, stored = row
         try:
             if pairs_text(text_pairs(words[tags])) != words[tags]:
                 continue
@@ -235,7 +239,7 @@ def _recomputed(rows: sqlite3.Cursor, words: dict[int, str]) -> Iterator[tuple[i
             context = Context(labels, token, key, provider, model, answered, price, "", words[door])
         except KeyError:
             continue
-        yield number, context_digest(context, user, address)
+        yield number, stored, context_digest(context, user, address)
 
 
 def _check_contexts(connection: sqlite3.Connection, ledger: Ledger, digests: dict[int, bytes]) -> None:

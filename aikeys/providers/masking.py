@@ -100,10 +100,20 @@ def is_sought(secret: bytes, least: int = LONG) -> bool:
     return len(secret) >= least and secret.lower().decode("utf-8", "replace") not in PLACEHOLDERS
 
 
-def masked(secrets: Iterable[bytes], text: str) -> str:
-    """Return a text without these secrets, those from SHORT bytes on."""
-    sought = [_Sought(secret) for secret in secrets if is_sought(secret, SHORT)]
-    return _masked(sought, text) if sought else text
+class Search:
+    """Looks for secrets in texts that are there already, those from SHORT bytes on."""
+
+    def __init__(self, secrets: Iterable[bytes]) -> None:
+        self._sought = [_Sought(secret) for secret in secrets if is_sought(secret, SHORT)]
+        self._starts = re.compile(b"|".join({each.pattern for each in self._sought}) or rb"(?!)")
+
+    def finds(self, data: bytes) -> bool:
+        """Tell whether a secret stands in it."""
+        return self._starts.search(data) is not None and bool(_found(self._sought, data, is_last=True)[0])
+
+    def masked(self, text: str) -> str:
+        """Return a text without the secrets."""
+        return _masked(self._sought, text)
 
 
 def _without(secrets: Sequence[bytes], fields: list[tuple[str, str]]) -> dict[str, str]:
@@ -164,6 +174,10 @@ class _Sought:
         self._fold = fold
         self._starts = _beginnings(secret[:_FIRST], fold=fold)
         self._forms: tuple[_Form, ...] = ()
+
+    @property
+    def pattern(self) -> bytes:
+        return self._starts.pattern
 
     def may_be_in(self, text: str) -> bool:
         return self._starts.search(text.encode("utf-8", "surrogateescape")) is not None

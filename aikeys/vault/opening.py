@@ -74,6 +74,10 @@ class Opened(NamedTuple):
         context = secret_context("secret", self.rows.header.vault_id, key, row.base_url, row.version)
         return decode_content(sealing.unseal(self.data_key(key, row), row.sealed, context))
 
+    def secrets(self, key: Key) -> list[bytes]:
+        """Return every secret of a key that the vault has, those in grace too."""
+        return [self.content(key, row).secret for row in self.rows.versions if row.key_id == key.id]
+
     def signer(self) -> Signer:
         """Return who vouches for the ledger while this vault is open."""
         private = self.signing_key()

@@ -89,7 +89,7 @@ def test_doctor_finds_a_keyring_without_the_vaults_entry(
     new = methods.NewMethod(methods.KEYRING, "keyring.backends.SecretService.Keyring", key)
     rows = changes.add_method(opened, new, 1_800_000_000, os.urandom).rows
     monkeypatch.setattr(os_keyring, "load", lambda *_: Secret(key) if entry == "kept" else None)
-    found = {check.name: check for check in unlocking.unlock_checks(rows)}
+    found = {check.name: check for check in unlocking.unlock_checks(rows, None)}
     assert ("keyring" in found) == (entry == "lost")
     if entry == "lost":
         assert found["keyring"].hint.startswith("aikeys unlock-method remove keyring")

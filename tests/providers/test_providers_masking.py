@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aikeys.providers.masking import LONG, PLACEHOLDERS, SHORT, Intake, intake, masked
+from aikeys.providers.masking import LONG, PLACEHOLDERS, SHORT, Intake, Search, intake
 from aikeys.secret import Secret
 from tests.providers.forms import forms, json_escaped, percent, shows
 
@@ -138,9 +138,15 @@ def test_headers_keep_bytes_that_are_no_text() -> None:
     }
 
 
-def test_a_text_is_masked_by_itself() -> None:
-    assert masked([KEY, b"short"], f"no {KEY.decode()} short é") == f"no {'*' * len(KEY)} short é"
-    assert masked([], KEY.decode()) == KEY.decode()
+def test_a_text_that_is_there_already_is_searched_and_masked() -> None:
+    search = Search([KEY, b"short", ORDINARY, b"ollama"])
+    assert search.masked(f"no {KEY.decode()} short é") == f"no {'*' * len(KEY)} short é"
+    for key in (KEY, ORDINARY):
+        for form in forms(key).values():
+            assert search.finds(b"x" + form + b"\n")
+            assert not search.finds(form[:-1])
+    assert not Search([]).finds(KEY)
+    assert Search([b"short"]).masked(KEY.decode()) == KEY.decode()
 
 
 @pytest.mark.parametrize("word", sorted(PLACEHOLDERS))

@@ -11,13 +11,23 @@ from aikeys.errors import AikeysError
 
 if TYPE_CHECKING:
     from aikeys.vault.format import Rows, UnlockMethod
+    from aikeys.vault.opening import Opened
 
 
-def unlock_checks(rows: Rows) -> Iterator[Check]:
+def opened_quietly(rows: Rows) -> Opened | AikeysError | None:
+    """Return the vault, None where opening it takes a question, or why it cannot be opened."""
+    from aikeys.vault.unlock.order import quietly
+
+    try:
+        return quietly(rows, home.means())
+    except AikeysError as error:
+        return error
+
+
+def unlock_checks(rows: Rows, opened: Opened | AikeysError | None) -> Iterator[Check]:
     """Yield which ways there are, and whether each of them still works."""
     from aikeys.vault.unlock import key_file
     from aikeys.vault.unlock.methods import KEY_FILE, KEYRING, RECOVERY
-    from aikeys.vault.unlock.order import quietly
 
     kinds = {method.kind for method in rows.methods}
     if KEYRING in kinds and len(kinds) == 1:
@@ -31,11 +41,10 @@ def unlock_checks(rows: Rows) -> Iterator[Check]:
             yield Check("keyring", lost, "aikeys unlock-method remove keyring, then aikeys unlock-method add keyring")
         if method.kind == KEY_FILE and key_file.readable_by_others(method.place):
             yield Check("key file", f"{method.place} can be read by others", f"chmod 600 {method.place}")
-    try:
-        opened = quietly(rows, home.means())
+    if isinstance(opened, AikeysError):
+        yield Check("open", opened.message, opened.hint)
+    else:
         yield Check("open", "opens without a question" if opened else "needs a passphrase or code")
-    except AikeysError as error:
-        yield Check("open", error.message, error.hint)
 
 
 def _lost_entry(rows: Rows, method: UnlockMethod) -> str:

@@ -44,11 +44,11 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 def _checks(where: Place) -> Iterator[Check]:
     from aikeys.cli import authority
     from aikeys.cli.checks.files import file_checks
-    from aikeys.cli.checks.keys import key_checks
+    from aikeys.cli.checks.keys import key_checks, secret_checks
     from aikeys.cli.checks.ledger import ledger_checks
     from aikeys.cli.checks.surroundings import environment_checks
     from aikeys.cli.checks.tokens import token_checks
-    from aikeys.cli.checks.unlocking import unlock_checks
+    from aikeys.cli.checks.unlocking import opened_quietly, unlock_checks
     from aikeys.vault.opening import picture
 
     if authority.is_bearer() and where.vault.exists:
@@ -65,7 +65,10 @@ def _checks(where: Place) -> Iterator[Check]:
     yield Check("vault", f"{counted(len(rows.keys), 'key')}, epoch {rows.manifest.epoch}")
     yield from file_checks(where)
     yield from ledger_checks(where, rows)
-    yield from unlock_checks(rows)
+    opened = opened_quietly(rows)
+    yield from unlock_checks(rows, opened)
     yield from key_checks(rows)
+    if opened is not None and not isinstance(opened, AikeysError):
+        yield from secret_checks(where, opened)
     yield from token_checks(where)
     yield from environment_checks(where, rows)

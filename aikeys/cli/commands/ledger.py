@@ -9,14 +9,14 @@ import typer
 
 from aikeys import clock
 from aikeys.cli import home, terminal
-from aikeys.cli.commands import ledger_exchange
+from aikeys.cli.commands import ledger_erase, ledger_exchange
 from aikeys.cli.commands.ledger_exchange import stepped
 from aikeys.cli.help import epilog, new_app
-from aikeys.errors import Cancelled, Damaged, NotFound, Usage
+from aikeys.errors import Damaged, NotFound, Usage
 
 if TYPE_CHECKING:
     from aikeys.ledger.receipts import Receipt
-    from aikeys.ledger.store import Ledger, Writer
+    from aikeys.ledger.store import Ledger
     from aikeys.ledger.verify import Known
     from aikeys.vault.format import Rows
     from aikeys.vault.opening import Opened
@@ -33,7 +33,6 @@ _RESOLVE = (
     ("aikeys ledger resolve", "book what processes that were killed had reserved"),
     ("aikeys ledger resolve 4711 --cost 0.25", "the provider's invoice says what call 4711 did cost"),
 )
-_ERASE = (("aikeys ledger erase --user ana", "the name goes, the totals stay"),)
 
 
 @app.callback(epilog=epilog(_VERIFY[:1], (3, 10, 11, 12, 13, 14, 15, 20, 21)))
@@ -186,36 +185,7 @@ def resolve(
         terminal.say(f"call {number} did cost {usd_text(cost_pusd)} USD, not {before}: entry {correction.number}")
 
 
-@app.command(epilog=epilog(_ERASE, (0, 2, 3, 10, 13, 14, 20, 21)))
-def erase(user: Annotated[str, typer.Option("--user", metavar="NAME", help="Whose name goes.")]) -> None:
-    """Erase a person's name from the ledger. What they spent stays, under nobody's name, and everything still verifies.
-
-    It cannot be taken back. Backups and exports made before still have the name, and so has a tag or an id that
-    somebody wrote it into.
-    """
-    from aikeys.alerts.outbox import forget_person
-    from aikeys.budgets.changes import remove_budgets_of
-    from aikeys.ledger.erasure import erase_person
-    from aikeys.ledger.listing import require_person
-
-    book = home.present_ledger()
-    with book.reading() as connection:
-        require_person(connection, user)
-    if not terminal.confirm(f"Erase the name {user} from {book.path} for ever?"):
-        raise Cancelled("nothing was erased")
-    periods: list[str] = []
-
-    def also(writer: Writer, name: str) -> None:
-        forget_person(writer, name)
-        periods.extend(budget.terms.period for budget in remove_budgets_of(writer, name))
-
-    erase_person(book, user, also)
-    if periods:
-        terminal.say(
-            f"the budget of that user went, too ({', '.join(periods)}): it limits nobody any more; "
-            "who comes back under the name needs a new one"
-        )
-    terminal.say("erased; exports and backups made before still have the name")
+app.command(epilog=epilog(ledger_erase.ERASE, (0, 2, 3, 10, 11, 12, 13, 14, 20, 21)))(ledger_erase.erase)
 
 
 def _known(book: Ledger, receipts: list[Receipt], public_key: str) -> tuple[Known, bool]:
