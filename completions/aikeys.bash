@@ -59,7 +59,7 @@ _aikeys() {
     /token/issue:--for) mapfile -t COMPREPLY < <(compgen -W 'person app ci agent' -- "$cur"); return ;;
     /token/issue:--ttl) :; return ;;
     /token/issue:--role) mapfile -t COMPREPLY < <(compgen -W 'viewer finance developer operator admin' -- "$cur"); return ;;
-    /token/issue:--scope) mapfile -t COMPREPLY < <(compgen -W 'chat:write chat:read embeddings:write usage:own usage:read budget:read budget:write audit:read keys:read keys:write env:read native:all alert:send' -- "$cur"); return ;;
+    /token/issue:--scope) mapfile -t COMPREPLY < <(compgen -W 'chat:write chat:read embeddings:write usage:own usage:read budget:own budget:read budget:write audit:read keys:read keys:write env:read native:all alert:send' -- "$cur"); return ;;
     /token/issue:--key) mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); return ;;
     /token/issue:--model) :; return ;;
     /token/issue:--team) :; return ;;
@@ -75,7 +75,7 @@ _aikeys() {
     /token/create:--for) mapfile -t COMPREPLY < <(compgen -W 'person app ci agent' -- "$cur"); return ;;
     /token/create:--ttl) :; return ;;
     /token/create:--role) mapfile -t COMPREPLY < <(compgen -W 'viewer finance developer operator admin' -- "$cur"); return ;;
-    /token/create:--scope) mapfile -t COMPREPLY < <(compgen -W 'chat:write chat:read embeddings:write usage:own usage:read budget:read budget:write audit:read keys:read keys:write env:read native:all alert:send' -- "$cur"); return ;;
+    /token/create:--scope) mapfile -t COMPREPLY < <(compgen -W 'chat:write chat:read embeddings:write usage:own usage:read budget:own budget:read budget:write audit:read keys:read keys:write env:read native:all alert:send' -- "$cur"); return ;;
     /token/create:--key) mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); return ;;
     /token/create:--model) :; return ;;
     /token/create:--team) :; return ;;

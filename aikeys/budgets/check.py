@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
-from aikeys.budgets.counters import each_with_calls, reserved_pusd, span_of, sums_of
+from aikeys.budgets.counters import Sums, each_with_calls, reserved_pusd, span_of, sums_of
 from aikeys.budgets.late import told
 from aikeys.budgets.store import Budget, applying, read_budgets, shown_text, somebody_known
 from aikeys.budgets.terms import Terms
@@ -103,18 +103,25 @@ def checked(
     standings = standings_of(ledger, wanted, now_us, max_unpriced)
     if not standings:
         return [], ["there is no budget"]
+    return standings, [*notes_of(ledger, standings), *late_notes(ledger, standings, now_us)]
+
+
+def notes_of(ledger: Ledger, standings: Sequence[Standing], tokens: Sequence[str] | None = None) -> list[str]:
+    """Return what could mislead about some budgets; with `tokens` of the runs only theirs count."""
+    if not standings:
+        return []
     notes = []
     unpriced = max(one.unpriced for one in standings)
     if unpriced == 1:
         notes.append("1 request has no price and is not in the sums")
     elif unpriced:
         notes.append(f"{unpriced} requests have no price and are not in the sums")
-    runs = unmetered_runs(ledger, standings)
+    runs = unmetered_runs(ledger, standings, tokens)
     if runs == 1:
         notes.append("1 exec run was not metered: what it spent is not in the sums")
     elif runs:
         notes.append(f"{runs} exec runs were not metered: what they spent is not in the sums")
-    return standings, notes + late_notes(ledger, standings, now_us)
+    return notes
 
 
 def late_notes(ledger: Ledger, standings: Sequence[Standing], now_us: int) -> list[str]:
@@ -125,13 +132,22 @@ def late_notes(ledger: Ledger, standings: Sequence[Standing], now_us: int) -> li
         return [said for who, said in told(connection, read_budgets(connection), day) if who in shown]
 
 
-def unmetered_runs(ledger: Ledger, standings: Sequence[Standing]) -> int:
+def state_with(state: str, sums: Sums, max_unpriced: Decimal | None) -> tuple[str, str]:
+    """Return a state, and why, where more requests than this share (percent) may have no price."""
+    if max_unpriced is not None and sums.unpriced * 100 > max_unpriced * sums.requests:
+        return worst_of((state, UNDECIDED)), f"{sums.unpriced} of {sums.requests} requests have no price"
+    return state, ""
+
+
+def unmetered_runs(ledger: Ledger, standings: Sequence[Standing], tokens: Sequence[str] | None = None) -> int:
     """Return how many raw exec runs, whose cost is unknown, fall into the longest of these periods."""
-    starts = [one.start if one.terms.period != "total" else None for one in standings if one.terms]
+    starts = [
+        None if one.terms and one.terms.period == "total" else one.start for one in standings if one.terms or one.start
+    ]
     first = 0 if None in starts or not starts else min(start for start in starts if start is not None)
     with ledger.reading() as connection:
         since_us = Calendar(ledger.zone).start_us(first)
-        return raw_runs(connection, since_us, _EVER_US)
+        return raw_runs(connection, since_us, _EVER_US, tokens)
 
 
 class _View:
@@ -167,9 +183,6 @@ class _View:
         span = span_of(terms.period, self.day)
         sums = sums_of(self.connection, who, span)
         held = reserved_pusd(self.connection, who, span)
-        state, reason = state_of(sums.spent_pusd, terms), ""
-        if self.max_unpriced is not None and sums.unpriced * 100 > self.max_unpriced * sums.requests:
-            state = worst_of((state, UNDECIDED))
-            reason = f"{sums.unpriced} of {sums.requests} requests have no price"
+        state, reason = state_with(state_of(sums.spent_pusd, terms), sums, self.max_unpriced)
         name = shown or shown_text(self.connection, who)
         return Standing(name, terms, span.start, sums.spent_pusd, held, sums.requests, sums.unpriced, state, reason)

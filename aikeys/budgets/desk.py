@@ -148,7 +148,7 @@ class Desk:
 
     def _refusal(self, outcome: Refuse | Busy | Undecided, request: Request) -> AikeysError:
         with self.ledger.reading() as connection:
-            return refusal(outcome, request.price, shown_text(connection, outcome.room.who))
+            return refusal(outcome, request.price, request.name_of(shown_text(connection, outcome.room.who)))
 
     def _check_process(self) -> None:
         if not self.process.is_held:

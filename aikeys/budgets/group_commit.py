@@ -224,4 +224,5 @@ class _Transaction:
 
 
 def _refusal(writer: Writer, waiter: Waiter, outcome: Any) -> AikeysError:
-    return refusal(outcome, waiter.request.price, shown_text(writer.connection, outcome.room.who))
+    request = waiter.request
+    return refusal(outcome, request.price, request.name_of(shown_text(writer.connection, outcome.room.who)))

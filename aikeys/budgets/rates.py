@@ -39,6 +39,8 @@ class Rate(NamedTuple):
     who: str
     requests: int | None = None
     tokens: int | None = None
+    is_told: bool = True
+    """Whether its name and amounts are told to whoever is refused."""
 
 
 class Counted(NamedTuple):
@@ -71,7 +73,8 @@ class RateReached(RateLimited):
         given = ((full.rate.requests, "request"), (full.rate.tokens, "token"))
         limits = [_amount(number, thing) for number, thing in given if number is not None]
         again = f"try again in {_amount(self.retry_after_s, 'second')}"
-        super().__init__(f"{full.rate.who} may have {' and '.join(limits)} in a minute, and they are used up", again)
+        used_up = f"{full.rate.who} may have {' and '.join(limits)} in a minute, and they are used up"
+        super().__init__(used_up if full.rate.is_told else "a higher limit of a minute is used up", again)
 
 
 def admit(writer: Writer, rates: Sequence[Rate], tokens: int = 0) -> Counted | Full:

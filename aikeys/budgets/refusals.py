@@ -1,25 +1,34 @@
-"""What a caller is told whose call may not be sent (pure): who, spent, reserved, limit, and what it could have cost."""
+"""What a caller is told whose call may not be sent (pure): who, spent, reserved, limit, and what it could have cost.
+
+Of a budget whose name is not for them (empty) neither name nor amounts: it is *a higher limit*.
+"""
 
 from __future__ import annotations
 
 from aikeys.budgets.decisions import Busy, Price, Refuse, Room, Undecided
+from aikeys.budgets.who import HIGHER
 from aikeys.errors import AikeysError, CannotDecide
 from aikeys.money import shown_usd, usd_text
 
 _THIS = {"day": "today", "week": "this week", "month": "this month", "total": "in total"}
+_ASK = "ask whoever issued the token"
 RETRY_AFTER_S = 5
 
 
 class BudgetExceeded(AikeysError):
-    """The money is not there. `room` is the budget; `revoke`: the token that asked should be revoked."""
+    """The money is not there. `room` is the budget; `revoke`: the token that asked should be revoked.
+
+    `room` and `price` are for whoever may see them: the message has what the caller may know.
+    """
 
     code = "budget_exceeded"
     exit_status = 22
     http_status = 402
 
-    def __init__(self, message: str, hint: str, room: Room, *, revoke: bool) -> None:
+    def __init__(self, message: str, hint: str, room: Room, price: Price, *, revoke: bool) -> None:
         super().__init__(message, hint)
         self.room = room
+        self.price = price
         self.revoke = revoke
 
 
@@ -38,17 +47,24 @@ class BudgetBusy(AikeysError):
 
 def exceeded(room: Room, price: Price, who: str, *, revoke: bool) -> BudgetExceeded:
     """Return the refusal of a call that does not fit; `who` as a person reads it."""
+    if not who:
+        message = f"{HIGHER} does not allow this call, which could cost {_range(price)}"
+        return BudgetExceeded(message, f"lower the call's output, or {_ASK}", room, price, revoke=revoke)
     period = "" if room.period == "month" else f" --period {room.period}"
     return BudgetExceeded(
         f"the budget of {who} does not allow this call: it could cost {_range(price)}, and {_state(room)}",
         f"lower the call's output, or: aikeys budget set {who} USD{period}",
         room,
+        price,
         revoke=revoke,
     )
 
 
 def busy(room: Room, price: Price, who: str) -> BudgetBusy:
     """Return the refusal of a call that waited for open reservations in vain."""
+    if not who:
+        message = f"{HIGHER} is taken up by calls that have not ended; this one could cost {_range(price)}"
+        return BudgetBusy(message, "try again in a few seconds", room)
     return BudgetBusy(
         f"the budget of {who} is taken up by calls that have not ended: this one could cost {_range(price)}, "
         f"and {_state(room)}",
@@ -71,7 +87,7 @@ def refusal(outcome: Refuse | Busy | Undecided, price: Price, who: str) -> Aikey
 def undecided(who: str) -> CannotDecide:
     """Return the refusal of a call that nothing bounds, where a budget that limits it was set meanwhile."""
     return CannotDecide(
-        f"the budget of {who} limits this call, and what it can cost has no bound",
+        f"{f'the budget of {who}' if who else HIGHER} limits this call, and what it can cost has no bound",
         "ask again: then it is told what is missing",
     )
 

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import NamedTuple
 
 from aikeys.budgets.booking import book
@@ -41,6 +42,11 @@ from aikeys.ledger.store import Act, Writer
 from aikeys.ledger.token_acts import use_up
 
 
+def everything(_who: str) -> bool:
+    """Tell every budget: nobody stands between the caller and the ledger."""
+    return True
+
+
 class Request(NamedTuple):
     """A call that wants to be sent: the texts it will be recorded with, and what it can cost.
 
@@ -51,6 +57,12 @@ class Request(NamedTuple):
     price: Price
     once: str = ""
     """The token that this call uses up, where it is for a single use."""
+    tells: Callable[[str], bool] = everything
+    """Whether a budget (for whom, as a person reads it) is told to whoever asks; else it is *a higher limit*."""
+
+    def name_of(self, who: str) -> str:
+        """Return what a refusal calls a budget, "" where neither its name nor its amounts are told."""
+        return who if self.tells(who) else ""
 
 
 class Reservation(NamedTuple):

@@ -20,6 +20,8 @@ from aikeys.ledger.calls import Context
 from aikeys.secret import refuse_token
 
 ORG, USER, KEY, TOKEN, EACH = "org", "user", "key", "token", "*"
+HIGHER = "a higher limit"
+"""What a budget is called whose name and amounts are not for whoever asks."""
 LABELLED = ("team", "project", "environment", USER, KEY, TOKEN)
 _DIGEST_DIGITS, _TOKEN_DIGITS = 64, 16
 _HEX = frozenset("0123456789abcdef")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from aikeys.ledger.store import Ledger
     from aikeys.remote.client import Gateway
     from aikeys.remote.login import Login
+    from aikeys.tokens.sight import Sight
     from aikeys.vault.bearers import Bearer, Borrowed, Doorkeeper
     from aikeys.vault.format import Key, Rows
     from aikeys.vault.opening import Place
@@ -135,6 +136,22 @@ def refuse_on_copy(command: str) -> None:
 def bearer() -> "Bearer | None":
     """Return who stands behind AIKEYS_TOKEN, None where the owner is at work; TokenRefused, Damaged."""
     return _admitted("") if is_bearer() else None
+
+
+def sight() -> "Sight":
+    """Return what whoever runs this command may see of calls, sums and budgets; TokenRefused, Damaged."""
+    from aikeys.tokens.sight import EVERYTHING, sight_of
+
+    who = bearer()
+    if who is None:
+        return EVERYTHING
+    return sight_of(who.claims, who.above, [key.name for key in rows_reached().keys])
+
+
+def sees_calls() -> bool:
+    """Tell whether whoever runs this command may see everybody's calls."""
+    who = bearer()
+    return who is None or who.may("usage:read")
 
 
 def gateway_url() -> str:

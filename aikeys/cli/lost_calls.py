@@ -21,17 +21,23 @@ WAY_OUT = "aikeys ledger resolve"
 
 
 def book_lost_calls(ledger: Ledger) -> Held | None:
-    """Book the calls of processes that are gone; return what such calls still hold, None for nothing."""
+    """Book the calls of processes that are gone; return what such calls still hold, None for nothing.
+
+    They may be anybody's: who sees their own calls alone is told nothing of them.
+    """
     if not ledger.is_anything_reserved():
         return None
     from aikeys.budgets.recovery import held_by_the_dead, recover
+    from aikeys.cli import authority
     from aikeys.cli.till import tell_of_the_dead
 
     if os.access(ledger.path, os.W_OK) and os.access(os.path.dirname(ledger.path), os.W_OK):
         with suppress(MachineFailed):  # a full disk is no reason to answer nothing
-            tell_of_the_dead(recover(ledger))
+            booked = recover(ledger)
+            if authority.sees_calls():
+                tell_of_the_dead(booked)
             return None
-    held = held_by_the_dead(ledger)
+    held = held_by_the_dead(ledger) if authority.sees_calls() else None
     if held is not None:
         terminal.warn(f"{sentence(held)}, in no total: {WAY_OUT}")
     return held

@@ -39,10 +39,13 @@ class Till:
         import signal
 
         from aikeys.budgets.recovery import recover
+        from aikeys.cli import authority
         from aikeys.ledger.rollups import keep_tags
         from aikeys.storage import ballast
 
-        tell_of_the_dead(recover(self._ledger))
+        found = recover(self._ledger)
+        if authority.sees_calls():
+            tell_of_the_dead(found)
         keep_tags(self._ledger, self._shelf.settings.rolled_tags)
         before = signal.signal(signal.SIGINT, self.interruption.on_signal)
         try:

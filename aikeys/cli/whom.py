@@ -54,10 +54,13 @@ def whom_as_stored(text: str, ledger: Ledger) -> str:
 
 def _id_of(wanted: str, ledger: Ledger) -> str:
     """Return a token's id: a whole one that the ledger knows, what the vault knows by it, a run by its beginning."""
-    from aikeys.ledger.token_acts import read_tokens
+    from aikeys.cli import authority
+    from aikeys.ledger.token_acts import family, read_tokens
 
+    sight = authority.sight()
     with ledger.reading() as connection:
-        known = read_tokens(connection)
+        is_whole = sight.sees_calls or sight.sees_budgets
+        known = tuple(read_tokens(connection)) if is_whole else family(connection, sight.token)
     digits = wanted.strip().lower()
     if digits in known:
         return digits

@@ -13,7 +13,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from aikeys import clock
-from aikeys.budgets.check import checked, parse_percent, worst_of
+from aikeys.budgets.check import parse_percent, worst_of
 from aikeys.budgets.who import parse_who
 from aikeys.errors import Usage
 from aikeys.gateway import parameters
@@ -29,8 +29,9 @@ from aikeys.ledger.store import Ledger
 from aikeys.money import usd_text
 from aikeys.names import sought
 from aikeys.reports import records
+from aikeys.reports.calls import Wanted, newest_calls
 from aikeys.reports.groups import LABELS, TIMES
-from aikeys.reports.own import narrowed, own_labels
+from aikeys.reports.own_budgets import Question, checked, listed
 from aikeys.reports.usage import Used, range_of, used
 from aikeys.reports.values import Row
 
@@ -48,24 +49,23 @@ async def usage(request: web.Request) -> web.Response:
     visit = enter(request)
     found = parameters.read(request, ("start", "end", "group_by", *_NAMES, "team"), tags=True)
     by = _groups(found)
-    where = narrowed(_filters(found), own_labels(visit.bearer.claims, visit.bearer.above))
+    where, sight = _filters(found), visit.sight
     start, end = parameters.once(found, "start"), parameters.once(found, "end")
 
     def ask(ledger: Ledger) -> Used:
-        return used(ledger, by, where, range_of(start, end, Calendar(ledger.zone), clock.now_us()))
+        return used(ledger, by, where, range_of(start, end, Calendar(ledger.zone), clock.now_us()), sight)
 
-    body = _usage(await _read(visit, ask), by, visit.state.ledger.zone)
-    body["where"] = {_TEAM if name == "team" else name: list(texts) for name, texts in where}
-    return answer(body, visit.request_id)
+    return answer(_usage(await _read(visit, ask), by, visit.state.ledger.zone), visit.request_id)
 
 
 async def budgets(request: web.Request) -> web.Response:
     """Answer GET /v1/budgets."""
     visit = enter(request)
     parameters.read(request, ())
+    sight = visit.sight
 
     def ask(ledger: Ledger) -> list[dict[str, object]]:
-        return [records.budget(*row) for row in records.budgets(ledger, clock.now_us())]
+        return listed(ledger, clock.now_us(), sight)
 
     body = {"schema": "aikeys.budgets/1", "budgets": await _read(visit, ask), "time_zone": visit.state.ledger.zone}
     return answer(body, visit.request_id)
@@ -78,8 +78,10 @@ async def budget_check(request: web.Request) -> web.Response:
     wanted = [_said("who", text, parse_who) for text in found.get("who", ())]
     share = _said("max_unpriced", text, parse_percent) if (text := parameters.once(found, "max_unpriced")) else None
 
+    sight = visit.sight
+
     def ask(ledger: Ledger) -> dict[str, object]:
-        standings, notes = checked(ledger, wanted, clock.now_us(), share)
+        standings, notes = checked(ledger, Question(wanted, share), clock.now_us(), sight)
         return {
             "state": worst_of(one.state for one in standings),
             "budgets": [records.budget_state(one) for one in standings],
@@ -116,13 +118,11 @@ async def log(request: web.Request) -> web.Response:
     """Answer GET /v1/log."""
     visit = enter(request)
     found = parameters.read(request, ("limit", "since"))
-    newest = parameters.whole(found, "limit", _CALLS, _MOST_ENTRIES)
+    newest, sight = parameters.whole(found, "limit", _CALLS, _MOST_ENTRIES), visit.sight
 
     def ask(ledger: Ledger) -> list[dict[str, object]]:
-        from_us = _since_us(found, ledger)
-        with ledger.reading() as connection:
-            calls = listing.newest_calls(connection, ledger, newest, since_us=from_us)
-        return [records.call(ledger, one) for one in calls]
+        wanted = Wanted(newest, since_us=_since_us(found, ledger))
+        return [one.fields for one in newest_calls(ledger, wanted, sight)]
 
     return answer({"schema": "aikeys.log/1", "calls": await _read(visit, ask)}, visit.request_id)
 
@@ -181,6 +181,7 @@ def _usage(found: Used, by: tuple[str, ...], zone: str) -> dict[str, object]:
         "breakdown": [_entry(row, by) for row in found.rows],
         "coverage": records.coverage(found.coverage),
         "prices": list(found.prices),
+        "where": {_TEAM if name == "team" else name: list(texts) for name, texts in found.where},
         **given(newest_call_at=None if found.newest_us is None else clock.rfc3339(found.newest_us // 1_000_000)),
     }
 

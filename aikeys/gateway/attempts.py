@@ -36,7 +36,7 @@ from aikeys.spending.exchange import Exchange, Received
 from aikeys.spending.limits import asked_of_the_budgets, rates_of
 from aikeys.spending.names import Target
 from aikeys.spending.plan import Circumstances, Plan, lowered
-from aikeys.spending.room import as_of_now, is_limited_now, left_for
+from aikeys.spending.room import Left, as_of_now, is_limited_now, left_for
 from aikeys.vault.bearers import Bearer
 from aikeys.vault.revoking import revoke
 
@@ -104,7 +104,7 @@ class Asking(NamedTuple):
 
 
 class Done(NamedTuple):
-    """An attempt that is over. `left_pusd`: what the tightest blocking budget has left, None without one."""
+    """An attempt that is over. `left_pusd`: what the tightest budget that is told has left, None without one."""
 
     plan: Plan
     received: Received
@@ -130,7 +130,7 @@ class Attempt:
         self._started_s = time.monotonic()
         self._first_token_ms: int | None = None
         self._drain_until_s: float | None = None
-        self._left: int | None = None
+        self._left = Left()
         self._digest = b""
 
     async def go(self) -> Done:
@@ -215,7 +215,7 @@ class Attempt:
         has_budget = asking.caller.claims is not None and asking.caller.claims.budget_pusd is not None
         if has_budget or state.is_anybody_blocked():
             self._left = left_for(state.ledger, asking.caller, context_of(asking.caller, asking.target), now_us)
-        return Circumstances(now_us, until_us, self._left)
+        return Circumstances(now_us, until_us, self._left.pusd)
 
     async def _transfer(self, exchange: Exchange, parcel: Parcel, made: Plan) -> None:
         """Move the bytes; whatever goes wrong is told to the exchange."""
@@ -278,7 +278,8 @@ class Attempt:
             at_us=reservation.at_us, settled_us=clock.now_us(), latency_ms=self._elapsed_ms,
             first_token_ms=self._first_token_ms, request_digest=self._digest,
         )  # fmt: skip
-        left = None if self._left is None else self._left - costs.cost_pusd
+        told = self._left.told_pusd
+        left = None if told is None else told - costs.cost_pusd
         done = Done(made, received, costs, None, body, self._status, self._headers, left)
         try:
             settled = await self._state.desk.settle(reservation, call, also)

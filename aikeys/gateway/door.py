@@ -23,6 +23,7 @@ from aikeys.ledger.store import Act
 from aikeys.spending.names import Names, Target
 from aikeys.tokens import patterns
 from aikeys.tokens.admission import ANY_TOKEN, CATALOGUE
+from aikeys.tokens.sight import Sight, sight_of
 from aikeys.tokens.wishes import grantor
 from aikeys.vault.bearers import Bearer
 
@@ -47,6 +48,13 @@ class Visit(NamedTuple):
     state: State
     bearer: Bearer
     request_id: str
+
+    @property
+    def sight(self) -> Sight:
+        """Return what the token may see of calls, sums and budgets."""
+        claims = self.bearer.claims
+        keys = [key.name for key in self.state.rows.keys if claims.reaches(key.id)]
+        return sight_of(claims, self.bearer.above, keys)
 
     @property
     def address(self) -> str:

@@ -15,6 +15,7 @@ from aikeys.ledger.store import Writer
 from aikeys.providers.wire.exact_json import Table, read_table, text
 from aikeys.providers.wire.values import Json, Unreadable
 from aikeys.spending.exchange import Received
+from aikeys.tokens.sight import sight_of
 
 _BY_NAME = ("previous_response_id", "file_id", "cachedContent", "cached_content")
 _BY_NAME_OR_ID = ("conversation", "container")
@@ -59,7 +60,7 @@ def require_own(visit: Visit, provider: str, names: tuple[str, ...]) -> None:
         return
     with visit.state.ledger.looking() as connection:
         for name in names:
-            if not kept_objects.is_of(connection, provider, name, owner_of(visit)):
+            if not kept_objects.is_of(connection, provider, name, _reached(visit)):
                 raise NotFound(f"there is no object {name[:100]!a} of yours at the provider", "check its id")
 
 
@@ -81,6 +82,12 @@ def _made_in(received: Received, body: bytes) -> str:
         return text(read_table(body), "id")
     except Unreadable:
         return ""
+
+
+def _reached(visit: Visit) -> kept_objects.Owner:
+    """Return the same of what a visitor may reach: under a token that had no labels, its own open nothing."""
+    opened = sight_of(visit.bearer.claims, visit.bearer.above).opened
+    return kept_objects.Owner(visit.bearer.shown_id, dict(opened).get("team", ""))
 
 
 def owner_of(visit: Visit) -> kept_objects.Owner:

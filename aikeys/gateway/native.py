@@ -159,7 +159,7 @@ async def _unlisted(
     _authorise_key(visit, target._replace(model=""), NativeRoute(request.method, path, "native:all"))
     context = context_of(caller, target)
     sent_to = below(known, held.base_url, path) + query_of(request, known.protocol, None)
-    if left_for(visit.state.ledger, caller, context, clock.now_us()) is not None:
+    if left_for(visit.state.ledger, caller, context, clock.now_us()).pusd is not None:
         raise Denied(
             f"{path_shown(request)} is not metered, and a budget limits what this token spends",
             "use a listed route; aikeys-gateway(7) has them",

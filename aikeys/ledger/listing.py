@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from aikeys.errors import Damaged, NotFound
@@ -80,18 +81,54 @@ def calls(connection: sqlite3.Connection, ledger: Ledger, after: int = 0, before
 
 
 def newest_calls(
-    connection: sqlite3.Connection, ledger: Ledger, count: int, after: int = 0, since_us: int = 0
-) -> list[Recorded]:
-    """Return the newest calls above number `after` that were reserved from an instant on, oldest first."""
+    connection: sqlite3.Connection, ledger: Ledger, count: int, after: int = 0, since_us: int = 0,
+    contexts: Sequence[int] | None = None,
+) -> list[Recorded]:  # fmt: skip
+    """Return the newest calls above number `after` that were reserved from an instant on, oldest first.
+
+    With `contexts` only those of these contexts.
+    """
     texts = Texts(connection)
-    query = f"{_CALL} WHERE id > ? AND at_us >= ? ORDER BY id DESC LIMIT ?"
-    rows = connection.execute(query, (after, since_us, count)).fetchall()
+    query = (
+        f"{_CALL} WHERE id > ? AND at_us >= ? AND (? IS NULL OR context IN (SELECT value FROM json_each(?))) "  # noqa: S608
+        "ORDER BY id DESC LIMIT ?"
+    )
+    own = None if contexts is None else json.dumps(contexts)
+    rows = connection.execute(query, (after, since_us, own, own or "[]", count)).fetchall()
     return [_recorded(row, texts, ledger) for row in reversed(rows)]
 
 
 def call_at(connection: sqlite3.Connection, ledger: Ledger, number: int) -> Recorded | None:
     """Return the call with that number."""
     return next(calls(connection, ledger, number - 1, number + 1), None)
+
+
+def request_id_of(call: Call) -> str:
+    """Return the id by which whoever made a call knows it: that of its reservation, of an import its own."""
+    return call.reservation.hex() or call.request_id
+
+
+def number_of_request(connection: sqlite3.Connection, wanted: str, contexts: Sequence[int] | None = None) -> int:
+    """Return the number of the call with a request id, 0 where there is none; with `contexts` among those."""
+    own = None if contexts is None else json.dumps(contexts)
+    query = (
+        "SELECT id, extra FROM call WHERE corrects = 0 AND instr(extra, ?) > 0 "
+        "AND (? IS NULL OR context IN (SELECT value FROM json_each(?))) ORDER BY id DESC"
+    )
+    for part in _parts_of(wanted):
+        for number, extra in connection.execute(query, (part, own, own or "[]")):
+            found = read_extra(extra)
+            if (found.reservation.hex() or found.request_id) == wanted:
+                return int(number)
+    return 0
+
+
+def _parts_of(wanted: str) -> list[bytes]:
+    """Return the bytes by which an id stands in a call: raw of a reservation, else its text."""
+    try:
+        return [bytes.fromhex(wanted), wanted.encode()] if wanted else []
+    except ValueError:
+        return [wanted.encode("utf-8", "replace")]
 
 
 def no_call(connection: sqlite3.Connection, ledger: Ledger, number: int) -> NotFound:

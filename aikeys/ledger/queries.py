@@ -16,6 +16,7 @@ from typing import Any
 from aikeys.errors import CannotDecide, Damaged
 from aikeys.ledger.calendar import HOUR_US, Calendar, date_of
 from aikeys.ledger.calls import read_extra, text_pairs
+from aikeys.ledger.own_contexts import contexts_of_labels, contexts_of_tokens
 from aikeys.ledger.questions import (
     CALLS,
     ERASED,
@@ -36,6 +37,7 @@ from aikeys.ledger.questions import (
 )
 from aikeys.ledger.rollups import OF_CALLS, SUMS, hours_from
 from aikeys.ledger.store import HINT, Ledger
+from aikeys.ledger.token_acts import family
 from aikeys.money import joined
 from aikeys.providers.usage import Usage
 
@@ -56,13 +58,22 @@ def reading(ledger: Ledger) -> Iterator[Reading]:
         yield Reading(connection, ledger)
 
 
-def raw_runs(connection: sqlite3.Connection, start_us: int, end_us: int) -> int:
-    """Return how many programs `exec` handed keys to, not a token: what they spent nobody metered."""
+def raw_runs(connection: sqlite3.Connection, start_us: int, end_us: int, tokens: Sequence[str] | None = None) -> int:
+    """Return how many programs `exec` handed keys to, not a token: what they spent nobody metered.
+
+    With `tokens` only those that one of these started: an entry ends with its token.
+    """
     query = (
         "SELECT count(*) FROM entry WHERE act = 'exec' AND at_us >= ? AND at_us < ? AND status = 'ok' "
         "AND substr(detail, 1, 12) <> 'metered=yes '"
     )
-    count: int = connection.execute(query, (start_us, end_us)).fetchone()[0]
+    values: tuple[object, ...] = (start_us, end_us)
+    if tokens is not None:
+        from json import dumps
+
+        query += " AND substr(detail, -23) IN (SELECT ' token=' || value FROM json_each(?))"
+        values += (dumps(tokens),)
+    count: int = connection.execute(query, values).fetchone()[0]
     return count
 
 
@@ -90,16 +101,20 @@ class Reading:
             return self._by_words(asked, "rollup_tag", "tag", lambda number: _behind(start, self._word(number)))
         return self._by_call(asked)
 
-    def runs_not_metered(self, start_us: int, end_us: int) -> Runs:
-        """Return how many programs `exec` handed keys to."""
-        count = raw_runs(self._connection, start_us, end_us)
+    def family(self, token: str) -> tuple[str, ...]:
+        """Return a token and all below it."""
+        return family(self._connection, token)
+
+    def runs_not_metered(self, start_us: int, end_us: int, tokens: Sequence[str] | None = None) -> Runs:
+        """Return how many programs `exec` handed keys to; with `tokens` those that one of these started."""
+        count = raw_runs(self._connection, start_us, end_us, tokens)
         base = self._connection.execute("SELECT base FROM ledger").fetchone()[0]
         oldest = self._connection.execute("SELECT at_us FROM entry ORDER BY id LIMIT 1").fetchone()
         return Runs(count, not base or (oldest is not None and oldest[0] <= start_us))
 
     def prices(self, answer: Answer) -> list[str]:
         """Return the texts of the prices that the calls met were computed with; from roll-ups, at any time."""
-        column, met = ("id", answer.contexts) if answer.contexts else ("slot", answer.slots)
+        column, met = ("slot", answer.slots) if answer.slots else ("id", answer.contexts)
         query = (
             "SELECT text FROM word WHERE id IN (SELECT price FROM context "  # noqa: S608
             f"WHERE {column} IN (SELECT value FROM json_each(?))) AND text <> '' ORDER BY text"
@@ -235,7 +250,16 @@ class Reading:
         for (days, source), figures in rest.items():
             if any(figures):
                 put("", days, source, figures)
+        if wanted is not None:  # others' calls share the slots, not the contexts
+            return Answer(cells, ROLL_UPS, contexts=frozenset(self._contexts_with(name, wanted)))
         return Answer(cells, ROLL_UPS, slots=frozenset(self._slots_of(asked)))
+
+    def _contexts_with(self, name: str, wanted: Iterable[str]) -> Iterator[int]:
+        if name == "token":
+            yield from contexts_of_tokens(self._connection, list(wanted))
+            return
+        for text in wanted:
+            yield from contexts_of_labels(self._connection, [(name.removeprefix(TAG), text)])
 
     def _by_call(self, asked: Asked) -> Answer:
         frame = self._frame(asked)

@@ -73,6 +73,15 @@ def ancestors(connection: sqlite3.Connection, token: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def family(connection: sqlite3.Connection, token: str) -> tuple[str, ...]:
+    """Return a token and all below it, at any depth: what it issued, and the runs it started."""
+    query = (
+        "WITH RECURSIVE family(id) AS (VALUES (?) UNION SELECT t.id FROM token t JOIN family f ON t.parent = f.id) "
+        "SELECT id FROM family"
+    )
+    return tuple(row[0] for row in connection.execute(query, (token,)))
+
+
 def revoked(connection: sqlite3.Connection, tokens: Sequence[str]) -> str:
     """Return one of these tokens that the ledger knows to be revoked, or nothing."""
     marks = ", ".join("?" * len(tokens))

@@ -35,16 +35,26 @@ class Calls:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+        self._known: frozenset[tuple[object, ...]] = frozenset()
 
-    def newest(self, count: int, after: int = 0) -> list[dict[str, object]]:
-        """Return the newest calls, oldest first, with a number above `after`."""
-        limit = min(count, MOST) if after else count
-        found = rows_in(self._gateway.get("/v1/log", [("limit", _limit(limit))]), "calls")
-        return [dict(row) for row in found if isinstance(number := row.get("number"), int) and number > after]
+    def newest(self, count: int) -> list[dict[str, object]]:
+        """Return the newest calls, oldest first."""
+        found = rows_in(self._gateway.get("/v1/log", [("limit", _limit(count))]), "calls")
+        new = [dict(row) for row in found if _which(row) not in self._known]
+        self._known = frozenset(map(_which, found))
+        return new
+
+    def more(self) -> list[dict[str, object]]:
+        """Return the calls that came since the last question; a gateway names one's own by id, not by number."""
+        return self.newest(MOST)
 
     def wait(self) -> None:
         """Wait a little: a gateway does not say when there is more."""
         time.sleep(_POLL_S)
+
+
+def _which(row: Mapping[str, object]) -> tuple[object, ...]:
+    return tuple(row.get(name) for name in ("number", "id", "corrects", "settled_at", "cost_usd", "status"))
 
 
 def _limit(count: int) -> str:

@@ -11,12 +11,17 @@ from aikeys.ledger.store import MISSING_HINT, Ledger
 from aikeys.reports import rows as rows_
 from aikeys.reports.forecast import DAYS, forecast
 from aikeys.reports.groups import TIMES
+from aikeys.reports.own import Seen, seen
 from aikeys.reports.ranges import Span, Typed, before, month_of, span_of
 from aikeys.reports.values import AnomalyReport, Forecast, Head, LatencyReport, LatencyRow, Previous, Report, Row
+from aikeys.tokens.sight import EVERYTHING, Sight
 
 
 class Request(NamedTuple):
-    """What was asked for. `zone` is empty for the ledger's; `trend`: somebody will look at sparklines."""
+    """What was asked for. `zone` is empty for the ledger's; `trend`: somebody will look at sparklines.
+
+    `sight`: what whoever asks may see.
+    """
 
     kind: str
     by: tuple[str, ...]
@@ -26,6 +31,7 @@ class Request(NamedTuple):
     compare: bool = False
     top: int | None = None
     trend: bool = False
+    sight: Sight = EVERYTHING
 
 
 def opened(ledger: Ledger) -> Ledger:
@@ -42,8 +48,9 @@ def report(ledger: Ledger, request: Request, now_us: int) -> Report:
     span = span_of(request.typed, today)
     if request.compare and any(name in TIMES for name in request.by):
         raise Usage("--compare cannot stand beside a time in --by", "group by labels, such as --by team,model")
-    asked = Asked(rows_.asked_groups(request.by), request.where, span.first, span.end, calendar)
     with reading(ledger) as books:
+        own = seen(books, request.where, request.sight)
+        asked = Asked(rows_.asked_groups(request.by), own.where, span.first, span.end, calendar)
         answer = books.sums(asked)
         groups = rows_.grouped(answer.cells, request.by)
         found = rows_.rows_of(groups, request.by, calendar)
@@ -54,14 +61,14 @@ def report(ledger: Ledger, request: Request, now_us: int) -> Report:
             found = _with_trend(books, asked, found)
         total = rows_.total_of(groups.values())
         return Report(
-            Head(request.kind, request.by, request.where, span, calendar.zone.key, answer.read),
+            Head(request.kind, request.by, own.said, span, calendar.zone.key, answer.read),
             tuple(found if request.top is None else rows_.top(found, request.top)),
             total,
-            rows_.coverage_of(answer.cells, books.runs_not_metered(asked.start_us, asked.end_us)),
+            rows_.coverage_of(answer.cells, books.runs_not_metered(asked.start_us, asked.end_us, own.tokens)),
             versions(books, answer),
             previous,
-            _forecast(books, asked, today, total),
-            books.newest_us(),
+            _forecast(books, asked, today, total, own),
+            books.newest_us() if own.is_whole else None,
         )
 
 
@@ -71,8 +78,9 @@ def latency(ledger: Ledger, request: Request, now_us: int) -> LatencyReport:
 
     calendar = _calendar(ledger, request)
     span = span_of(request.typed, calendar.day_of(now_us))
-    asked = Asked(rows_.asked_groups(request.by), request.where, span.first, span.end, calendar)
     with reading(ledger) as books:
+        own = seen(books, request.where, request.sight)
+        asked = Asked(rows_.asked_groups(request.by), own.where, span.first, span.end, calendar)
         whole, first = (
             grouped(books.durations(asked, column), request.by) for column in ("latency_ms", "first_token_ms")
         )
@@ -84,7 +92,7 @@ def latency(ledger: Ledger, request: Request, now_us: int) -> LatencyReport:
         )
         for keys in sorted({*whole, *first})
     ]
-    return LatencyReport(Head(request.kind, request.by, request.where, span, calendar.zone.key, "calls"), tuple(rows))
+    return LatencyReport(Head(request.kind, request.by, own.said, span, calendar.zone.key, "calls"), tuple(rows))
 
 
 def anomalies(ledger: Ledger, request: Request, now_us: int) -> AnomalyReport:
@@ -95,8 +103,9 @@ def anomalies(ledger: Ledger, request: Request, now_us: int) -> AnomalyReport:
     today = calendar.day_of(now_us)
     span = span_of(request.typed, today)
     with reading(ledger) as books:
-        found, read = unusual(books, Asked((), request.where, span.first, span.end, calendar), today)
-    return AnomalyReport(Head(request.kind, (), request.where, span, calendar.zone.key, read), found)
+        own = seen(books, request.where, request.sight)
+        found, read = unusual(books, Asked((), own.where, span.first, span.end, calendar), today)
+    return AnomalyReport(Head(request.kind, (), own.said, span, calendar.zone.key, read), found)
 
 
 def focus_rows(
@@ -108,7 +117,8 @@ def focus_rows(
     calendar = _calendar(ledger, request)
     span = span_of(request.typed, calendar.day_of(now_us))
     with reading(ledger) as books:
-        asked = Asked((), request.where, span.first, span.end, calendar)
+        own = seen(books, request.where, request.sight)
+        asked = Asked((), own.where, span.first, span.end, calendar)
         yield from focus.rows(books.metered(asked), calendar, titles, books.rolled_tags())
 
 
@@ -129,15 +139,16 @@ def _with_trend(books: Reading, asked: Asked, found: list[Row]) -> list[Row]:
     return rows_.with_trend(found, daily, Span(asked.first, asked.end), asked.by, asked.calendar)
 
 
-def _forecast(books: Reading, asked: Asked, today: int, total: Figures) -> Forecast | None:
-    """Only a month that is still running has one."""
+def _forecast(books: Reading, asked: Asked, today: int, total: Figures, own: Seen) -> Forecast | None:
+    """Only a month that is still running has one, from the first call on that whoever asks may see."""
     if Span(asked.first, asked.end) != month_of(today):
         return None
-    oldest = books.first_day()
+    recent = books.sums(asked._replace(by=("day",), first=today - DAYS, end=today))
+    days = [int(keys[0]) for keys, _ in recent.cells]
+    oldest = books.first_day() if own.is_whole else min(days, default=None)
     first = today - DAYS if oldest is None else max(today - DAYS, oldest)
     if oldest is None or first >= today:
         return None
-    recent = books.sums(asked._replace(by=("day",), first=first, end=today))
     costs = dict.fromkeys(range(first, today), 0)
     for (keys, _), figures in recent.cells.items():
         costs[int(keys[0])] += figures.cost_pusd

@@ -1,37 +1,57 @@
-"""What a token's bearer may see of what was spent (pure).
+"""What a report leaves of the ledger for whoever asks: a sight (tokens.sight) as filters on calls.
 
-With usage:read everything; else what its own labels spent, and without labels what the token itself did. A child sees
-no more than its parents could: under one that had no labels, labels of its own open nothing.
+Somebody else's token, team or person is not found, as one that never was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import NamedTuple
 
-from aikeys.errors import Denied
-from aikeys.ledger.questions import TAG, Where
-from aikeys.tokens.claims import LABELS, Claims
+from aikeys.errors import NotFound
+from aikeys.ledger.queries import Reading
+from aikeys.ledger.questions import SLOT, TAG, Where
+from aikeys.tokens.sight import Sight
 
-Own = tuple[tuple[str, str], ...]
-_HINT = "the owner of the vault can grant more: aikeys token issue --scope usage:read"
-
-
-def own_labels(claims: Claims, above: Sequence[Claims]) -> Own:
-    """Return what a bearer's reports are narrowed to, nothing where they may see everything; `above`: its parents."""
-    if claims.may("usage:read"):
-        return ()
-    if all(each.labels or each.may("usage:read") for each in (claims, *above)) and claims.labels:
-        return claims.labels  # a child has its parents' labels, too
-    return (("token", claims.shown_id),)
+_BEARER = "token"
+_HINT = "leave it out; the owner of the vault can grant more: aikeys token issue --scope usage:read"
 
 
-def narrowed(asked: Where, labels: Own) -> Where:
-    """Return filters that leave nothing but what these labels spent; Denied where somebody else's was asked for."""
-    own = {(name if name in (*LABELS, "token") else f"{TAG}{name}"): value for name, value in labels}
+class Seen(NamedTuple):
+    """`where`: filters to ask with; `said`: the same as a report tells them.
+
+    `tokens`: whose runs count as unmetered; None for everybody's.
+    """
+
+    where: Where
+    said: Where
+    tokens: tuple[str, ...] | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether whoever asks sees the ledger as a whole."""
+        return self.tokens is None
+
+
+def seen(books: Reading, asked: Where, sight: Sight) -> Seen:
+    """Return what is seen of one state of a ledger; NotFound where somebody else's was asked for."""
+    if sight.sees_calls:
+        return Seen(asked, asked)
+    family = books.family(sight.token)
+    if sight.opened:
+        where = _narrowed(
+            asked, {name if name in SLOT[:4] else f"{TAG}{name}": (value,) for name, value in sight.opened}
+        )
+        return Seen(where, where, family)
+    where = _narrowed(asked, {_BEARER: family})
+    said = tuple((name, values if values != family else (sight.token,)) for name, values in where)
+    return Seen(where, said, family)
+
+
+def _narrowed(asked: Where, own: dict[str, tuple[str, ...]]) -> Where:
+    kept = dict(own)
     for name, values in asked:
-        if name in own and own[name] not in values:
-            raise Denied(f"this token sees what {name} {own[name]} spent, nobody else's", _HINT)
-    return (
-        *((name, values) for name, values in asked if name not in own),
-        *((name, (value,)) for name, value in own.items()),
-    )
+        if name in own:
+            kept[name] = tuple(value for value in own[name] if value in values)
+            if not kept[name]:
+                raise NotFound(f"there is no such {name} for this token", _HINT)
+    return (*((name, values) for name, values in asked if name not in own), *kept.items())

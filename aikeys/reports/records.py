@@ -13,6 +13,7 @@ from aikeys.money import usd_text
 if TYPE_CHECKING:
     from aikeys.budgets.check import Standing
     from aikeys.budgets.store import Budget
+    from aikeys.budgets.terms import Terms
     from aikeys.ledger.entries import Entry
     from aikeys.ledger.listing import Recorded
     from aikeys.ledger.store import Ledger, Names
@@ -68,10 +69,16 @@ def budgets(ledger: Ledger, now_us: int) -> list[Listed]:
 def budget(budget: Budget, who: str, standing: Standing | None) -> dict[str, object]:
     """Return a budget with how full it is."""
     from aikeys.budgets.who import limited_who
+
+    is_full = standing is not None and not limited_who(budget.who).is_each
+    return own_budget(who, budget.terms, standing, is_full=is_full)
+
+
+def own_budget(who: str, terms: Terms, standing: Standing | None, *, is_full: bool = True) -> dict[str, object]:
+    """Return the same of terms, wherever they come from; `is_full`: with what is spent of them."""
     from aikeys.ledger.calendar import date_of
 
-    terms = budget.terms
-    figures = budget_state(standing) if standing is not None and not limited_who(budget.who).is_each else {}
+    figures = budget_state(standing) if standing is not None and is_full else {}
     started = standing is not None and terms.period != "total"
     return {
         "who": who,
@@ -82,6 +89,12 @@ def budget(budget: Budget, who: str, standing: Standing | None) -> dict[str, obj
         "alerts": list(terms.alerts),
         **{name: figures.get(name) for name in _FIGURES},
     }
+
+
+def closed_budget(one: Standing) -> dict[str, object]:
+    """Return a budget of which whoever asks may know the state alone."""
+    names = ("who", "period", "period_start", "limit_usd", "at_limit", "alerts", *_FIGURES)
+    return {**dict.fromkeys(names), "who": one.who, "state": one.state}
 
 
 def budget_state(one: Standing) -> dict[str, object]:

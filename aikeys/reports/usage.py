@@ -19,8 +19,10 @@ from aikeys.ledger.questions import Asked, Figures, Where
 from aikeys.ledger.store import Ledger
 from aikeys.reports import rows as rows_
 from aikeys.reports.asking import versions
+from aikeys.reports.own import seen
 from aikeys.reports.ranges import Span, month_of
 from aikeys.reports.values import Coverage, Row
+from aikeys.tokens.sight import EVERYTHING, Sight
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:?\d\d.{0,30}", re.ASCII)
@@ -54,12 +56,13 @@ class Range(NamedTuple):
 
 
 class Used(NamedTuple):
-    """The answer: `rows` are the dearest first, or in order of time; `total` is their sum.
+    """The answer, narrowed to `where`: `rows` are the dearest first, or in order of time; `total` is their sum.
 
     `prices`: versions of the price book. `newest_us`: when the ledger's newest call was.
     """
 
     range: Range
+    where: Where
     rows: tuple[Row, ...]
     total: Figures
     coverage: Coverage
@@ -79,18 +82,18 @@ def range_of(start: str, end: str, calendar: Calendar, now_us: int) -> Range:
     return Range(first, last)
 
 
-def used(ledger: Ledger, by: tuple[str, ...], where: Where, range_: Range) -> Used:
-    """Return what was used."""
+def used(ledger: Ledger, by: tuple[str, ...], where: Where, range_: Range, sight: Sight = EVERYTHING) -> Used:
+    """Return what was used, as far as somebody may see it; NotFound where they ask for what is not theirs."""
     calendar = Calendar(ledger.zone)
-    asked = Asked(rows_.asked_groups(by), where, *_days(range_, calendar))
     with reading(ledger) as books:
-        answer = books.sums(asked)
-        runs = books.runs_not_metered(range_.start.at_us, range_.end.at_us)
-        prices, newest_us = versions(books, answer), books.newest_us()
+        own = seen(books, where, sight)
+        answer = books.sums(Asked(rows_.asked_groups(by), own.where, *_days(range_, calendar)))
+        runs = books.runs_not_metered(range_.start.at_us, range_.end.at_us, own.tokens)
+        prices, newest_us = versions(books, answer), books.newest_us() if own.is_whole else None
     groups = rows_.grouped(answer.cells, by)
     rows = rows_.rows_of(groups, by, calendar)
     coverage = rows_.coverage_of(answer.cells, runs)
-    return Used(range_, tuple(rows), rows_.total_of(groups.values()), coverage, prices, newest_us)
+    return Used(range_, own.said, tuple(rows), rows_.total_of(groups.values()), coverage, prices, newest_us)
 
 
 def _days(range_: Range, calendar: Calendar) -> tuple[int, int, Calendar, tuple[int, int] | None]:

@@ -136,7 +136,7 @@ def planned(ledger: Ledger, caller: Caller, asked: Asked, target: Target, total_
     checked_base_url(target.key.base_url, target.provider.title)
     now_us = clock.now_us()
     until_us = now_us + int(total_s * 1_000_000)
-    left = left_for(ledger, caller, context_of(caller, target), now_us)
+    left = left_for(ledger, caller, context_of(caller, target), now_us).pusd
     made = plan(target, asked.request, Circumstances(now_us, until_us, left, asked.max_cost_pusd))
     encoded(made)  # what cannot be sent is refused before money is set aside
     return made

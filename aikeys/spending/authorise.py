@@ -15,6 +15,7 @@ from aikeys.names import Label
 from aikeys.spending.names import Target
 from aikeys.tokens import patterns
 from aikeys.tokens.claims import Claims
+from aikeys.tokens.sight import Sight, sight_of
 from aikeys.tokens.wishes import grantor
 
 
@@ -29,6 +30,11 @@ class Caller(NamedTuple):
     claims: Claims | None = None
     above: tuple[Claims, ...] = ()
     address: str = ""
+
+    @property
+    def sight(self) -> Sight:
+        """Return which budgets the caller may see."""
+        return sight_of(self.claims, self.above)
 
     @property
     def token(self) -> str:

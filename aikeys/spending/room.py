@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
+from typing import NamedTuple
 
 from aikeys import clock
 from aikeys.budgets.counters import find_counter, made_counter, span_of
 from aikeys.budgets.decisions import BLOCKING
+from aikeys.budgets.reservations import everything
 from aikeys.budgets.store import applying, is_anybody_blocked, read_budgets_of, somebody_known
 from aikeys.budgets.terms import TOTAL
-from aikeys.budgets.who import TOKEN, USER, Who, somebody, whos_of
+from aikeys.budgets.who import HIGHER, TOKEN, USER, Who, somebody, whos_of
 from aikeys.errors import CannotDecide, MachineFailed
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import Context
@@ -23,14 +26,24 @@ from aikeys.spending.plan import Plan
 _calendar = lru_cache(maxsize=16)(Calendar)
 
 
-def left_pusd(ledger: Ledger, context: Context, now_us: int) -> int | None:
-    """Return what the tightest blocking budget has left once open reservations have cost nothing; None without one."""
+class Left(NamedTuple):
+    """What the tightest blocking budget has left once open reservations have cost nothing; None without one.
+
+    `told_pusd` is the same of the budgets that the caller may see.
+    """
+
+    pusd: int | None = None
+    told_pusd: int | None = None
+
+
+def left_pusd(ledger: Ledger, context: Context, now_us: int, tells: Callable[[str], bool] = everything) -> Left:
+    """Return what is left for a context; `tells` says which budgets the caller may see."""
     with ledger.looking() as connection:
         if not is_anybody_blocked(connection):
-            return None
+            return Left()
     day = _calendar(ledger.zone).day_of(now_us)
     user = context.labels.user
-    left = []
+    left: list[tuple[int, str]] = []
     with ledger.reading() as connection:
         stored = somebody_known(connection, Who(USER, user)) if user else None
         digest = bytes.fromhex(stored.partition(":")[2]) if stored else b""
@@ -42,17 +55,21 @@ def left_pusd(ledger: Ledger, context: Context, now_us: int) -> int | None:
             if budget.terms.at_limit in BLOCKING:
                 span = span_of(budget.terms.period, day)
                 counter = find_counter(connection, who, span) or made_counter(connection, who, span)
-                left.append(budget.terms.limit_pusd - counter.spent_pusd)
-    return min(left, default=None)
+                name = f"{USER}:{user}" if who.startswith(f"{USER}:") else who
+                left.append((budget.terms.limit_pusd - counter.spent_pusd, name))
+    told = [each for each, name in left if tells(name)]
+    return Left(min((each for each, _ in left), default=None), min(told, default=None))
 
 
-def left_for(ledger: Ledger, caller: Caller, context: Context, now_us: int) -> int | None:
+def left_for(ledger: Ledger, caller: Caller, context: Context, now_us: int) -> Left:
     """Return the same for a caller; CannotDecide (23) where the ledger has not the budget a token was issued with."""
     line = (caller.claims, *caller.above) if caller.claims is not None else ()
+    sight = caller.sight
     for claims in line:
         if claims.budget_pusd is not None:
-            _require_budget(ledger, claims.shown_id, claims.budget_pusd)
-    return left_pusd(ledger, context, now_us)
+            is_told = sight.tells(str(Who(TOKEN, claims.shown_id)))
+            _require_budget(ledger, claims.shown_id, claims.budget_pusd, is_told=is_told)
+    return left_pusd(ledger, context, now_us, sight.tells)
 
 
 def as_of_now(ledger: Ledger, made: Plan, used: Used, context: Context) -> Plan:
@@ -71,17 +88,20 @@ def is_limited_now(ledger: Ledger, made: Plan, context: Context) -> bool:
     if made.is_limited or made.price is None or made.open_ends:
         return made.is_limited
     try:
-        return left_pusd(ledger, context, clock.now_us()) is not None
+        return left_pusd(ledger, context, clock.now_us()).pusd is not None
     except MachineFailed:
         return False
 
 
-def _require_budget(ledger: Ledger, token: str, issued_pusd: int) -> None:
+def _require_budget(ledger: Ledger, token: str, issued_pusd: int, *, is_told: bool) -> None:
     who = Who(TOKEN, token)
     with ledger.looking() as connection:
         found = [one.terms for one in read_budgets_of(connection, who.limited) if one.terms.period == TOTAL]
-    if not any(terms.at_limit in BLOCKING and terms.limit_pusd <= issued_pusd for terms in found):
+    if any(terms.at_limit in BLOCKING and terms.limit_pusd <= issued_pusd for terms in found):
+        return
+    if is_told:
         raise CannotDecide(
             f"token {token} was issued with a budget of {usd_text(issued_pusd)} USD, which was removed or raised since",
             f"set it again: aikeys budget set {who} {usd_text(issued_pusd)} --period total; or issue another token",
         )
+    raise CannotDecide(f"{HIGHER}, of a token above this one, was removed or raised since", "use another token")

@@ -8,9 +8,10 @@ SCOPES = {
     "chat:write": "send prompts",
     "chat:read": "list models",
     "embeddings:write": "make embeddings",
-    "usage:own": "see what its own labels spent; without labels, what it spent itself",
+    "usage:own": "see what it, its children and its own labels spent",
     "usage:read": "see what everybody spent",
-    "budget:read": "see budgets",
+    "budget:own": "see the budgets of its own labels, its own and its children's",
+    "budget:read": "see everybody's budgets",
     "budget:write": "set and remove budgets",
     "audit:read": "read the audit log",
     "keys:read": "list tokens",
@@ -20,9 +21,9 @@ SCOPES = {
     "alert:send": "deliver alerts",
 }
 _ALIASES = {"models:read": "chat:read"}
-_IMPLIED = {"usage:read": ("usage:own",)}
+_IMPLIED = {"usage:read": ("usage:own",), "budget:read": ("budget:own",)}
 
-_DEVELOPER = ("chat:write", "chat:read", "embeddings:write", "usage:own")
+_DEVELOPER = ("chat:write", "chat:read", "embeddings:write", "usage:own", "budget:own")
 _ONLY_BY_NAME = ("env:read", "native:all")
 ROLES: dict[str, tuple[str, ...]] = {
     "viewer": ("usage:read",),

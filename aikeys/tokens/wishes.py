@@ -26,15 +26,18 @@ class Preset(NamedTuple):
     help: str
 
 
+_OWN = ("usage:own", "budget:own")
 PRESETS = {
     "person": Preset(90 * DAY_S, scopes.of_role("developer"), "90 days, role developer"),
-    "app": Preset(90 * DAY_S, ("chat:read", "chat:write", "embeddings:write"), "90 days, prompts and embeddings"),
+    "app": Preset(
+        90 * DAY_S, ("chat:read", "chat:write", "embeddings:write", *_OWN), "90 days, prompts and embeddings"
+    ),
     "ci": Preset(
         30 * DAY_S,
-        ("budget:read", "chat:read", "chat:write", "env:read", "usage:own"),
-        "30 days, raw keys, prompts, budget checks",
+        ("chat:read", "chat:write", "env:read", *_OWN),
+        "30 days, raw keys, prompts, checks of its own budgets",
     ),
-    "agent": Preset(8 * HOUR_S, ("chat:read", "chat:write"), "8 hours, prompts only"),
+    "agent": Preset(8 * HOUR_S, ("chat:read", "chat:write", *_OWN), "8 hours, prompts only"),
 }
 
 

@@ -82,7 +82,7 @@ def test_a_refusal_stands_also_where_it_cannot_be_written(
     bearing: Office, monkeypatch: pytest.MonkeyPatch, command: str, failure: Exception
 ) -> None:
     takes = admission.COMMANDS[command] or ()
-    implying = {"usage:own": ("usage:read",)}
+    implying = {"usage:own": ("usage:read",), "budget:own": ("budget:read",)}
     lacked = {takes[-1], *implying.get(takes[-1], ())}
     give(bearing, monkeypatch, *(scope for scope in SCOPES if scope not in lacked))
     refuse_to_write(monkeypatch, failure)

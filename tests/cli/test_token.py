@@ -97,7 +97,7 @@ def test_without_options_a_token_is_a_developers_for_an_hour_and_for_a_gateway(l
     assert "in 60 minutes" in done.stderr
     assert "it works through a gateway only" in done.stderr
     (row,) = listed(lending)
-    assert row["scopes"] == ["chat:read", "chat:write", "embeddings:write", "usage:own"]
+    assert row["scopes"] == ["budget:own", "chat:read", "chat:write", "embeddings:write", "usage:own"]
     assert (row["keys"], row["models"], row["labels"]) == (["*"], ["*"], {})
 
 
@@ -340,8 +340,9 @@ def test_a_budget_set_on_a_token_refuses_raw_keys_as_its_own_does(lending: Aikey
     who = "token:*" if whose == "each" else f"token:{whose}"
     assert lending.run("budget", "set", who, "5", option).returncode == 0
     done = lending.run("exec", "openai", "--", "true", env={"AIKEYS_TOKEN": child})
-    limited = id_of(lending, parent if whose == "parent" else child)
-    refused = (125, f"token {limited} has a budget, and what a program does with the key itself is not metered")
+    mine = id_of(lending, child)
+    limited = f"a higher limit stands over token {mine}" if whose == "parent" else f"token {mine} has a budget"
+    refused = (125, f"{limited}, and what a program does with the key itself is not metered")
     if option == "--at-limit=block":
         assert (done.returncode, done.stderr.splitlines()[0].removeprefix("aikeys: error: ")) == refused
     else:

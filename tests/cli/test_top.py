@@ -32,8 +32,12 @@ def test_one_picture_is_the_same_here_and_at_a_gateway(served: Served, far: Call
     assert one.files == []
 
 
-def test_a_token_needs_to_see_every_call(served: Served, far: Callable[..., Far]) -> None:
-    assert far("usage:own").run("top").returncode == 20
+def test_a_token_sees_its_own_calls_alone(served: Served, far: Callable[..., Far]) -> None:
+    one = far("usage:own", "chat:write")
+    assert one.json("top")["total"]["requests"] == 0
+    assert one.run(*ASK, "Hello", "--no-stream").returncode == 0
+    assert one.json("top", "--by", "token")["total"]["requests"] == 1
+    assert far("chat:write").run("top").returncode == 20
     assert far().run("top", "--by", "tema").returncode == 2
     assert far().run("top", "--minutes", "0").returncode == 2
 

@@ -61,7 +61,7 @@ def test_a_budget_for_four_hundred_calls_is_used_to_97_percent_at_least(
 ) -> None:
     limit = 400 * CALL_PUSD
     house.budget("org", limit)
-    token = house.issue()
+    token = house.issue("budget:read", "chat:write")  # it is told the amounts it is refused for
     with gateway(house, "--workers", str(workers)) as running, watched(house):
         answers = talk(running, lambda client: exhaust(client, [token], SPEC, **way[1]))
     spent = check_books(house, "org", limit)
@@ -74,11 +74,11 @@ def test_a_budget_for_four_hundred_calls_is_used_to_97_percent_at_least(
 def test_children_share_what_their_parent_may_spend(house: House) -> None:
     """Whether the budget stands in the token or was set for it later."""
     limit = 10 * CALL_PUSD
-    scopes = ("chat:write", "chat:read", "keys:write")
+    scopes = ("budget:read", "chat:write", "chat:read", "keys:write")
     born = house.issue(*scopes, budget_pusd=limit)
     later = house.issue(*scopes)
     house.budget(f"token:{later.claims.shown_id}", limit)
-    families = [[house.issue("chat:write", parent=parent) for _ in range(8)] for parent in (born, later)]
+    families = [[house.issue("budget:read", "chat:write", parent=parent) for _ in range(8)] for parent in (born, later)]
 
     async def go(client: Client) -> None:
         for family in families:

@@ -13,12 +13,12 @@ from aikeys.tokens import scopes
     [
         ("viewer", {"usage:read"}),
         ("finance", {"usage:read", "budget:read", "audit:read"}),
-        ("developer", {"chat:write", "chat:read", "embeddings:write", "usage:own"}),
+        ("developer", {"chat:write", "chat:read", "embeddings:write", "usage:own", "budget:own"}),
         (
             "operator",
             {
                 *("chat:write", "chat:read", "embeddings:write", "usage:own", "keys:read", "keys:write", "usage:read"),
-                *("audit:read", "budget:read"),
+                *("audit:read", "budget:read", "budget:own"),
             },
         ),
         ("admin", set(scopes.SCOPES) - {"env:read", "native:all"}),

@@ -45,7 +45,7 @@ GitHub Actions, on a runner that has the ledger (AIKEYS_LEDGER names its directo
     run: echo "left: ${{ steps.budget.outputs.remaining_usd }} USD"
 
 \b
-The same against a gateway, without a ledger here: AIKEYS_GATEWAY and a token with the scope budget:read
+The same against a gateway, without a ledger here: AIKEYS_GATEWAY and a token (--for ci)
     env:
       AIKEYS_GATEWAY: https://aikeys.example.com
       AIKEYS_TOKEN: ${{ secrets.AIKEYS_TOKEN }}
@@ -56,6 +56,11 @@ GitLab CI, a job that may warn (24) and must not pass when nothing is known (23)
     script: aikeys budget check --fail-on warning --max-unpriced 5
     allow_failure:
       exit_codes: [24]
+
+\b
+With a token whose scope is budget:own (--for ci) the check is about the budgets of that token, its children and its
+labels. What limits it from above is one line, a higher limit, with its state alone; budgets of others are not there,
+and no reason to fail. Where no budget limits the token, the line is the token itself.
 
 The format github writes an annotation for each budget that is not ok, a table to the step's summary, and state,
 spent_usd and remaining_usd of the budget that decides (of the worst state the fullest) to the step's outputs."""
@@ -146,21 +151,32 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
         terminal.out(document("aikeys.budgets/1", budgets=rows, time_zone=zone))
         return
     if not rows:
-        terminal.say("no budgets yet; set one: aikeys budget set org 100")
+        terminal.say(_why_none())
         return
     lines = [
         [
             str(row["who"]),
             _shown(row["limit_usd"]),
-            str(row["period"]),
+            str(row["period"] or ""),
             str(row["period_start"] or ""),
             _shown(row["spent_usd"]),
-            str(row["at_limit"]),
+            str(row["at_limit"] or ""),
             ",".join(map(str, row["alerts"])) if isinstance(row["alerts"], list) else "",
+            "" if row["period"] else str(row["state"]),  # of a higher limit nothing else is told
         ]
         for row in rows
     ]
-    terminal.out_styled(table(("WHO", "LIMIT", "PERIOD", "SINCE", "SPENT", "AT LIMIT", "ALERTS AT %"), lines))
+    headers = ("WHO", "LIMIT", "PERIOD", "SINCE", "SPENT", "AT LIMIT", "ALERTS AT %", "STATE")
+    width = len(headers) - all(row["period"] for row in rows)
+    terminal.out_styled(table(headers[:width], [line[:width] for line in lines]))
+
+
+def _why_none() -> str:
+    from aikeys.cli import authority
+
+    if authority.is_bearer() or authority.gateway_url():
+        return "no budgets that this token may see"
+    return "no budgets yet; set one: aikeys budget set org 100"
 
 
 def _listed() -> tuple[list[dict[str, object]], str]:
@@ -172,11 +188,11 @@ def _listed() -> tuple[list[dict[str, object]], str]:
         from aikeys.remote.budgets import budgets_at
 
         return budgets_at(gateway)
-    from aikeys.reports import records
+    from aikeys.reports.own_budgets import listed
 
     ledger = _ledger()
     book_lost_calls(ledger)
-    return [records.budget(*row) for row in records.budgets(ledger, clock.now_us())], ledger.zone
+    return listed(ledger, clock.now_us(), authority.sight()), ledger.zone
 
 
 def _shown(usd: object) -> str:
@@ -245,14 +261,16 @@ def check(
 
 def _checked(wanted: Sequence[str], share: Decimal | None) -> tuple[list[Standing], list[str]]:
     """Return the budgets, and what else there is to say: why there are none, what could mislead."""
-    from aikeys.budgets.check import checked
+    from aikeys.cli import authority
     from aikeys.cli.whom import whom_asked
+    from aikeys.reports.own_budgets import Question, checked
 
-    ledger = home.ledger()
+    ledger, sight = home.ledger(), authority.sight()
     if not ledger.exists:
         return [], [f"there is no ledger at {ledger.path}"]
     held = book_lost_calls(ledger.open())
-    standings, notes = checked(ledger, [whom_asked(one, ledger) for one in wanted], clock.now_us(), share)
+    question = Question([whom_asked(one, ledger) for one in wanted], share)
+    standings, notes = checked(ledger, question, clock.now_us(), sight)
     return standings, notes + ([sentence(held)] if held else [])
 
 

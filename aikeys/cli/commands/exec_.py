@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from aikeys.ledger.store import Act, Ledger
     from aikeys.lending.arguments import ExecArguments
     from aikeys.lending.environment import Lent
+    from aikeys.tokens.claims import Claims
     from aikeys.vault.bearers import Borrowed
     from aikeys.vault.format import Key, Rows
     from aikeys.vault.opening import Opened, Place
@@ -208,12 +209,21 @@ def _refuse_limited(ledger: Ledger, opened: Opened | Borrowed, keys: list[Key]) 
         with ledger.reading() as connection:
             limited = first_limited(connection, whos)
     if limited is not None:
-        kind, _, name = limited.partition(":")
         raise Usage(
-            f"{'token ' if kind == 'token' else ''}{name} has a budget, and what a program does with the key itself is "
-            "not metered",
+            f"{_limited(limited, line)}, and what a program does with the key itself is not metered",
             "to have it metered: --metered; to lend the key all the same: --unmetered",
         )
+
+
+def _limited(who: str, line: Sequence[Claims]) -> str:
+    """Say what has a budget, as far as whoever asks may know."""
+    from aikeys.budgets.who import HIGHER
+    from aikeys.tokens.sight import sight_of
+
+    kind, _, name = who.partition(":")
+    if line and not sight_of(line[0], line[1:]).tells(who):
+        return f"{HIGHER} stands over token {line[0].shown_id}"
+    return f"{'token ' if kind == 'token' else ''}{name} has a budget"
 
 
 def _record(ledger: Ledger, opened: Opened | Borrowed, keys: list[Key], arguments: ExecArguments) -> None:

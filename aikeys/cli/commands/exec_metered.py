@@ -22,6 +22,7 @@ from aikeys.storage.process_lock import ProcessLock
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from aikeys.budgets.refusals import BudgetExceeded
     from aikeys.cli.models import Shelf
     from aikeys.gateway.own import OwnGateway, OwnMeans, OwnToken, Refusals
     from aikeys.ledger.questions import Figures
@@ -189,10 +190,13 @@ def _clear_up(found: _Open) -> None:
     """Book what dead processes left, and remove the budgets of runs that were killed."""
     from aikeys.budgets.recovery import recover
     from aikeys.budgets.run_budgets import end_those_of_the_dead
+    from aikeys.cli import authority
     from aikeys.cli.till import tell_of_the_dead
     from aikeys.ledger.rollups import keep_tags
 
-    tell_of_the_dead(recover(found.ledger))
+    booked = recover(found.ledger)
+    if authority.sees_calls():
+        tell_of_the_dead(booked)
     end_those_of_the_dead(found.ledger)
     keep_tags(found.ledger, found.shelf.settings.rolled_tags)
 
@@ -261,7 +265,7 @@ def _end(found: _Open, token: OwnToken, refusals: Refusals) -> None:
             if signer is not None:
                 writer.checkpoint(signer)
         spent = _cost(found.ledger, claims.shown_id, claims.issued_at)
-        terminal.say(f"metered: {'; '.join([spent, *_refused(refusals, claims.shown_id)])}")
+        terminal.say(f"metered: {'; '.join([spent, *_refused(found.ledger, refusals, claims.shown_id)])}")
     except AikeysError as error:
         terminal.warn(f"the end of the run is not recorded: {error.message}")
     finally:
@@ -269,8 +273,11 @@ def _end(found: _Open, token: OwnToken, refusals: Refusals) -> None:
             found.ledger.close()
 
 
-def _refused(refusals: Refusals, token: str) -> list[str]:
-    """Return what was refused, and why: the run's budget in short, another one as its client heard it."""
+def _refused(ledger: Ledger, refusals: Refusals, token: str) -> list[str]:
+    """Return what was refused, and why: the run's budget in short, another one as far as whoever started it may know.
+
+    Its client, which has the run's token, may have heard less.
+    """
     from aikeys.cli.render.counted import counted
     from aikeys.money import shown_usd
 
@@ -279,9 +286,20 @@ def _refused(refusals: Refusals, token: str) -> list[str]:
         why, budget = code.replace("_", " "), refusals.budget
         if budget is not None and code == budget.code:
             its = f"the budget of {shown_usd(budget.room.limit_pusd)} does not allow {'it' if count == 1 else 'them'}"
-            why = its if budget.room.who == f"token:{token}" else budget.message
+            why = its if budget.room.who == f"token:{token}" else _budget_above(ledger, budget)
         found.append(f"{counted(count, 'request')} refused: {why}")
     return found
+
+
+def _budget_above(ledger: Ledger, refusal: BudgetExceeded) -> str:
+    from aikeys.budgets.refusals import exceeded
+    from aikeys.budgets.store import shown_text
+    from aikeys.cli import authority
+
+    with ledger.reading() as connection:
+        who = shown_text(connection, refusal.room.who)
+    name = who if authority.sight().tells(who) else ""
+    return exceeded(refusal.room, refusal.price, name, revoke=False).message
 
 
 def _cost(ledger: Ledger, token: str, since_s: int) -> str:

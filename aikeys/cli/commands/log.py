@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 app = new_app()
 _EXAMPLES = (
     ("aikeys log -n 100", "the hundred newest calls"),
-    ("aikeys log 4711", "one call in full, with its corrections"),
+    ("aikeys log 4711", "one call in full, with its corrections; also by its x-aikeys-request-id"),
     ("aikeys log --follow", "calls as they come, until Ctrl-C"),
 )
 _POLL_S = 0.25
+_MOST_AT_ONCE = 100_000
 _SECONDS = len("2026-11-01T10:00:00")
 _YEAR = len("2026-")
 _HEADERS = ("ID", "WHEN", "MODEL", "FOR", "IN", "OUT", "USD", "KNOWN", "MS", "STATUS")
@@ -35,30 +36,31 @@ _WHEN = 1
 
 @app.command(epilog=epilog(_EXAMPLES, (0, 2, 10, 13, 14, 20, 21, 31, 130)))
 def log(
-    number: Annotated[int | None, typer.Argument(metavar="[ID]", min=1, help="One call, in full.")] = None,
+    which: Annotated[str | None, typer.Argument(metavar="[ID]", help="One call, in full.")] = None,
     newest: Annotated[int, typer.Option("-n", "--newest", min=1, help="How many calls.")] = 20,
     follow: Annotated[bool, typer.Option("--follow", help="Go on with calls as they come.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON; with --follow one call a line.")] = False,
 ) -> None:
     """Show calls: who they were for, what they used and cost, and how the cost is known. The newest comes last.
 
-    What was asked and answered is not recorded.
+    What was asked and answered is not recorded. A token whose scope is usage:own sees its own calls, by their request
+    ids.
     """
     from aikeys.cli import authority
     from aikeys.cli.render.json_text import document
 
-    if number is not None and follow:
+    if which is not None and follow:
         raise Usage("ID and --follow exclude each other", "aikeys log --follow")
     gateway = authority.gateway()
-    if number is not None:
+    if which is not None:
         if gateway is not None:
             raise Usage("a gateway shows no single call", "aikeys log -n 100 --json has every field of a call")
-        _show(_ledger(), number, as_json=as_json)
+        _show(_ledger(), which, as_json=as_json)
         return
     source: Source = _Here(_ledger()) if gateway is None else _at(gateway)
     found = source.newest(newest)
     if follow:
-        _follow(source, found, newest, as_json=as_json)
+        _follow(source, found, as_json=as_json)
     elif as_json:
         terminal.out(document("aikeys.log/1", calls=found))
     elif not found:
@@ -78,8 +80,12 @@ def _ledger() -> Ledger:
 class Source(Protocol):
     """Where calls are listed: the ledger here, or a gateway."""
 
-    def newest(self, count: int, after: int = 0) -> list[dict[str, object]]:
-        """Return the newest calls, oldest first, with a number above `after`."""
+    def newest(self, count: int) -> list[dict[str, object]]:
+        """Return the newest calls, oldest first."""
+        ...
+
+    def more(self) -> list[dict[str, object]]:
+        """Return the calls that came since the last question, oldest first."""
         ...
 
     def wait(self) -> None:
@@ -93,15 +99,19 @@ class _Here:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._version = 0
+        self._last = 0
 
-    def newest(self, count: int, after: int = 0) -> list[dict[str, object]]:
-        from aikeys.ledger import listing
-        from aikeys.reports import records
+    def newest(self, count: int) -> list[dict[str, object]]:
+        from aikeys.cli import authority
+        from aikeys.reports.calls import Wanted, newest_calls
 
         self._version = self._ledger.version()
-        with self._ledger.reading() as connection:
-            found = listing.newest_calls(connection, self._ledger, count, after=after)
-        return [records.call(self._ledger, one) for one in found]
+        found = newest_calls(self._ledger, Wanted(count, after=self._last), authority.sight())
+        self._last = found[-1].number if found else self._last
+        return [one.fields for one in found]
+
+    def more(self) -> list[dict[str, object]]:
+        return self.newest(_MOST_AT_ONCE)
 
     def wait(self) -> None:
         from aikeys.cli import authority
@@ -119,21 +129,12 @@ def _at(gateway: Gateway) -> Source:
     return Calls(gateway)
 
 
-def _show(ledger: Ledger, number: int, *, as_json: bool) -> None:
+def _show(ledger: Ledger, which: str, *, as_json: bool) -> None:
+    from aikeys.cli import authority
     from aikeys.cli.render.json_text import document
-    from aikeys.ledger import listing
-    from aikeys.reports import records
+    from aikeys.reports.calls import one_call
 
-    with ledger.reading() as connection:
-        found = listing.call_at(connection, ledger, number)
-        if found is None:
-            raise listing.no_call(connection, ledger, number)
-        corrections = listing.corrections_of(connection, ledger, number)
-    fields = records.call(ledger, found)
-    fields["request_sha256"] = found.call.request_digest.hex() or None
-    fields["reply_sha256"] = found.call.reply_digest.hex() or None
-    fields["corrected_by"] = [one.number for one in corrections]
-    fields["cost_now_usd"] = _usd(found.call.cost_pusd + sum(one.call.cost_pusd for one in corrections))
+    fields = one_call(ledger, which, authority.sight())
     if as_json:
         terminal.out(document("aikeys.call/1", call=fields))
         return
@@ -144,7 +145,7 @@ def _show(ledger: Ledger, number: int, *, as_json: bool) -> None:
     )
 
 
-def _follow(source: Source, found: list[dict[str, object]], newest: int, *, as_json: bool) -> None:
+def _follow(source: Source, found: list[dict[str, object]], *, as_json: bool) -> None:
     """Print calls and wait for more."""
     import json
 
@@ -156,7 +157,6 @@ def _follow(source: Source, found: list[dict[str, object]], newest: int, *, as_j
     rows = LiveRows(_HEADERS, _NARROW if is_narrow else _WIDTHS, _BELOW, width)
     if not as_json:
         terminal.out_styled(rows.head())
-    last = 0
     while True:
         for one in found:
             if as_json:
@@ -165,17 +165,15 @@ def _follow(source: Source, found: list[dict[str, object]], newest: int, *, as_j
                 cells = _cells(one)
                 cells[_WHEN] = cells[_WHEN][_YEAR if is_narrow else 0 :]
                 terminal.out_styled(rows.row(cells))
-            number = one["number"]
-            last = number if isinstance(number, int) else last
         terminal.out_raw(b"")  # what is buffered goes out now
         source.wait()
-        found = source.newest(max(newest, 100_000), last)
+        found = source.more()
 
 
 def _cells(call: dict[str, object]) -> list[str]:
     source = f"{call['cost_source']}" if call["corrects"] is None else f"corrects {call['corrects']}"
     return [
-        str(call["number"]),
+        str(call["number"] or call["id"] or ""),
         f"{call['at']}"[:_SECONDS] + "Z",
         _plain(call["model"] or ""),
         " ".join(str(call[name]) for name in ("team", "project", "user") if call[name]),
@@ -196,12 +194,6 @@ def _known_usd(call: dict[str, object]) -> str:
     if call["cost_source"] != UNPRICED or call["corrects"] is not None:
         return usd
     return f"≥ {usd}" if usd.strip("0.") else "unknown"
-
-
-def _usd(pusd: int) -> str:
-    from aikeys.money import usd_text
-
-    return usd_text(pusd)
 
 
 def _plain(value: object) -> str:

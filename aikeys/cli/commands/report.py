@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from aikeys.budgets.open_reservations import Held
     from aikeys.cli.render.report_sheets import Style
     from aikeys.cli.render.sheet import Sheet
-    from aikeys.ledger.questions import Where
     from aikeys.ledger.store import Ledger
     from aikeys.remote.client import Gateway
     from aikeys.reports.asking import Request
@@ -46,11 +45,13 @@ csv, openmetrics and focus. What is not in the total (unpriced models, exec runs
 said. Tags that config.toml names ([tags] rollup = ["ticket"]) have totals of their own, which keeps reports by one of
 them fast.
 
+With a token whose scope is usage:own a report is about what it, its children and its own labels spent, nothing else.
+
 With AIKEYS_GATEWAY, or after aikeys login, that gateway is asked: cost and usage, in its ledger's time zone, as table,
 json, csv or markdown."""
 
 
-@app.command(epilog=epilog(_EXAMPLES, (0, 2, 13, 14, 20, 21, 23, 31), _NOTES))
+@app.command(epilog=epilog(_EXAMPLES, (0, 2, 10, 13, 14, 20, 21, 23, 31), _NOTES))
 def report(
     kind: Annotated[str, typer.Argument(metavar="[cost|usage|latency|anomalies]", help="What to report.")] = "cost",
     by: Annotated[
@@ -86,11 +87,10 @@ def report(
     form = _format(format, as_json)
     _check(kind, form, compare, {"--by": by, "--top": top, "--compare": compare})
     gateway = authority.gateway()
-    asked = filters_of(where or ())
     request = asking.Request(
         kind,
         _groups(kind, form, by),
-        asked if gateway else _own(asked),
+        filters_of(where or ()),
         Typed(month, since, until),
         tz or "",
         compare is not None,
@@ -100,6 +100,7 @@ def report(
     if gateway is not None:
         _print_from(gateway, request, form)
         return
+    request = request._replace(sight=authority.sight())
     ledger = asking.opened(home.ledger())
     held = book_lost_calls(ledger)
     currency = _currency(home.folder())
@@ -110,18 +111,6 @@ def report(
             _print_anomalies(ledger, request, form)
         case _:
             _print_costs(ledger, request, form, currency, held)
-
-
-def _own(asked: Where) -> Where:
-    """Narrow a report to what a token's bearer may see; Denied where they ask for somebody else's."""
-    from aikeys.cli import authority
-
-    who = authority.bearer()
-    if who is None:
-        return asked
-    from aikeys.reports.own import narrowed, own_labels
-
-    return narrowed(asked, own_labels(who.claims, who.above))
 
 
 def _print_costs(ledger: Ledger, request: Request, form: str, currency: Currency | None, held: Held | None) -> None:

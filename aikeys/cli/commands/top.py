@@ -72,17 +72,16 @@ def _source() -> Callable[[int], list[dict[str, object]]]:
         from aikeys.remote.records import calls_since
 
         return lambda since_s: calls_since(gateway, since_s, _MOST_CALLS)
-    from aikeys.ledger import listing
-    from aikeys.reports import records
+    from aikeys.reports.calls import Wanted, newest_calls
 
+    sight = authority.sight()
     ledger = home.present_ledger()
     book_lost_calls(ledger)
 
     def fetch(since_s: int) -> list[dict[str, object]]:
         authority.admit_again()
-        with ledger.reading() as connection:
-            found = listing.newest_calls(connection, ledger, _MOST_CALLS, since_us=since_s * 1_000_000)
-        return [records.call(ledger, one) for one in found]
+        wanted = Wanted(_MOST_CALLS, since_us=since_s * 1_000_000)
+        return [one.fields for one in newest_calls(ledger, wanted, sight)]
 
     return fetch
 
