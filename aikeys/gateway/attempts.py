@@ -28,6 +28,7 @@ from aikeys.gateway.upstream import Reply
 from aikeys.ledger.store import Writer
 from aikeys.providers.transport import Broken, NotSent, Parcel, checked_base_url
 from aikeys.providers.wire.values import Event, Outgoing, ReasoningPiece, TextPiece, Unreadable
+from aikeys.secret import Secret
 from aikeys.spending import exchange as exchanges
 from aikeys.spending.attempt import call_of, context_of, expected_tokens
 from aikeys.spending.authorise import Caller, authorise
@@ -91,12 +92,16 @@ class Listener(Protocol):
 
 
 class Asking(NamedTuple):
-    """Who asks for what of whom. `scope` is what it takes; `size_bytes` is that of the body as it came."""
+    """Who asks for what of whom. `scope` is what it takes; `size_bytes` is that of the body as it came.
+
+    `carried` are the keys of the attempts that the same call made so far; this one adds its own.
+    """
 
     caller: Caller
     bearer: Bearer
     target: Target
     order: Order
+    carried: list[Secret]
     scope: str = "chat:write"
     priority: int = 5
     size_bytes: int = 0
@@ -153,7 +158,8 @@ class Attempt:
                 made = lowered(made, reservation.pusd)
                 exchange = Exchange(made, reads_vectors=False)
             outgoing, self._digest = await aside(asking.size_bytes, self._written, made)
-            parcel = Parcel(outgoing, base_url, made.dialect.auth, secret)
+            parcel = Parcel(outgoing, base_url, made.dialect.auth, secret, tuple(asking.carried))
+            asking.carried.append(secret)
             if not self._listener.is_gone:
                 self._is_sent = True
                 await self._transfer(exchange, parcel, made)

@@ -24,6 +24,7 @@ from aikeys.gateway.listeners import AsItCame, ClientStream, InOpenAIsWords
 from aikeys.gateway.orders import Address, PassedOn, Translated, chat_body
 from aikeys.providers.wire.dialects import Dialect
 from aikeys.providers.wire.exact_json import LARGE_BYTES, Table
+from aikeys.secret import Secret
 from aikeys.spending.attempt import labels_of
 from aikeys.spending.authorise import Caller, bound_labels
 from aikeys.spending.names import Target
@@ -38,13 +39,14 @@ _MOST_TARGETS = 5
 
 
 class Said(NamedTuple):
-    """What a client said, whoever will answer it."""
+    """What a client said, whoever will answer it; `carried` are the keys it was sent with so far."""
 
     visit: Visit
     body: Table
     caller: Caller
     priority: int
-    size_bytes: int = 0
+    size_bytes: int
+    carried: list[Secret]
 
     @property
     def is_large(self) -> bool:
@@ -125,7 +127,7 @@ async def listen(visit: Visit, *, tags: bool) -> Said:
     claims = visit.bearer.claims
     labels = labels_of(bound_labels(claims, bodies.labels_in(body, tags=tags)))
     caller = Caller(labels, "gateway", claims, visit.bearer.above, visit.address)
-    return Said(visit, body, caller, bodies.priority_of(visit.request.headers, body), size_bytes)
+    return Said(visit, body, caller, bodies.priority_of(visit.request.headers, body), size_bytes, [])
 
 
 async def as_it_came(
@@ -164,8 +166,9 @@ async def _done(said: Said, target: Target, order: Order, listener: ClientStream
     """Make the attempt in a task of its own, which goes on where the client leaves."""
     state = said.visit.state
     asking = Asking(
-        said.caller, said.visit.bearer, target, order, terms.scope, said.priority, said.size_bytes, terms.note
-    )
+        said.caller, said.visit.bearer, target, order, said.carried,
+        terms.scope, said.priority, said.size_bytes, terms.note,
+    )  # fmt: skip
     task = asyncio.get_running_loop().create_task(Attempt(state, asking, listener).go())
     state.calls.add(task)
     task.add_done_callback(state.calls.discard)

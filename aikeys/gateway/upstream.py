@@ -100,7 +100,7 @@ class Upstream:
         response = await self._sent(parcel, timeouts)
         reply = None
         try:
-            came = intake((parcel.secret,), response.status, response.headers.items())
+            came = intake(parcel.secrets, response.status, response.headers.items())
             reply = Reply(response, came, self.largest_bytes, until_s, timeouts.between_s)
             yield reply
         finally:

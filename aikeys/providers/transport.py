@@ -84,12 +84,21 @@ class Timeouts(NamedTuple):
 
 
 class Parcel(NamedTuple):
-    """A request with its address and credential, ready to go; `auth` is a key of CREDENTIALS."""
+    """A request with its address and credential, ready to go; `auth` is a key of CREDENTIALS.
+
+    `earlier`: the keys that earlier attempts of the same call carried; a reply may repeat those, too.
+    """
 
     outgoing: Outgoing
     base_url: str
     auth: str
     secret: Secret
+    earlier: tuple[Secret, ...] = ()
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """Return what its reply may not hold."""
+        return self.secret, *(each for each in self.earlier if each != self.secret)
 
     @property
     def url(self) -> str:
@@ -166,12 +175,14 @@ class HttpxTransport:
         self._largest_bytes = largest_reply_bytes
         self._environ = os.environ if environ is None else environ
         self._clients: dict[Proxy | None, httpx.Client] = {}
+        self._carried: tuple[Secret, ...] = ()
 
     def close(self) -> None:
         """Close every connection."""
         for client in self._clients.values():
             client.close()
         self._clients.clear()
+        self._carried = ()
 
     @contextmanager
     def send(self, parcel: Parcel, timeouts: Timeouts) -> Iterator[Incoming]:
@@ -192,9 +203,10 @@ class HttpxTransport:
             )
         except (httpx.InvalidURL, ValueError, TypeError):
             raise NotSent("the request cannot be written: its address or a header is not valid") from None
+        self._carried = parcel._replace(earlier=self._carried).secrets
         response = self._sent(client, request, timeouts, proxy)
         try:
-            yield _Reply(self, parcel.secret, response, until_s, timeouts)
+            yield _Reply(self, self._carried, response, until_s, timeouts)
         finally:
             response.close()
 
@@ -267,13 +279,13 @@ class _Reply:
     def __init__(
         self,
         transport: HttpxTransport,
-        secret: Secret,
+        secrets: tuple[Secret, ...],
         response: httpx.Response,
         until_s: float,
         timeouts: Timeouts,
     ) -> None:
         self.status = response.status_code
-        self._intake = intake((secret,), self.status, response.headers.items())
+        self._intake = intake(secrets, self.status, response.headers.items())
         self.headers = self._intake.headers
         self._transport = transport
         self._limits = response.request.extensions["timeout"]  # httpcore reads it when the body is begun

@@ -18,6 +18,7 @@ from aikeys.providers.wire.values import Outgoing
 from aikeys.secret import Secret
 from aikeys.vault.issuing import Issued
 from tests.gateway.process import SECRET, Gateway, House, gateway
+from tests.gateway.serving import Client, talk_to
 from tests.providers.echoing import STATUSES, Echo
 from tests.providers.forms import forms, shows
 
@@ -173,6 +174,27 @@ def test_what_a_reply_calls_itself_is_masked_in_the_entry(hall: Hall) -> None:
     answered = "SELECT w.text FROM call c JOIN context x ON x.id = c.context JOIN word w ON w.id = x.answered ORDER BY c.id DESC LIMIT 1"
     assert hall.house.rows(answered) == [("*" * len(KEY),)]
     assert b"*" * len(KEY) in hall.house.entries()[-1].extra
+
+
+@pytest.mark.parametrize("form", ["raw", "base64 1", "json 2 False"])
+def test_a_stand_in_does_not_hand_the_key_of_the_first_on(tmp_path: Path, form: str) -> None:
+    """Both keys go to one debugging server, which repeats all that it has seen."""
+    echo, second = Echo(form=form, remembers=True, statuses=[500]), "sk-CANARY-second-0123456789abcdef"
+    house = House(tmp_path, _Place(echo.url + "/v1"))  # type: ignore[arg-type]
+    house.add_key("second", second, "openai", echo.url + "/v1")
+    (Path(house.place.home) / "config.toml").write_text('[fallbacks]\n"openai/gpt-4.1" = ["second"]\n')
+    token = house.issue()
+
+    async def go(client: Client) -> None:
+        answer = await client.ask("POST", "/v1/chat/completions", token, ROUTES[0].body)
+        assert answer.status == 200, answer
+        for key in (KEY, second.encode()):
+            assert shows(repr(answer).encode(), key) == ""
+
+    talk_to(house.office, go)
+    assert echo.keys == {KEY, second.encode()}
+    check_files(house)
+    echo.close()
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -24,13 +24,18 @@ _USAGE = {
 
 @dataclass
 class Echo(FakeProvider):
-    """How the next replies are: the key's form, their status, where the body is cut in two, whether it is packed."""
+    """How the next replies are: the key's form, their status, where the body is cut in two, whether it is packed.
+
+    `statuses` are those of the first replies. One that `remembers` repeats the keys of all requests.
+    """
 
     form: str = "raw"
     status: int = 200
     is_stream: bool = False
     cut: int = 0
     is_packed: bool = False
+    remembers: bool = False
+    statuses: list[int] = field(default_factory=list)
     keys: set[bytes] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -40,8 +45,9 @@ class Echo(FakeProvider):
     def _echo(self, connection: socket.socket, seen: Seen) -> None:
         key = next(seen.headers[name] for name in _CREDENTIALS if name in seen.headers).removeprefix("Bearer ").encode()
         self.keys.add(key)
-        text = forms(key)[self.form].decode()
-        body = _events(text) if self.is_stream else _whole(text, self.status)
+        text = "".join(forms(each)[self.form].decode() for each in sorted(self.keys if self.remembers else {key}))
+        status = self.statuses.pop(0) if self.statuses else self.status
+        body = _events(text) if self.is_stream else _whole(text, status)
         kind = "text/event-stream" if self.is_stream else "application/json"
         fields = dict.fromkeys(("x-request-id", "request-id", "x-ratelimit-remaining-requests", "retry-after"), text)
         fields |= {"openai-version": f"v {text}", "location": f"/{text}", "content-type": kind, "connection": "close"}
@@ -50,7 +56,7 @@ class Echo(FakeProvider):
         if self.is_packed:
             body, fields["content-encoding"] = gzip.compress(body), "gzip"
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        first = f"HTTP/1.1 {self.status} no {text}\r\n{head}transfer-encoding: chunked\r\ntrailer: x-after\r\n\r\n"
+        first = f"HTTP/1.1 {status} no {text}\r\n{head}transfer-encoding: chunked\r\ntrailer: x-after\r\n\r\n"
         at = self.cut % len(body)
         for piece in filter(None, (body[:at], body[at:])):
             connection.sendall(first.encode() + b"%x\r\n%s\r\n" % (len(piece), piece))

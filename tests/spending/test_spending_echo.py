@@ -94,6 +94,17 @@ def test_the_door_of_the_command_line_takes_every_form_out_at_every_cut(echo: Ec
     transport.close()
 
 
+def test_a_reply_holds_no_key_of_an_earlier_attempt_either(echo: Echo) -> None:
+    transport, asked, second = HttpxTransport(), Outgoing("POST", "/x", (), b"{}"), canary("second").encode()
+    echo.remembers = True
+    for key, most in ((KEY, len(KEY)), (second, len(KEY) + len(second)), (KEY, len(KEY) + len(second))):
+        with transport.send(Parcel(asked, echo.url, "bearer", Secret(key)), Timeouts()) as reply:
+            body = b"".join(reply.pieces())
+        assert shows(body, KEY) == shows(body, second) == ""
+        assert reply.headers["x-request-id"] == "*" * most
+    transport.close()
+
+
 def test_verification_and_balances_repeat_nothing(echo: Echo) -> None:
     catalogue, transport = load(), HttpxTransport()
     for status, form in zip(STATUSES, cycle(FORMS), strict=False):
