@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from aikeys.ledger.calls import read_extra
 
-_LONGEST = 200
+_LONGEST = 100
 
 
 class Owner(NamedTuple):
@@ -22,8 +22,8 @@ class Owner(NamedTuple):
 
 
 def note(connection: sqlite3.Connection, provider: str, name: str, owner: Owner) -> None:
-    """Note whose an object is; the first counts."""
-    if len(name) <= _LONGEST:
+    """Note whose an object is; the first counts. A name that no provider gives is not kept."""
+    if len(name) <= _LONGEST and name.isprintable():
         connection.execute("INSERT OR IGNORE INTO kept_object VALUES (?, ?, ?, ?)", (provider, name, *owner))
 
 

@@ -53,7 +53,9 @@ def test_base64_of_a_login_holds_no_key(key: bytes) -> None:
         for encode in (b64encode, urlsafe_b64encode):
             for after in (b"", b"!", b"!!"):
                 text = encode(user + key + after)
-                found = through(key, [b"Basic " + text + b"\n"])
+                whole = b"Basic " + text + b"\n"
+                found = through(key, [whole])
+                assert all(through(key, [whole[:cut], whole[cut:]]) == found for cut in range(len(whole)))
                 assert not shows(found, key), found
                 assert found.count(b"*") >= len(key) * 8 // 6 - 1
                 assert len(found) == len(text) + 7
@@ -91,6 +93,12 @@ def test_secrets_that_overlap_or_follow_one_another_are_all_masked() -> None:
             assert first not in found
             assert second not in found
             assert len(found) == len(text)
+
+
+def test_a_secret_that_runs_into_itself_is_masked_to_its_end() -> None:
+    key, text = b"abcabcabcabcabc", b"abc" * 7
+    for cut in range(len(text)):
+        assert through(key, [text[:cut], text[cut:]]) == b"*" * len(text)
 
 
 def test_hex_of_mixed_case_and_mixed_escapes_are_masked_too() -> None:
