@@ -42,6 +42,11 @@ class Standing(NamedTuple):
     reason: str = ""
 
     @property
+    def is_counted(self) -> bool:
+        """Tell whether anybody looked up what was spent: else no amount is true."""
+        return self.terms is not None or self.requests > 0
+
+    @property
     def remaining_pusd(self) -> int | None:
         """What is left below the limit for calls to come: reservations are taken off, too. Negative beyond it."""
         return None if self.terms is None else self.terms.limit_pusd - self.spent_pusd - self.reserved_pusd

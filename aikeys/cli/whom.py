@@ -59,10 +59,10 @@ def _id_of(wanted: str, ledger: Ledger) -> str:
 
     sight = authority.sight()
     with ledger.reading() as connection:
-        is_whole = sight.sees_calls or sight.sees_budgets
-        known = tuple(read_tokens(connection)) if is_whole else family(connection, sight.token)
+        every = tuple(read_tokens(connection))
+        known = every if sight.sees_calls or sight.sees_budgets else family(connection, sight.token)
     digits = wanted.strip().lower()
-    if digits in known:
+    if digits in every:  # who knows a whole id is told nothing by it
         return digits
     try:
         return _id_in_vault(wanted)

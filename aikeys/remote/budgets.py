@@ -49,7 +49,9 @@ def _standing(row: Table) -> Standing:
     try:
         if row.get("period") is not None:
             terms = Terms(parse_usd(text(row, "limit_usd")), text(row, "period"))
-            spent, reserved = read_usd(text(row, "spent_usd")), read_usd(text(row, "reserved_usd"))
+            reserved = read_usd(text(row, "reserved_usd"))
+        if row.get("spent_usd") is not None:
+            spent = read_usd(text(row, "spent_usd"))
     except Usage:
         raise no_gateway() from None
     if state not in STATES or (terms is not None and terms.period not in PERIODS):

@@ -104,14 +104,14 @@ def budget_state(one: Standing) -> dict[str, object]:
         "who": one.who,
         "period": terms.period if terms else None,
         "limit_usd": usd_text(terms.limit_pusd) if terms else None,
-        "spent_usd": usd_text(one.spent_pusd) if terms else None,
+        "spent_usd": usd_text(one.spent_pusd) if one.is_counted else None,
         "reserved_usd": usd_text(one.reserved_pusd) if terms else None,
         "remaining_usd": None if left is None else usd_text(left),
         "percent": None if one.tenths is None else one.tenths / 10,
         "state": one.state,
         "reason": one.reason or None,
-        "requests": one.requests if terms else None,
-        "unpriced_requests": one.unpriced if terms else None,
+        "requests": one.requests if one.is_counted else None,
+        "unpriced_requests": one.unpriced if one.is_counted else None,
     }
 
 

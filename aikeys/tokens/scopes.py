@@ -12,7 +12,7 @@ SCOPES = {
     "usage:read": "see what everybody spent",
     "budget:own": "see the budgets of its own labels, its own and its children's",
     "budget:read": "see everybody's budgets",
-    "budget:write": "set and remove budgets",
+    "budget:write": "set and remove budgets within its own labels; only lower what limits itself",
     "audit:read": "read the audit log",
     "keys:read": "list tokens",
     "keys:write": "issue and revoke tokens",

@@ -115,6 +115,7 @@ def set_(
     from aikeys.budgets.changes import present_terms, set_budget
     from aikeys.budgets.late import told
     from aikeys.budgets.terms import Terms, parse_alerts, parse_at_limit, parse_period
+    from aikeys.cli.budget_rights import rights
     from aikeys.cli.whom import whom
     from aikeys.ledger.calendar import Calendar
     from aikeys.money import parse_usd
@@ -124,13 +125,17 @@ def set_(
     if alert is not None:
         given["alerts"] = parse_alerts(alert)
     ledger = _ledger()
-    limited = whom(who, ledger)
+    limited, allowed = whom(who, ledger), rights(ledger)
     with ledger.writing() as writer:
         before = present_terms(writer.connection, limited, wanted.period)
         terms = (before or wanted)._replace(limit_pusd=wanted.limit_pusd, **given)
+        allowed.require_set(writer, limited, terms)
         budget = set_budget(writer, limited, terms)
         day = Calendar(ledger.zone).day_of(writer.now_us)
         too_late = told(writer.connection, [budget], day, names_them=True)
+    if not allowed.tells(limited):
+        terminal.say(f"{limited}: {_terms(terms)}")
+        return
     replaced = f"{_terms(before)} -> " if before not in (None, terms) else ""
     terminal.say(f"{limited}: {replaced}{_terms(terms)}")
     for _, said in too_late:
@@ -214,14 +219,17 @@ def remove(
     """Remove a budget. What was spent stays in the ledger."""
     from aikeys.budgets.changes import remove_budget
     from aikeys.budgets.terms import parse_period
+    from aikeys.cli.budget_rights import rights
     from aikeys.cli.whom import whom_as_stored
 
     chosen = parse_period(period) if period else None
     ledger = _ledger()
-    who = whom_as_stored(who, ledger)
+    who, allowed = whom_as_stored(who, ledger), rights(ledger)
     with ledger.writing() as writer:
+        allowed.require_remove(writer, who, chosen)
         removed = remove_budget(writer, who, chosen)
-    terminal.say(f"{who} has no budget any more ({_terms(removed.terms)})")
+    was = f" ({_terms(removed.terms)})" if allowed.tells_text(who) else ""
+    terminal.say(f"{who} has no budget any more{was}")
 
 
 @app.command(epilog=epilog(_CHECK, (0, 1, 2, 13, 14, 20, 21, 22, 23, 24, 31), _RECIPES))

@@ -27,8 +27,9 @@ def cells(one: Standing) -> list[str]:
     """Return a budget as cells under HEADERS."""
     terms = one.terms
     state = f"{one.state}: {one.reason}" if one.reason else one.state
-    if terms is None:  # nobody looked up what was spent: no amount is true
-        return [one.who, *[NOT_KNOWN] * 6, state]
+    if terms is None:
+        spent = shown_usd(one.spent_pusd) if one.is_counted else NOT_KNOWN
+        return [one.who, NOT_KNOWN, spent, *[NOT_KNOWN] * 4, state]
     amounts = (one.spent_pusd, one.reserved_pusd, terms.limit_pusd, one.remaining_pusd or 0)
     return [one.who, terms.period, *map(shown_usd, amounts), used(one), state]
 
@@ -78,9 +79,8 @@ def annotation(command: str, title: str, message: str) -> str:
 
 def outputs(state: str, decides: Standing | None) -> str:
     """Return the lines for a step's outputs: of the budget that decides; amounts are empty where there is none."""
-    has_amounts = decides is not None and decides.terms is not None
-    spent = usd_text(decides.spent_pusd) if decides and has_amounts else ""
-    left = usd_text(decides.remaining_pusd or 0) if decides and has_amounts else ""
+    spent = usd_text(decides.spent_pusd) if decides and decides.is_counted else ""
+    left = usd_text(decides.remaining_pusd or 0) if decides and decides.terms else ""
     return f"state={state}\nspent_usd={spent}\nremaining_usd={left}\n"
 
 
