@@ -31,7 +31,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}", re.ASCII)
 def labels(typed: Mapping[str, str], tags: Sequence[str], settings: Config, of_key: Mapping[str, str]) -> Labels:
     """Return the labels of a call; what stands nearer to the command line wins."""
     from aikeys import config
-    from aikeys.spending.attempt import labels_of
+    from aikeys.spending.labels import labels_of
 
     found: dict[str, Label] = {**_from_git(os.getcwd()), **_from_ci(os.environ)}
     found |= {name: names.Label(value) for name, value in of_key.items()}  # checked when the key was stored

@@ -58,7 +58,7 @@ def rows_if_any(where: Place, ledger: Ledger | None = None) -> Rows | None:
 def targets(shelf: Shelf, text: str, where: Place) -> list[Target]:
     """Return the model that a text names and its stand-ins; Denied where only the token is not for its key."""
     from aikeys.cli import authority
-    from aikeys.spending.spend import stand_ins, targets_of
+    from aikeys.spending.targets import stand_ins, targets_of
 
     who = authority.bearer()
     if who is None:

@@ -15,9 +15,9 @@ from aikeys.providers.wire.values import Reply as WireReply
 
 if TYPE_CHECKING:
     from aikeys.providers.usage import Usage
-    from aikeys.spending.attempt import Attempted
+    from aikeys.spending.call import Outcome
     from aikeys.spending.names import Target
-    from aikeys.spending.spend import Spent
+    from aikeys.spending.targets import Spent
 
 
 class Misfit(ProviderRefused):
@@ -113,8 +113,6 @@ class Reply:
     def done(self, spent: Spent) -> None:
         """Show what is there when it is over."""
         self._spent, last = spent, spent.last
-        if last.left is not None:
-            raise last.left
         self.show_rest(last.received.reply)
         failure = last.received.failure or misfit_of(last.plan.request.schema, last.received.reply)
         if failure is None:
@@ -170,11 +168,11 @@ def usage_line(spent: Spent) -> str:
     """Return tokens, cost and time of a call on one line."""
     last = spent.last
     used = last.bill.usage
-    attempts = f" in {len(spent.attempts)} attempts" if len(spent.attempts) > 1 else ""
+    attempts = f" in {len(spent.calls)} attempts" if len(spent.calls) > 1 else ""
     cost = (
         "cost unknown: no price" if last.bill.source == UNPRICED else f"{shown_usd(spent.cost_pusd)} {last.bill.source}"
     )
-    took_s = sum(each.latency_ms for each in spent.attempts) / 1000
+    took_s = sum(each.latency_ms for each in spent.calls) / 1000
     return f"{last.plan.target}: {tokens_text(used)}; {cost}{attempts}; {took_s:.1f} s"
 
 
@@ -216,12 +214,12 @@ def _document(spent: Spent, failure: AikeysError | None) -> dict[str, object]:
         "request_id": last.received.request_id or None,
         "latency_ms": last.latency_ms,
         "first_token_ms": last.first_token_ms,
-        "attempts": [_attempt(each) for each in spent.attempts],
+        "attempts": [_attempt(each) for each in spent.calls],
         "error": error_fields(failure) if failure else None,
     }
 
 
-def _attempt(one: Attempted) -> dict[str, object]:
+def _attempt(one: Outcome) -> dict[str, object]:
     return {
         "entry": one.entry,
         "model": str(one.plan.target),
@@ -232,7 +230,7 @@ def _attempt(one: Attempted) -> dict[str, object]:
     }
 
 
-def _cost(one: Attempted) -> str | None:
+def _cost(one: Outcome) -> str | None:
     """What is unpriced costs an unknown amount, not zero."""
     return None if one.bill.source == UNPRICED else usd_text(one.bill.cost_pusd)
 

@@ -78,7 +78,7 @@ def run(gateway: Gateway, wish: Wish) -> None:
 
 def _labels(wish: Wish, settings: Config) -> Labelled:
     from aikeys.cli.labels import labels, typed_labels
-    from aikeys.spending.attempt import pairs_of
+    from aikeys.spending.labels import pairs_of
 
     return Labelled(typed_labels(wish.labels, wish.tags), pairs_of(labels(wish.labels, wish.tags, settings, {})))
 

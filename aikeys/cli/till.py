@@ -10,15 +10,14 @@ from aikeys.cli import terminal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from aikeys.budgets.rates import Rate
+    from aikeys.budgets.group_desk import GroupDesk
     from aikeys.cli.models import Shelf
     from aikeys.ledger.store import Ledger
     from aikeys.providers.transport import Transport
     from aikeys.secret import Secret
-    from aikeys.spending.attempt import Tools
-    from aikeys.spending.authorise import Caller
+    from aikeys.spending.blocking import Tools
     from aikeys.spending.interruption import Interruption
-    from aikeys.spending.names import Held, Target
+    from aikeys.spending.names import Held
     from aikeys.vault.bearers import Bearer, Borrowed
     from aikeys.vault.opening import Opened, Place
 
@@ -31,6 +30,7 @@ class Till:
         self._ledger = ledger
         self._shelf = shelf
         self._opened = opened
+        self._desk: GroupDesk | None = None
         self.interruption = _interruption()
 
     @contextmanager
@@ -38,6 +38,7 @@ class Till:
         """Book what dead processes left and hear Ctrl-C; afterwards the ledger is vouched for."""
         import signal
 
+        from aikeys.budgets.group_desk import GroupDesk, Means
         from aikeys.budgets.recovery import recover
         from aikeys.cli import authority
         from aikeys.ledger.rollups import keep_tags
@@ -47,11 +48,14 @@ class Till:
         if authority.sees_calls():
             tell_of_the_dead(found)
         keep_tags(self._ledger, self._shelf.settings.rolled_tags)
+        means = Means(make_room=lambda: ballast.drop(self._where.home), say=terminal.say)
+        self._desk = desk = GroupDesk(self._where.ledger_directory, means)
         before = signal.signal(signal.SIGINT, self.interruption.on_signal)
         try:
             yield
         finally:
             with self.interruption.busy():
+                desk.close()
                 _vouch(self._ledger, self._opened)
                 ballast.load(self._where.home)
             signal.signal(signal.SIGINT, before)
@@ -62,13 +66,10 @@ class Till:
         from aikeys.providers.transport import HttpxTransport
 
         transport = HttpxTransport()
-        tools = self._tools(self._ledger, transport, self.interruption, terminal.say)
         try:
-            yield tools
+            yield self._tools(self._ledger, transport, self.interruption, terminal.say)
         finally:
             transport.close()
-            with self.interruption.busy():
-                tools.desk.close()
 
     @contextmanager
     def strand_tools(self, interruption: Interruption, say: Callable[[str], None]) -> Iterator[Tools]:
@@ -78,11 +79,7 @@ class Till:
 
         ledger, transport = self._where.ledger, HttpxTransport()
         try:
-            tools = self._tools(ledger, Leavable(transport, interruption), interruption, say)
-            try:
-                yield tools
-            finally:
-                tools.desk.close()
+            yield self._tools(ledger.open(), Leavable(transport, interruption), interruption, say)
         finally:
             transport.close()
             ledger.close()
@@ -90,19 +87,19 @@ class Till:
     def _tools(
         self, ledger: Ledger, transport: Transport, interruption: Interruption, say: Callable[[str], None]
     ) -> Tools:
-        from aikeys.budgets.desk import PATIENT, Desk
-        from aikeys.spending.attempt import Settings, Tools
-        from aikeys.storage import ballast
+        from aikeys.spending.blocking import Tools
+        from aikeys.spending.io import Conditions
 
-        desk = Desk(ledger, PATIENT._replace(sleep_s=interruption.sleep))
-        settings = Settings(make_room=lambda: ballast.drop(self._where.home), say=say)
-        return Tools(desk, transport, self._shelf.book, self._secret_of, interruption, settings, self._rates_of)
+        if self._desk is None:
+            raise RuntimeError("the till is not open")
+        conditions = Conditions(self._shelf.book, self._shelf.settings.limits)
+        return Tools(self._desk, ledger, transport, conditions, self._secret_of, interruption, say, self._revoke)
 
-    def _rates_of(self, caller: Caller, target: Target) -> list[Rate]:
-        """Return what limits requests and tokens per minute."""
-        from aikeys.spending.limits import rates_of
+    def _revoke(self, token: bytes) -> None:
+        """End the token of whoever asks, where a budget says so."""
+        from aikeys.vault.revoking import revoke
 
-        return rates_of(caller, target, self._shelf.settings.limits)
+        revoke(self._where, [token])
 
     def _secret_of(self, held: Held) -> Secret:
         """Open a key, before every attempt; a token is checked once more: it may have ended while others were made."""

@@ -8,34 +8,34 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from aiohttp import web
 
 from aikeys import clock
-from aikeys.errors import AikeysError, Usage
+from aikeys.errors import Usage
 from aikeys.gateway import bodies, kept, listeners, openai_replies, openai_requests
 from aikeys.gateway.aside import aside
-from aikeys.gateway.attempts import Asking, Attempt, Done, Note, Order
 from aikeys.gateway.door import Visit, enter, resolve, shape_of
+from aikeys.gateway.driver import Asker, answered
 from aikeys.gateway.listeners import AsItCame, ClientStream, InOpenAIsWords
-from aikeys.gateway.orders import Address, PassedOn, Translated, chat_body
+from aikeys.gateway.openai_requests import chat_body
 from aikeys.providers.wire.dialects import Dialect
 from aikeys.providers.wire.exact_json import LARGE_BYTES, Table
 from aikeys.secret import Secret
-from aikeys.spending.attempt import labels_of
 from aikeys.spending.authorise import Caller, bound_labels
+from aikeys.spending.call import Asking, Note, Outcome
+from aikeys.spending.labels import labels_of
 from aikeys.spending.names import Target
 from aikeys.spending.native.plans import Native
-from aikeys.spending.retrying import may_go_elsewhere
-from aikeys.spending.spend import stand_ins
+from aikeys.spending.order import Address, PassedOn, Translated
+from aikeys.spending.targets import spend, stand_ins
 from aikeys.tokens.admission import of_route
 
 _SPEAKS_OPENAI = ("openai", "azure")
 _CHAT = of_route("POST", "/v1/chat/completions")
-_MOST_TARGETS = 5
 
 
 class Said(NamedTuple):
@@ -49,16 +49,34 @@ class Said(NamedTuple):
     carried: list[Secret]
 
     @property
+    def asker(self) -> Asker:
+        """Return whose token it is, and how urgent."""
+        return Asker(self.visit.bearer, self.priority)
+
+    @property
     def is_large(self) -> bool:
         """Tell whether what is done with the body takes so long that others would have to wait."""
         return self.size_bytes > LARGE_BYTES
 
 
-class _Terms(NamedTuple):
-    """What an attempt takes: a scope, and what is noted of its reply."""
+class Turn(NamedTuple):
+    """A call to one target: what is asked, who hears it, and how a whole reply is answered."""
 
-    scope: str
-    note: Note | None = None
+    asking: Asking
+    listener: ClientStream
+    whole: Callable[[Outcome], Awaitable[web.Response]]
+
+
+class _Once:
+    """Between two calls of a gateway: a client's own SDK asks again."""
+
+    repeats = is_over = False
+
+    def say(self, text: str) -> None:
+        """Nobody hears it; `x-aikeys-model` and the log tell."""
+
+    async def pause(self, seconds: float) -> None:
+        """Nothing is asked again."""
 
 
 class Endpoint(NamedTuple):
@@ -83,18 +101,16 @@ async def chat(request: web.Request) -> web.StreamResponse:
     others = stand_ins(
         said.visit.state.names_for(said.visit.bearer.claims), first, model, _fallbacks(said), lenient=True
     )
-    failed: web.StreamResponse | None = None
-    for target in (first, *others)[:_MOST_TARGETS]:
-        try:
-            answer, done = await _chat_with(said, target)
-        except AikeysError:
-            if failed is None:
-                raise
-            continue  # a stand-in that is refused itself is passed over
-        if answer.prepared or not may_go_elsewhere(done.received):
-            return answer
-        failed = answer
-    return failed if failed is not None else web.Response(status=500)
+    last: list[Turn] = []
+
+    async def make(target: Target) -> Outcome:
+        turn = await _turn_of(said, target)
+        outcome = await answered(said.visit.state, said.asker, turn.asking, turn.listener)
+        last[:] = [turn]
+        return outcome
+
+    spent = await spend((first, *others), make, _Once())
+    return await _ended(last[0], spent.last)
 
 
 async def passed_on(request: web.Request) -> web.StreamResponse:
@@ -114,8 +130,7 @@ async def passed_on(request: web.Request) -> web.StreamResponse:
     if endpoint.protocol == "openai_responses":
         kept.require_own(said.visit, target.provider.name, await aside(said.size_bytes, kept.named_in, body))
     note = kept.noting(said.visit, target.provider.name) if endpoint.protocol == "openai_responses" else None
-    answer, _ = await as_it_came(said, target, PassedOn(native, Address("POST", path)), scope, note)
-    return answer
+    return await as_it_came(said, target, PassedOn(native, Address("POST", path)), scope, note)
 
 
 async def listen(visit: Visit, *, tags: bool) -> Said:
@@ -132,47 +147,51 @@ async def listen(visit: Visit, *, tags: bool) -> Said:
 
 async def as_it_came(
     said: Said, target: Target, order: PassedOn, scope: str, note: Note | None = None
-) -> tuple[web.StreamResponse, Done]:
+) -> web.StreamResponse:
     """Pass a request on and its reply back; `note` is what the ledger is to know of the reply."""
+    turn = passing(said, target, order, scope, note)
+    outcome = await answered(said.visit.state, said.asker, turn.asking, turn.listener)
+    return await _ended(turn, outcome)
+
+
+def passing(said: Said, target: Target, order: PassedOn, scope: str, note: Note | None = None) -> Turn:
+    """Return a call that is passed on."""
     visit = said.visit
     listener = AsItCame(visit.request, visit.request_id, lambda: order.adds_usage)
-    done = await _done(said, target, order, listener, _Terms(scope, note))
-    if listener.response is not None:
-        await listener.ends(done)
-        return listener.response, done
-    return listeners.whole_as_it_came(done, listener.request_id, shape_of(visit.request.path)), done
+
+    async def whole(outcome: Outcome) -> web.Response:
+        return listeners.whole_as_it_came(outcome, listener.request_id, shape_of(visit.request.path))
+
+    return Turn(Asking(said.caller, target, order, said.carried, scope, said.size_bytes, note), listener, whole)
 
 
-async def _chat_with(said: Said, target: Target) -> tuple[web.StreamResponse, Done]:
+async def _turn_of(said: Said, target: Target) -> Turn:
+    """Return the call that a chat is to a target, in the words it speaks."""
     dialect = target.provider.dialect()
     if dialect.protocol in _SPEAKS_OPENAI:
         body = chat_body(said.body, target.model, dialect)
         kept.require_own(said.visit, target.provider.name, await aside(said.size_bytes, kept.named_in, body))
         native = Native("openai_chat", body, bodies.flag_of(body, "stream"), is_large=said.is_large)
         note = kept.noting(said.visit, target.provider.name) if body.get("store") is True else None
-        return await as_it_came(said, target, PassedOn(native, Address("POST", dialect.chat)), _CHAT, note)
+        return passing(said, target, PassedOn(native, Address("POST", dialect.chat)), _CHAT, note)
     asked = await aside(said.size_bytes, openai_requests.chat_request, dict(said.body))
     head = openai_replies.heading(os.urandom(12), clock.now_s(), str(target))
     listener = InOpenAIsWords(said.visit.request, said.visit.request_id, head, includes_usage=asked.includes_usage)
-    done = await _done(said, target, Translated(asked.request), listener, _Terms(_CHAT))
-    if listener.response is not None:
-        await listener.ends(done)
-        return listener.response, done
-    answer = await aside(len(done.body), listeners.whole_in_openais_words, done, head, listener.request_id)
-    return answer, done
+
+    async def whole(outcome: Outcome) -> web.Response:
+        return await aside(len(outcome.body), listeners.whole_in_openais_words, outcome, head, listener.request_id)
+
+    return Turn(
+        Asking(said.caller, target, Translated(asked.request), said.carried, _CHAT, said.size_bytes), listener, whole
+    )
 
 
-async def _done(said: Said, target: Target, order: Order, listener: ClientStream, terms: _Terms) -> Done:
-    """Make the attempt in a task of its own, which goes on where the client leaves."""
-    state = said.visit.state
-    asking = Asking(
-        said.caller, said.visit.bearer, target, order, said.carried,
-        terms.scope, said.priority, said.size_bytes, terms.note,
-    )  # fmt: skip
-    task = asyncio.get_running_loop().create_task(Attempt(state, asking, listener).go())
-    state.calls.add(task)
-    task.add_done_callback(state.calls.discard)
-    return await asyncio.shield(task)
+async def _ended(turn: Turn, outcome: Outcome) -> web.StreamResponse:
+    """Return the answer to a call that is over."""
+    if turn.listener.response is None:
+        return await turn.whole(outcome)
+    await turn.listener.ends(outcome)
+    return turn.listener.response
 
 
 def _fallbacks(said: Said) -> dict[str, tuple[str, ...]]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from aikeys.errors import NotFound
-from aikeys.gateway.attempts import Note
 from aikeys.gateway.door import Visit
 from aikeys.ledger import kept_objects
 from aikeys.ledger.store import Writer
 from aikeys.providers.wire.exact_json import Table, read_table, text
 from aikeys.providers.wire.values import Json, Unreadable
+from aikeys.spending.call import Note
 from aikeys.spending.exchange import Received
 from aikeys.tokens.sight import sight_of
 

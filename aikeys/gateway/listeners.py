@@ -8,17 +8,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
 from aikeys.gateway import error_bodies, openai_replies
-from aikeys.gateway.attempts import Done
 from aikeys.gateway.openai_replies import ChunkWriter, Heading
 from aikeys.gateway.upstream import for_client
 from aikeys.money import usd_text
 from aikeys.providers.wire.exact_json import read_table
 from aikeys.providers.wire.values import Event, Unreadable
+from aikeys.spending.call import Outcome
+from aikeys.spending.io import Audience
 from aikeys.spending.plan import Plan
 
 EVENT_STREAM = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
@@ -45,7 +46,15 @@ class ClientStream:
         transport = self._request.transport
         return self._is_gone or transport is None or transport.is_closing()
 
-    async def begins(self, made: Plan, status: int, headers: dict[str, str]) -> None:
+    @property
+    def audience(self) -> Audience:
+        """Tell whether the client is there."""
+        return Audience.LEFT if self.is_gone else Audience.LISTENS
+
+    def sends(self, made: Plan) -> None:
+        """A cap that was lowered is told in the head of the reply."""
+
+    async def begins(self, made: Plan, status: int, headers: Mapping[str, str]) -> None:
         """Send the head."""
         fields = {**self._head(headers), REQUEST_ID: self.request_id, **announced(made)}
         self.response = web.StreamResponse(status=status, headers=fields)
@@ -60,11 +69,11 @@ class ClientStream:
         if out:
             await self._write(out)
 
-    async def ends(self, done: Done) -> None:
+    async def ends(self, outcome: Outcome) -> None:
         """Say how it ended; the entry is written."""
         if self.is_gone or self.response is None:
             return
-        last, is_whole = self._last(done)
+        last, is_whole = self._last(outcome)
         if last:
             await self._write(last)
         if is_whole and not self.is_gone:
@@ -89,13 +98,13 @@ class ClientStream:
         except (ConnectionError, RuntimeError):
             self._is_gone = True
 
-    def _head(self, headers: dict[str, str]) -> dict[str, str]:
+    def _head(self, headers: Mapping[str, str]) -> dict[str, str]:
         raise NotImplementedError
 
     def _words(self, data: bytes, events: list[Event]) -> bytes:
         raise NotImplementedError
 
-    def _last(self, done: Done) -> tuple[bytes, bool]:
+    def _last(self, outcome: Outcome) -> tuple[bytes, bool]:
         raise NotImplementedError
 
 
@@ -107,7 +116,7 @@ class AsItCame(ClientStream):
         self._withholds_usage = withholds_usage
         self._rest = b""
 
-    def _head(self, headers: dict[str, str]) -> dict[str, str]:
+    def _head(self, headers: Mapping[str, str]) -> dict[str, str]:
         return for_client(headers)
 
     def _words(self, data: bytes, events: list[Event]) -> bytes:
@@ -120,8 +129,8 @@ class AsItCame(ClientStream):
         *frames, self._rest = self._rest.replace(b"\r\n", b"\n").split(b"\n\n")
         return b"".join(frame + b"\n\n" for frame in frames if not is_usage_chunk(frame))
 
-    def _last(self, done: Done) -> tuple[bytes, bool]:
-        return self._rest, done.received.failure is None or done.received.error is not None
+    def _last(self, outcome: Outcome) -> tuple[bytes, bool]:
+        return self._rest, outcome.received.failure is None or outcome.received.error is not None
 
 
 class InOpenAIsWords(ClientStream):
@@ -132,7 +141,7 @@ class InOpenAIsWords(ClientStream):
         self._writer = ChunkWriter(head, includes_usage=includes_usage)
         self._has_events = False
 
-    def _head(self, headers: dict[str, str]) -> dict[str, str]:
+    def _head(self, headers: Mapping[str, str]) -> dict[str, str]:
         del headers
         return EVENT_STREAM
 
@@ -141,8 +150,8 @@ class InOpenAIsWords(ClientStream):
         self._has_events = self._has_events or bool(events)
         return b"".join(self._writer.event(event) for event in events)
 
-    def _last(self, done: Done) -> tuple[bytes, bool]:
-        received = done.received
+    def _last(self, outcome: Outcome) -> tuple[bytes, bool]:
+        received = outcome.received
         if received.failure is not None:
             told = error_bodies.told_upstream(received.failure, received.error)
             return self._writer.failed(error_bodies.openai_body(told)), False
@@ -167,35 +176,35 @@ def announced(made: Plan) -> dict[str, str]:
     return {MAX_TOKENS: str(made.cap)} if made.lowered_from or (made.is_limited and made.cap) else {}
 
 
-def accounted(done: Done, request_id: str) -> dict[str, str]:
+def accounted(outcome: Outcome, request_id: str) -> dict[str, str]:
     """Return the headers of a whole reply."""
-    found = {REQUEST_ID: request_id, **announced(done.plan)}
-    if done.bill.source not in ("unpriced", "worst_case"):
-        found[COST] = usd_text(done.bill.cost_pusd)
-    if done.left_pusd is not None:
-        found[REMAINING] = usd_text(max(0, done.left_pusd))
+    found = {REQUEST_ID: request_id, **announced(outcome.plan)}
+    if outcome.bill.source not in ("unpriced", "worst_case"):
+        found[COST] = usd_text(outcome.bill.cost_pusd)
+    if outcome.left_pusd is not None:
+        found[REMAINING] = usd_text(max(0, outcome.left_pusd))
     return found
 
 
-def whole_as_it_came(done: Done, request_id: str, shape: Callable[[error_bodies.Told], bytes]) -> web.Response:
+def whole_as_it_came(outcome: Outcome, request_id: str, shape: Callable[[error_bodies.Told], bytes]) -> web.Response:
     """Answer with the provider's own reply or refusal; what concerns our key, or never came, in our words."""
-    received = done.received
+    received = outcome.received
     is_ours = received.failure is not None and (received.error is None or error_bodies.concerns_our_key(received.error))
     if is_ours and received.failure is not None:
         return refusal(error_bodies.told_upstream(received.failure, received.error), request_id, shape)
-    advice = error_bodies.advice(done.status, received.error) if received.error is not None else ()
-    fields = {**dict(advice), **for_client(done.headers), **accounted(done, request_id)}
-    return web.Response(status=done.status, headers=fields, body=done.body)
+    advice = error_bodies.advice(outcome.status, received.error) if received.error is not None else ()
+    fields = {**dict(advice), **for_client(outcome.headers), **accounted(outcome, request_id)}
+    return web.Response(status=outcome.status, headers=fields, body=outcome.body)
 
 
-def whole_in_openais_words(done: Done, head: Heading, request_id: str) -> web.Response:
+def whole_in_openais_words(outcome: Outcome, head: Heading, request_id: str) -> web.Response:
     """Answer with a chat completion, or the error in OpenAI's shape."""
-    received = done.received
+    received = outcome.received
     if received.failure is not None:
         told = error_bodies.told_upstream(received.failure, received.error)
         return refusal(told, request_id, error_bodies.openai_body)
     body = openai_replies.written(openai_replies.completion(received.reply, head))
-    return web.Response(headers={"content-type": "application/json", **accounted(done, request_id)}, body=body)
+    return web.Response(headers={"content-type": "application/json", **accounted(outcome, request_id)}, body=body)
 
 
 def refusal(told: error_bodies.Told, request_id: str, shape: Callable[[error_bodies.Told], bytes]) -> web.Response:

@@ -19,7 +19,6 @@ from aikeys.gateway.aside import aside
 from aikeys.gateway.calls import Said, as_it_came, listen
 from aikeys.gateway.door import Visit, enter, require, shape_of, shown
 from aikeys.gateway.native_models import model_at, refuse_of_another
-from aikeys.gateway.orders import Address, PassedOn
 from aikeys.gateway.queries import query_of
 from aikeys.gateway.upstream import for_client
 from aikeys.ledger.calls import UNPRICED, Call
@@ -28,11 +27,13 @@ from aikeys.providers.native_routes import FREE, Match, NativeRoute, below, matc
 from aikeys.providers.transport import Broken, NotSent, Parcel, checked_base_url
 from aikeys.providers.wire.exact_json import LARGE_BYTES, write
 from aikeys.providers.wire.values import Outgoing
-from aikeys.spending.attempt import context_of, labels_of
 from aikeys.spending.authorise import Caller, authorise, bound_labels
+from aikeys.spending.entry import context_of
+from aikeys.spending.labels import labels_of
 from aikeys.spending.limits import asked_of_the_budgets, rates_of
 from aikeys.spending.names import Held, Target
 from aikeys.spending.native.plans import Native, is_in_background
+from aikeys.spending.order import Address, PassedOn
 from aikeys.spending.room import left_for
 from aikeys.tokens import admission
 from aikeys.tokens.wishes import grantor
@@ -85,8 +86,7 @@ async def _listed(request: web.Request, name: str, path: str) -> web.StreamRespo
         kept.require_own(visit, known.name, await aside(said.size_bytes, kept.named_in, said.body))
     keeps = found.route.meter == "openai_responses" or said.body.get("store") is True
     note = kept.noting(visit, known.name) if keeps else None
-    answer, _ = await as_it_came(said, target, PassedOn(native, address), found.route.scope, note)
-    return answer
+    return await as_it_came(said, target, PassedOn(native, address), found.route.scope, note)
 
 
 def _as_sent(said: Said, found: Match, target: Target) -> tuple[Native, Address]:

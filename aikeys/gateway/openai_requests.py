@@ -15,8 +15,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from aikeys.errors import Usage
 from aikeys.gateway.fields import Fields, InvalidRequest, checked_text
 from aikeys.gateway.openai_messages import messages_of
+from aikeys.providers.wire.dialects import Dialect
+from aikeys.providers.wire.exact_json import Table
 from aikeys.providers.wire.values import EFFORTS, Json, Options, Request, Schema, Tool
 
 _MOST_TOKENS = (1 << 31) - 1
@@ -211,3 +214,18 @@ def _refuse_the_rest(fields: Fields) -> None:
         if fields.take(name) is not None:
             raise InvalidRequest(name, "is out of date and not supported here", f"use {instead}")
     fields.done(_NATIVE)
+
+
+def chat_body(body: Table, model: str, dialect: Dialect) -> dict[str, Json]:
+    """Return the body of a chat for a provider that speaks OpenAI's protocol: its model, its word for the cap.
+
+    What is for us is taken out: priority, and metadata, which labels the call.
+    """
+    found = {name: value for name, value in body.items() if name not in ("priority", "metadata")}
+    found["model"] = model
+    caps = [found.pop(name) for name in ("max_tokens", "max_completion_tokens") if found.get(name) is not None]
+    if len(caps) == 2 and caps[0] != caps[1]:
+        raise Usage("max_tokens differs from max_completion_tokens", "give one of them")
+    if caps:
+        found[dialect.cap] = caps[0]
+    return found

@@ -22,6 +22,7 @@ from aikeys.gateway.upstream import Upstream
 from aikeys.network.proxies import without_proxies
 from aikeys.pricing.book import Book
 from aikeys.secret import Secret
+from aikeys.spending.io import Conditions
 from aikeys.spending.names import Names, Target, held_of
 from aikeys.storage import ballast
 from aikeys.tokens.claims import ALL_KEYS, Claims
@@ -73,6 +74,7 @@ class State:
         """Done when the ledger's thread has failed: this process can serve no more."""
         means = Means(answers=answers, make_room=lambda: ballast.drop(place.home), say=say, ended=self._desk_ended)
         self.desk = GroupDesk(place.ledger_directory, means)
+        self.conditions = Conditions(knowledge.book, knowledge.config.limits, settings.timeouts, settings.drain_s)
         environ = os.environ if settings.uses_proxy else without_proxies(os.environ)
         self.upstream = Upstream(settings.largest_reply_bytes, environ=environ)
         self.calls: set[asyncio.Task[object]] = set()

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 import zlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from io import BytesIO
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from yarl import URL
 
 _KEPT_S = 4.0
+_LOOK_FOR_CLIENT_S = 1.0
 _PIECE_BYTES = 1 << 16
 _FOR_CLIENTS = frozenset(
     (
@@ -189,12 +190,22 @@ class Reply:
         self._loop = asyncio.get_running_loop()
         self._last_s = self._loop.time()
         self._late, self._late_status = "", "timeout"
+        self._listening: asyncio.TimerHandle | None = None
         self._is_reading = False
         self._watch = self._loop.call_at(min(until_s, self._last_s + between_s), self._look)
 
     def unwatch(self) -> None:
-        """Stop watching the time."""
+        """Stop watching the time, and who listens."""
         self._watch.cancel()
+        if self._listening is not None:
+            self._listening.cancel()
+
+    def watch(self, is_over: Callable[[], bool]) -> None:
+        """Look every second whether anybody still wants the reply, also while the provider says nothing."""
+        if self._listening is not None and is_over():
+            self.abandon()
+        else:
+            self._listening = self._loop.call_later(_LOOK_FOR_CLIENT_S, self.watch, is_over)
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes, unpacked; raises Broken. The time a reader takes does not count."""

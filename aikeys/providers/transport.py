@@ -175,14 +175,12 @@ class HttpxTransport:
         self._largest_bytes = largest_reply_bytes
         self._environ = os.environ if environ is None else environ
         self._clients: dict[Proxy | None, httpx.Client] = {}
-        self._carried: tuple[Secret, ...] = ()
 
     def close(self) -> None:
         """Close every connection."""
         for client in self._clients.values():
             client.close()
         self._clients.clear()
-        self._carried = ()
 
     @contextmanager
     def send(self, parcel: Parcel, timeouts: Timeouts) -> Iterator[Incoming]:
@@ -203,10 +201,9 @@ class HttpxTransport:
             )
         except (httpx.InvalidURL, ValueError, TypeError):
             raise NotSent("the request cannot be written: its address or a header is not valid") from None
-        self._carried = parcel._replace(earlier=self._carried).secrets
         response = self._sent(client, request, timeouts, proxy)
         try:
-            yield _Reply(self, self._carried, response, until_s, timeouts)
+            yield _Reply(self, parcel.secrets, response, until_s, timeouts)
         finally:
             response.close()
 

@@ -76,6 +76,7 @@ class Plan(NamedTuple):
     protocol: str = ""
     open_ends: tuple[str, ...] = ()
     """Why the worst case is no bound of what the call can cost; empty where it is one."""
+    thinking_tokens: int = 0
 
     @property
     def cost(self) -> decisions.Price:
@@ -123,7 +124,7 @@ def tightened(made: Plan, input_tokens: int) -> Plan:
     if made.price is None or made.bounds.media or input_tokens >= made.worst.input_tokens:
         return made
     bounds = made.bounds._replace(text_tokens=input_tokens, messages=0, tools=0)
-    draft = Draft(made.target, made.dialect, made.request, bounds, _thinking(made.request, made.dialect))
+    draft = Draft(made.target, made.dialect, made.request, bounds, made.thinking_tokens)
     worst = worst_case(made.price, bounds)
     floor_pusd = min(_floor_pusd(made.price, bounds, draft, worst), worst.cost_pusd)
     return made._replace(bounds=bounds, worst=worst, floor_pusd=floor_pusd)
@@ -170,7 +171,7 @@ def fitted(draft: Draft, circumstances: Circumstances) -> Plan:
     floor_pusd = min(_floor_pusd(price, bounds, draft, worst), worst.cost_pusd) if not price.free else 0
     made = Plan(
         target, dialect, request, price, certain, bounds, worst, floor_pusd, limited,
-        protocol=draft.protocol, open_ends=open_ends,
+        protocol=draft.protocol, open_ends=open_ends, thinking_tokens=draft.thinking_tokens,
     )  # fmt: skip
     return made if circumstances.max_cost_pusd is None else _within(made, circumstances.max_cost_pusd)
 
@@ -214,6 +215,11 @@ def estimated_input_tokens(bounds: Bounds, provider: str) -> int:
     """Return about how many tokens the input is: a token for four bytes, media at their caps."""
     known = (MEDIA_TOKENS.get((provider, media.kind), 0) * media.amount for media in bounds.media)
     return -(-bounds.text_tokens // 4) + sum(known)
+
+
+def expected_tokens(made: Plan) -> int:
+    """Return about how many tokens a call will use, for a limit of tokens per minute: its input, and its cap."""
+    return estimated_input_tokens(made.bounds, made.dialect.provider) + made.cap * made.bounds.choices
 
 
 def price_line(target: Target) -> str:

@@ -1,4 +1,4 @@
-"""Several models asked at once: a strand for each, with a desk, a reservation and an entry of its own.
+"""Several models asked at once: a strand for each, with a reservation and an entry of its own.
 
 - A strand is a thread that spends; what it has to tell waits in its queue until somebody follows it, so that replies
   come in the asked order, one after the other, and the first of them as it comes.
@@ -19,11 +19,10 @@ from typing import NamedTuple
 
 from aikeys.providers.transport import Incoming, Parcel, Timeouts, Transport
 from aikeys.providers.wire.values import Event
-from aikeys.spending.attempt import Asked, Sink, Tools
-from aikeys.spending.authorise import Caller
+from aikeys.spending.blocking import Sink, Tools, Wish, ask
 from aikeys.spending.interruption import Interruption
 from aikeys.spending.names import Target
-from aikeys.spending.spend import Spent, spend
+from aikeys.spending.targets import Spent
 
 _LOOK_S = 0.05
 
@@ -42,7 +41,7 @@ class Over(NamedTuple):
 
 
 class Job(NamedTuple):
-    caller: Caller
+    wish: Wish
     targets: Sequence[Target]
 
 
@@ -53,10 +52,9 @@ MakeTools = Callable[[Interruption, Callable[[str], None]], AbstractContextManag
 class Strand:
     """One model being asked."""
 
-    def __init__(self, job: Job, asked: Asked, make_tools: MakeTools, interruption: Interruption) -> None:
+    def __init__(self, job: Job, make_tools: MakeTools, interruption: Interruption) -> None:
         self.target = job.targets[0]
         self._job = job
-        self._asked = asked
         self._make_tools = make_tools
         self._interruption = Following(interruption)
         self._told: SimpleQueue[Event | Said | Over] = SimpleQueue()
@@ -94,7 +92,7 @@ class Strand:
         job = self._job
         try:
             with self._make_tools(self._interruption, lambda text: self._told.put(Said(text))) as tools:
-                over = Over(spend(tools, job.caller, self._asked, job.targets, self._take))
+                over = Over(ask(tools, job.wish, job.targets, self._take))
         except BaseException as failure:  # noqa: BLE001  who follows raises it
             over = Over(None, failure)
         self._told.put(over)
@@ -106,11 +104,9 @@ class Strand:
 
 
 @contextmanager
-def side_by_side(
-    jobs: Sequence[Job], asked: Asked, make_tools: MakeTools, interruption: Interruption
-) -> Iterator[list[Strand]]:
+def side_by_side(jobs: Sequence[Job], make_tools: MakeTools, interruption: Interruption) -> Iterator[list[Strand]]:
     """Start every job; leaving the block waits until all are over."""
-    strands = [Strand(job, asked, make_tools, interruption) for job in jobs]
+    strands = [Strand(job, make_tools, interruption) for job in jobs]
     with interruption.watching():
         begun: list[Strand] = []
         try:

@@ -17,7 +17,7 @@ def test_what_fails_before_it_is_sent_costs_nothing(house: House, monkeypatch: p
         raise RuntimeError("sk-secret")
 
     async def ask(client: InProcess) -> None:
-        monkeypatch.setattr("aikeys.gateway.attempts.Parcel", broken)
+        monkeypatch.setattr("aikeys.spending.call.Parcel", broken)
         assert (await client.ask("POST", "/v1/chat/completions", token, chat("c=1"))).status == 500
         assert client.said[0].startswith("internal error: RuntimeError")
         client.said.clear()

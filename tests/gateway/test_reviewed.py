@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 from aikeys.gateway.door import address_of
 from aikeys.gateway.kept import named_in
 from aikeys.gateway.settings import Settings
-from aikeys.spending.spend import stand_ins
+from aikeys.spending.targets import stand_ins
 from aikeys.tokens.wishes import Wish
 from tests.gateway import process
 from tests.gateway.in_process import gateway

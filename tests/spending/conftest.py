@@ -13,7 +13,8 @@ from typing import NamedTuple
 import pytest
 
 from aikeys.budgets.changes import set_budget
-from aikeys.budgets.desk import Desk, Patience
+from aikeys.budgets.desk import Patience
+from aikeys.budgets.group_desk import GroupDesk, Means
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.verify import verify_budgets
 from aikeys.budgets.who import limited_who
@@ -27,11 +28,12 @@ from aikeys.providers import catalogue
 from aikeys.providers.transport import HttpxTransport, Timeouts
 from aikeys.providers.wire.values import Event, Message, Options, Request, Text, TextPiece
 from aikeys.secret import Secret
-from aikeys.spending.attempt import Asked, Settings, Tools
 from aikeys.spending.authorise import Caller
+from aikeys.spending.blocking import Tools, Wish, ask
 from aikeys.spending.interruption import Interruption
+from aikeys.spending.io import Conditions
 from aikeys.spending.names import Held, Names
-from aikeys.spending.spend import Spent, spend, targets_of
+from aikeys.spending.targets import Spent, targets_of
 from tests.conftest import canary
 
 SUPPORT, PLAIN = Labels("support"), Options()
@@ -215,10 +217,20 @@ class Purse:
         with self.ledger.writing() as writer:
             set_budget(writer, limited_who(who), Terms(parse_usd(usd), at_limit=at_limit))
 
-    def tools(self, **settings: object) -> Tools:
-        made = Settings(timeouts=self.timeouts, say=self.said.append, settle_pauses_s=(0.0, 0.0), **settings)  # type: ignore[arg-type]
-        desk = Desk(self.ledger, Patience(deadline_s=0.2))
-        return Tools(desk, self.transport, self.book, lambda _held: self.secret, self.interruption, made)
+    def tools(
+        self,
+        *,
+        drain_s: float = 60.0,
+        make_room: Callable[[], bool] = lambda: False,
+        pauses_s: tuple[float, ...] = (0.0, 0.0),
+    ) -> Tools:
+        say = self.said.append
+        means = Means(Patience(deadline_s=0.2), make_room=make_room, say=say, retry_pauses_s=pauses_s)
+        conditions = Conditions(self.book, (), self.timeouts, drain_s)
+        return Tools(
+            GroupDesk(str(self.folder), means), self.ledger, self.transport, conditions, lambda _held: self.secret,
+            self.interruption, say,
+        )  # fmt: skip
 
     def ask(
         self,
@@ -233,10 +245,10 @@ class Purse:
     ) -> Spent:
         used = tools or self.tools()
         request = Request("", (Message("user", (Text(text),)),), options=options, stream=stream)
-        asked = Asked(request, parse_usd(max_cost) if max_cost else None)
+        wish = Wish(Caller(self.labels, "prompt"), request, parse_usd(max_cost) if max_cost else None)
         targets = targets_of(self.names, model, self.fallbacks)
         try:
-            return spend(used, Caller(self.labels, "prompt"), asked, targets, sink)
+            return ask(used, wish, targets, sink)
         finally:
             used.desk.close()
             self.check()

@@ -21,8 +21,9 @@ from aikeys.ledger.store import Ledger
 from aikeys.pricing.book import Book, Found
 from aikeys.providers import catalogue
 from aikeys.providers.wire.values import Message, Options, Request, Text
-from aikeys.spending.attempt import Asked, planned
 from aikeys.spending.authorise import Caller
+from aikeys.spending.blocking import Wish, planned
+from aikeys.spending.io import Conditions
 from aikeys.spending.names import Held, Names
 from tests.gateway.in_process import gateway
 from tests.spending.conftest import REPLY, FakeProvider, answer
@@ -101,7 +102,9 @@ def test_a_budget_of_zero_lets_through_what_is_free_and_nothing_else(case: Case,
     request = Request("", (Message("user", (Text("hi"),)),), options=Options(max_tokens=5))
     target = case.names(tmp_path).resolve(f"k/{MODEL}")
     try:
-        made = planned(ledger, Caller(Labels(), "prompt"), Asked(request), target, 10)
+        made = planned(
+            ledger, Wish(Caller(Labels(), "prompt"), request), target, Conditions(Book(str(tmp_path), {}, {}, {}))
+        )
     except CannotDecide:
         assert not case.is_known
     else:
@@ -177,6 +180,9 @@ def test_every_error_about_it_has_a_way_on(tmp_path: Path) -> None:
     request = Request("", (Message("user", (Text("hi"),)),))
     with pytest.raises(AikeysError) as caught:
         planned(
-            Ledger(str(tmp_path)).open_or_create(b"l" * 16), Caller(Labels(), "prompt"), Asked(request, 1), target, 10
+            Ledger(str(tmp_path)).open_or_create(b"l" * 16),
+            Wish(Caller(Labels(), "prompt"), request, 1),
+            target,
+            Conditions(Book(str(tmp_path), {}, {}, {})),
         )
     assert "[prices." in caught.value.hint

@@ -269,7 +269,7 @@ def test_rate_limited_is_asked_again_after_the_time_it_names(purse: Purse, provi
     spent = purse.ask()
     assert [call.status for call in purse.calls()] == ["rate_limited", "ok"]
     assert [call.cost_pusd for call in purse.calls()] == [0, USAGE_PUSD]
-    assert len(spent.attempts) == 2
+    assert len(spent.calls) == 2
     assert 2 <= purse.slept[0] < 2.5
 
 

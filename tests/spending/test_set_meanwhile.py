@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from aikeys.budgets.changes import set_budget
 from aikeys.budgets.refusals import BudgetExceeded
+from aikeys.budgets.reservations import Request
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.who import parse_who
 from aikeys.errors import AikeysError, CannotDecide
@@ -16,8 +18,6 @@ from aikeys.ledger.calls import COMPUTED, ESTIMATED, WORST_CASE
 from aikeys.ledger.store import Ledger
 from aikeys.money import parse_usd
 from aikeys.providers.wire.values import Options
-from aikeys.secret import Secret
-from aikeys.spending.names import Held
 from tests.spending.conftest import USAGE_PUSD, WHOLE_STREAM, FakeProvider, Play, Purse, Seen, stream
 
 LISTED, UNBOUNDED = "openai/gpt-4.1", "openai/brand-new"
@@ -84,16 +84,25 @@ def test_what_nothing_bounds_reserves_what_is_known_and_names_no_price(purse: Pu
     [(UNBOUNDED, "1000", CannotDecide), ("openai/no-price", "1000", CannotDecide), (LISTED, "0.01", BudgetExceeded)],
 )
 def test_a_budget_set_between_plan_and_reservation_decides(
-    purse: Purse, provider: FakeProvider, model: str, usd: str, refusal: type[AikeysError]
+    purse: Purse,
+    provider: FakeProvider,
+    monkeypatch: pytest.MonkeyPatch,
+    model: str,
+    usd: str,
+    refusal: type[AikeysError],
 ) -> None:
     purse.prices = PRICES
 
-    def open_key(_: Held) -> Secret:
-        setting(purse, usd)
-        return purse.secret
+    tools = purse.tools()
+    reserve = tools.desk.reserve
 
+    def after_a_budget(request: Request, **more: Any) -> Any:
+        setting(purse, usd)
+        return reserve(request, **more)
+
+    monkeypatch.setattr(tools.desk, "reserve", after_a_budget)
     with pytest.raises(refusal):
-        purse.ask(model=model, tools=purse.tools()._replace(secret_of=open_key))
+        purse.ask(model=model, tools=tools)
     assert not provider.seen
     assert not purse.open_reservations()
 
@@ -121,5 +130,6 @@ def test_who_leaves_a_stream_is_read_to_its_end_where_a_budget_was_set_meanwhile
         raise BrokenPipeError
 
     provider.plays = [stream(*WHOLE_STREAM)]
-    purse.ask(stream=True, sink=leaves)
+    with pytest.raises(BrokenPipeError):
+        purse.ask(stream=True, sink=leaves)
     assert (purse.calls()[0].cost_pusd, purse.calls()[0].cost_source) == (USAGE_PUSD, COMPUTED)

@@ -154,7 +154,7 @@ def _token(found: _Open, wish: Wish) -> OwnToken:
 def _labels(found: _Open) -> tuple[tuple[str, Label], ...]:
     """Return for whom the run spends: the project's labels, those of config.toml, of the only key, of git and CI."""
     from aikeys.cli.labels import labels
-    from aikeys.spending.attempt import pairs_of
+    from aikeys.spending.labels import pairs_of
 
     of_key = home.labels_of(found.keys[0].labels) if len(found.keys) == 1 else {}
     return tuple(pairs_of(labels({}, (), found.shelf.settings, of_key)).items())

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from aikeys.ledger.calls import Labels
     from aikeys.ledger.store import Ledger
     from aikeys.names import Label
-    from aikeys.spending.attempt import Asked
     from aikeys.spending.authorise import Caller
+    from aikeys.spending.blocking import Wish
     from aikeys.spending.names import Target
     from aikeys.vault.opening import Place
 
@@ -81,7 +81,7 @@ def prompt(
     from aikeys.cli import asking, authority, models
     from aikeys.cli.labels import labels, typed_labels
     from aikeys.money import parse_usd
-    from aikeys.spending.attempt import Asked
+    from aikeys.spending.blocking import Wish
     from aikeys.vault.opening import require_vault
 
     limit_pusd = parse_usd(max_cost) if max_cost else None
@@ -101,25 +101,25 @@ def prompt(
         return
     where = home.place()
     require_vault(where)
-    asked = Asked(asking.request_of(typed, stream=not is_held), limit_pusd)
+    request = asking.request_of(typed, stream=not is_held)
     ledger = where.ledger
     shelf = models.shelf(where, models.rows_if_any(where, ledger))
     chosen = [models.targets(shelf, each, where) for each in models.wanted(model, shelf.settings)]
     callers = [
         _caller(labels(own, tag or (), shelf.settings, models.labels_of(targets[0].key)), own) for targets in chosen
     ]
-    jobs = list(zip(callers, chosen, strict=True))
+    jobs = [(Wish(caller, request, limit_pusd), targets) for caller, targets in zip(callers, chosen, strict=True)]
     if dry_run:
-        _show(ledger, asked, jobs, as_json=as_json)
+        _show(ledger, shelf, jobs, as_json=as_json)
         return
-    _ask(where, ledger, shelf, _Wish(asked, jobs, as_json, usage))
+    _ask(where, ledger, shelf, _Task(jobs, as_json, usage))
 
 
 def _caller(found: Labels, typed: dict[str, Label]) -> Caller:
     """Return who asks: with a token its labels stand, whatever the surroundings say; Denied where typed ones differ."""
     from aikeys.cli import authority
-    from aikeys.spending.attempt import labels_of, pairs_of
     from aikeys.spending.authorise import Caller, bound_labels
+    from aikeys.spending.labels import labels_of, pairs_of
 
     who = authority.bearer()
     if who is None:
@@ -129,11 +129,10 @@ def _caller(found: Labels, typed: dict[str, Label]) -> Caller:
     return Caller(labels_of(bound_labels(who.claims, {**open_ones, **typed})), "prompt", who.claims, who.above)
 
 
-class _Wish:
+class _Task:
     """What is to be done, and how it is shown."""
 
-    def __init__(self, asked: Asked, jobs: list[tuple[Caller, list[Target]]], as_json: bool, usage: bool) -> None:
-        self.asked = asked
+    def __init__(self, jobs: list[tuple[Wish, list[Target]]], as_json: bool, usage: bool) -> None:
         self.jobs = jobs
         self.as_json = as_json
         self.usage = usage
@@ -143,48 +142,48 @@ def _asks_for_several(typed: Typed) -> bool:
     return any(each.startswith("n=") and each != "n=1" for each in typed.options)
 
 
-def _show(ledger: Ledger, asked: Asked, jobs: list[tuple[Caller, list[Target]]], *, as_json: bool) -> None:
+def _show(ledger: Ledger, shelf: Shelf, jobs: list[tuple[Wish, list[Target]]], *, as_json: bool) -> None:
     from aikeys.cli.render import prompt_request
-    from aikeys.providers.transport import Timeouts
-    from aikeys.spending.attempt import planned
+    from aikeys.spending.blocking import planned
+    from aikeys.spending.io import Conditions
 
-    plans = [planned(ledger, caller, asked, targets[0], Timeouts().total_s) for caller, targets in jobs]
+    plans = [planned(ledger, wish, targets[0], Conditions(shelf.book)) for wish, targets in jobs]
     terminal.out(prompt_request.as_json(plans) if as_json else prompt_request.as_text(plans))
 
 
-def _ask(where: Place, ledger: Ledger, shelf: Shelf, wish: _Wish) -> None:
+def _ask(where: Place, ledger: Ledger, shelf: Shelf, task: _Task) -> None:
     from aikeys.cli.prompt_replies import Replies
     from aikeys.cli.till import Till
 
     opened = home.open_keys(where, data_on_stdin=True, ledger=ledger)
-    replies = Replies(wish.asked.request, len(wish.jobs), as_json=wish.as_json, usage=wish.usage)
+    replies = Replies(task.jobs[0][0].request, len(task.jobs), as_json=task.as_json, usage=task.usage)
     till = Till(where, ledger, shelf, opened)
     with till.open():
         if replies.is_one:
-            _ask_one(till, replies, wish)
+            _ask_one(till, replies, task)
         else:
-            _ask_several(till, replies, wish)
+            _ask_several(till, replies, task)
     replies.finish()
 
 
-def _ask_one(till: Till, replies: Replies, wish: _Wish) -> None:
-    from aikeys.spending.spend import spend
+def _ask_one(till: Till, replies: Replies, task: _Task) -> None:
+    from aikeys.spending.blocking import ask
 
-    ((caller, targets),) = wish.jobs
+    ((wish, targets),) = task.jobs
     with till.tools() as tools:
         with replies.of(targets[0]) as reply:
-            reply.done(spend(tools, caller, wish.asked, targets, reply.take))
+            reply.done(ask(tools, wish, targets, reply.take))
         if tools.interruption.count:
             reply.say_cost()
             raise KeyboardInterrupt
 
 
-def _ask_several(till: Till, replies: Replies, wish: _Wish) -> None:
+def _ask_several(till: Till, replies: Replies, task: _Task) -> None:
     """All at once; each reply is shown when those before it are."""
     from aikeys.spending.side_by_side import Job, side_by_side
 
-    jobs = [Job(caller, targets) for caller, targets in wish.jobs]
-    with side_by_side(jobs, wish.asked, till.strand_tools, till.interruption) as strands:
+    jobs = [Job(wish, targets) for wish, targets in task.jobs]
+    with side_by_side(jobs, till.strand_tools, till.interruption) as strands:
         for strand in strands:
             with replies.of(strand.target) as reply:
                 spent = strand.follow(reply.take, terminal.say)

@@ -10,7 +10,7 @@ from aikeys.cli.render.json_text import document, indented
 from aikeys.money import shown_usd, usd_text
 from aikeys.providers.transport import CREDENTIALS
 from aikeys.providers.wire.exact_json import read
-from aikeys.spending.attempt import encoded
+from aikeys.spending.order import encoded
 from aikeys.spending.plan import Plan
 
 _MASK = "‹secret›"

@@ -1,75 +1,89 @@
-"""Attempts until one is answered: the same model again where that is safe, then the ones that may stand in for it."""
+"""Calls until one is answered: the same model again where that is safe, then the ones that may stand in for it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from itertools import count
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from aikeys.errors import AikeysError
-from aikeys.spending.attempt import Asked, Attempted, Sink, Tools, attempt
-from aikeys.spending.authorise import Caller
+from aikeys.spending.call import Outcome
 from aikeys.spending.names import Names, Target
 from aikeys.spending.retrying import may_go_elsewhere, pause_ms
 
 MOST_TARGETS = 5
+Make = Callable[[Target], Awaitable[Outcome]]
 
 
 class Spent(NamedTuple):
-    """Every attempt, the last one being the answer or the failure the caller is told."""
+    """Every call, the last one being the answer or the failure the caller is told."""
 
-    attempts: tuple[Attempted, ...]
+    calls: tuple[Outcome, ...]
 
     @property
-    def last(self) -> Attempted:
-        return self.attempts[-1]
+    def last(self) -> Outcome:
+        return self.calls[-1]
 
     @property
     def cost_pusd(self) -> int:
-        return sum(each.bill.cost_pusd for each in self.attempts)
+        return sum(each.bill.cost_pusd for each in self.calls)
 
 
-def spend(
-    tools: Tools,
-    caller: Caller,
-    asked: Asked,
-    targets: Sequence[Target],
-    sink: Sink,
-) -> Spent:
+class Between(Protocol):
+    """What is done between two calls. `repeats`: a target is asked again where that is safe."""
+
+    @property
+    def repeats(self) -> bool: ...
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether nobody wants another call."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Tell whoever asked."""
+        ...
+
+    async def pause(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+async def spend(targets: Sequence[Target], make: Make, between: Between) -> Spent:
     """Ask the first target, and those after it where it cannot answer; raises what refuses the first before sending.
 
     A stand-in that is refused itself (a budget, no price) is passed over.
     """
-    attempts: list[Attempted] = []
+    calls: list[Outcome] = []
     for target in targets[:MOST_TARGETS]:
-        if attempts:
-            tools.settings.say(f"{attempts[-1].plan.target} failed, asking {target}")
+        if calls:
+            between.say(f"{calls[-1].plan.target} failed, asking {target}")
         try:
-            attempts.extend(_tries(tools, caller, asked, target, sink))  # keeps what was made before a refusal
+            async for made in _tries(target, make, between):
+                calls.append(made)  # noqa: PERF401  what was made before a refusal is kept
         except AikeysError as refusal:
-            if not attempts:
+            if not calls:
                 raise
-            tools.settings.say(f"{target} is not asked: {refusal.message}")
+            between.say(f"{target} is not asked: {refusal.message}")
             continue
-        last = attempts[-1]
-        if not may_go_elsewhere(last.received) or last.left is not None or tools.interruption.count:
+        if calls[-1].is_begun or not may_go_elsewhere(calls[-1].received) or between.is_over:
             break
-    return Spent(tuple(attempts))
+    return Spent(tuple(calls))
 
 
-def _tries(tools: Tools, caller: Caller, asked: Asked, target: Target, sink: Sink) -> Iterator[Attempted]:
+async def _tries(target: Target, make: Make, between: Between) -> AsyncIterator[Outcome]:
     """Ask one target until it answers, fails for good or has been asked often enough."""
     for number in count(1):
-        made = attempt(tools, caller, asked, target, sink)
+        made = await make(target)
         yield made
-        wait_ms = pause_ms(made.received, number, os.urandom(1)[0])
-        if wait_ms is None or made.left is not None or made.unsettled is not None:
+        wait_ms = pause_ms(made.received, number, os.urandom(1)[0]) if between.repeats else None
+        if wait_ms is None or made.unsettled is not None or made.is_begun or between.is_over:
             return
         failure = made.received.failure
         what = f"{target}: {failure.message}" if failure else f"{target}"
-        tools.settings.say(f"{what}; again in {wait_ms / 1000:.1f} seconds")
-        tools.interruption.sleep(wait_ms / 1000)
+        between.say(f"{what}; again in {wait_ms / 1000:.1f} seconds")
+        await between.pause(wait_ms / 1000)
 
 
 def targets_of(names: Names, text: str, fallbacks: Mapping[str, Sequence[str]]) -> list[Target]:
