@@ -32,10 +32,10 @@ def _dispatch(argv: list[str]) -> int:
             return _tree(argv)
         if found.command == "exec" and "--version" not in found.global_options:
             words.apply(found.global_options)
-            return boundary.run(lambda: _exec(found.rest), exec_statuses=True)
+            return boundary.run(lambda: _exec(found.rest), exec_statuses=True, typed=words.own(found))
         if found.command == "__names":
             words.apply(found.global_options)
-            return boundary.run(lambda: _print_names(found.rest))
+            return boundary.run(lambda: _print_names(found.rest), typed=argv)
     return _tree(argv)
 
 

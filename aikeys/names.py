@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from aikeys.errors import Usage
-from aikeys.secret import refuse_token
+from aikeys.secret import hidden, refuse_secret
 
 if TYPE_CHECKING:
     from typing import NewType
@@ -123,7 +123,7 @@ def composed(text: str) -> str:
 
 def shown(text: str) -> str:
     """Return a refused name as a message may repeat it: on one line, escaped, not endless."""
-    return "a long text" if len(text) > _SHOWN else ascii(text)[1:-1]
+    return "a long text" if len(text) > _SHOWN else hidden(ascii(text)[1:-1])
 
 
 def shown_key(text: str) -> str:
@@ -187,7 +187,7 @@ def escaped(text: str) -> str:
 
 
 def _checked(text: str, of: str, longest: int) -> str:
-    refuse_token(text)
+    refuse_secret(text)
     if wrong := problem(text, longest):
         hint = f"write at most {longest} characters" if "over" in wrong else "write it in letters that can be seen"
         raise Usage(f"{of} {wrong}", hint)

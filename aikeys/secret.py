@@ -1,6 +1,7 @@
 """A secret that cannot be printed by accident, and one that was typed where a name belongs.
 
-`reveal()` is the one way out: grep for it.
+`reveal()` is the one way out: grep for it. What surely is a key or a token (`refuse_secret`) is kept nowhere; what only
+looks like one (`hidden`) is not repeated.
 """
 
 from __future__ import annotations
@@ -10,9 +11,18 @@ from typing import NoReturn
 from aikeys.errors import Usage
 
 TOKEN_PREFIX = "aik_"  # noqa: S105  it is none
+_SHORTEST = 8
 _MASK = "‹secret›"
 _TELLING = 20
 """From so many characters on what follows the prefix is a token, or a part of one, and no name."""
+_KEY = (  # as the keys of providers begin, and then long and random
+    r"(?<![A-Za-z0-9])(?:sk-|sk_|csk-|AIza|AQ\.|gsk_|xai-|hf_|pplx-|r8_|nvapi-|ABSK|AKIA|ASIA|tgp_v1_|fw_|dapi|gh[a-z]_"
+    r"|github_pat_|xox[a-z]-|glpat-|api_org_)(?=[\w.~+-]*\d|[\w.~+-]{30})[\w.~+-]{12,}"
+)
+_KEY_LIKE = (  # or as tokens begin, however short, or 20 letters and digits in one run
+    r"(?<![A-Za-z0-9])(?:aik_|sk-|AIza|gsk_|xai-|hf_|pplx-|csk-|nvapi-)[\w.~+-]{4,}"
+    r"|(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{20,}"
+)
 
 
 class Secret:
@@ -46,6 +56,39 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret cannot be pickled")
+
+
+def without_keys(text: str) -> str:
+    """Return a text without what surely is a key; ids that look like one stay."""
+    if len(text) < _SHORTEST:
+        return text
+    import re
+
+    return re.sub(_KEY, "…", text, flags=re.ASCII)
+
+
+def hidden(text: str) -> str:
+    """Return a text in which nothing stands any more that looks like a key or a token."""
+    if len(text) < _SHORTEST:
+        return text
+    import re
+
+    return re.sub(f"{_KEY}|{_KEY_LIKE}", "…", text, flags=re.ASCII)
+
+
+def refuse_secret(*texts: str) -> None:
+    """Raise Usage where a token or a key stands in one of these texts, which would be kept and shown."""
+    refuse_token(*texts)
+    for text in texts:
+        if len(text) < _SHORTEST:
+            continue
+        import re
+
+        if re.search(_KEY, text, re.ASCII):
+            raise Usage(
+                "a key stands where a name belongs: it is a secret, and in the history of the shell where it was typed",
+                "make a new one at its provider, and give keys when asked or with --stdin: aikeys add NAME",
+            )
 
 
 def refuse_token(*texts: str) -> None:

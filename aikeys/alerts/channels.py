@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from aikeys.alerts.messages import SUBSCRIBED
 from aikeys.errors import Damaged, Usage
 from aikeys.network.addresses import is_loopback_host
-from aikeys.secret import refuse_token
+from aikeys.secret import refuse_secret
 from aikeys.storage.canonical import pack
 
 STARTTLS, TLS, PLAIN = SECURITIES = ("starttls", "tls", "plain")
@@ -130,7 +130,7 @@ def digest(kind: str, text: str) -> str:
 
 def check_name(name: str) -> str:
     """Return a channel's name; raises Usage."""
-    refuse_token(name)
+    refuse_secret(name)
     if not _NAME.fullmatch(name):
         raise Usage(f"{name!a} cannot be an alert's name", "use letters, digits, dot, dash and underscore")
     return name

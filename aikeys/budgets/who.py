@@ -17,7 +17,7 @@ from typing import NamedTuple, NewType
 from aikeys import names
 from aikeys.errors import Usage
 from aikeys.ledger.calls import Context
-from aikeys.secret import refuse_token
+from aikeys.secret import refuse_secret
 
 ORG, USER, KEY, TOKEN, EACH = "org", "user", "key", "token", "*"
 HIGHER = "a higher limit"
@@ -57,7 +57,7 @@ class Who(NamedTuple):
 
 def parse_who(text: str) -> Who:
     """Return a WHO as a person writes it; Usage names what is wrong. A token is named by its whole id."""
-    refuse_token(text)
+    refuse_secret(text)
     kind, colon, name = text.partition(":")
     if kind == ORG and not colon:
         return Who(ORG)

@@ -72,7 +72,7 @@ COMMANDS: dict[str, Command] = {
 
 def main(argv: Sequence[str]) -> int:
     """Run a command line (without the program's name) and return the exit status."""
-    return boundary.run(lambda: _call(argv))
+    return boundary.run(lambda: _call(argv), typed=argv)
 
 
 def load_all() -> Any:

@@ -23,7 +23,7 @@ from aikeys.cli import terminal
 from aikeys.errors import AikeysError, Cancelled, CannotExecute, MachineFailed, ProgramNotFound, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 INTERRUPTED = 130
 CLOSED_PIPE = 141  # 128 + SIGPIPE, as the shell reports it of other filters
@@ -37,14 +37,16 @@ _MACHINE = {
     errno.EACCES: "check who owns it and its permissions",
     errno.EPERM: "check who owns it and its permissions",
 }
+_SHORTEST_SECRET = 11
 _LONGEST_WORD = 1000
 _LONGEST_MESSAGE = 8000
 _KEY_LIKE = r"(?=[\w.~+/=-]*\d)(?=[\w.~+/=-]*[A-Za-z])[\w.~+/=-]{20,}"
 
 
-def run(main: Callable[[], int | None], exec_statuses: bool = False) -> int:
-    """Call `main`, show what goes wrong, and return the exit status."""
+def run(main: Callable[[], int | None], exec_statuses: bool = False, typed: Sequence[str] = ()) -> int:
+    """Call `main`, show what goes wrong, and return the exit status; no message repeats a secret that was typed."""
     try:
+        _note(typed, is_fast=exec_statuses)
         status = _status(main)
         if sys.stdout is not None and not sys.stdout.closed:
             sys.stdout.flush()
@@ -57,6 +59,22 @@ def run(main: Callable[[], int | None], exec_statuses: bool = False) -> int:
         _settle_stdout()
         return _show(failure, exec_statuses=exec_statuses)
     return status
+
+
+def _note(typed: Sequence[str], *, is_fast: bool) -> None:
+    """Keep what may be a secret of this command line out of every message; `is_fast`: look when there is one."""
+    if not any(len(word) >= _SHORTEST_SECRET for word in typed):
+        terminal.take_out(None)
+    elif is_fast:
+        terminal.take_out(lambda text: _masking(typed)(text))  # noqa: PLW0108  it is not made before it is needed
+    else:
+        terminal.take_out(_masking(typed))  # a file of that name may be made meanwhile, and would pass for no secret
+
+
+def _masking(typed: Sequence[str]) -> Callable[[str], str]:
+    from aikeys.cli.typed import masking
+
+    return masking(typed)
 
 
 def _status(main: Callable[[], int | None]) -> int:

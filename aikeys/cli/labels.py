@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from aikeys import names
 from aikeys.errors import Usage
-from aikeys.secret import refuse_token
+from aikeys.secret import refuse_secret
 
 if TYPE_CHECKING:
     from aikeys.config import Config
@@ -56,7 +56,7 @@ def typed_labels(typed: Mapping[str, str], tags: Sequence[str]) -> dict[str, Lab
 def _checked(found: Iterable[tuple[str, str]], where: str = "") -> dict[str, Label]:
     checked = {}
     for name, value in found:
-        refuse_token(name)
+        refuse_secret(name)
         if not _NAME.fullmatch(name):
             raise Usage(f"{names.shown(name)}{where} is no name of a label", "begin with a letter, such as client")
         if value:

@@ -51,6 +51,20 @@ class Options:
 
 
 options = Options()
+_masks: list[Callable[[str], str]] = []
+"""What every message passes before it is escaped (`typed.py`)."""
+
+
+def take_out(mask: Callable[[str], str] | None) -> None:
+    """From now on let every message pass this; None for nothing to take out."""
+    _masks[:] = [mask] if mask else []
+
+
+def _safe(text: str) -> str:
+    """Return a message without what must not be repeated, on one line."""
+    for mask in _masks:
+        text = mask(text)
+    return printable(text)
 
 
 def printable(text: str) -> str:
@@ -173,13 +187,13 @@ def read_stdin(limit_bytes: int) -> bytes:
 def say(text: str) -> None:
     """Print a message on stderr, unless --quiet."""
     if not options.quiet:
-        _message(printable(text))
+        _message(_safe(text))
 
 
 def say_all(texts: Sequence[str]) -> None:
     """Print messages on stderr, in one go, unless --quiet."""
     if not options.quiet and texts:
-        _write_message("".join(f"aikeys: {printable(text)}\n" for text in texts))
+        _write_message("".join(f"aikeys: {_safe(text)}\n" for text in texts))
 
 
 def say_as_it_is(lines: Sequence[str]) -> None:
@@ -191,20 +205,20 @@ def say_as_it_is(lines: Sequence[str]) -> None:
 def detail(text: str) -> None:
     """Print a message on stderr with --verbose only."""
     if options.verbose and not options.quiet:
-        _message(printable(text))
+        _message(_safe(text))
 
 
 def warn(text: str) -> None:
-    _message(_label("warning: ", _YELLOW) + printable(text))
+    _message(_label("warning: ", _YELLOW) + _safe(text))
 
 
 def error(text: str) -> None:
-    _message(_label("error: ", _RED) + printable(text))
+    _message(_label("error: ", _RED) + _safe(text))
 
 
 def hint(text: str) -> None:
     """Say what to do about the error before it."""
-    _message("hint: " + printable(text))
+    _message("hint: " + _safe(text))
 
 
 def help_text(text: str) -> None:

@@ -43,9 +43,9 @@ def whom_asked(text: str, ledger: Ledger) -> Who:
 def whom_as_stored(text: str, ledger: Ledger) -> str:
     """Return the same as text, unchanged where it names no token: a budget may stand for what is gone."""
     from aikeys.errors import Usage
-    from aikeys.secret import refuse_token
+    from aikeys.secret import refuse_secret
 
-    refuse_token(text)
+    refuse_secret(text)
     try:
         return str(whom(text, ledger))
     except (NotFound, Usage):

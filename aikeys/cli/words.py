@@ -55,6 +55,12 @@ def split(argv: Sequence[str]) -> Words:
     return words
 
 
+def own(found: Words) -> list[str]:
+    """Return the words of an `exec` that are ours: all before `--`, and the program."""
+    end = found.rest.index("--") + 2 if "--" in found.rest else len(found.rest)
+    return [*found.global_options, *found.rest[:end]]
+
+
 def hoist(argv: Sequence[str]) -> list[str]:
     """Move the global options to the front."""
     global_options, command, rest = split(argv)

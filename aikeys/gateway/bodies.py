@@ -17,7 +17,7 @@ from aikeys.gateway.error_bodies import TooLarge
 from aikeys.names import Label, ModelName
 from aikeys.providers.wire.exact_json import Table, read, table
 from aikeys.providers.wire.values import Json, Unreadable
-from aikeys.secret import refuse_token
+from aikeys.secret import refuse_secret
 from aikeys.tokens.claims import LABELS
 
 FIRST, DEFAULT, LAST = 1, 5, 10
@@ -109,7 +109,7 @@ def labels_in(body: Table, *, tags: bool) -> dict[str, Label]:
             label = name if _TAG.fullmatch(name) else None
         if label is None or value is None or value == "":
             continue
-        refuse_token(name)
+        refuse_secret(name)
         if not isinstance(value, str):
             raise Usage(f"metadata.{name} is no text", "give it as a text")
         checked = names.label(value, f"metadata.{name}")

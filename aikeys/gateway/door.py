@@ -20,6 +20,7 @@ from aikeys.gateway import error_bodies
 from aikeys.gateway.error_bodies import Told
 from aikeys.gateway.state import State
 from aikeys.ledger.store import Act
+from aikeys.secret import hidden
 from aikeys.spending.names import Names, Target
 from aikeys.tokens import patterns
 from aikeys.tokens.admission import ANY_TOKEN, CATALOGUE
@@ -76,7 +77,7 @@ def shape_of(path: str) -> Shape:
 
 def shown(text: str, most: int) -> str:
     """Return what came from outside as a log or an answer may repeat it: printable, short, and no credential."""
-    text = error_bodies.without_credential(text)
+    text = hidden(error_bodies.without_credential(text))
     return ascii(text if len(text) <= most else text[:most] + "...")[1:-1]
 
 

@@ -26,6 +26,7 @@ from aikeys.errors import AikeysError, BadConfiguration, Damaged, ProviderRefuse
 from aikeys.gateway.openai_replies import written
 from aikeys.providers.wire.refusals import refusal
 from aikeys.providers.wire.values import ApiError, Json
+from aikeys.secret import without_keys
 from aikeys.spending.exchange import Redirected
 
 RETRY_AFTER_S = 5
@@ -210,7 +211,7 @@ def google_body(error: Told) -> bytes:
 
 def without_credential(text: str) -> str:
     """Return a text without what looks like a token of ours or a key: some give it as the name of something."""
-    return _CREDENTIAL.sub(r"\1***", text)
+    return without_keys(_CREDENTIAL.sub(r"\1***", text))
 
 
 def _sentence(message: str, hint: str) -> str:

@@ -12,7 +12,7 @@ from aikeys.gateway.fields import Fields, InvalidRequest, checked_text
 from aikeys.money import parse_usd
 from aikeys.names import LONGEST_LABEL, LONGEST_TOKEN_NAME, Label, composed, problem
 from aikeys.providers.wire.exact_json import Table
-from aikeys.secret import refuse_token
+from aikeys.secret import refuse_secret
 from aikeys.tokens import patterns, scopes
 from aikeys.tokens.claims import LABELS
 from aikeys.tokens.wishes import LONGEST_TTL_S, PRESETS, Wish
@@ -78,7 +78,7 @@ def _name(fields: Fields) -> str:
 
 
 def _as_name(text: str, field: str, longest: int) -> str:
-    refuse_token(text)
+    refuse_secret(text)
     if wrong := problem(text, longest):
         raise InvalidRequest(field, wrong, "leave it out, or write it in letters that can be seen")
     return composed(text)

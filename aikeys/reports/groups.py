@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from aikeys.errors import Usage
 from aikeys.ledger.questions import SLOT, TAG, Where
 from aikeys.names import sought
-from aikeys.secret import refuse_token
+from aikeys.secret import refuse_secret
 
 TIMES = ("day", "week", "month", "hour")
 LABELS = (*SLOT, "token")
@@ -29,7 +29,7 @@ def groups_of(text: str) -> tuple[str, ...]:
 def filters_of(texts: Sequence[str]) -> Where:
     """Return the filters of `team=support`: those of one group are alternatives, different groups narrow down."""
     found: dict[str, list[str]] = {}
-    refuse_token(*texts)
+    refuse_secret(*texts)
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:

@@ -17,6 +17,7 @@ from aikeys.names import model_name
 from aikeys.pricing import names
 from aikeys.pricing.book import Book, Found
 from aikeys.providers.catalogue import Provider
+from aikeys.secret import hidden
 from aikeys.vault.format import Key, Rows
 
 _NOBODY = "\0 a model that nobody has"
@@ -217,7 +218,7 @@ class Names:
         having = [provider for provider in providers if self._lists(provider, model)]
         if len(having) == 1:
             return self._target(self._key_for(having[0], model), model)
-        shown = model if len(model) <= 100 else "this"
+        shown = hidden(model) if len(model) <= 100 else "this"
         if having:
             raise Usage(
                 f"several providers have {shown}",

@@ -15,6 +15,7 @@ from aikeys import clock
 from aikeys.errors import BadConfiguration, Damaged, ExistsAlready, MachineFailed, NotFound
 from aikeys.ledger import token_acts
 from aikeys.ledger.store import Act, Ledger
+from aikeys.secret import hidden
 from aikeys.storage import ballast, folders, sqlite
 from aikeys.tokens import chain
 from aikeys.vault import granting, revoking, store, token_rows
@@ -107,7 +108,7 @@ def restore(place: Place, path: str, unlock: Callable[[Rows], Opened], *, keep_t
     aside = _move_damaged_aside(place)
     header = opened.rows.header._replace(ledger_id=ledger.ledger_id)
     opened = opened._replace(rows=opened.rows._replace(header=header))
-    act = Act("restore", "vault", f"file={os.path.basename(path)}")
+    act = Act("restore", "vault", f"file={hidden(os.path.basename(path))}")
     put = _replace_present if place.vault.exists else _put_where_none_is
     opened, gone = put(place, ledger, opened, act, brought)
     ledger.close()

@@ -229,8 +229,9 @@ def _limited(who: str, line: Sequence[Claims]) -> str:
 def _record(ledger: Ledger, opened: Opened | Borrowed, keys: list[Key], arguments: ExecArguments) -> None:
     """Write the audit entry, signed; no entry, no key. The file closes when this process becomes the program."""
     from aikeys.ledger.store import Act
+    from aikeys.secret import hidden
 
-    program = terminal.printable(os.path.basename(arguments.command[0]))
+    program = terminal.printable(hidden(os.path.basename(arguments.command[0])))
     names = ",".join(key.name for key in keys)
     try:
         _write(ledger, Act("exec", names, f"program={program}"), opened)

@@ -17,6 +17,7 @@ from aikeys.cli.commands.exec_ import chosen_keys, lend_keys, opened_for, progra
 from aikeys.errors import AikeysError, BadConfiguration, Usage
 from aikeys.ledger import token_acts
 from aikeys.ledger.store import Act, Writer
+from aikeys.secret import hidden
 from aikeys.storage.process_lock import ProcessLock
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ def _announce(writer: Writer, found: _Open, token: OwnToken, arguments: ExecArgu
     from aikeys.vault.issuing import issue_detail
 
     claims, bearer = token.claims, getattr(found.opened, "bearer", None)
-    program = terminal.printable(os.path.basename(arguments.command[0]))
+    program = terminal.printable(hidden(os.path.basename(arguments.command[0])))
     detail = f"metered=yes lent={claims.shown_id} program={program}"  # reports count runs that do not begin so
     if bearer is not None:
         detail += f" token={bearer.shown_id}"

@@ -1,0 +1,139 @@
+"""A secret typed in a wrong place: no byte of it in any output, in the ledger or in a file, whatever the command."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from aikeys import __main__
+from aikeys.cli import app, terminal
+from aikeys.cli.typed import masking
+from tests.cli.small_home import small_home
+
+SECRETS = {
+    "openai": "sk-proj-CANARY0123456789abcdefghij",
+    "anthropic": "sk-ant-api03-CANARY_0123456789-abcdefghijklmno",
+    "google": "AIzaSyCANARY0123456789abcdefghijklmnop",
+    "groq": "gsk_CANARY0123456789abcdefghijklmnopqrst",
+    "hugging face": "hf_CANARYabcdefghijklmnopqrstuvwxyzAB",
+    "xai": "xai-CANARY0123456789abcdefghijklmnop",
+    "hex": "0123456789abcdef0123456789abcdef",
+    "random": "Qr7TzCANARYk2mVw9XbN4sLp8HdJ3fGy",
+    "token": "aik_" + "0aZ9" * 20 + "Qq3xYz",
+}
+
+
+def runs_of(secret: str) -> set[str]:
+    """Return all ten characters in a row of a secret, behind how its kind begins."""
+    tail = secret.removeprefix("sk-ant-api03-").removeprefix("sk-proj-")
+    return {tail[at : at + 10].lower() for at in range(len(tail) - 9)}
+
+
+@pytest.mark.parametrize("kind", SECRETS)
+def test_a_message_repeats_no_part_of_a_secret_that_was_typed(kind: str) -> None:
+    secret = SECRETS[kind]
+    mask = masking(["budget", f"team:{secret}", f"--where=key={secret}", "/tmp"])
+    for text in (secret, secret[:40], f"{secret[:25]} … {secret[-25:]}", f"there is no key named {secret.lower()!r}"):
+        assert not [run for run in runs_of(secret) if run in mask(text).lower()]
+    assert mask("team:support has no budget any more") == "team:support has no budget any more"
+
+
+def test_what_is_no_secret_is_repeated(tmp_path: Path) -> None:
+    words = [
+        "anthropic/claude-sonnet-4-5-20250929",
+        "a-long-name-for-a-key-2026",
+        "repository=group/project",
+        f"{tmp_path}/new",
+    ]
+    mask = masking(words)
+    for word in words:
+        assert mask(f"see {word}") == f"see {word}"
+
+
+PLACES: dict[str, Callable[[str], list[str]]] = {
+    "argument": lambda secret: [secret],
+    "two arguments": lambda secret: [secret, secret],
+    "option": lambda secret: [f"--{secret}"],
+    "option's name": lambda secret: [f"--{secret}=x"],
+    "short option": lambda secret: [f"-{secret}"],
+    "NAME=VALUE": lambda secret: [f"OPENAI_API_KEY={secret}"],
+    "file": lambda secret: [f"./{secret}"],
+    "kind": lambda secret: [f"team:{secret}"],
+    "json": lambda secret: ["--json", secret],
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a vault that a key file opens, a key and a ledger."""
+    folder = tmp_path_factory.mktemp("typed")
+    return small_home(folder)
+
+
+@pytest.fixture
+def main(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[[list[str]], str]:
+    """Run a command line in this process and return all it printed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AIKEYS_NO_INPUT", "1")
+
+    def run(words: list[str]) -> str:
+        monkeypatch.setattr(terminal, "options", terminal.Options())
+        monkeypatch.setenv("AIKEYS_HOME", str(home))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+        status = __main__._dispatch(words)
+        printed = "".join(capfd.readouterr())
+        assert "internal error" not in printed, words
+        assert isinstance(status, int)
+        return printed
+
+    return run
+
+
+def commands() -> list[list[str]]:
+    """Return every command, those of groups by their whole names; none that would serve or ask for long."""
+    found = []
+
+    def walk(command: object, path: list[str]) -> None:
+        below = getattr(command, "commands", {})
+        if not below:
+            found.append(path)
+        for name, one in below.items():
+            walk(one, [*path, name])
+
+    walk(app.load_all(), [])
+    return [path for path in found if path not in (["demo"], ["top"])]
+
+
+@pytest.mark.parametrize("path", commands(), ids=" ".join)
+def test_no_command_repeats_a_secret_that_was_typed_in_a_wrong_place(
+    path: list[str], main: Callable[[list[str]], str], home: Path
+) -> None:
+    for number, (place, made) in enumerate(PLACES.items()):
+        kinds = [*SECRETS]
+        secret = SECRETS[kinds[(number + len(" ".join(path))) % len(kinds)]]
+        printed = main([*path, *made(secret)])
+        assert not [run for run in runs_of(secret) if run in printed.lower()], (path, place, printed)
+    for secret in SECRETS.values():
+        for kept in home.rglob("*"):
+            if kept.is_file():
+                assert secret.encode() not in kept.read_bytes(), (path, kept)
+
+
+@pytest.mark.parametrize("kind", SECRETS)
+def test_a_secret_is_no_command_and_no_program(kind: str, main: Callable[[list[str]], str]) -> None:
+    secret = SECRETS[kind]
+    for words in (
+        [secret], [f"--{secret}"], [f"--home={secret}", "list"], ["--home", secret, "list"], ["exec", "openai", "--", secret],
+        ["exec", "--env", f"X={secret}", "--", "true"], ["exec", "--env", secret, "--", "true"], ["exec", secret],
+        ["exec", "openai", "--", f"/nowhere/{secret}"], ["exec", "--metered", "--model", secret, "openai", "--", "/nowhere"],
+    ):  # fmt: skip
+        printed = main(words)
+        assert not [run for run in runs_of(secret) if run in printed.lower()], (words, printed)
+    assert not [name for name in os.listdir() if secret in name]
