@@ -1,30 +1,31 @@
-"""Import calls that were made elsewhere: all lines of a file or none, each id once.
+"""Import calls that were made elsewhere: every line of a file is checked before any is booked, and each id once.
 
-One transaction: who reads sees the ledger before or after, and other writers wait that long.
-
-- An id that is in the table `imported`, or that names a call of this very ledger, is known already and skipped.
-- An id of this ledger whose call is not here, or is another one, is refused: the ledger was put back to an older copy,
-  and which of its numbers mean what cannot be told any more.
-- A correction hits a call that is here, at that call's time, and leaves its cost between zero and the greatest.
+- Checking takes no lock. One bad line stops everything, and nothing was written then.
+- Booking takes pieces (pieces.py): others write in between. An import that is killed leaves whole pieces; the same file
+  again takes the rest, and the totals are those of one import.
+- What is planned is said in an act with the first piece; a second one says where it came out otherwise.
+- Another import may have taken an id meanwhile, an archive a corrected call: each line is looked at again in its piece.
 """
 
 from __future__ import annotations
 
-import re
-import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
+from aikeys import clock
 from aikeys.errors import Usage
 from aikeys.ledger.calendar import Calendar
-from aikeys.ledger.calls import MAX_COST_PUSD, Call
+from aikeys.ledger.calls import UNPRICED, Call
 from aikeys.ledger.entries import Head
-from aikeys.ledger.interchange import IMPORT, Item, Reader
-from aikeys.ledger.listing import call_at, corrections_of
-from aikeys.ledger.store import Act, Ledger, Writer, read_base
+from aikeys.ledger.import_checks import Checks, Corrected, check_correction
+from aikeys.ledger.interchange import Item, Reader
+from aikeys.ledger.pieces import in_pieces
+from aikeys.ledger.staged import Line, Staged, staged
+from aikeys.ledger.store import Act, Ledger, Writer
 
 LONGEST_LINE = 1 << 20
-_NUMBER = re.compile(r"[1-9]\d{0,17}", re.ASCII)
+_HINT = "nothing was imported; see aikeys-ledger(5)"
 Booking = Callable[[Writer, Call, Calendar], Head]
 
 
@@ -43,113 +44,148 @@ class Counts(NamedTuple):
     unpriced: int
 
 
+class Plan(NamedTuple):
+    """A file whose lines were checked: those to be booked, and what the import will have done."""
+
+    lines: Staged
+    counts: Counts
+
+
 def import_calls(
     ledger: Ledger, lines: Iterable[bytes], booking: Booking, pricing: Pricing, advance: Callable[[int], None]
 ) -> Counts:
-    """Book every line's call; Usage names the first line that cannot be taken, and nothing was taken then.
-
-    `advance` is told the size of each line.
-    """
-    imported = known = others = unpriced = 0
-    with ledger.writing() as writer:
-        reader, calendar, own = Reader(writer.now_us), Calendar(ledger.zone), f"{ledger.ledger_id.hex()}:"
-        for number, line in enumerate(lines, 1):
-            advance(len(line))
-            if not line.strip():
-                continue
-            try:
-                item = _read(reader, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line)
-                if item is None:
-                    others += 1
-                elif _is_known(writer, item, own):
-                    known += 1
-                else:
-                    call = _completed(writer, item, pricing, own)
-                    unpriced += call.cost_source == "unpriced"
-                    row = (item.id, writer.head.number + 1)  # what booking appends first
-                    booking(writer, call, calendar)
-                    writer.connection.execute("INSERT INTO imported VALUES (?, ?)", row)
-                    imported += 1
-            except Usage as error:
-                raise Usage(f"line {number}: {error.message}", "nothing was imported; see aikeys-ledger(5)") from None
-        if imported:
-            writer.act(Act("ledger import", "calls", f"calls={imported} known={known}"))
-    return Counts(imported, known, others, unpriced)
+    """Check every line and book its call; `advance` is told the size of each line as it is checked."""
+    with checked(ledger, lines, pricing, advance) as plan:
+        return book_calls(ledger, plan, booking, lambda _: None)
 
 
-def id_of(connection: sqlite3.Connection, ledger: Ledger, number: int) -> str:
-    """Return the id under which another ledger can import a call: its own where it was imported, else ledger:number."""
-    recorded = call_at(connection, ledger, number)
-    if recorded is None:
-        row = connection.execute("SELECT id FROM imported WHERE call = ?", (number,)).fetchone()
-        return row[0] if row else f"{ledger.ledger_id.hex()}:{number}"
-    return identity(ledger, number, recorded.call)
+@contextmanager
+def checked(ledger: Ledger, lines: Iterable[bytes], pricing: Pricing, advance: Callable[[int], None]) -> Iterator[Plan]:
+    """Yield what is to be booked; Usage names the first line that cannot be taken."""
+    with staged() as kept:
+        others = known = unpriced = 0
+        with ledger.looking() as connection:
+            reader = Reader(clock.now_us())
+            look = _Look(Checks(connection, ledger, reader), kept, pricing)
+            for number, line in enumerate(lines, 1):
+                advance(len(line))
+                if not line.strip():
+                    continue
+                with _told(number, _HINT):
+                    item = _read(reader, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line)
+                    taken = look.at(number, item) if item is not None else None
+                others += item is None
+                known += item is not None and taken is None
+                unpriced += taken is not None and taken.call.cost_source == UNPRICED
+        yield Plan(kept, Counts(kept.count, known, others, unpriced))
 
 
-def identity(ledger: Ledger, number: int, call: Call) -> str:
-    """Return the same of a call that is at hand."""
-    return call.request_id if call.context.door == IMPORT else f"{ledger.ledger_id.hex()}:{number}"
+def book_calls(ledger: Ledger, plan: Plan, booking: Booking, advance: Callable[[int], None]) -> Counts:
+    """Book what was checked, in pieces; `advance` is told of each call. What is booked stays, whatever comes after."""
+    imported, calendar, checks, planned = 0, Calendar(ledger.zone), _Rechecks(ledger), plan.counts
+
+    def announce(writer: Writer) -> None:
+        writer.act(_act(planned.imported, planned.known))
+
+    def write(writer: Writer, line: Line) -> None:
+        nonlocal imported
+        with _told(line.number, f"{imported} calls are imported and stay; the rest needs another look at the file"):
+            if checks.is_new(writer, line.item):
+                booking(writer, checks.completed(writer, line.item), calendar)
+                imported += 1
+        advance(1)
+
+    in_pieces(ledger, plan.lines.lines(), write, announce=announce)
+    counts = planned._replace(imported=imported, known=planned.known + planned.imported - imported)
+    if counts != planned:
+        ledger.event(_act(counts.imported, counts.known))
+    return counts
+
+
+def _act(imported: int, known: int) -> Act:
+    return Act("ledger import", "calls", f"calls={imported} known={known}")
+
+
+class _Look:
+    """Looks at the lines of a file in their order: what the ledger says of each, and the lines before it."""
+
+    def __init__(self, checks: Checks, kept: Staged, pricing: Pricing) -> None:
+        self._checks = checks
+        self._kept = kept
+        self._pricing = pricing
+        self._corrected: dict[int | str, int] = {}  # by number, or by id within the file: the cost so far
+
+    def at(self, number: int, item: Item) -> Item | None:
+        """Keep a line that is to be booked, with its price, and return it; None where it is known."""
+        if self._checks.is_known(item):
+            return None
+        if item.corrects:
+            self._check_correction(item)
+        elif item.is_unpriced:
+            item = item._replace(call=self._pricing(item.call))
+        earlier = self._kept.add(Line(number, item))
+        if earlier is None:
+            return item
+        if earlier.item != item:
+            raise Usage(f"its id stands in line {earlier.number} with other content")
+        return None
+
+    def _check_correction(self, item: Item) -> None:
+        if item.is_unpriced:
+            raise Usage("it is a correction, but cost_usd is missing")
+        found, key = self._checks.corrected(item), item.corrects
+        if found is None:
+            line = self._kept.find(item.corrects)
+            if line is None:
+                raise Usage(f"it corrects {item.corrects[:80]}, which is not here: import that first")
+            call = line.item.call._replace(corrects=1 if line.item.corrects else None)
+            found = Corrected(0, call, call.cost_pusd)
+        place = found.number or key
+        found = found._replace(cost_pusd=self._corrected.get(place, found.cost_pusd))
+        if self._kept.find(item.id) is None:
+            check_correction(item, found)
+            self._corrected[place] = found.cost_pusd + item.call.cost_pusd
+
+
+class _Rechecks:
+    """Looks at a line once more in the transaction that books it: others wrote since it was checked."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def is_new(self, writer: Writer, item: Item) -> bool:
+        """Tell whether an id is still new, and take it; Usage where it came meanwhile with other content."""
+        row = (item.id, writer.head.number + 1)  # what booking appends first
+        if writer.connection.execute("INSERT OR IGNORE INTO imported VALUES (?, ?)", row).rowcount:
+            return True
+        return not self._checks(writer).is_known(item)
+
+    def completed(self, writer: Writer, item: Item) -> Call:
+        """Return the call to book; Usage where what it corrects cannot be corrected any more."""
+        call = item.call._replace(settled_us=writer.now_us)
+        if not item.corrects:
+            return call
+        found = self._checks(writer).corrected(item)
+        if found is None:
+            raise Usage(f"it corrects {item.corrects[:80]}, which is not here: import that first")
+        check_correction(item, found)
+        return call._replace(corrects=found.number)
+
+    def _checks(self, writer: Writer) -> Checks:
+        return Checks(writer.connection, self._ledger, Reader(writer.now_us))
+
+
+@contextmanager
+def _told(number: int, hint: str) -> Iterator[None]:
+    """Name the line that is refused, and what became of the others."""
+    try:
+        yield
+    except Usage as error:
+        first, _, rest = hint.partition("; ")
+        raise Usage(f"line {number}: {error.message}", f"{first}; {error.hint or rest}") from None
 
 
 def _read(reader: Reader, line: bytes) -> Item | None:
     if len(line) > LONGEST_LINE:
         raise Usage("it is longer than 1 MiB")
     return reader.read(line)
-
-
-def _call_of(connection: sqlite3.Connection, identity_: str) -> int | None:
-    row = connection.execute("SELECT call FROM imported WHERE id = ?", (identity_,)).fetchone()
-    return row[0] if row else None
-
-
-def _is_known(writer: Writer, item: Item, own: str) -> bool:
-    """Tell whether a line's call is here; Usage where its id is this ledger's and the call is not."""
-    if _call_of(writer.connection, item.id):
-        return True
-    if not item.id.startswith(own):
-        return False
-    number = _own_number(item.id, own)
-    if number <= read_base(writer.connection, writer.ledger).number:
-        return True
-    row = writer.connection.execute("SELECT at_us, cost_pusd FROM call WHERE id = ?", (number,)).fetchone()
-    if row == (item.call.at_us, item.call.cost_pusd):
-        return True
-    lack = "is another call" if row else "is no call" if number <= writer.head.number else "is not here"
-    raise Usage(f"its id is that of entry {number} of this ledger, which {lack}: was an older copy put back?")
-
-
-def _own_number(identity_: str, own: str) -> int:
-    text = identity_.removeprefix(own)
-    if not _NUMBER.fullmatch(text):
-        raise Usage(f"{identity_[:80]} names this ledger and none of its entries")
-    return int(text)
-
-
-def _completed(writer: Writer, item: Item, pricing: Pricing, own: str) -> Call:
-    if not item.corrects:
-        return pricing(item.call) if item.is_unpriced else item.call
-    if item.is_unpriced:
-        raise Usage("it is a correction, but cost_usd is missing")
-    return item.call._replace(corrects=_corrected(writer, item, own))
-
-
-def _corrected(writer: Writer, item: Item, own: str) -> int:
-    """Return the number of the call that a line corrects; Usage where it cannot be corrected so."""
-    connection, ledger, what = writer.connection, writer.ledger, f"it corrects {item.corrects[:80]}, which is"
-    number = _own_number(item.corrects, own) if item.corrects.startswith(own) else _call_of(connection, item.corrects)
-    if number is None or number > writer.head.number:
-        raise Usage(f"{what} not here: import that first")
-    if number <= read_base(connection, ledger).number:
-        raise Usage(f"{what} archived: its cost can no longer change")
-    recorded = call_at(connection, ledger, number)
-    if recorded is None:
-        raise Usage(f"{what} no call")
-    if recorded.call.corrects is not None:
-        raise Usage(f"{what} a correction itself")
-    if recorded.call.at_us != item.call.at_us:
-        raise Usage("its at is not that of the call it corrects")
-    earlier = (one.call.cost_pusd for one in corrections_of(connection, ledger, number))
-    after_pusd = recorded.call.cost_pusd + sum(earlier) + item.call.cost_pusd
-    if not 0 <= after_pusd <= MAX_COST_PUSD:
-        raise Usage(f"the corrected cost would be {'below zero' if after_pusd < 0 else 'above 9 million USD'}")
-    return number

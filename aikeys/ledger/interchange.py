@@ -141,7 +141,7 @@ class Reader:
         call = Call(
             at_us=at_us,
             settled_us=self._now_us,
-            context=self._context(row),
+            context=self.context(row),
             usage=_usage(row),
             unpriced=_counts(row, "unpriced_units"),
             cost_pusd=cost_pusd or 0,
@@ -153,7 +153,8 @@ class Reader:
         )
         return Item(identity, call, corrects, is_unpriced=cost_pusd is None)
 
-    def _context(self, row: Mapping[str, Any]) -> Context:
+    def context(self, row: Mapping[str, Any]) -> Context:
+        """Return the context of a row; Refused."""
         tags = row.get("tags") or {}
         key = (*map(row.get, _LABELS), *map(row.get, _TEXTS), tuple(tags.items()) if isinstance(tags, dict) else tags)
         try:

@@ -131,6 +131,26 @@ def _parts_of(wanted: str) -> list[bytes]:
         return [wanted.encode("utf-8", "replace")]
 
 
+class Finder:
+    """Finds many calls by their numbers; their contexts are looked up once."""
+
+    def __init__(self, connection: sqlite3.Connection, ledger: Ledger) -> None:
+        self._connection = connection
+        self._ledger = ledger
+        self._texts = Texts(connection)
+
+    def at(self, number: int) -> Recorded | None:
+        """Return the call with that number; raises Damaged."""
+        row = self._connection.execute(f"{_CALL} WHERE id = ?", (number,)).fetchone()
+        return _recorded(row, self._texts, self._ledger) if row else None
+
+    def digests(self, number: int) -> tuple[bytes, bytes]:
+        """Return what stands for a call's user and address, also where the name was erased; empty for nobody."""
+        (context,) = self._connection.execute("SELECT context FROM call WHERE id = ?", (number,)).fetchone()
+        _, user, address = self._texts.digested(context)
+        return user, address
+
+
 def no_call(connection: sqlite3.Connection, ledger: Ledger, number: int) -> NotFound:
     """Return why there is no call of that number: it is archived, or it never was one."""
     last = read_base(connection, ledger).number

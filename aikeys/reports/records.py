@@ -48,7 +48,7 @@ def act(entry: Entry, names: Names) -> dict[str, object]:
 
 def call(ledger: Ledger, one: Recorded) -> dict[str, object]:
     """Return a call."""
-    from aikeys.ledger.importing import identity
+    from aikeys.ledger.import_ids import identity
     from aikeys.ledger.interchange import FIELDS, call_row
 
     row = call_row(one, identity(ledger, one.number, one.call), "")

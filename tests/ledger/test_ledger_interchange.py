@@ -11,8 +11,9 @@ import pytest
 from aikeys.errors import Usage as Refused
 from aikeys.ledger import listing
 from aikeys.ledger.calls import Call
+from aikeys.ledger.import_ids import id_of, identity
 from aikeys.ledger.import_prices import BookPricing
-from aikeys.ledger.importing import Counts, id_of, identity, import_calls
+from aikeys.ledger.importing import Counts, import_calls
 from aikeys.ledger.interchange import FIELDS, Reader, call_row
 from aikeys.ledger.recording import append_call
 from aikeys.ledger.rollups import SUMS

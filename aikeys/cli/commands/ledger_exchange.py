@@ -28,6 +28,7 @@ IMPORT = (
     ("aikeys ledger import spend.jsonl", "spend made elsewhere; a line seen before is skipped"),
     ("aikeys ledger import --new-ledger", "after the ledger was lost: give the vault a new one"),
 )
+_AGAIN = "the same command again takes the rest, each call once"
 _STEP = 1 << 14
 _CHUNK = 1000
 
@@ -75,8 +76,10 @@ def import_(
 ) -> None:
     """Take over calls made elsewhere, each id once.
 
-    All lines are taken or, where one is wrong, none. Costs and cost sources are kept; a line without cost_usd is priced
-    by the price book. Calls count for their own day. Other programs that write to the ledger wait meanwhile.
+    All lines are checked first: where one is wrong, none is taken. Then they are booked in short pieces, and others
+    write in between; after an interruption the same file again takes the rest. Costs and cost sources are kept; a
+    line without cost_usd is priced by the price book. Calls count for their own day. What this ledger measured itself
+    is never changed.
     """
     from aikeys.cli.render.counted import counted
     from aikeys.cli.render.json_text import document
@@ -113,21 +116,36 @@ def stepped(what: str, total: int, step: int = _STEP) -> Iterator[Callable[[int]
 
 
 def _imported(ledger: Ledger, path: str) -> Counts:
+    """Check the file, then book it: two bars, and a word on what is done where the second one is broken off."""
     from aikeys import config
     from aikeys.budgets.booking import book
+    from aikeys.cli.render.counted import counted
     from aikeys.ledger.import_prices import BookPricing
-    from aikeys.ledger.importing import LONGEST_LINE, import_calls
+    from aikeys.ledger.importing import LONGEST_LINE, book_calls, checked
     from aikeys.ledger.rollups import keep_tags
     from aikeys.pricing.book import load
 
     pricing = BookPricing(load(home.folder()))
+    booked = 0
     with ExitStack() as stack:
-        file = stack.enter_context(_input(path, os.path.dirname(ledger.path)))
-        size = os.fstat(file.fileno()).st_size
-        advance = stack.enter_context(stepped("importing", size, 1 << 16))
+        with _input(path, os.path.dirname(ledger.path)) as file:
+            lines = iter(lambda: file.readline(LONGEST_LINE + 1), b"")  # a file without line ends is not read whole
+            with stepped("checking", os.fstat(file.fileno()).st_size, 1 << 16) as advance:
+                plan = stack.enter_context(checked(ledger, lines, pricing, advance))
         keep_tags(ledger, config.load(home.folder()).rolled_tags)
-        lines = iter(lambda: file.readline(LONGEST_LINE + 1), b"")  # a file without line ends is not read whole
-        return import_calls(ledger, lines, book, pricing, advance)
+        with stepped("importing", plan.counts.imported, 1 << 10) as advance:
+
+            def more(count: int) -> None:
+                nonlocal booked
+                booked += count
+                advance(count)
+
+            try:
+                return book_calls(ledger, plan, book, more)
+            except BaseException:
+                if booked:
+                    terminal.say(f"about {counted(booked, 'call')} of {plan.counts.imported} are imported; {_AGAIN}")
+                raise
 
 
 @contextmanager
@@ -229,7 +247,7 @@ def _rows(connection: Any, ledger: Ledger, from_us: int) -> Iterator[dict[str, o
     from heapq import merge
 
     from aikeys.ledger import interchange, listing
-    from aikeys.ledger.importing import id_of, identity
+    from aikeys.ledger.import_ids import id_of, identity
 
     def calls() -> Iterator[tuple[int, dict[str, object]]]:
         for one in listing.calls(connection, ledger):
