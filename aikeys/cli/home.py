@@ -103,24 +103,32 @@ def means(*, data_on_stdin: bool = False) -> Means:
     return Means(os.environ, ask if terminal.can_ask(data_on_stdin=data_on_stdin) else None)
 
 
-def unlock(
-    where: Place, *, data_on_stdin: bool = False, takes_away: bool = False, ledger: Ledger | None = None
-) -> Used:
-    """Check and open the vault; what only takes access away goes on without a ledger, and says so.
+def unlock(where: Place, *, data_on_stdin: bool = False, ledger: Ledger | None = None) -> Used:
+    """Check and open the vault. A ledger that is given stays open for what is done next."""
+    from aikeys.vault.opening import picture
+    from aikeys.vault.unlock.order import open_rows
 
-    A ledger that is given stays open for what is done next.
+    return open_rows(picture(where, ledger), means(data_on_stdin=data_on_stdin))
+
+
+def unlock_to_take_away(where: Place) -> tuple[Place, Opened]:
+    """Check and open the vault for what only takes access away: a ledger that is of no use is no reason to stop.
+
+    Returns where to write it. Raises Damaged where the vault itself is, or is older than its ledger has seen.
     """
-    from aikeys.vault.opening import LedgerMissing, picture, picture_without_ledger
+    from aikeys.vault.opening import LedgerMissing, NotRecorded, picture, picture_without_ledger, without_ledger
     from aikeys.vault.unlock.order import open_rows
 
     try:
-        rows = picture(where, ledger)
-    except (LedgerMissing, MachineFailed) as error:
-        if not takes_away:
-            raise
-        terminal.warn(error.message)
+        rows = picture(where)
+    except NotRecorded:
+        raise
+    except (Damaged, MachineFailed) as error:
         rows = picture_without_ledger(where)
-    return open_rows(rows, means(data_on_stdin=data_on_stdin))
+        terminal.warn(error.message)
+        if not isinstance(error, LedgerMissing | MachineFailed):
+            where = without_ledger(where)
+    return where, open_rows(rows, means()).opened
 
 
 def open_keys(where: Place, *, data_on_stdin: bool = False, ledger: Ledger | None = None) -> Opened | Borrowed:

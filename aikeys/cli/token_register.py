@@ -136,14 +136,12 @@ def ending(where: Place, now_s: int) -> list[Claims]:
 
 
 def _might_end(where: Place, now_s: int) -> bool:
-    from contextlib import closing
-
     from aikeys.tokens.claims import decode
     from aikeys.tokens.visibility import ends_soon
     from aikeys.vault.token_rows import read_links
 
     try:
-        with closing(where.vault.connect()) as connection:
+        with where.vault.reading() as connection:
             links = read_links(connection, where.vault.path)
             return any(ends_soon(decode(link.claims), now_s) for link in links)
     except AikeysError:

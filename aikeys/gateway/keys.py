@@ -23,7 +23,6 @@ from aikeys.gateway.state import State
 from aikeys.ledger import listing, token_acts
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.store import Act
-from aikeys.storage import ballast
 from aikeys.tokens.claims import ALL_KEYS, LABELS, Claims
 from aikeys.tokens.text import ID_BYTES
 from aikeys.tokens.visibility import may_revoke, visible
@@ -177,7 +176,7 @@ def _revoked(place: Place, bearer: Bearer, wanted: str) -> bool:
         )
     if is_over:
         return False
-    ballast.with_room(place.home, lambda: revoking.revoke(place, [token_id]))
+    revoking.revoke(place, [token_id])
     return True
 
 

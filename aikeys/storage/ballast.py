@@ -1,4 +1,7 @@
-"""A file that only takes up room, so that taking access away still works when the disk is full."""
+"""Files that only take up room, so that a full disk stops neither what records a call nor what takes access away.
+
+There are two. The first is for both; the second is for taking access away alone, whatever has used up the first.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,16 @@ from aikeys.storage.sqlite import DiskFull
 
 T = TypeVar("T")
 SIZE_BYTES = 256 * 1024
-_NAME = "ballast"
+FIRST, FOR_REVOKING = "ballast", "ballast-for-revoking"
 
 
 def load(home: str) -> None:
-    """Put the ballast in place; a disk without room for it is no error."""
-    path = os.path.join(home, _NAME)
+    """Put the ballast in place, that for revoking first; a disk without room for it is no error."""
+    for name in (FOR_REVOKING, FIRST):
+        _load(os.path.join(home, name))
+
+
+def _load(path: str) -> None:
     try:
         if os.path.exists(path):
             return
@@ -23,37 +30,43 @@ def load(home: str) -> None:
     except OSError:
         return
     try:
-        written = os.write(handle, b"\0" * SIZE_BYTES)
+        written = os.write(handle, os.urandom(SIZE_BYTES))  # zeros take no room where a file system compresses
     except OSError:
         written = 0
     finally:
         os.close(handle)
     if written < SIZE_BYTES:
-        drop(home)
+        _drop(path)
 
 
 def is_there(home: str) -> bool:
-    """Tell whether the ballast is in place."""
-    return os.path.exists(os.path.join(home, _NAME))
+    """Tell whether all ballast is in place."""
+    return all(os.path.exists(os.path.join(home, name)) for name in (FIRST, FOR_REVOKING))
 
 
 def with_room(home: str, work: Callable[[], T]) -> T:
-    """Do what takes access away; where the disk is full, throw the ballast off and try once more."""
+    """Do what takes access away; where the disk is full, throw off one file after the other and try again."""
+    is_dropped = False
     try:
-        return work()
-    except DiskFull:
-        if not drop(home):
-            raise
-    try:
+        for name in (FIRST, FOR_REVOKING):
+            try:
+                return work()
+            except DiskFull:
+                is_dropped |= _drop(os.path.join(home, name))
         return work()
     finally:
-        load(home)
+        if is_dropped:
+            load(home)
 
 
 def drop(home: str) -> bool:
-    """Throw the ballast off; true when that made room."""
+    """Throw off the first file, for what records a call; true when that made room."""
+    return _drop(os.path.join(home, FIRST))
+
+
+def _drop(path: str) -> bool:
     try:
-        os.unlink(os.path.join(home, _NAME))
+        os.unlink(path)
     except OSError:
         return False
     return True

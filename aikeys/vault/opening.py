@@ -35,6 +35,10 @@ class VaultMissing(Damaged):
     """The ledger belongs to a vault that is not there."""
 
 
+class NotRecorded(Damaged):
+    """The vault is not the one that its ledger has on record: older, or another's."""
+
+
 class Place(NamedTuple):
     """Where a vault and its ledger live."""
 
@@ -170,6 +174,11 @@ def picture_without_ledger(place: Place) -> Rows:
     return rows
 
 
+def without_ledger(place: Place) -> Place:
+    """Return the place for what takes access away and must not write to the ledger that is here: it is queued."""
+    return place._replace(ledger_directory=os.path.join(place.vault.path, "none"))  # below a file there is none
+
+
 def check_manifest(rows: Rows, signing_public: bytes | None = None) -> None:
     """Raise Damaged unless the manifest is signed and fits the rows."""
     header, manifest = rows.header, rows.manifest
@@ -194,15 +203,15 @@ def check_anchor(rows: Rows, anchor: Anchor | None, ledger: Ledger) -> None:
             raise Damaged(f"{ledger.path} has never seen this vault", "to take it on purpose: aikeys restore FILE")
         return
     if manifest.epoch < anchor.epoch:
-        raise Damaged(
+        raise NotRecorded(
             f"the vault is older than its last recorded state (epoch {manifest.epoch}, recorded {anchor.epoch})",
             "to go back on purpose: aikeys restore FILE",
         )
     if manifest.epoch > anchor.epoch and anchored(rows)[32:] != anchor.state[32:]:
         if not _was_to_change_the_signing_key(rows, ledger):
-            raise Damaged("the vault is signed by another key than the ledger recorded", _HINT)
+            raise NotRecorded("the vault is signed by another key than the ledger recorded", _HINT)
     elif manifest.epoch == anchor.epoch and anchored(rows) != anchor.state:
-        raise Damaged("the vault is not the one the ledger recorded", "to take it on purpose: aikeys restore FILE")
+        raise NotRecorded("the vault is not the one the ledger recorded", "to take it on purpose: aikeys restore FILE")
 
 
 def _was_to_change_the_signing_key(rows: Rows, ledger: Ledger) -> bool:

@@ -1,12 +1,14 @@
 """Take tokens away: needs no key, works without a ledger, and cannot be undone by deleting a row.
 
-Vault first (row and queued entry in one commit), then the ledger: killed between the two, the next writer tells it.
+- Vault first (row and queued entry in one commit), then the ledger: killed between the two, the next writer tells it.
+- No other row needs to be whole. Where the vault takes no row at all, the entry in its ledger counts alone.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from typing import NamedTuple
 
 from aikeys import clock, sealing
@@ -16,10 +18,12 @@ from aikeys.budgets.who import TOKEN, Who
 from aikeys.errors import AikeysError, Damaged
 from aikeys.ledger import token_acts
 from aikeys.ledger.store import Act, Ledger
+from aikeys.storage import ballast
 from aikeys.tokens import chain
 from aikeys.tokens.claims import Claims, encode, message
 from aikeys.tokens.link import Link
 from aikeys.vault import store, token_rows
+from aikeys.vault.damaged import own_ledger
 from aikeys.vault.format import Rows
 from aikeys.vault.issuing import issue_detail
 from aikeys.vault.opening import Opened, Place, check_manifest
@@ -71,14 +75,9 @@ def read_tokens(place: Place, ledger: Ledger | None = None) -> Tokens:
 
 def read_without_ledger(place: Place) -> Tokens:
     """Return every token as the vault alone knows it: enough to take one away."""
-    place.vault.require()
-    connection = place.vault.connect()
-    try:
-        connection.execute("BEGIN")
+    with place.vault.reading() as connection:
         rows = store.read_rows(connection, place.vault.path)
         stored = token_rows.read_all(connection, place.vault.path)
-    finally:
-        connection.close()
     check_manifest(rows)
     return _tokens(rows, stored)
 
@@ -88,15 +87,10 @@ def read_chain(place: Place, token_id: bytes) -> tuple[tuple[Claims, ...], bool]
 
     Nothing where it is not there, or where its row was edited: such a token opens nothing.
     """
-    place.vault.require()
-    connection = place.vault.connect()
-    try:
-        connection.execute("BEGIN")
+    with place.vault.reading() as connection:
         rows = store.read_rows(connection, place.vault.path)
         links = token_rows.read_chain(connection, place.vault.path, token_id)
         revoked = token_rows.read_revoked(connection, place.vault.path)
-    finally:
-        connection.close()
     check_manifest(rows)
     try:
         found = chain.checked(links, rows.header.vault_id, rows.header.signing_public)
@@ -114,11 +108,8 @@ def revoked_in(ledger: Ledger) -> dict[bytes, int]:
 
 def missing_revocations(place: Place, ledger: Ledger) -> tuple[str, ...]:
     """Return the tokens whose revocation the ledger holds and the vault has lost, though the token is still there."""
-    connection = place.vault.connect()
-    try:
+    with place.vault.reading() as connection:
         stored = token_rows.read_all(connection, place.vault.path)
-    finally:
-        connection.close()
     with ledger.reading() as reading:
         known = token_acts.read_tokens(reading)
     return tuple(
@@ -128,15 +119,35 @@ def missing_revocations(place: Place, ledger: Ledger) -> tuple[str, ...]:
     )
 
 
-def revoke(place: Place, token_ids: Iterable[bytes]) -> bool:
-    """Revoke tokens, and with each everything below it; tell whether the ledger has it already."""
+class Revoked(NamedTuple):
+    """Where it is written that tokens are revoked; in one of the two at least, which is enough to refuse them."""
+
+    in_vault: bool
+    in_ledger: bool
+
+
+def revoke(place: Place, token_ids: Iterable[bytes]) -> Revoked:
+    """Revoke tokens, and with each everything below it; raises where neither vault nor ledger can be written."""
     at_us = clock.now_us()
     items = [Queued(at_us + number, token_acts.REVOKE, token_id.hex()) for number, token_id in enumerate(token_ids)]
-    with place.vault.writing() as connection:
-        for item in items:
-            token_rows.put_revocation(connection, bytes.fromhex(item.subject), item.at_us)
-            store.queue(connection, item)
-    return tell(place, items)
+
+    def write() -> None:
+        with place.vault.writing() as connection:
+            _put(connection, items)
+
+    try:
+        ballast.with_room(place.home, write)
+    except AikeysError:
+        if not _told(place, items):
+            raise
+        return Revoked(in_vault=False, in_ledger=True)
+    return Revoked(in_vault=True, in_ledger=tell(place, items))
+
+
+def _put(connection: sqlite3.Connection, items: Iterable[Queued]) -> None:
+    for item in items:
+        token_rows.put_revocation(connection, bytes.fromhex(item.subject), item.at_us)
+        store.queue(connection, item)
 
 
 def take_over_children(place: Place, opened: Opened, token_id: bytes) -> list[Claims]:
@@ -205,9 +216,7 @@ def revoke_all(connection: sqlite3.Connection, path: str) -> list[Queued]:
     alive = sorted(token_id for token_id in stored.links if token_id not in stored.revoked_us)
     at_us = clock.now_us()
     items = [Queued(at_us + number, token_acts.REVOKE, token_id.hex()) for number, token_id in enumerate(alive)]
-    for item in items:
-        token_rows.put_revocation(connection, bytes.fromhex(item.subject), item.at_us)
-        store.queue(connection, item)
+    _put(connection, items)
     return items
 
 
@@ -219,19 +228,25 @@ def _tokens(rows: Rows, stored: TokenRows) -> Tokens:
 
 def tell(place: Place, items: list[Queued]) -> bool:
     """Put the acts into the ledger and off the queue; where that fails they wait for the next writer."""
-    ledger = place.ledger
+    if not _told(place, items):
+        return False
     try:
-        ledger.open()
-        with ledger.writing() as writer:
-            for item in items:
-                writer.act(Act(item.act, item.subject, queued_detail(item)))
         with place.vault.writing() as connection:
             for item in items:
                 store.unqueue(connection, item)
     except AikeysError:
         return False
-    finally:
-        ledger.close()
+    return True
+
+
+def _told(place: Place, items: list[Queued]) -> bool:
+    """Put the acts into the ledger, unless it is another vault's; tell whether they are there."""
+    try:
+        with closing(own_ledger(place)) as ledger, ledger.writing() as writer:
+            for item in items:
+                writer.act(Act(item.act, item.subject, queued_detail(item)))
+    except AikeysError:
+        return False
     return True
 
 

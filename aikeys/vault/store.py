@@ -108,14 +108,8 @@ class VaultFile:
 
     def read(self) -> Rows:
         """Return all rows as of one instant; raises NotFound, Damaged, BadConfiguration."""
-        self.require()
-        with sqlite.translated(self.path):
-            connection = self.connect()
-            try:
-                connection.execute("BEGIN")
-                return read_rows(connection, self.path)
-            finally:
-                connection.close()
+        with self.reading() as connection:
+            return read_rows(connection, self.path)
 
     def check_schema(self) -> None:
         """Raise Damaged where the file has another table, index, view or trigger than this format, or lacks one."""
@@ -163,6 +157,25 @@ class VaultFile:
                     yield connection
             finally:
                 connection.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """One state of the file for several reads."""
+        self.require()
+        with sqlite.translated(self.path):
+            connection = self.connect()
+            try:
+                connection.execute("BEGIN")
+                yield connection
+            finally:
+                connection.close()
+
+    @contextmanager
+    def salvaging(self) -> Iterator[sqlite3.Connection]:
+        """The same of a file that may be damaged, with texts in whatever encoding."""
+        with self.reading() as connection:
+            connection.text_factory = lambda data: data.decode("utf-8", "replace")
+            yield connection
 
     def connect(self) -> sqlite3.Connection:
         sqlite.refuse_unfit(self.path)
@@ -228,6 +241,21 @@ def checked_rows(
         yield row
 
 
+def readable_rows(connection: sqlite3.Connection, table: str, kind: Any) -> Iterator[tuple[Any, bool]]:
+    """Yield what SQLite still finds of a damaged table: each row, its fields of any type, and whether it is whole.
+
+    The connection's `text_factory` must not raise.
+    """
+    types = list(kind.__annotations__.values())
+    try:
+        for *fields, stored in connection.execute(f"SELECT {', '.join(kind._fields)}, checksum FROM {table}"):  # noqa: S608
+            row = kind(*fields)
+            is_typed = all(type(field) is expected for field, expected in zip(fields, types, strict=True))
+            yield row, is_typed and checksum(row) == stored
+    except (sqlite3.Error, OverflowError):
+        return
+
+
 def write_difference(connection: sqlite3.Connection, old: Rows | None, new: Rows) -> None:
     """Delete rows that are gone, insert rows that are new."""
     before, after = _by_table(old), _by_table(new)
@@ -259,8 +287,12 @@ def queue(connection: sqlite3.Connection, item: Queued) -> None:
 
 
 def queued(connection: sqlite3.Connection) -> list[Queued]:
-    """Return what waits for the ledger, oldest first."""
-    return [Queued(*row) for row in connection.execute("SELECT at_us, act, subject FROM queued ORDER BY at_us")]
+    """Return what waits for the ledger, oldest first; Damaged where one is no act."""
+    found = [Queued(*row) for row in connection.execute("SELECT at_us, act, subject FROM queued ORDER BY at_us")]
+    for item in found:
+        if not isinstance(item.at_us, int) or not isinstance(item.act, str) or not isinstance(item.subject, str):
+            raise Damaged("the vault's queue holds an act that is none", _HINT)
+    return found
 
 
 def unqueue(connection: sqlite3.Connection, item: Queued) -> None:

@@ -60,7 +60,12 @@ def write(
             store.write_difference(connection, current.rows, result.rows)
             if result.rows.header.signing_public != current.rows.header.signing_public:
                 token_rows.delete_all(connection)  # none of them is signed by this vault any more
-            granting.renew(connection, place.vault.path, result, granting.when(ledger, clock.now_s()), advance)
+            try:
+                granting.renew(connection, place.vault.path, result, granting.when(ledger, clock.now_s()), advance)
+            except Damaged:  # a damaged row of a token keeps nobody from taking a key away
+                if not takes_away:
+                    raise
+                token_rows.delete_grants_of_no_key(connection)
     except AikeysError as error:
         if intent is not None:
             _note_failure(ledger, intent, error.code)

@@ -705,7 +705,7 @@ def test_lock_ends_the_session_of_a_vault_that_was_damaged_meanwhile(one_key: Ho
     )  # fmt: skip
     if ended.returncode == 77:
         pytest.skip(f"no kernel keyring: {ended.stderr}")
-    assert ended.returncode == Damaged.exit_status, ended.stderr
+    assert ended.returncode == 0, ended.stderr
     assert "every unlocked session of this user was ended" in ended.stderr
     assert "Traceback" not in ended.stderr
 

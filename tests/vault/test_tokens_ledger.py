@@ -261,7 +261,7 @@ def test_a_revocation_that_had_to_wait_reaches_the_ledger_with_the_next_change(o
     os.rename(office.home.ledger, tmp_path / "away")
     for end in ("-wal", "-shm"):
         Path(f"{office.home.ledger}{end}").unlink(missing_ok=True)
-    assert not revoking.revoke(office.home.place, [mine.claims.id])
+    assert not revoking.revoke(office.home.place, [mine.claims.id]).in_ledger
     os.rename(tmp_path / "away", office.home.ledger)
     office.home.add("later", "sk-later")
     with ledger_of(office).reading() as connection:

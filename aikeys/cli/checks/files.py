@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from aikeys.vault.opening import Place
 
 
-_KEPT = ("config.toml", "prices.jsonl", "login.json", "allowed.json", "ballast", "vault.db", "vault.db-journal")
+_KEPT = (
+    "config.toml",
+    "prices.jsonl",
+    "login.json",
+    "allowed.json",
+    "ballast",
+    "ballast-for-revoking",
+    "vault.db",
+    "vault.db-journal",
+)
 _OF_THE_LEDGER = ("ledger.db", "ledger.db-wal", "ledger.db-shm")
 
 
@@ -77,5 +86,5 @@ def file_checks(where: Place) -> Iterator[Check]:
     if given and os.path.isfile(given) and key_file.readable_by_others(given):
         yield Check("passphrase file", f"{given} can be read by others", f"chmod 600 {quote(given)}")
     if os.path.exists(where.vault.path) and not authority.is_bearer() and not ballast.is_there(where.home):
-        finding = "the reserve that lets revoke work on a full disk is missing"
+        finding = "a reserve that lets calls be recorded and keys be revoked on a full disk is missing"
         yield Check("ballast", finding, "make room on the disk; the next change of the vault makes it again")

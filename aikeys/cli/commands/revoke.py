@@ -10,7 +10,7 @@ from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
 from aikeys.cli.render.counted import counted
-from aikeys.errors import AikeysError, Cancelled
+from aikeys.errors import AikeysError, Cancelled, Damaged
 
 if TYPE_CHECKING:
     from aikeys.providers.catalogue import Provider
@@ -27,7 +27,8 @@ def revoke(name: Annotated[str, typer.Argument(metavar="NAME", help="The key.")]
     """Remove a key from the vault.
 
     The provider goes on accepting the key until you delete it there. On a terminal this asks first, unless --yes.
-    It works with a full disk and without a ledger, too: the entry is then written later.
+    It works with a full disk and without a ledger, too: the entry is then written later. In a vault that is damaged
+    elsewhere the secret is destroyed, and the vault stays damaged.
     """
     from aikeys.cli.token_register import key_losers, named
     from aikeys.ledger.store import Act
@@ -37,16 +38,22 @@ def revoke(name: Annotated[str, typer.Argument(metavar="NAME", help="The key.")]
     from aikeys.vault.writing import Written, write
 
     where = home.place()
-    opened = ballast.with_room(where.home, lambda: home.unlock(where, takes_away=True).opened)
+    try:
+        where, opened = ballast.with_room(where.home, lambda: home.unlock_to_take_away(where))
+    except Damaged as damage:
+        from aikeys.cli import damaged_vault
+
+        damaged_vault.revoke_key(where, name, damage)
+        return
     key = exact_key(opened.rows, name)
     provider = _provider(where, key)
     question = f"Remove {key.name}? Its secret is destroyed."
     if not terminal.options.yes and terminal.can_ask() and not terminal.confirm(question):
         raise Cancelled(f"{key.name} was not removed")
-    act = Act("revoke", key.name)
+    place, act = where, Act("revoke", key.name)
 
     def take_away() -> Written:
-        return write(where, opened, act, lambda vault: remove_key(vault, key.name), takes_away=True)
+        return write(place, opened, act, lambda vault: remove_key(vault, key.name), takes_away=True)
 
     losers = key_losers(where, key.id, clock.now_s())
     written = ballast.with_room(where.home, take_away)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.render.counted import counted
-from aikeys.errors import Cancelled, Denied, Usage
+from aikeys.errors import Cancelled, Damaged, Denied, MachineFailed, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,11 +40,12 @@ def revoke(
 ) -> None:
     """Revoke tokens, and with each all that were issued with it. Takes effect at the next use.
 
-    It needs no unlocking (but for --keep-children), and works with a full disk and without a ledger: the entry is then
-    written later. A copy of vault.db learns of it when it is replaced; whoever had a token with env:read may have kept
-    the keys themselves, so rotate those. On a terminal --team, --user and --all ask first, unless --yes.
+    It needs no unlocking (but for --keep-children), and works with a full disk, in a damaged vault and without a
+    ledger: the entry is then written later. A copy of vault.db learns of it when it is replaced; whoever had a token
+    with env:read may have kept the keys themselves, so rotate those. On a terminal --team, --user and --all ask first,
+    unless --yes.
     """
-    from aikeys.cli import authority, token_register
+    from aikeys.cli import authority, damaged_vault, token_register
     from aikeys.storage import ballast
 
     wanted = [token_register.refuse_secret(each) for each in tokens or ()]
@@ -56,24 +58,41 @@ def revoke(
 
         remote_tokens.revoke(gateway, wanted, by_label, keep_children=keep_children)
         return
-    where = token_register.place()
+    where = home.place()
     authority.refuse_on_copy("token revoke")
-    register = ballast.with_room(where.home, lambda: token_register.read_to_take_away(where))
-    chosen = _chosen(register, wanted, by_label)
-    if not chosen:
+    ask = partial(confirm, everything=everything, by_label=by_label)
+    try:
+        register = ballast.with_room(where.home, lambda: token_register.read_to_take_away(where))
+    except (Damaged, MachineFailed) as trouble:
+        if keep_children or authority.is_bearer():
+            raise
+        damaged_vault.revoke_tokens(where, wanted, by_label, trouble, ask)
+        return
+    forged = _forged(register, wanted, everything=everything)
+    chosen = _chosen(register, [each for each in wanted if each not in forged], by_label, is_named=bool(wanted))
+    if not chosen and not forged:
         return
     if not wanted:
-        confirm(len(chosen), everything=everything, by_label=by_label)
+        ask(len(chosen) + len(forged))
     if keep_children:
         _keep_children(where, register, chosen)
         register = ballast.with_room(where.home, lambda: token_register.read_to_take_away(where))
     from aikeys.vault import revoking
 
-    ids = [chain[0].id for chain in chosen]
-    is_told = ballast.with_room(where.home, lambda: revoking.revoke(where, ids))
-    _say(register, chosen)
-    if not is_told:
-        terminal.warn("the ledger cannot be written now; the entry is queued in the vault")
+    done = revoking.revoke(where, [*(chain[0].id for chain in chosen), *map(bytes.fromhex, forged)])
+    if chosen:
+        _say(register, chosen)
+    for each in forged:
+        terminal.say(f"revoked token {each}, whose row was edited or forged; delete it: aikeys token prune")
+    damaged_vault.say_where(done)
+
+
+def _forged(register: Register, wanted: Sequence[str], *, everything: bool) -> list[str]:
+    """Return the ids of tokens whose rows were edited: they open nothing, and stay so if their rows are put back."""
+    if register.bearer is not None:
+        return []
+    wrong = [each for each in register.tokens.wrong if bytes.fromhex(each) not in register.tokens.revoked_us]
+    return [each for each in wrong if everything or each in wanted]
 
 
 def prune() -> None:
@@ -85,10 +104,10 @@ def prune() -> None:
     terminal.say(f"deleted {counted(len(gone), 'token')}" if gone else "there is nothing to delete")
 
 
-def _chosen(register: Register, wanted: Sequence[str], by_label: dict[str, str]) -> list[Chain]:
+def _chosen(register: Register, wanted: Sequence[str], by_label: dict[str, str], *, is_named: bool) -> list[Chain]:
     """Return the tokens to revoke, each once, those above first; says so of those that are revoked already."""
     now_s = clock.now_s()
-    if wanted:
+    if is_named:
         found = {chain[0].id: chain for chain in map(register.token, wanted)}
         for chain in found.values():
             register.require_revocable(chain)
@@ -103,9 +122,9 @@ def _chosen(register: Register, wanted: Sequence[str], by_label: dict[str, str])
     alive = [
         chain
         for token_id, chain in found.items()
-        if register.tokens.state(token_id, now_s) != "revoked" and (wanted or chain[0].expires_at > now_s)
+        if register.tokens.state(token_id, now_s) != "revoked" and (is_named or chain[0].expires_at > now_s)
     ]
-    if not wanted and not alive:
+    if not is_named and not alive:
         terminal.say("there is no such token that is active")
     return sorted(alive, key=len)
 
