@@ -288,7 +288,7 @@ complete -c aikeys -n '__aikeys_at \'log/\'' -l json -d 'Print JSON; with --foll
 complete -c aikeys -n '__aikeys_at \'log/\'' -s h -l help -d 'Show this message and exit.'
 complete -c aikeys -n '__aikeys_at \'audit/\'' -s n -l newest -r -f -d 'How many entries.'
 complete -c aikeys -n '__aikeys_at \'audit/\'' -l since -r -f -d '30d, 2026-11-01 or a time: from then on.'
-complete -c aikeys -n '__aikeys_at \'audit/\'' -l who -r -f -d 'By this person, or about them.'
+complete -c aikeys -n '__aikeys_at \'audit/\'' -l who -r -f -d 'Of this person and their tokens.'
 complete -c aikeys -n '__aikeys_at \'audit/\'' -l act -r -f -d 'Only this act: exec, add, rotate …'
 complete -c aikeys -n '__aikeys_at \'audit/\'' -l json -d 'Print JSON.'
 complete -c aikeys -n '__aikeys_at \'audit/\'' -s h -l help -d 'Show this message and exit.'

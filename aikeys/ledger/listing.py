@@ -20,6 +20,11 @@ _CALL = """SELECT id, at_us, settled_us, input, cache_read, cache_write_5m, cach
 _CONTEXT = """SELECT s.team, s.project, s.environment, s.user, c.tags, c.token, s.key, s.provider, s.model, c.answered,
   c.price, c.address, c.door FROM context c JOIN slot s ON s.id = c.slot WHERE c.id = ?"""
 _NEWEST = 20_000
+_ABOUT = (
+    "(actor = ? OR person = ? OR subject IN (SELECT subject FROM entry WHERE act = 'token issue' AND person = ?) "
+    "OR substr(detail, -22) IN (SELECT 'token=' || subject FROM entry WHERE act = 'token issue' AND person = ?))"
+)
+"""By a person or about them: also what was done to their tokens, and with them."""
 
 
 class Recorded(NamedTuple):
@@ -237,7 +242,7 @@ def require_person(connection: sqlite3.Connection, name: str) -> None:
 
 
 class Asked(NamedTuple):
-    """Which acts are wanted: from an instant on, by an actor or about a person, of one kind; empty means any."""
+    """Which acts are wanted: from an instant on, by a person or about them or their tokens, of one kind; empty: any."""
 
     since_us: int = 0
     who: str = ""
@@ -250,7 +255,7 @@ def newest_acts(connection: sqlite3.Connection, ledger: Ledger, count: int, aske
     if asked.who:
         row = connection.execute("SELECT digest FROM person WHERE name = ?", (asked.who,)).fetchone()
         digest = row[0] if row else b""
-        conditions.append(("(actor = ? OR person = ?)", (digest, digest)))
+        conditions.append((_ABOUT, (digest,) * 4))
     if asked.act:
         conditions.append(("act = ?", (asked.act,)))
     rows = connection.execute(

@@ -29,7 +29,7 @@ Listed = tuple["Budget", str, "Standing | None"]
 
 
 def act(entry: Entry, names: Names) -> dict[str, object]:
-    """Return an act."""
+    """Return an act. A person stands in the subject where that is whom it is about (`user:ana`), else beside it."""
     return {
         "id": entry.id,
         "at": clock.rfc3339(entry.at_us / 1e6),
@@ -37,7 +37,8 @@ def act(entry: Entry, names: Names) -> dict[str, object]:
         "from": FROM,
         "phase": entry.phase,
         "act": entry.act,
-        "subject": entry.subject + names.person,
+        "subject": entry.subject + names.person if entry.subject.endswith(":") else entry.subject,
+        "person": names.person or None,
         "status": entry.status or None,
         "granted": None if entry.status in _OPEN else entry.status == "ok",
         "detail": entry.detail or None,

@@ -25,7 +25,7 @@ from aikeys.tokens.link import Link
 from aikeys.vault import store, token_rows
 from aikeys.vault.damaged import own_ledger
 from aikeys.vault.format import Rows
-from aikeys.vault.issuing import issue_detail
+from aikeys.vault.issuing import issue_act
 from aikeys.vault.opening import Opened, Place, check_manifest
 from aikeys.vault.store import Queued
 from aikeys.vault.token_rows import TokenRows
@@ -171,7 +171,7 @@ def take_over_children(place: Place, opened: Opened, token_id: bytes) -> list[Cl
         moved += [found.claims[each] for each, before in moved_untold(found, ledger).items() if before == token_id]
         with ledger.writing() as writer:
             for claims in moved:
-                writer.act(Act(token_acts.ISSUE, claims.shown_id, issue_detail(claims)))
+                writer.act(issue_act(claims))
             for period in PERIODS:  # what the children spent counts no longer for it
                 drop_counters(writer.connection, Who(TOKEN, token_id.hex()).limited, period)
     finally:

@@ -18,7 +18,7 @@ _EXAMPLES = (
     ("aikeys audit --act exec --json -n 1000", "for a script"),
 )
 
-_COLUMNS = ("id", "at", "actor", "from", "phase", "act", "subject", "status")
+_COLUMNS = ("id", "at", "actor", "from", "phase", "act")
 
 
 @app.command(epilog=epilog(_EXAMPLES, (0, 2, 10, 13, 14, 20, 21, 31)))
@@ -27,7 +27,7 @@ def audit(
     since: Annotated[
         str, typer.Option("--since", metavar="WHEN", help="30d, 2026-11-01 or a time: from then on.")
     ] = "",
-    who: Annotated[str, typer.Option("--who", metavar="NAME", help="By this person, or about them.")] = "",
+    who: Annotated[str, typer.Option("--who", metavar="NAME", help="Of this person and their tokens.")] = "",
     act: Annotated[str, typer.Option("--act", metavar="ACT", help="Only this act: exec, add, rotate …")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -53,7 +53,10 @@ def audit(
     if not rows:
         terminal.say("no such entries")
         return
-    lines = [[*(_text(row[name]) for name in _COLUMNS), _shown(_text(row["detail"]))] for row in rows]
+    lines = [
+        [*(_text(row[name]) for name in _COLUMNS), _what(row), _text(row["status"]), _shown(_text(row["detail"]))]
+        for row in rows
+    ]
     terminal.out_styled(table(("ID", "WHEN", "WHO", "FROM", "PHASE", "ACT", "WHAT", "STATUS", "DETAIL"), lines))
 
 
@@ -65,6 +68,12 @@ def _acts(newest: int, since: str, who: str, act: str) -> list[dict[str, object]
     asked = Asked(_since_us(since, ledger.zone) if since else 0, who, act)
     with ledger.reading() as connection:
         return [records.act(*row) for row in newest_acts(connection, ledger, newest, asked)]
+
+
+def _what(row: dict[str, object]) -> str:
+    """Return what an act is about, with the person it is about beside it: `b39918fa4c0e6d21 (ben)`."""
+    subject, person = _text(row["subject"]), _text(row.get("person"))
+    return f"{subject} ({person})" if person and not subject.endswith(f":{person}") else subject
 
 
 def _text(value: object) -> str:
