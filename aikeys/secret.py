@@ -58,6 +58,19 @@ class Secret:
         raise TypeError("a secret cannot be pickled")
 
 
+class KeySecret(Secret):
+    """The secret of a key, with what its sealed row says of how it may travel.
+
+    `allows_http`: over plain http to an address of a private network, not only to this machine.
+    """
+
+    __slots__ = ("allows_http",)
+
+    def __init__(self, value: bytes, *, allows_http: bool = False) -> None:
+        super().__init__(value)
+        self.allows_http = allows_http
+
+
 def without_keys(text: str) -> str:
     """Return a text without what surely is a key; ids that look like one stay."""
     if len(text) < _SHORTEST:

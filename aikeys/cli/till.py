@@ -103,14 +103,13 @@ class Till:
 
     def _secret_of(self, held: Held) -> Secret:
         """Open a key, before every attempt; a token is checked once more: it may have ended while others were made."""
-        from aikeys.secret import Secret
         from aikeys.vault.names import exact_key
 
         opened = self._opened
         bearer: Bearer | None = getattr(opened, "bearer", None)
         if bearer is not None:
             opened = _borrowed_again(self._where, bearer)
-        return Secret(opened.content(exact_key(opened.rows, held.name)).secret)
+        return opened.content(exact_key(opened.rows, held.name)).key_secret
 
 
 def _borrowed_again(where: Place, bearer: Bearer) -> Borrowed:

@@ -24,7 +24,7 @@ from aikeys.gateway.upstream import for_client
 from aikeys.ledger.calls import UNPRICED, Call
 from aikeys.providers.catalogue import Provider
 from aikeys.providers.native_routes import FREE, Match, NativeRoute, below, match
-from aikeys.providers.transport import Broken, NotSent, Parcel, checked_base_url
+from aikeys.providers.transport import Broken, NotSent, Parcel, checked_base_url, require_way
 from aikeys.providers.wire.exact_json import LARGE_BYTES, write
 from aikeys.providers.wire.values import Outgoing
 from aikeys.spending.authorise import Caller, authorise, bound_labels
@@ -189,7 +189,9 @@ async def _sent(visit: Visit, target: Target, path: str, body: bytes, *, is_ours
     base_url = checked_base_url(target.key.base_url, target.provider.title)
     headers = _headers(request, target.provider, is_ours=is_ours)
     outgoing = Outgoing(request.method, path, headers, body)
-    parcel = Parcel(outgoing, base_url, target.provider.dialect().auth, state.secret_of(visit.bearer, target))
+    secret = state.secret_of(visit.bearer, target)
+    require_way(base_url, target.key.name, secret)
+    parcel = Parcel(outgoing, base_url, target.provider.dialect().auth, secret)
     try:
         async with state.upstream.send(parcel, state.settings.timeouts) as reply:
             found = b"".join([piece async for piece in reply.pieces()])

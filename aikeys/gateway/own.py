@@ -114,7 +114,7 @@ class OwnState(State):
     def secret_of(self, _bearer: Bearer, target: Target) -> Secret:
         """Open a key in its present version; Damaged where the vault got another key meanwhile."""
         opened = self._vault_as_of_now()
-        return Secret(opened.content(exact_key(opened.rows, target.key.name)).secret)
+        return opened.content(exact_key(opened.rows, target.key.name)).key_secret
 
     def _vault_as_of_now(self) -> Opened | Borrowed:
         """Return the vault with its present rows; TokenRefused where it is another one, or the parent token is over."""

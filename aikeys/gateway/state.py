@@ -21,7 +21,7 @@ from aikeys.gateway.settings import Settings
 from aikeys.gateway.upstream import Upstream
 from aikeys.network.proxies import without_proxies
 from aikeys.pricing.book import Book
-from aikeys.secret import Secret
+from aikeys.secret import KeySecret, Secret
 from aikeys.spending.io import Conditions
 from aikeys.spending.names import Names, Target, held_of
 from aikeys.storage import ballast
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from aikeys.vault.opening import Place
     from aikeys.vault.revoking import Tokens
 
+_ALLOWS_HTTP = b"h"
+"""In front of a secret that is kept: its row allows plain http to a private network."""
 _MOST_KEPT = 10_000
 
 
@@ -164,9 +166,11 @@ class State:
         context = f"{key.name}:{key.version}".encode()
         kept = self._pocket.get(place)
         if kept is not None:
-            return Secret(sealing.unseal(own, kept, context))
-        secret = self.keeper.borrow(bearer, self._gateway).content(key).secret
+            said = sealing.unseal(own, kept, context)
+            return KeySecret(said[1:], allows_http=said[:1] == _ALLOWS_HTTP)
+        secret = self.keeper.borrow(bearer, self._gateway).content(key).key_secret
         if len(self._pocket) >= _MOST_KEPT:
             self._pocket.clear()
-        self._pocket[place] = sealing.seal(own, os.urandom(sealing.NONCE_BYTES), secret, context)
-        return Secret(secret)
+        said = (_ALLOWS_HTTP if secret.allows_http else b"-") + secret.reveal()
+        self._pocket[place] = sealing.seal(own, os.urandom(sealing.NONCE_BYTES), said, context)
+        return secret

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, TypedDict
 from urllib.parse import unquote, urlsplit
 
 from aikeys.errors import BadConfiguration
-from aikeys.network.addresses import is_loopback
 from aikeys.network.certificates import client_context, why_not_trusted
+from aikeys.network.peers import ELSEWHERE, guarded_sockets
 from aikeys.network.proxies import Proxy, proxy_for
 from aikeys.providers.masking import Intake, intake
 from aikeys.providers.transport import (
@@ -35,6 +35,8 @@ from aikeys.providers.transport import (
     Timeouts,
     cannot_connect,
     fields_of,
+    may_be_plain,
+    not_private,
     not_trusted,
     proxy_refused,
 )
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
 
 _KEPT_S = 4.0
 _LOOK_FOR_CLIENT_S = 1.0
+_SECURE, _LOOPBACK, _PRIVATE = "https", "loopback", "private"
+"""Kinds of connections: plain http to this machine, and to a private network where the key's row allows it."""
 _PIECE_BYTES = 1 << 16
 _FOR_CLIENTS = frozenset(
     (
@@ -82,13 +86,13 @@ class Upstream:
         self.largest_bytes = largest_reply_bytes
         self._certificates = certificates
         self._environ = os.environ if environ is None else environ
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
 
     async def close(self) -> None:
         """Close every connection."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        for session in self._sessions.values():
+            await session.close()
+        self._sessions.clear()
 
     @asynccontextmanager
     async def send(self, parcel: Parcel, timeouts: Timeouts) -> AsyncIterator[Reply]:
@@ -118,7 +122,7 @@ class Upstream:
         limits = _limits(timeouts.connect_s)
         try:
             async with asyncio.timeout(min(timeouts.first_byte_s, timeouts.total_s)):
-                return await self._opened().request(
+                return await self._opened(_kind(url, parcel)).request(
                     outgoing.method, url, data=_in_pieces(outgoing.body), headers=fields, timeout=limits,
                     allow_redirects=False, ssl=certificates, **_through(proxy),
                 )  # fmt: skip
@@ -140,6 +144,8 @@ class Upstream:
 
         if reason := why_not_trusted(failure):
             return not_trusted(host, reason)
+        if ELSEWHERE in str(failure):
+            return not_private(host)
         if isinstance(failure, aiohttp.ClientHttpProxyError):
             return proxy_refused(host, proxy, failure.status, self._environ)
         return cannot_connect(host, proxy, self._environ)
@@ -162,16 +168,19 @@ class Upstream:
         except BadConfiguration as wrong:
             raise NotSent(wrong.message, wrong.hint) from None
 
-    def _opened(self) -> aiohttp.ClientSession:
+    def _opened(self, kind: str) -> aiohttp.ClientSession:
+        """Return the session of a kind: what is connected for one is never used for another."""
         import aiohttp
 
-        if self._session is None:
-            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEPT_S)
-            self._session = aiohttp.ClientSession(
+        found = self._sessions.get(kind)
+        if found is None:
+            sockets = guarded_sockets(private=kind == _PRIVATE) if kind != _SECURE else None
+            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEPT_S, socket_factory=sockets)
+            found = self._sessions[kind] = aiohttp.ClientSession(
                 connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
             )  # fmt: skip
-        return self._session
+        return found
 
 
 class Reply:
@@ -295,6 +304,10 @@ def _unpacker(encoding: str) -> _Unpacker | None:
     return _Unpacker(name)
 
 
+def _kind(url: URL, parcel: Parcel) -> str:
+    return _SECURE if url.scheme == "https" else _PRIVATE if parcel.allows_http else _LOOPBACK
+
+
 def address_of(parcel: Parcel) -> URL:
     """Return where a request goes, as it is written; NotSent where that is not below the key's own base URL."""
     return _address(parcel.base_url, parcel.outgoing.path)
@@ -305,9 +318,9 @@ def _address(base: str, path: str) -> URL:
     from yarl import URL
 
     url = base + path
-    if not base.startswith("https:") and not (base.startswith("http:") and is_loopback(base)):
-        raise NotSent("a key is never sent over plain http to another machine", "give the key an https base URL")
     try:
+        if not may_be_plain(base):
+            raise NotSent("a key is never sent over plain http to another network", "give the key an https base URL")
         here, there = urlsplit(base), urlsplit(url)
         is_below = path.startswith("/") and (here.scheme, here.netloc) == (there.scheme, there.netloc)
         segments = unquote(there.path).replace("\\", "/").split("/")

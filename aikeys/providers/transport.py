@@ -1,7 +1,8 @@
 """Sends one request to one provider and hands its reply on as it comes; httpx here, another client elsewhere.
 
 - The key goes to the base URL it is stored with, and nowhere else: no redirect is followed, no base URL is read from
-  the environment, plain http is for this machine only.
+  the environment. Plain http is for this machine, and for a private network where the key's sealed row allows it
+  (KeySecret): whom the name means is looked at before each connection (network.peers).
 - Proxies of the environment serve https only (network.proxies), and one that opens the sealed bytes fails the
   certificate check. A certificate that is not trusted is called that; the same request would fail again.
 - Nothing here repeats the key or a library's own words: those may hold a header. `fields_of` reveals the key.
@@ -19,14 +20,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
+from urllib.parse import urlsplit
 
 from aikeys.errors import BadConfiguration, NetworkFailed, Usage
-from aikeys.network.addresses import is_loopback
+from aikeys.network.addresses import address_in, is_loopback, takes_plain_http
 from aikeys.network.proxies import Proxy, proxy_for, unreadable
 from aikeys.providers.catalogue import check_base_url
 from aikeys.providers.masking import intake
 from aikeys.providers.wire.values import Outgoing
-from aikeys.secret import Secret
+from aikeys.secret import KeySecret, Secret
 
 if TYPE_CHECKING:
     import httpx
@@ -58,6 +60,16 @@ class NotSent(NetworkFailed):
     def __init__(self, message: str, hint: str = "", *, may_pass: bool = False) -> None:
         super().__init__(message, hint)
         self.may_pass = may_pass
+
+
+class NoPlainHttp(Usage):
+    """A key would travel in the clear to another machine, and its sealed row does not allow that."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"{key} is not sent over plain http to another machine",
+            f"give it an https base URL; or, in a private network: aikeys edit {key} --allow-http",
+        )
 
 
 class Broken(NetworkFailed):
@@ -104,6 +116,11 @@ class Parcel(NamedTuple):
     def url(self) -> str:
         return self.base_url + self.outgoing.path
 
+    @property
+    def allows_http(self) -> bool:
+        """Tell whether the key's row lets it travel in the clear within a private network."""
+        return isinstance(self.secret, KeySecret) and self.secret.allows_http
+
 
 class Incoming(Protocol):
     """A reply as it comes in; header names are in lower case. `pieces` raises Broken."""
@@ -131,9 +148,28 @@ def checked_base_url(base_url: str, title: str) -> str:
     if not base_url:
         raise Usage(f"no base URL is known for this key of {title}", "store it anew with --base-url URL")
     base = check_base_url(base_url)
-    if not base.startswith("https:") and not is_loopback(base):
-        raise Usage("a key is never sent over plain http to another machine", "give the key an https base URL")
+    if not may_be_plain(base):
+        raise Usage("a key is never sent over plain http to another network", "give the key an https base URL")
     return base
+
+
+@lru_cache(maxsize=1024)
+def may_be_plain(base: str) -> bool:
+    """Tell whether a key's row may allow an address in the clear; whom a name means is looked at later."""
+    host = urlsplit(base).hostname or ""
+    is_named_or_near = address_in(host) is None or takes_plain_http(host, private=True)
+    return base.startswith("https:") or (base.startswith("http:") and is_named_or_near)
+
+
+def is_open_way(base: str) -> bool:
+    """Tell whether any key may be sent to a checked address: over https, or to this machine."""
+    return base.startswith("https:") or is_loopback(base)
+
+
+def require_way(base: str, key: str, secret: Secret) -> None:
+    """Raise NoPlainHttp where a key's row does not allow to send it to a checked address."""
+    if not is_open_way(base) and not (isinstance(secret, KeySecret) and secret.allows_http):
+        raise NoPlainHttp(key)
 
 
 def cannot_connect(host: str, proxy: Proxy | None, environ: Mapping[str, str]) -> NotSent:
@@ -150,6 +186,14 @@ def proxy_refused(host: str, proxy: Proxy | None, status: int, environ: Mapping[
     advice = _PROXY_ADVICE.get(status, "ask who runs the proxy")
     may_pass = status not in _PROXY_ADVICE
     return NotSent(f"{way} refused to connect to {host}{said}", _with_exceptions(advice, environ), may_pass=may_pass)
+
+
+def not_private(host: str) -> NotSent:
+    """Return the failure of plain http to what is neither this machine nor allowed: no connection was made."""
+    return NotSent(
+        f"{host} is not an address that this key may be sent to over plain http",
+        "give the key an https base URL; aikeys edit NAME --allow-http allows those of a private network",
+    )
 
 
 def not_trusted(host: str, reason: str) -> NotSent:
@@ -188,9 +232,6 @@ class HttpxTransport:
         import httpx
 
         until_s = self._now_s() + timeouts.total_s
-        is_secure = parcel.url.startswith("https:")
-        if not is_secure and not is_loopback(parcel.url):
-            raise NotSent("a key is never sent over plain http to another machine", "give the key an https base URL")
         proxy = self._proxy_for(parcel.url)
         client = self._client(proxy)
         limits = httpx.Timeout(timeouts.first_byte_s, connect=timeouts.connect_s)
@@ -201,7 +242,7 @@ class HttpxTransport:
             )
         except (httpx.InvalidURL, ValueError, TypeError):
             raise NotSent("the request cannot be written: its address or a header is not valid") from None
-        response = self._sent(client, request, timeouts, proxy)
+        response = self._sent_to_peer(client, request, timeouts, parcel, proxy)
         try:
             yield _Reply(self, parcel.secrets, response, until_s, timeouts)
         finally:
@@ -218,6 +259,24 @@ class HttpxTransport:
         """Refuse a reply that is larger than any real one."""
         if so_far_bytes > self._largest_bytes:
             raise Broken(f"the reply is larger than {self._largest_bytes >> 20} MiB", status=TOO_LARGE)
+
+    def _sent_to_peer(
+        self, client: httpx.Client, request: httpx.Request, timeouts: Timeouts, parcel: Parcel, proxy: Proxy | None
+    ) -> httpx.Response:
+        """Send; plain http to an address that the name means now and that was looked at, one after the other."""
+        if request.url.scheme == "https":
+            return self._sent(client, request, timeouts, proxy)
+        from aikeys.network.peers import peers_of
+
+        name = request.url
+        failure = not_private(name.netloc.decode())
+        for peer in peers_of(name.host, name.port or 80, private=parcel.allows_http):
+            request.url = name.copy_with(host=peer)  # the Host header still has the name
+            try:
+                return self._sent(client, request, timeouts, proxy)
+            except NotSent as refused:
+                failure = refused
+        raise failure
 
     def _proxy_for(self, url: str) -> Proxy | None:
         try:
@@ -241,7 +300,7 @@ class HttpxTransport:
     ) -> httpx.Response:
         import httpx
 
-        host = request.url.netloc.decode("ascii")  # with its port, where it has one of its own
+        host = request.headers["host"]  # with its port, where it has one of its own
         try:
             return client.send(request, stream=True)
         except httpx.ConnectTimeout:

@@ -25,7 +25,7 @@ from aikeys.errors import AikeysError
 from aikeys.ledger.store import Writer
 from aikeys.providers import token_count
 from aikeys.providers.inquiry import timeouts
-from aikeys.providers.transport import Broken, NotSent, Parcel, checked_base_url
+from aikeys.providers.transport import Broken, NotSent, Parcel, checked_base_url, is_open_way, require_way
 from aikeys.providers.wire.values import Event, Outgoing, ReasoningPiece, TextPiece, Unreadable
 from aikeys.secret import Secret
 from aikeys.spending import exchange as exchanges
@@ -95,7 +95,9 @@ async def make_call(io: Io, asking: Asking, listener: Listener) -> Outcome:
     if listener.audience is not Audience.LISTENS:
         raise CallerLeft
     authorise(asking.caller, asking.target, asking.scope)
-    checked_base_url(asking.target.key.base_url, asking.target.provider.title)
+    base_url = checked_base_url(asking.target.key.base_url, asking.target.provider.title)
+    if not is_open_way(base_url):  # what only the key's row can allow is asked before money is set aside
+        require_way(base_url, asking.target.key.name, await io.key_of(asking.target))
     circumstances, left = _circumstances(io, asking)
     made = await io.aside(asking.size_bytes, _written_once, asking, circumstances)
     made, reservation = await _reserved(io, asking, made)

@@ -8,6 +8,7 @@ No `__future__` import here: store.py makes the tables from these annotations.
 """
 
 from aikeys.errors import Damaged
+from aikeys.secret import KeySecret
 from aikeys.storage.canonical import Field, pack, sha256, unpack
 from aikeys.storage.record import NamedTuple
 from aikeys.tokens.link import Link
@@ -132,6 +133,13 @@ class Content(NamedTuple):
     set_base_url: str
     extra: tuple[tuple[str, str], ...]
     clear: tuple[str, ...]
+    allows_http: bool = False
+    """It may be sent over plain http to an address of a private network, not only to this machine."""
+
+    @property
+    def key_secret(self) -> KeySecret:
+        """Return the secret as what sends it takes it."""
+        return KeySecret(self.secret, allows_http=self.allows_http)
 
 
 Row = Header | UnlockMethod | Key | KeyVersion | Manifest | Grant | Revocation | Link
@@ -186,14 +194,17 @@ def encode_content(content: Content) -> bytes:
         content.set_base_url,
         pack(*pairs),
         pack(*content.clear),
+        *((1,) if content.allows_http else ()),
     )
 
 
 def decode_content(data: bytes) -> Content:
     """Read what `encode_content` wrote; raises Damaged."""
     try:
-        secret, env, base_url_env, set_base_url, pairs, clear = unpack(data)
+        secret, env, base_url_env, set_base_url, pairs, clear, *more = unpack(data)
         flat = _texts(pairs)
+        if more not in ([], [1]):
+            raise ValueError("not of format 1")
         return Content(
             _bytes(secret),
             _texts(env),
@@ -201,6 +212,7 @@ def decode_content(data: bytes) -> Content:
             str(set_base_url),
             tuple(zip(flat[::2], flat[1::2], strict=True)),
             _texts(clear),
+            bool(more),
         )
     except ValueError:
         raise Damaged("a sealed key does not have the form of format 1", "upgrade aikeys") from None

@@ -60,13 +60,28 @@ def test_plain_http_to_the_internet_is_refused_by_add_and_edit(ready_home: Aikey
     assert "evil" not in json.dumps(ready_home.lent("openai"))
 
 
-def test_plain_http_in_a_private_network_is_warned_of(ready_home: Aikeys) -> None:
-    near = "--base-url=http://192.168.1.7/v1"
-    assert "warning: http://192.168.1.7/v1 is plain http" in ready_home.add("openai", canary(), near).stderr
-    assert (
-        "warning: http://10.1.1.1 is plain http"
-        in ready_home.run("edit", "openai", "--base-url=http://10.1.1.1").stderr
-    )
+def test_plain_http_in_a_private_network_is_allowed_by_hand_once_for_a_key(ready_home: Aikeys) -> None:
+    near, elsewhere = "--base-url=http://192.168.1.7/v1", "--base-url=http://10.1.1.1"
+    refused = ready_home.run("add", "openai", "--stdin", "--no-verify", near, input=canary())
+    assert (refused.returncode, "--allow-http" in refused.stderr) == (2, True)
+    assert "whoever is on that network" in ready_home.add("openai", canary(), near, "--allow-http").stderr
+    assert ready_home.lent("openai")["OPENAI_BASE_URL"] == "http://192.168.1.7/v1"
+    assert ready_home.run("edit", "openai", elsewhere).returncode == 2  # another address is allowed anew
+    assert ready_home.run("edit", "openai", elsewhere, "--allow-http").returncode == 0
+    assert ready_home.run("rotate", "openai", "--stdin", "--no-verify", input=canary() + "2").returncode == 0
+    assert ready_home.lent("openai")["OPENAI_BASE_URL"] == "http://10.1.1.1"
+    assert ready_home.run("edit", "openai", "--no-allow-http").returncode == 0
+    lent = ready_home.run("exec", "openai", "--", "true")
+    assert (lent.returncode, "aikeys edit openai --allow-http" in lent.stderr) == (125, True)
+    assert ready_home.run("edit", "openai", "--allow-http").returncode == 0
+    assert "like that already" in ready_home.run("edit", "openai", "--allow-http").stderr
+
+
+@pytest.mark.parametrize("host", ["8.8.8.8", "169.254.169.254", "[fe80::1]", "100.64.0.1", "[2001:db8::1]"])
+def test_no_key_is_allowed_to_go_over_plain_http_to_what_is_no_private_network(ready_home: Aikeys, host: str) -> None:
+    given = ["--stdin", "--no-verify", "--allow-http", f"--base-url=http://{host}/v1"]
+    done = ready_home.run("add", "openai", *given, input=canary())
+    assert (done.returncode, "private networks" in done.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("mark", ["\ufeff", "\u200b"])

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from aikeys.errors import Usage
-from aikeys.providers.transport import Broken, HttpxTransport, NotSent, Parcel, Timeouts, checked_base_url
+from aikeys.providers.transport import Broken, HttpxTransport, NotSent, Parcel, Timeouts, checked_base_url, require_way
 from aikeys.providers.wire.values import Outgoing
 from aikeys.secret import Secret
 from tests.conftest import canary
@@ -79,7 +79,7 @@ def test_a_base_url_in_the_environment_is_ignored(
 @pytest.mark.parametrize("url", ["http://example.com/v1", "http://127.0.0.1.example.com", "http://10.0.0.1", "ftp://x"])
 def test_plain_http_is_for_this_machine_only(url: str) -> None:
     with pytest.raises(Usage):
-        checked_base_url(url, "OpenAI")
+        require_way(checked_base_url(url, "OpenAI"), "openai", Secret(b"sk-x"))
     with pytest.raises(NotSent):
         whole(HttpxTransport(), parcel(url))
 

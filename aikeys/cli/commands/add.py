@@ -42,6 +42,10 @@ def add(
     rotate_every: Annotated[str, typer.Option("--rotate-every", metavar="90d", help="When it is due again.")] = "",
     expires: Annotated[str, typer.Option(metavar="DATE", help="The day it ends at the provider.")] = "",
     no_verify: Annotated[bool, typer.Option("--no-verify", help="Don't try it at the provider.")] = False,
+    allow_http: Annotated[
+        bool,
+        typer.Option("--allow-http", help="Send it over plain http, too, to a private address (10.*, 192.168.* …)."),
+    ] = False,
 ) -> None:
     """Put a key into the vault.
 
@@ -51,6 +55,7 @@ def add(
     from aikeys.cli.commands.init import require_or_offer
     from aikeys.cli.labels import typed_labels
     from aikeys.names import key_name
+    from aikeys.secret import KeySecret
 
     key_name(name)
     where = home.place()
@@ -66,14 +71,16 @@ def add(
     asked = f"{name} ({provider})" if provider and provider != name else name
     secret = home.read_secret(f"Key for {asked}", from_stdin=stdin)
     chosen = choose_provider(catalogue, name, provider, secret)
-    url = address(chosen, region, base_url)
+    url = address(chosen, region, base_url, allow_http=allow_http)
     check_format(chosen, secret)
     if not no_verify:
         given = {"provider": provider, "region": region, "base-url": base_url, **given_labels}
         given |= {"rotate-every": rotate_every, "expires": expires}
-        again = command_line(name, given, ["--stdin"] if stdin else [])
-        verify_or_refuse(chosen, url, secret, f"add it anyway: {again} --no-verify")
-    new = new_key(name, chosen, url, secret)._replace(
+        flags = [flag for flag, is_given in (("--stdin", stdin), ("--allow-http", allow_http)) if is_given]
+        again = command_line(name, given, flags)
+        lent = KeySecret(secret.reveal(), allows_http=allow_http)
+        verify_or_refuse(chosen, url, lent, f"add it anyway: {again} --no-verify")
+    new = new_key(name, chosen, url, secret, allow_http=allow_http)._replace(
         region=region, labels=labels, rotate_every_s=rotate_every_s, expires_at=expires_at
     )
     store(where, opened, new)
@@ -144,29 +151,52 @@ def choose_provider(catalogue: dict[str, Provider], name: str, wanted: str, secr
     )
 
 
-def address(provider: Provider, region: str, base_url: str) -> str:
+def address(provider: Provider, region: str, base_url: str, *, allow_http: bool = False) -> str:
     """Return the base URL of a new key."""
     from aikeys.providers.catalogue import check_base_url
 
     if base_url and region:
         raise Usage("give --region or --base-url, not both", "a base URL stands for itself")
     url = check_base_url(base_url) if base_url else provider.base_url_for(region)
-    check_listeners(url)
+    check_listeners(url, allow_http=allow_http)
     return url
 
 
-def check_listeners(url: str) -> None:
-    """Refuse an address on whose way anybody can read a key; warn where only those of a private network can."""
+def check_listeners(url: str, *, allow_http: bool = False) -> None:
+    """Refuse an address that takes a key in the clear, but this machine and, where allowed, a private network.
+
+    Which address a name means is looked at whenever a connection is made.
+    """
+    from urllib.parse import urlsplit
+
     from aikeys.network.addresses import listeners
+    from aikeys.providers.transport import may_be_plain
 
     who = listeners(url)
-    if who == "far":
+    if not who:
+        return
+    if not may_be_plain(url) or (who == "far" and not allow_http):
         raise Usage(
             f"{url} is plain http to another machine: anybody on the way could read the key",
-            "give an https address; plain http is for this machine and private networks",
+            "give an https address; plain http is for this machine and, with --allow-http, for private networks",
         )
-    if who == "near":
-        terminal.warn(f"{url} is plain http: whoever is on that network can read the key")
+    if not allow_http:
+        raise Usage(
+            f"{url} is plain http: whoever is on that network can read the key",
+            "give an https address, or allow it for this key: --allow-http",
+        )
+    host = urlsplit(url).hostname
+    terminal.warn(f"{url} is plain http: whoever is on that network can read the key; {host} must be a private address")
+
+
+def warn_of_listeners(url: str, name: str) -> None:
+    """Say that a key which is taken over with a plain http address is sent nowhere yet."""
+    from aikeys.network.addresses import listeners
+
+    if listeners(url):
+        terminal.warn(
+            f"{url} is plain http: {name} is not sent there until you say so: aikeys edit {name} --allow-http"
+        )
 
 
 def check_format(provider: Provider, secret: Secret) -> None:
@@ -191,21 +221,23 @@ def verify_or_refuse(provider: Provider, base_url: str, secret: Secret, way_on: 
         terminal.say(f"{provider.title} accepts the key")
 
 
-def content_for(provider: Provider, base_url: str, secret: bytes) -> Content:
+def content_for(provider: Provider, base_url: str, secret: bytes, *, allow_http: bool = False) -> Content:
     """Return all that exec needs of a key, to be sealed with it."""
+    from aikeys.network.addresses import listeners
     from aikeys.vault.format import Content
 
     sets = base_url if provider.sets_base_url(base_url) else ""
-    return Content(secret, provider.env, provider.base_url_env, sets, (), provider.clear)
+    allows = allow_http and bool(listeners(base_url))  # a flag that says nothing now would say something later
+    return Content(secret, provider.env, provider.base_url_env, sets, (), provider.clear, allows)
 
 
-def new_key(name: str, provider: Provider, base_url: str, secret: Secret) -> NewKey:
+def new_key(name: str, provider: Provider, base_url: str, secret: Secret, *, allow_http: bool = False) -> NewKey:
     """Return a key to add, without labels and dates."""
     from aikeys.providers.recognition import is_admin
     from aikeys.vault.changes import NewKey
 
     admin = is_admin(provider, secret.reveal().decode())
-    content = content_for(provider, base_url, secret.reveal())
+    content = content_for(provider, base_url, secret.reveal(), allow_http=allow_http)
     return NewKey(name, provider.name, "", base_url, "", admin, 0, 0, content)
 
 
@@ -217,7 +249,8 @@ def store(where: Place, opened: Opened, new: NewKey) -> None:
     from aikeys.vault.writing import write
 
     now = clock.now_s()
-    act = Act("add", new.name, f"provider={new.provider}")
+    plain = " allow_http=yes" if new.content.allows_http else ""
+    act = Act("add", new.name, f"provider={new.provider}{plain}")
 
     def change(vault: Opened) -> Opened:
         return changes.add_key(changes.purge_grace(vault, now), new, now, os.urandom)

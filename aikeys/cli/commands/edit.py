@@ -30,6 +30,13 @@ def edit(
     base_url: Annotated[
         str | None, typer.Option("--base-url", metavar="URL", help="Another address; '' for none.")
     ] = None,
+    allow_http: Annotated[
+        bool | None,
+        typer.Option(
+            "--allow-http/--no-allow-http",
+            help="Send it over plain http, too, to a private address (10.*, 192.168.* …).",
+        ),
+    ] = None,
     default: Annotated[bool, typer.Option("--default", help="Make it its provider's default key.")] = False,
     team: Annotated[str | None, typer.Option(metavar="T", help="Label: team; '' takes it away.")] = None,
     project: Annotated[str | None, typer.Option(metavar="P", help="Label: project.")] = None,
@@ -39,10 +46,11 @@ def edit(
     expires: Annotated[str | None, typer.Option(metavar="DATE", help="'' for never.")] = None,
 ) -> None:
     """Change what is recorded of a key; its secret is changed by `aikeys rotate`."""
-    from aikeys.cli.commands.add import address, content_for, end_of, say_without_address
+    from aikeys.cli.commands.add import address, check_listeners, content_for, end_of, say_without_address
     from aikeys.cli.labels import typed_labels
     from aikeys.ledger.store import Act
     from aikeys.names import key_name
+    from aikeys.network.addresses import listeners
     from aikeys.providers.catalogue import find
     from aikeys.vault import changes
     from aikeys.vault.names import exact_key
@@ -72,19 +80,32 @@ def edit(
     url, content = None, None
     if region is not None or base_url is not None:
         provider = find(home.catalogue(where), old.provider)
-        url = address(provider, new.region, base_url or "")
-        content = content_for(provider, url, b"")
-    if new == old and url is None:
-        given_what = any(value is not None for value in (*given.values(), rotate_every, expires)) or rename or default
+        url = address(provider, new.region, base_url or "", allow_http=bool(allow_http))
+        content = content_for(provider, url, b"", allow_http=bool(allow_http))
+    elif allow_http is not None:
+        kept = opened.content(old)
+        address_now = opened.rows.version_of(old).base_url
+        if allow_http:
+            check_listeners(address_now, allow_http=True)
+        allows = allow_http and bool(listeners(address_now))
+        content = kept._replace(allows_http=allows) if allows != kept.allows_http else None
+    if new == old and url is None and content is None:
+        given_what = (
+            any(value is not None for value in (*given.values(), rotate_every, expires, allow_http))
+            or rename
+            or default
+        )
         raise Usage(
             f"{old.name} is like that already" if given_what else "nothing to change was given",
             "see aikeys edit --help",
         )
+    allows = content is not None and content.allows_http
+    act = Act("edit", old.name, "allow_http=yes" if allows else "allow_http=no" if allow_http is False else "")
     changed = changes.Edit(old.id, apply, url, content)
-    write(where, opened, Act("edit", old.name), lambda vault: changes.edit_key(vault, changed, os.urandom))
+    write(where, opened, act, lambda vault: changes.edit_key(vault, changed, os.urandom))
     terminal.say(f"changed {new.name}")
-    if content is not None:
-        say_without_address(provider, new.name, url or "")
+    if url is not None:
+        say_without_address(provider, new.name, url)
 
 
 def _changed(old: int, text: str | None, read: Callable[[str], int]) -> int:

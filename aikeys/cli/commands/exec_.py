@@ -108,12 +108,14 @@ def lend_keys(opened: Opened | Borrowed, keys: list[Key]) -> list[Lent]:
 def lend_key(opened: Opened | Borrowed, key: Key) -> Lent:
     """Return a key opened for a child's environment."""
     from aikeys.lending.environment import Lent
-    from aikeys.secret import Secret
 
     content = opened.content(key)
+    base_url = opened.rows.version_of(key).base_url
+    if base_url.startswith("http:") and not content.allows_http:
+        _refuse_plain_http(key.name, base_url)
     return Lent(
         key.name,
-        Secret(content.secret),
+        content.key_secret,
         content.env,
         content.base_url_env,
         content.set_base_url,
@@ -121,6 +123,15 @@ def lend_key(opened: Opened | Borrowed, key: Key) -> Lent:
         content.clear,
         bool(key.is_admin),
     )
+
+
+def _refuse_plain_http(name: str, url: str) -> None:
+    """Refuse to lend a key for an address where it would travel in the clear, but to this machine."""
+    from aikeys.network.addresses import is_loopback
+    from aikeys.providers.transport import NoPlainHttp
+
+    if not is_loopback(url):
+        raise NoPlainHttp(name)
 
 
 def chosen_keys(arguments: ExecArguments, where: Place, opened: Opened | Borrowed) -> list[Key]:

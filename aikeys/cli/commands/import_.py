@@ -116,7 +116,7 @@ def _add(where: Place, opened: Opened, item: Planned, catalogue: dict[str, Provi
 
 def _show(item: Planned, provider: Provider) -> None:
     """Say what would be done with a key: under which name, to be sent where, and what is odd about it."""
-    from aikeys.cli.commands.add import check_format, check_listeners, say_without_address
+    from aikeys.cli.commands.add import check_format, say_without_address, warn_of_listeners
 
     first = item.candidate
     if item.action == "have":
@@ -132,7 +132,7 @@ def _show(item: Planned, provider: Provider) -> None:
         if other.base_url and other.base_url != first.base_url:
             place = _place(other.file, other.base_line)
             terminal.say(f"  not with the base URL {other.base_url} ({other.base_variable}, {place})")
-    check_listeners(first.base_url or provider.base_url)
+    warn_of_listeners(first.base_url or provider.base_url, item.name)
     check_format(provider, first.secret)
     say_without_address(provider, item.name, first.base_url or provider.base_url)
 

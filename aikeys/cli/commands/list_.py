@@ -130,7 +130,6 @@ def _ask(where: Place, opened: Opened | Borrowed, shown: list[tuple[Key, dict[st
     """Put what is left into the fields of each key, or why it is not known; return what went wrong."""
     from aikeys.providers.balances import balance, can_tell
     from aikeys.providers.transport import HttpxTransport
-    from aikeys.secret import Secret
 
     catalogue = home.catalogue(where)
     asked = []
@@ -144,7 +143,7 @@ def _ask(where: Place, opened: Opened | Borrowed, shown: list[tuple[Key, dict[st
     with closing(HttpxTransport()) as transport, terminal.progress("asking for balances", len(asked)) as advance:
         for key, fields, provider, base_url in asked:
             try:
-                found = balance(provider, base_url, Secret(opened.content(key).secret), transport)
+                found = balance(provider, base_url, opened.content(key).key_secret, transport)
                 fields["balances"] = [_amount(one) for one in found]
                 fields["balance"] = _amount(found[0])
             except AikeysError as failure:

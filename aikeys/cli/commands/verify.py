@@ -67,10 +67,9 @@ def _raise_findings(results: list[dict[str, str]]) -> None:
 
 def _ask(opened: Opened, key: Key, provider: Provider | None, transport: Transport) -> tuple[str, str]:
     from aikeys.providers.verification import verify as ask
-    from aikeys.secret import Secret
 
     if provider is None:
         return "unverified", "the provider is not in the catalogue"
     version = opened.rows.version_of(key)
-    verdict = ask(provider, version.base_url, Secret(opened.content(key).secret), transport=transport)
+    verdict = ask(provider, version.base_url, opened.content(key).key_secret, transport=transport)
     return verdict.state, verdict.detail

@@ -9,6 +9,7 @@ A vector is text: lines `name: value`, a blank line, vault.db, a blank line, led
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import sys
 import tempfile
@@ -79,6 +80,7 @@ def vectors(kept: Envelopes) -> dict[str, Vector]:
     """Return every vector by its name; envelopes come from `kept` where it has the method's id."""
     with tempfile.TemporaryDirectory() as folder, fixed(kept):
         earlier, success = history(folder)
+        plain = with_plain_http(os.path.join(folder, "plain"))
 
     def failing(expect: str, vault: bytes, about: str, **says: str) -> Vector:
         first = {"about": about, "expect": expect, "status": str(STATUS[expect])}
@@ -90,6 +92,7 @@ def vectors(kept: Envelopes) -> dict[str, Vector]:
 
     return {
         "success": success,
+        "plain-http": plain,
         "wrong-passphrase": failing(
             "wrong passphrase",
             success.vault,
@@ -163,6 +166,28 @@ def history(folder: str) -> tuple[bytes, Vector]:
         "secret anthropic": SECRETS["anthropic"],
     }
     return earlier, Vector(says, Path(place.vault.path).read_bytes(), Path(place.ledger.path).read_bytes())
+
+
+def with_plain_http(folder: str) -> Vector:
+    """Make a vault with a key that may travel over plain http in a private network."""
+    roll = dice("aikeys vault format 1, plain http")
+    os.mkdir(folder, 0o700)
+    place = opening.place_of(folder)
+    new = _key("lan", "sk-lan-0123456789")
+    new = new._replace(base_url="http://10.9.9.9/v1", content=new.content._replace(allows_http=True))
+    opened = writing.write(
+        place, _made(place, roll), Act("add", "lan"), partial(changes.add_key, new=new, now_s=NOW_S, dice=roll)
+    ).opened
+    says = {
+        "about": "a vault with a key whose sealed content has the seventh field: plain http to a private network",
+        "expect": "ok",
+        "status": "0",
+        "passphrase": PASSPHRASE,
+        "vault-id": opened.rows.header.vault_id.hex(),
+        "secret lan": "sk-lan-0123456789",
+        "plain-http": "lan",
+    }
+    return Vector(says, Path(place.vault.path).read_bytes(), Path(place.ledger.path).read_bytes())
 
 
 def _grant_id(token_id: bytes, key_id: bytes, version: int) -> bytes:
@@ -275,7 +300,7 @@ def envelopes(vault: bytes) -> dict[bytes, bytes]:
 def kept_envelopes() -> dict[bytes, bytes]:
     """Return every envelope of the committed vectors, nothing where there are none."""
     found: dict[bytes, bytes] = {}
-    for name in ("success", "tokens/good"):
+    for name in ("success", "plain-http", "tokens/good"):
         if (V1 / f"{name}.txt").exists():
             found |= envelopes(read(name).vault)
     return found
