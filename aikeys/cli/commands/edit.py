@@ -13,7 +13,8 @@ from aikeys.cli.help import epilog, new_app
 from aikeys.errors import Usage
 
 if TYPE_CHECKING:
-    from aikeys.vault.format import Key
+    from aikeys.vault.format import Content, Key
+    from aikeys.vault.opening import Opened
 
 app = new_app()
 _EXAMPLES = (
@@ -46,11 +47,10 @@ def edit(
     expires: Annotated[str | None, typer.Option(metavar="DATE", help="'' for never.")] = None,
 ) -> None:
     """Change what is recorded of a key; its secret is changed by `aikeys rotate`."""
-    from aikeys.cli.commands.add import address, check_listeners, content_for, end_of, say_without_address
+    from aikeys.cli.commands.add import address, content_for, end_of, say_without_address
     from aikeys.cli.labels import typed_labels
     from aikeys.ledger.store import Act
     from aikeys.names import key_name
-    from aikeys.network.addresses import listeners
     from aikeys.providers.catalogue import find
     from aikeys.vault import changes
     from aikeys.vault.names import exact_key
@@ -83,12 +83,7 @@ def edit(
         url = address(provider, new.region, base_url or "", allow_http=bool(allow_http))
         content = content_for(provider, url, b"", allow_http=bool(allow_http))
     elif allow_http is not None:
-        kept = opened.content(old)
-        address_now = opened.rows.version_of(old).base_url
-        if allow_http:
-            check_listeners(address_now, allow_http=True)
-        allows = allow_http and bool(listeners(address_now))
-        content = kept._replace(allows_http=allows) if allows != kept.allows_http else None
+        content = _with_plain_http(opened, old, allow_http=allow_http)
     if new == old and url is None and content is None:
         given_what = (
             any(value is not None for value in (*given.values(), rotate_every, expires, allow_http))
@@ -99,13 +94,24 @@ def edit(
             f"{old.name} is like that already" if given_what else "nothing to change was given",
             "see aikeys edit --help",
         )
-    allows = content is not None and content.allows_http
-    act = Act("edit", old.name, "allow_http=yes" if allows else "allow_http=no" if allow_http is False else "")
+    act = Act("edit", old.name, f"allow_http={'yes' if content.allows_http else 'no'}" if content else "")
     changed = changes.Edit(old.id, apply, url, content)
     write(where, opened, act, lambda vault: changes.edit_key(vault, changed, os.urandom))
     terminal.say(f"changed {new.name}")
     if url is not None:
         say_without_address(provider, new.name, url)
+
+
+def _with_plain_http(opened: Opened, key: Key, *, allow_http: bool) -> Content | None:
+    """Return what is sealed of a key with plain http allowed or not, None where it says so already."""
+    from aikeys.cli.commands.add import check_listeners
+    from aikeys.network.addresses import listeners
+
+    base_url, kept = opened.rows.version_of(key).base_url, opened.content(key)
+    if allow_http:
+        check_listeners(base_url, allow_http=True)
+    allows = allow_http and bool(listeners(base_url))
+    return kept._replace(allows_http=allows) if allows != kept.allows_http else None
 
 
 def _changed(old: int, text: str | None, read: Callable[[str], int]) -> int:
