@@ -9,7 +9,6 @@ A vector is text: lines `name: value`, a blank line, vault.db, a blank line, led
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import sys
 import tempfile
@@ -80,7 +79,8 @@ def vectors(kept: Envelopes) -> dict[str, Vector]:
     """Return every vector by its name; envelopes come from `kept` where it has the method's id."""
     with tempfile.TemporaryDirectory() as folder, fixed(kept):
         earlier, success = history(folder)
-        plain = with_plain_http(os.path.join(folder, "plain"))
+    with tempfile.TemporaryDirectory() as folder, fixed(kept):
+        plain = with_plain_http(folder)
 
     def failing(expect: str, vault: bytes, about: str, **says: str) -> Vector:
         first = {"about": about, "expect": expect, "status": str(STATUS[expect])}
@@ -171,7 +171,6 @@ def history(folder: str) -> tuple[bytes, Vector]:
 def with_plain_http(folder: str) -> Vector:
     """Make a vault with a key that may travel over plain http in a private network."""
     roll = dice("aikeys vault format 1, plain http")
-    os.mkdir(folder, 0o700)
     place = opening.place_of(folder)
     new = _key("lan", "sk-lan-0123456789")
     new = new._replace(base_url="http://10.9.9.9/v1", content=new.content._replace(allows_http=True))
