@@ -22,7 +22,7 @@ import re
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from itertools import product
+from itertools import product, takewhile
 from typing import NamedTuple
 
 from aikeys.secret import Secret
@@ -44,6 +44,7 @@ PLACEHOLDERS = frozenset(
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _ODD_LETTERS = {"+": b"-", "/": b"_"}
 _SHORT_ESCAPES = b'"\\/'
+_MARKS = (b"\\", b"%")
 _LONGEST_SIGN = len(rb"\u0073")
 _FIRST = 4
 """So many bytes tell where a secret may begin. They are kept in memory: few enough, and most are a brand's."""
@@ -53,10 +54,14 @@ Ways = tuple[bytes, ...]
 
 
 class _Form(NamedTuple):
-    """A way to write a whole secret: its signs one after the other, and letters that may follow and belong to it."""
+    """A way to write a whole secret: its signs one after the other, and letters that may follow and belong to it.
+
+    `plain`: the first signs as they are, up to one that may be the beginning of an escape.
+    """
 
     signs: tuple[Ways, ...]
     last: frozenset[int] = frozenset()
+    plain: bytes = b""
 
 
 class Intake:
@@ -197,11 +202,19 @@ class _Sought:
         return max(stop for stop, _ in reached), any(is_open for _, is_open in reached)
 
 
+def _run(plain: bytes, data: bytes, start: int) -> int:
+    """Return how many signs stand there as they are: no other way of such a sign begins alike, so that is certain."""
+    there = data[start : start + len(plain)]
+    return next((at for at, (one, other) in enumerate(zip(plain, there, strict=False)) if one != other), len(there))
+
+
 def _reach(form: _Form, data: bytes, start: int) -> tuple[int, bool]:
-    ends, is_open, size = {start}, False, len(data)
+    is_open, size = False, len(data)
     if size - start >= _LONGEST_SIGN and not data.startswith(form.signs[0], start):
         return 0, False
-    for ways in form.signs:
+    run = _run(form.plain, data, start)
+    ends = {start + run}
+    for ways in form.signs[run:]:
         following: set[int] = set()
         for at in ends:
             for way in ways:
@@ -221,8 +234,14 @@ def _reach(form: _Form, data: bytes, start: int) -> tuple[int, bool]:
 def _forms(secret: bytes, *, fold: bool) -> tuple[_Form, ...]:
     plain = _Form(tuple(_written(sign) for sign in secret))
     in_hex = _Form(tuple(_cases(digit) for digit in secret.hex()))
-    forms = (plain, in_hex, *(_in_base64(secret, before) for before in range(3)))
-    return tuple(_folded(form) for form in forms) if fold else forms
+    forms: tuple[_Form, ...] = (plain, in_hex, *(_in_base64(secret, before) for before in range(3)))
+    if fold:
+        forms = tuple(_folded(form) for form in forms)
+    return tuple(form._replace(plain=_plain(form.signs)) for form in forms)
+
+
+def _plain(signs: tuple[Ways, ...]) -> bytes:
+    return b"".join(takewhile(lambda first: first not in _MARKS, (ways[0] for ways in signs)))
 
 
 @lru_cache(maxsize=256)
