@@ -22,6 +22,9 @@ def _dispatch(argv: list[str]) -> int:
 
     if argv == ["--version"]:
         return boundary.run(_print_version)
+    from aikeys import own_memory
+
+    own_memory.protect()
     if "exec" in argv or "__names" in argv:
         from aikeys.cli import words
         from aikeys.errors import Usage

@@ -46,17 +46,6 @@ def find_program(command: str, path: str | None) -> str:
     raise ProgramNotFound(f"{command} was not found in PATH", "check its name, or write its whole path")
 
 
-def forbid_core_dumps() -> tuple[int, int] | None:
-    """Let no crash write secrets to disk; return the limits before, or None where there are none."""
-    if os.name == "nt":  # pragma: no cover (untested)
-        return None
-    import resource
-
-    before = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, before[1]))
-    return before
-
-
 def replace_process(
     program: str,
     argv: Sequence[str],

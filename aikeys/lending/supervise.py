@@ -13,12 +13,10 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
-_PR_SET_DUMPABLE = 4
 _STOPS = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 _FROM_TERMINAL = frozenset((signal.SIGINT, signal.SIGQUIT, signal.SIGWINCH, *_STOPS))
 _PASSED_ON = frozenset(
@@ -28,18 +26,6 @@ _PASSED_ON = frozenset(
     )
 )
 _IMPATIENT = frozenset((signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP))
-
-
-def hide() -> None:
-    """Let programs of the same user read neither this process's memory nor its environment (Linux).
-
-    A program finds its parent's environment under its number in /proc, and what opens the vault may stand there.
-    """
-    if sys.platform == "linux":
-        import ctypes
-
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 class Caught(NamedTuple):

@@ -12,14 +12,15 @@ import pexpect
 import pytest
 
 from aikeys.errors import CannotExecute, ProgramNotFound
-from aikeys.lending.child import find_program, forbid_core_dumps
+from aikeys.lending.child import find_program
 
 ROOT = Path(__file__).parents[2]
 DRIVER = """
 import os, sys
 from aikeys.errors import AikeysError
-from aikeys.lending.child import find_program, forbid_core_dumps, replace_process
-limit = forbid_core_dumps()
+from aikeys.lending.child import find_program, replace_process
+from aikeys.own_memory import protect
+limit = protect()
 try:
     program = find_program(sys.argv[1], os.environ.get("PATH"))
     replace_process(program, sys.argv[1:], {**os.environb, b"LENT": b"sk-\\xff"}, limit)
@@ -234,21 +235,13 @@ def test_the_core_limit_is_given_back_to_the_program() -> None:
     assert done.stdout == f"{soft} {hard}\n"
 
 
-def test_core_dumps_are_forbidden_and_the_limits_before_returned() -> None:
-    before = resource.getrlimit(resource.RLIMIT_CORE)
-    try:
-        assert forbid_core_dumps() == before
-        assert resource.getrlimit(resource.RLIMIT_CORE) == (0, before[1])
-    finally:
-        resource.setrlimit(resource.RLIMIT_CORE, before)
-
-
 def test_when_the_program_cannot_start_our_signals_and_core_limit_are_back(tmp_path: Path) -> None:
     code = (
         "import resource, signal, sys\n"
         "from aikeys.errors import CannotExecute\n"
-        "from aikeys.lending.child import forbid_core_dumps, replace_process\n"
-        "limit = forbid_core_dumps()\n"
+        "from aikeys.lending.child import replace_process\n"
+        "from aikeys.own_memory import protect\n"
+        "limit = protect()\n"
         "try: replace_process(sys.argv[1], ['tool'], {}, limit)\n"
         "except CannotExecute:\n"
         "    assert signal.getsignal(signal.SIGPIPE) is signal.SIG_IGN\n"

@@ -50,9 +50,10 @@ def _apply(arguments: ExecArguments) -> None:
 
 
 def _lend(arguments: ExecArguments) -> NoReturn:
+    from aikeys import own_memory
     from aikeys.lending import child, environment
 
-    core_limit = child.forbid_core_dumps()
+    core_limit = own_memory.protect()
     parent = os.environb
     program = program_for(arguments)
     where = home.place()

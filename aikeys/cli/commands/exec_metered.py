@@ -63,10 +63,9 @@ def run(arguments: ExecArguments) -> int:
     """Start the program, stand behind it, and return its exit status."""
     if sys.platform == "win32":
         raise Usage("--metered is not available on Windows", "run aikeys gateway, and lend the program a token")
-    from aikeys.lending import child, supervise
+    from aikeys import own_memory
 
-    core_limit = child.forbid_core_dumps()
-    supervise.hide()
+    core_limit = own_memory.protect()
     wish = _wish(arguments)
     program = program_for(arguments)
     where = home.place()

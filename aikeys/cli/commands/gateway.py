@@ -152,13 +152,13 @@ def _keys_of_service_token(where: Place) -> OpenKeys | None:
 
 
 def _serve(means: Means) -> None:
+    from aikeys import own_memory
     from aikeys.budgets.recovery import recover
     from aikeys.cli.till import tell_of_the_dead
     from aikeys.gateway.serve import listening_socket, run
     from aikeys.ledger.rollups import keep_tags
-    from aikeys.lending.child import forbid_core_dumps
 
-    forbid_core_dumps()
+    own_memory.protect()
     _say_proxy(means.settings)
     sock = listening_socket(means.settings)
     settings = means.settings._replace(port=sock.getsockname()[1])
