@@ -17,7 +17,7 @@ Map of the package; arrows of import point down only (pyproject.toml, import-lin
     alerts/      who is told, once: email, webhook, command
     ledger/      hash-chained record of calls and administrative acts, roll-ups, anchor of the vault's epoch
     pricing/     price book (data), cost of a usage, worst case of a request
-    providers/   catalogue of providers (data), wire formats (pure), transport, recognising and verifying a key
+    providers/   catalogue of providers (data), wire formats (pure), transport, masking of replies, verifying a key
     sealing      the cryptography of vault and tokens: seal, hand over, sign
     storage/     SQLite files with the permissions of a vault
     network/     which proxy, which certificates, whose address: what every connection to elsewhere rests on

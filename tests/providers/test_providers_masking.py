@@ -153,6 +153,8 @@ def test_a_text_that_is_there_already_is_searched_and_masked() -> None:
         for form in forms(key).values():
             assert search.finds(b"x" + form + b"\n")
             assert not search.finds(form[:-1])
+    assert Search(["pass wörd of many words".encode()]).finds("\x00pass wörd of many words\xff".encode())
+    assert Search([b"pass word"]).finds(b"\x00pass word\x00")
     assert not Search([]).finds(KEY)
     assert Search([b"short"]).masked(KEY.decode()) == KEY.decode()
 
