@@ -29,8 +29,7 @@ from aikeys.spending.authorise import Caller, bound_labels
 from aikeys.spending.call import Asking, Note, Outcome
 from aikeys.spending.labels import labels_of
 from aikeys.spending.names import Target
-from aikeys.spending.native.plans import Native
-from aikeys.spending.order import Address, PassedOn, Translated
+from aikeys.spending.order import Address, Native, PassedOn, Translated
 from aikeys.spending.targets import spend, stand_ins
 from aikeys.tokens.admission import of_route
 

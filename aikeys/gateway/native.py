@@ -32,8 +32,7 @@ from aikeys.spending.entry import context_of
 from aikeys.spending.labels import labels_of
 from aikeys.spending.limits import asked_of_the_budgets, rates_of
 from aikeys.spending.names import Held, Target
-from aikeys.spending.native.plans import Native, is_in_background
-from aikeys.spending.order import Address, PassedOn
+from aikeys.spending.order import Address, Native, PassedOn, is_in_background
 from aikeys.spending.room import left_for
 from aikeys.tokens import admission
 from aikeys.tokens.wishes import grantor

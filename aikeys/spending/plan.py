@@ -10,19 +10,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from aikeys.budgets import decisions
 from aikeys.errors import AikeysError, CannotDecide
 from aikeys.ledger.calls import MAX_COST_PUSD
 from aikeys.money import shown_usd, usd_text
-from aikeys.pricing.bounds import MEDIA_TOKENS, Bounds, Media, text_tokens, unasked_outputs, ways_of_serving
+from aikeys.pricing.bounds import MEDIA_TOKENS, Bounds
 from aikeys.pricing.values import Price
 from aikeys.pricing.worst_case import WorstCase, worst_case
 from aikeys.providers.wire.dialects import Dialect
-from aikeys.providers.wire.values import File, Image, Request, Text, ToolCall, ToolResult
+from aikeys.providers.wire.values import Request
 from aikeys.spending.names import Target
 
 SHARE_PERCENT = 25
@@ -31,7 +29,6 @@ SHARE_FLOOR_TOKENS = 4096
 LEAST_OUTPUT_TOKENS = 256
 """Less output than this is not worth sending a call for."""
 _UNKNOWN_MAX_TOKENS = 8192
-_THINKING_TOKENS = {"minimal": 512, "low": 1024, "medium": 8192, "high": 24576, "xhigh": 24576}
 _NOTHING = WorstCase(0, 0, 0, (0, 1), 1, ("no price is known",))
 
 
@@ -108,17 +105,6 @@ class Draft(NamedTuple):
     """What of it nobody meters."""
 
 
-def plan(target: Target, request: Request, circumstances: Circumstances) -> Plan:
-    """Return what a call may cost; CannotDecide (23), CostsTooMuch (22), Usage."""
-    dialect = target.provider.dialect().of_model(target.model)
-    price, _ = price_of(target, circumstances)
-    request = request._replace(model=target.model)
-    bounds = bounds_of(request, dialect, circumstances, price)
-    return fitted(
-        Draft(target, dialect, request, bounds, _thinking(request, dialect), dialect.needs_cap), circumstances
-    )
-
-
 def tightened(made: Plan, input_tokens: int) -> Plan:
     """Return the plan with an input of at most so many tokens; as it was where that is no less, or with media."""
     if made.price is None or made.bounds.media or input_tokens >= made.worst.input_tokens:
@@ -128,10 +114,6 @@ def tightened(made: Plan, input_tokens: int) -> Plan:
     worst = worst_case(made.price, bounds)
     floor_pusd = min(_floor_pusd(made.price, bounds, draft, worst), worst.cost_pusd)
     return made._replace(bounds=bounds, worst=worst, floor_pusd=floor_pusd)
-
-
-def _thinking(request: Request, dialect: Dialect) -> int:
-    return _THINKING_TOKENS.get(request.options.effort, 0) if dialect.protocol == "gemini" else 0
 
 
 def price_of(target: Target, circumstances: Circumstances) -> tuple[Price | None, bool]:
@@ -187,28 +169,6 @@ def lowered(made: Plan, pusd: int) -> Plan:
         raise ValueError("below the floor")
     wanted = made.lowered_from or made.cap
     return made._replace(request=_with_cap(made.request, cap), bounds=bounds, worst=worst, lowered_from=wanted)
-
-
-def bounds_of(request: Request, dialect: Dialect, circumstances: Circumstances, price: Price | None) -> Bounds:
-    """Return what can make a request expensive."""
-    options = request.options
-    searches = price is not None and "search" in request.model and dialect.provider == "openai"
-    unasked = unasked_outputs(price, dialect.provider)
-    return Bounds(
-        text_tokens(_texts(request)),
-        circumstances.now_us,
-        circumstances.until_us,
-        messages=sum(1 + len(message.parts) for message in request.messages),
-        tools=len(request.tools) + (request.schema is not None),
-        media=tuple(_media(request)),
-        choices=options.n or 1,
-        max_output=options.max_tokens or 0,
-        cap_covers_reasoning=dialect.cap_covers_reasoning and not unasked,
-        referenced=searches,
-        services=ways_of_serving(price),
-        output_modalities=unasked,
-        units=(("web_searches", 1),) if searches else (),
-    )
 
 
 def estimated_input_tokens(bounds: Bounds, provider: str) -> int:
@@ -299,37 +259,3 @@ def _within(made: Plan, limit_pusd: int) -> Plan:
             "raise --max-cost, shorten the input, or choose a cheaper model: aikeys estimate -m MODEL",
         )
     return lowered(made, limit_pusd)
-
-
-def _texts(request: Request) -> Iterator[str]:
-    for message in request.messages:
-        yield message.name
-        for part in message.parts:
-            match part:
-                case Text():
-                    yield part.text
-                case ToolCall():
-                    yield from (part.id, part.name, part.arguments, part.signature)
-                case ToolResult():
-                    yield from (part.call_id, part.name, part.text)
-                case Image():
-                    yield part.url
-                case File():
-                    yield part.name
-    for tool in request.tools:
-        yield from (tool.name, tool.description, _json(tool.parameters))
-    if request.schema is not None:
-        yield from (request.schema.name, request.schema.description, _json(request.schema.schema))
-
-
-def _json(value: object) -> str:
-    return json.dumps(cast("dict[str, object]", value), ensure_ascii=False, default=str)
-
-
-def _media(request: Request) -> Iterator[Media]:
-    for message in request.messages:
-        for part in message.parts:
-            if isinstance(part, Image):
-                yield Media("image")
-            elif isinstance(part, File):
-                yield Media("audio" if part.media_type.startswith("audio/") else "document")

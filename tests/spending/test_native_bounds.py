@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from collections import Counter
 
@@ -14,11 +13,13 @@ from aikeys.pricing.book import Book
 from aikeys.pricing.bounds import Media, ways_of_serving
 from aikeys.pricing.worst_case import worst_case
 from aikeys.providers import catalogue
+from aikeys.providers.wire.exact_json import read_table
 from aikeys.providers.wire.protocols import protocol_of
 from aikeys.providers.wire.values import Image, Message, Options, Request, Schema, Text, Tool
 from aikeys.spending.native.bodies import Metering, NativeRequest, bounds_of_body, with_cap
 from aikeys.spending.native.findings import names
-from aikeys.spending.plan import Circumstances, bounds_of
+from aikeys.spending.order import metered
+from aikeys.spending.plan import Circumstances
 from tests.providers.wire.recorded_exchanges import needs_recorded
 from tests.spending.recorded_bounds import NOON_US, SENT_US, Judged, judged_records
 
@@ -284,7 +285,7 @@ def test_a_body_nested_without_end_is_not_metered() -> None:
 
 @pytest.mark.parametrize("name", sorted(catalogue.load()))
 def test_what_we_send_ourselves_is_metered(name: str) -> None:
-    """The readers know every field that the encoders write, and find in it what `plan` planned."""
+    """The readers know every field that the encoders write, and find in it what was asked for."""
     dialect = catalogue.load()[name].dialect() if catalogue.load()[name].protocol != "none" else None
     if dialect is None or not dialect.chat:
         return
@@ -301,10 +302,12 @@ def test_what_we_send_ourselves_is_metered(name: str) -> None:
     message = Message("user", (*image, Text("What is this?")), "" if "names" in dialect.lacks else "ana")
     request = Request("m", (Message("system", (Text("Be brief"),)), message), tools, shape, Options(**taken))  # type: ignore[arg-type]
     protocol = protocol_of(dialect)
-    body = json.loads(protocol.encode(request, dialect).body)
+    body = read_table(protocol.encode(request, dialect).body)
     metering = bounds_of_body(NativeRequest(protocol.name, dialect, "m", body), None, NOON_US, SENT_US)
-    planned = bounds_of(request, dialect, Circumstances(NOON_US, SENT_US), None)
+    assert metering == metered(request, dialect, None, Circumstances(NOON_US, SENT_US))
     assert [each for each in metering.unmetered if "searches" not in each] == []
-    for field in ("max_output", "choices", "media", "cap_covers_reasoning", "tools"):
-        assert getattr(metering.bounds, field) == getattr(planned, field), field
-    assert metering.bounds.text_tokens >= planned.text_tokens
+    bounds = metering.bounds
+    assert (bounds.max_output, bounds.choices) == (5000, taken.get("n", 1))
+    assert (len(bounds.media), bounds.tools) == (len(image), len(tools) + (shape is not None))
+    assert bounds.cap_covers_reasoning == dialect.cap_covers_reasoning
+    assert bounds.text_tokens > len("What is this?" + "Be brief")

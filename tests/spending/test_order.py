@@ -11,8 +11,7 @@ from aikeys.errors import CannotDecide, Usage
 from aikeys.pricing.book import Book
 from aikeys.providers import catalogue
 from aikeys.spending.names import Held, Target
-from aikeys.spending.native.plans import Native
-from aikeys.spending.order import Address, PassedOn
+from aikeys.spending.order import Address, Native, PassedOn
 from aikeys.spending.plan import Circumstances, lowered
 
 NOW_US = 1_795_435_200_000_000

@@ -15,7 +15,8 @@ from aikeys.providers import catalogue
 from aikeys.providers.usage import Usage
 from aikeys.providers.wire.values import File, Image, Message, Options, Part, Request, Schema, Text
 from aikeys.spending.names import Held, Names, Target
-from aikeys.spending.plan import Circumstances, lowered, plan
+from aikeys.spending.order import Translated
+from aikeys.spending.plan import Circumstances, Plan, lowered
 
 NOON_US = 1_795_435_200_000_000
 MODELS = (
@@ -43,6 +44,10 @@ def asked(text: str, *parts: Part, **options: object) -> Request:
 
 def circumstances(left: int | None = None, most: int | None = None) -> Circumstances:
     return Circumstances(NOON_US, NOON_US + 900_000_000, left, most)
+
+
+def plan(to: Target, request: Request, when: Circumstances) -> Plan:
+    return Translated(request).plan(to, when)
 
 
 @settings(max_examples=150, deadline=None)
@@ -112,4 +117,4 @@ def test_everything_the_model_reads_counts() -> None:
     told = named._replace(schema=Schema({}, description="d" * 700))
     sizes = [plan(target("openai/gpt-4.1"), each, circumstances()).bounds.text_tokens for each in (plain, named, told)]
     assert sizes[1] >= sizes[0] + 500
-    assert sizes[2] == sizes[1] + 700
+    assert sizes[2] >= sizes[1] + 700

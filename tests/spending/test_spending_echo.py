@@ -97,9 +97,11 @@ def test_the_door_of_the_command_line_takes_every_form_out_at_every_cut(echo: Ec
 def test_a_reply_holds_no_key_of_an_earlier_attempt_either(echo: Echo) -> None:
     transport, asked, second = HttpxTransport(), Outgoing("POST", "/x", (), b"{}"), canary("second").encode()
     echo.remembers = True
+    carried: list[Secret] = []
     for key, most in ((KEY, len(KEY)), (second, len(KEY) + len(second)), (KEY, len(KEY) + len(second))):
-        with transport.send(Parcel(asked, echo.url, "bearer", Secret(key)), Timeouts()) as reply:
+        with transport.send(Parcel(asked, echo.url, "bearer", Secret(key), tuple(carried)), Timeouts()) as reply:
             body = b"".join(reply.pieces())
+        carried.append(Secret(key))
         assert shows(body, KEY) == shows(body, second) == ""
         assert reply.headers["x-request-id"] == "*" * most
     transport.close()

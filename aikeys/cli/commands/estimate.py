@@ -96,13 +96,18 @@ def _estimated(target: Target, request: Request, output_tokens: int) -> Estimate
     from aikeys.pricing.cost import cost
     from aikeys.pricing.worst_case import worst_case
     from aikeys.providers.usage import Usage
-    from aikeys.spending.plan import Circumstances, bounds_of, estimated_input_tokens
+    from aikeys.providers.wire.values import Text
+    from aikeys.spending.order import metered
+    from aikeys.spending.plan import Circumstances, estimated_input_tokens
 
     now_us = clock.now_us()
-    dialect = target.provider.dialect()
+    dialect = target.provider.dialect().of_model(target.model)
     price = target.found.price if target.found and target.found.price.is_known else None
-    bounds = bounds_of(request._replace(model=target.model), dialect, Circumstances(now_us, now_us), price)
-    tokens = estimated_input_tokens(bounds, dialect.provider)
+    found = metered(request._replace(model=target.model), dialect, price, Circumstances(now_us, now_us))
+    bounds = found.bounds
+    texts = (part.text for message in request.messages for part in message.parts if isinstance(part, Text))
+    said = bounds._replace(text_tokens=sum(len(text.encode("utf-8", "surrogatepass")) for text in texts))
+    tokens = estimated_input_tokens(said, dialect.provider)
     if price is None:
         return Estimated(str(target), tokens, output_tokens, 0, 0, None, None, None, "no price", "")
     worst = worst_case(price, bounds)
