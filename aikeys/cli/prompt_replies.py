@@ -210,7 +210,7 @@ def _document(spent: Spent, failure: AikeysError | None) -> dict[str, object]:
         "unpriced": dict(costs.unpriced) or None,
         "max_tokens": last.plan.cap or None,
         "max_tokens_lowered": bool(last.plan.lowered_from),
-        "entry": last.entry,
+        "entry": _entry(last),
         "request_id": last.received.request_id or None,
         "latency_ms": last.latency_ms,
         "first_token_ms": last.first_token_ms,
@@ -221,13 +221,20 @@ def _document(spent: Spent, failure: AikeysError | None) -> dict[str, object]:
 
 def _attempt(one: Outcome) -> dict[str, object]:
     return {
-        "entry": one.entry,
+        "entry": _entry(one),
         "model": str(one.plan.target),
         "key": one.plan.target.key.name,
         "status": one.received.status,
         "cost_usd": _cost(one),
         "cost_source": one.bill.source,
     }
+
+
+def _entry(one: Outcome) -> int | None:
+    """Return the number of a call's entry, where it may be known: it tells how many there are."""
+    from aikeys.cli import authority
+
+    return one.entry if authority.sees_calls() else None
 
 
 def _cost(one: Outcome) -> str | None:

@@ -24,6 +24,7 @@ from aikeys.ledger import listing, token_acts
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.store import Act
 from aikeys.tokens.claims import ALL_KEYS, LABELS, Claims
+from aikeys.tokens.sight import sight_of
 from aikeys.tokens.text import ID_BYTES
 from aikeys.tokens.visibility import may_revoke, visible
 from aikeys.tokens.wishes import Wish
@@ -43,7 +44,7 @@ async def listed(request: web.Request) -> web.Response:
     visit = enter(request)
     asked = parameters.read(request, ("team_id",))
     team = parameters.once(asked, "team_id") if "team_id" in asked else None
-    found = await asyncio.to_thread(_seen, visit.state, visit.state.keeper.rows, visit.bearer.claims, team)
+    found = await asyncio.to_thread(_seen, visit, visit.state.keeper.rows, team)
     return answer({"keys": found}, visit.request_id)
 
 
@@ -85,9 +86,10 @@ def _register(state: State, rows: Rows) -> Tokens:
     return known[1]
 
 
-def _seen(state: State, rows: Rows, caller: Claims, team: str | None) -> list[dict[str, object]]:
+def _seen(visit: Visit, rows: Rows, team: str | None) -> list[dict[str, object]]:
     """Return the tokens that a bearer may see; with a team those that carry its label."""
-    now_s = clock.now_s()
+    now_s, state, caller = clock.now_s(), visit.state, visit.bearer.claims
+    sight = sight_of(caller, visit.bearer.above)
     tokens = _register(state, rows)
     with closing(state.place.ledger) as ledger, ledger.open().reading() as connection:
         over = frozenset(token_acts.over(connection))
@@ -99,7 +101,7 @@ def _seen(state: State, rows: Rows, caller: Claims, team: str | None) -> list[di
         if not is_asked or not visible(caller, chain):
             continue
         is_over = tokens.state(token_id, now_s) != "active" or any(each.id in over for each in chain)
-        last_s = used_us.get(claims.shown_id, 0) // 1_000_000
+        last_s = used_us.get(claims.shown_id, 0) // 1_000_000 if sight.tells_calls_of(chain) else 0
         found.append(
             {
                 **_fields(claims, names_of(tokens.rows, claims)),

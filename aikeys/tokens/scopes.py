@@ -64,9 +64,9 @@ def expanded(scopes: Iterable[str]) -> frozenset[str]:
 
 
 def roles_with(scope: str) -> tuple[str, ...]:
-    """Return the roles that have a scope, the one with the fewest first."""
-    having = [(len(scopes), name) for name, scopes in ROLES.items() if scope in expanded(scopes)]
-    return tuple(name for _, name in sorted(having))
+    """Return the roles that have a scope: those with no wider one in its place first, then those with the fewest."""
+    having = [(scope not in scopes, len(scopes), name) for name, scopes in ROLES.items() if scope in expanded(scopes)]
+    return tuple(name for *_, name in sorted(having))
 
 
 def _advice(name: str, known: Iterable[str]) -> str:

@@ -44,6 +44,18 @@ class Sight(NamedTuple):
         """Tell whether name and amounts of a budget (for whom, as a person reads it) are for whoever asks."""
         return self.sees_budgets or who in map(str, self.own_whos)
 
+    def owns(self, line: Sequence[Claims]) -> bool:
+        """Tell whether a token (first of its line, then those above) is this one or one below it."""
+        return any(each.shown_id == self.token for each in line)
+
+    def tells_calls_of(self, line: Sequence[Claims]) -> bool:
+        """Tell the same of the calls of a token: those with its labels are its own, too."""
+        return self.sees_calls or self.owns(line) or (bool(self.opened) and set(self.opened) <= set(line[0].labels))
+
+    def tells_budget_of(self, line: Sequence[Claims]) -> bool:
+        """Tell the same of a token's own budget."""
+        return self.sees_budgets or self.owns(line)
+
     @property
     def own_whos(self) -> tuple[Who, ...]:
         """Return for whom the budgets are that it sees in full, but for its children's."""

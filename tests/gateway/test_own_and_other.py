@@ -142,3 +142,17 @@ def test_a_child_reaches_no_object_of_a_team_that_its_issuer_made_it_of(house: H
 
     with gateway(house) as running:
         talk(running, ask)
+
+
+def test_when_others_called_last_is_not_told_with_keys_read_alone(house: House) -> None:
+    reader, other = house.issue("chat:write", "keys:read"), house.issue("chat:write")
+
+    async def ask(client: Client) -> None:
+        for token in (reader, other):
+            assert (await client.chat(token, "p=5 c=5")).status == 200
+        keys = (await client.ask("GET", "/v1/keys", reader)).told.json["keys"]
+        assert {row["id"] for row in keys if "last_used_at" in row} == {reader.claims.shown_id}
+        assert len(keys) == 2
+
+    with gateway(house) as running:
+        talk(running, ask)

@@ -6,6 +6,7 @@ import pytest
 
 from aikeys.errors import Usage
 from aikeys.tokens import scopes
+from aikeys.tokens.wishes import PRESETS
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,14 @@ def test_no_role_hands_out_raw_keys_or_unlisted_routes() -> None:
 def test_who_sees_all_usage_sees_its_own() -> None:
     assert scopes.expanded(["usage:read"]) == {"usage:read", "usage:own"}
     assert scopes.expanded(["usage:own"]) == {"usage:own"}
+    assert scopes.expanded(["budget:read"]) == {"budget:read", "budget:own"}
+
+
+def test_every_kind_of_holder_sees_its_own_and_none_sees_others() -> None:
+    for preset in PRESETS.values():
+        assert {"usage:own", "budget:own"} <= set(preset.scopes)
+        assert not {"usage:read", "budget:read", "budget:write"} & set(preset.scopes)
+    assert "env:read" in PRESETS["ci"].scopes
 
 
 def test_scopes_are_sorted_once_each_and_aliases_resolved() -> None:
@@ -50,4 +59,5 @@ def test_a_typo_in_a_scope_is_answered_with_the_nearest(wrong: str, near: str) -
 
 def test_who_could_grant_a_scope_is_the_smallest_role_first() -> None:
     assert scopes.roles_with("audit:read")[0] == "finance"
+    assert scopes.roles_with("budget:own")[0] == scopes.roles_with("usage:own")[0] == "developer"
     assert scopes.roles_with("env:read") == ()

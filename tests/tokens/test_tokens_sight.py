@@ -62,3 +62,16 @@ def test_a_label_that_the_parent_lacks_opens_no_budget_and_is_a_higher_limit() -
     all_seeing = claims(1, SUPPORT, scopes=("budget:read", "keys:write"))
     assert sight_of(claims(2, SUPPORT, BOT), (all_seeing,)).tells("project:bot")
     assert [*map(str, sight_of(claims(2, SUPPORT), (claims(1),)).own_whos)] == [name(2)]
+
+
+def test_what_is_left_of_a_tokens_budget_and_when_it_last_called_are_its_own_or_of_its_labels() -> None:
+    bare, labelled = claims(1), claims(2, SUPPORT)
+    child, same, other = (claims(3), bare), (claims(4, SUPPORT),), (claims(5, ("team", "search")),)
+    sight = sight_of(bare)
+    assert [sight.tells_calls_of(line) for line in ((bare,), child, same, other)] == [True, True, False, False]
+    assert [sight.tells_budget_of(line) for line in ((bare,), child, same, other)] == [True, True, False, False]
+    sight = sight_of(labelled)
+    assert [sight.tells_calls_of(line) for line in ((labelled,), same, other)] == [True, True, False]
+    assert [sight.tells_budget_of(line) for line in ((labelled,), same, other)] == [True, False, False]
+    everything = sight_of(claims(6, scopes=("budget:read", "usage:read")))
+    assert all(everything.tells_calls_of(line) and everything.tells_budget_of(line) for line in (child, same, other))

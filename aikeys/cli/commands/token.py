@@ -148,27 +148,32 @@ def _print(rows: list[Row], now_s: int, *, with_state: bool) -> None:
 
 
 def _rows(where: Place, register: Register, chains: Iterable[Chain]) -> list[Row]:
-    """Return tokens with what is left of their budgets and their last calls, as far as this home's ledger knows."""
+    """Return tokens with what is left of their budgets and their last calls, as far as this home's ledger knows.
+
+    A token's bearer is told what they may see of them.
+    """
     from aikeys.budgets.remaining import remaining
     from aikeys.budgets.who import TOKEN, Somebody, somebody
+    from aikeys.cli import authority
     from aikeys.cli.render.token_rows import Row
     from aikeys.ledger.calendar import date_of
     from aikeys.ledger.token_acts import last_call_days
     from aikeys.vault.issuing import names_of
 
-    tokens, chains = register.tokens, list(chains)
+    tokens, chains, sight = register.tokens, list(chains), authority.sight()
     left: dict[Somebody, int] = {}
     days: dict[str, int] = {}
     now_us = clock.now_us()
     with closing(where.ledger) as ledger:
         if ledger.exists and ledger.open().ledger_id == tokens.rows.header.ledger_id:
-            left = remaining(ledger, [somebody(TOKEN, chain[0].shown_id) for chain in chains], now_us)
+            told = [chain[0].shown_id for chain in chains if sight.tells_budget_of(chain)]
+            left = remaining(ledger, [somebody(TOKEN, each) for each in told], now_us)
             with ledger.reading() as connection:
                 days = last_call_days(connection)
     rows = []
-    for claims, *_ in chains:
+    for claims, *above in chains:
         gone = next((each.id for each in tokens.chains[claims.id] if each.id in tokens.revoked_us), None)
-        day = days.get(claims.shown_id)
+        day = days.get(claims.shown_id) if sight.tells_calls_of((claims, *above)) else None
         rows.append(
             Row(
                 claims,

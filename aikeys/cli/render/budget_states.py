@@ -42,7 +42,7 @@ def used(one: Standing) -> str:
 def sentence(one: Standing) -> str:
     """Return a budget in one sentence."""
     if one.terms is None:
-        return f"{one.who}: {one.reason}" if one.reason else f"{one.who} is {one.state}"
+        return f"{one.who}: {one.reason}" if one.reason else f"{one.who}: {one.state}"
     share = f", {used(one)}" if used(one) else ""
     reason = f"; {one.reason}" if one.reason else ""
     amounts = f"{shown_usd(one.spent_pusd)} of {shown_usd(one.terms.limit_pusd)}"
