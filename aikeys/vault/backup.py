@@ -18,7 +18,7 @@ from aikeys.ledger.store import Act, Ledger
 from aikeys.secret import hidden
 from aikeys.storage import ballast, folders, sqlite
 from aikeys.tokens import chain
-from aikeys.vault import granting, revoking, store, token_rows
+from aikeys.vault import backup_file, granting, revoking, store, token_rows
 from aikeys.vault.format import Header, Rows
 from aikeys.vault.issuing import issue_act
 from aikeys.vault.opening import Opened, Place, anchored, check_manifest
@@ -30,11 +30,7 @@ from aikeys.vault.writing import settle_intents, signed
 
 def backup(place: Place, rows: Rows, path: str) -> None:
     """Write the vault to a new file; raises BadConfiguration where only this machine's keyring could open it."""
-    if all(method.kind == KEYRING for method in rows.methods):
-        raise BadConfiguration(
-            "only this machine's keyring opens the vault, so a backup would be useless",
-            "first: aikeys unlock-method add recovery",
-        )
+    _refuse_useless(rows)
     if os.path.exists(path):
         raise ExistsAlready(f"{path} exists", "name a new file")
     folder = os.path.dirname(path)
@@ -53,9 +49,27 @@ def backup(place: Place, rows: Rows, path: str) -> None:
         raise MachineFailed(f"cannot write {path}: {error.strerror}", "check the disk and its permissions") from None
     finally:
         _remove(temporary)
-    ledger = place.ledger.open()
-    ledger.event(Act("backup", "vault", f"epoch={rows.manifest.epoch}"))
-    ledger.close()
+    _record(place, rows)
+
+
+def backup_to_pipe(place: Place, rows: Rows, write: Callable[[bytes], None]) -> None:
+    """Hand the bytes of a backup to whoever writes them; raises as `backup` does."""
+    _refuse_useless(rows)
+    write(backup_file.bytes_of(place.vault.path))
+    _record(place, rows)
+
+
+def _refuse_useless(rows: Rows) -> None:
+    if all(method.kind == KEYRING for method in rows.methods):
+        raise BadConfiguration(
+            "only this machine's keyring opens the vault, so a backup would be useless",
+            "first: aikeys unlock-method add recovery",
+        )
+
+
+def _record(place: Place, rows: Rows) -> None:
+    with closing(place.ledger.open()) as ledger:
+        ledger.event(Act("backup", "vault", f"epoch={rows.manifest.epoch}"))
 
 
 @contextmanager
@@ -71,18 +85,20 @@ def _copying(source: str, target: str) -> Iterator[tuple[sqlite3.Connection, sql
         first.close()
 
 
-def read_backup(path: str) -> Rows:
-    """Return the rows of a backup, their manifest checked against its own public key."""
-    if not os.path.isfile(path):
-        raise NotFound(f"there is no backup at {path}", "name the file that aikeys backup wrote")
-    with sqlite.translated(path):
-        connection = sqlite.connect(path, read_only=True)
-        try:
+def read_backup(path: str, shown: str = "") -> Rows:
+    """Return the rows of a backup, their manifest checked against its own public key; `shown` is how it is called."""
+    shown = shown or path
+    backup_file.check_form(path, shown)
+    another = "try another backup"
+    try:
+        with sqlite.translated(shown, another), closing(sqlite.connect(path, read_only=True)) as connection:
             connection.execute("BEGIN")
-            rows = store.read_rows(connection, path)
-        finally:
-            connection.close()
-    check_manifest(rows)
+            rows = store.read_rows(connection, shown)
+        check_manifest(rows)
+    except NotFound:
+        raise Damaged(f"the backup {shown} holds no vault", another) from None
+    except Damaged as damage:
+        raise Damaged(damage.message, another) from None
     return rows
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from pathlib import Path
 
 import pytest
 
@@ -16,6 +15,7 @@ from aikeys.vault import changes
 from aikeys.vault.opening import Opened, place_of
 from aikeys.vault.unlock import key_file, methods
 from aikeys.vault.writing import write
+from tests.cli.test_questions import on_a_terminal
 from tests.conftest import Aikeys, canary
 
 STATUSES_OF_EVERY_COMMAND = ("  0  ok", "  1  internal error", "  2  usage")
@@ -88,12 +88,14 @@ def test_a_broken_configuration_keeps_no_key_in_the_vault(ready_home: Aikeys) ->
     assert json.loads(ready_home.run("list", "--json").stdout)["keys"] == []
 
 
-@pytest.mark.parametrize("name", ["", "-"])
-def test_a_backup_needs_a_file_of_its_own(ready_home: Aikeys, name: str) -> None:
-    done = ready_home.run("backup", "--", name)
+def test_a_backup_needs_a_file_of_its_own_and_is_not_for_a_terminal(ready_home: Aikeys) -> None:
+    done = ready_home.run("backup", "")
     assert done.returncode == 2
     assert "a backup needs a file of its own" in done.stderr
-    assert not Path("-").exists()
+    with on_a_terminal(ready_home, "backup", "-") as child:
+        child.expect_exact("a backup is not for a terminal")
+        child.wait()
+        assert child.exitstatus == 2
 
 
 def test_a_backup_into_a_missing_folder_names_the_folder(ready_home: Aikeys) -> None:
