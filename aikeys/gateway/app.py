@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from aikeys.errors import AikeysError, NotFound, Usage
-from aikeys.gateway import admin, calls, error_bodies, health, keys, listing, native
+from aikeys.gateway import admin, calls, error_bodies, health, hosts, keys, listing, native
 from aikeys.gateway.door import STATE, TOKEN, Refusals, address_of, admit, new_request_id, shape_of, shown
 from aikeys.gateway.error_bodies import Told, TooLarge
 from aikeys.gateway.listeners import REQUEST_ID, refusal
@@ -118,8 +118,7 @@ async def _signed(request: web.Request, response: web.StreamResponse) -> None:
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     state = request.app[STATE]
-    if not _is_known_host(request, state):
-        raise WrongHost("the Host header names another machine", "name this host in [gateway] hosts of config.toml")
+    _check_host(request, state)
     if request.headers.get("upgrade", "").lower() == "websocket":
         raise UpgradeRefused("WebSockets are not served", "use HTTP")
     resource = request.match_info.route.resource
@@ -132,14 +131,18 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     return await handler(request)
 
 
-def _is_known_host(request: web.Request, state: State) -> bool:
-    """Tell whether the client means us; beyond this machine the token and TLS tell."""
+def _check_host(request: web.Request, state: State) -> None:
+    """Raise Usage (400) where the Host is none, WrongHost (421) where it is not a name of this gateway."""
     settings = state.settings
-    host = (request.headers.get("host") or "").strip().lower()
-    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    if name in LOOPBACK or name == settings.host or name in settings.hosts:
-        return True
-    return not settings.is_loopback and not settings.hosts
+    host = hosts.host_in(request.headers.getall("host", []))
+    if host is None:
+        raise Usage("the request names no host, or more than one", "send one Host header: HOST or HOST:PORT")
+    asked = hosts.host_in([request.host])  # of an address with a host in it: GET http://HOST/ HTTP/1.1
+    came_to = request.transport.get_extra_info("sockname") if request.transport is not None else None
+    own = (str(came_to[0]),) if isinstance(came_to, tuple) else ()
+    names = (*LOOPBACK, settings.host, *settings.hosts, *own)
+    if asked is None or not (hosts.is_ours(host, names) and hosts.is_ours(asked, names)):
+        raise WrongHost("the Host header names another machine", "name this host in [gateway] hosts of config.toml")
 
 
 def _of_http(request: web.Request, other: web.HTTPException) -> Told:

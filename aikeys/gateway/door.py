@@ -1,7 +1,6 @@
 """Who knocks: the token of a request, its shape of errors, and what of it is written down.
 
-- The token stands in Authorization (Bearer), x-api-key, x-goog-api-key or api-key on every route; in `?key=` on
-  Gemini's routes alone, and never one that may hold raw keys: addresses end up in logs.
+- Which of its credentials counts is in `presented`; one that may hold raw keys is never taken from an address.
 - Every refusal is audited; of one token and one reason at most one a minute.
 """
 
@@ -18,6 +17,7 @@ from aiohttp import web
 from aikeys.errors import AikeysError, Denied, TokenRefused
 from aikeys.gateway import error_bodies
 from aikeys.gateway.error_bodies import Told
+from aikeys.gateway.presented import presented
 from aikeys.gateway.state import State
 from aikeys.ledger.store import Act
 from aikeys.secret import hidden
@@ -30,16 +30,10 @@ from aikeys.vault.bearers import Bearer
 
 STATE: web.AppKey[State] = web.AppKey("state", State)
 TOKEN: web.RequestKey[str] = web.RequestKey("token", str)
-_HEADERS = ("x-api-key", "x-goog-api-key", "api-key")
 _AUDIT_EVERY_S = 60.0
 _MOST_NOTED = 10_000
-_LONGEST_TOKEN = 400
 
 Shape = Callable[[Told], bytes]
-
-
-class Unauthenticated(TokenRefused):
-    """No token was given."""
 
 
 class Visit(NamedTuple):
@@ -94,13 +88,13 @@ def enter(request: web.Request) -> Visit:
 def admit(request: web.Request, takes: str) -> Visit:
     """Let a request in whose route takes a scope, or any token; TokenRefused (401), Denied (403) without the scope."""
     state = request.app[STATE]
-    given = _given(request)
+    given = presented(request, takes_key=_is_geminis(request.path))
     try:
-        bearer = state.admit(given)
+        bearer = state.admit(given.text)
     except TokenRefused as refusal:
         raise _renewal(refusal) from None
     request[TOKEN] = bearer.shown_id
-    if bearer.claims.holds_raw_keys and "key" in request.query and not _in_header(request):
+    if bearer.claims.holds_raw_keys and given.is_in_address:
         raise Denied("a token that may hold raw keys is never taken from an address", "send it as x-goog-api-key")
     visit = Visit(request, state, bearer, new_request_id())
     if visit.address and not patterns.is_from(bearer.claims.addresses, visit.address):
@@ -193,26 +187,6 @@ class Refusals:
         except RuntimeError:
             return
         ticket.add_done_callback(lambda done: done.cancelled() or done.exception())
-
-
-def _given(request: web.Request) -> str:
-    given = _in_header(request)
-    if not given and _is_geminis(request.path):
-        given = request.query.get("key", "")
-    if not given:
-        raise Unauthenticated(
-            "no token was sent", "send Authorization: Bearer with a token; make one: aikeys token issue"
-        )
-    if len(given) > _LONGEST_TOKEN:
-        raise TokenRefused("what was sent is no token of aikeys", "make one: aikeys token issue")
-    return given
-
-
-def _in_header(request: web.Request) -> str:
-    kind, _, given = request.headers.get("authorization", "").partition(" ")
-    if kind.lower() == "bearer" and given.strip():
-        return given.strip()
-    return next((request.headers[name].strip() for name in _HEADERS if request.headers.get(name, "").strip()), "")
 
 
 def _is_geminis(path: str) -> bool:

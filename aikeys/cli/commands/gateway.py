@@ -127,7 +127,7 @@ def _means(where: Place, settings: Settings, given: str) -> Means:
     shelves = shelf(where, None)
     knowledge = Knowledge(shelves.settings, shelves.catalogue, shelves.book)
     settings = settings._replace(
-        hosts=shelves.settings.gateway_hosts,
+        hosts=(*shelves.settings.gateway_hosts, *_own_names(settings)),
         uses_proxy=settings.uses_proxy and shelves.settings.gateway_uses_proxy,
     )
     if settings.is_sealed:
@@ -138,6 +138,17 @@ def _means(where: Place, settings: Settings, given: str) -> Means:
         raise BadConfiguration("--credential is for a sealed gateway", "add --sealed, or leave it out")
     opened = home.unlock(where).opened
     return Means(where, opened.gateway_key(), settings, knowledge, opened.signer(), AlertKeys(where, opened))
+
+
+def _own_names(settings: Settings) -> tuple[str, ...]:
+    """Return under which names other machines reach this one, beside those of config.toml."""
+    from socket import gethostname
+
+    from aikeys.gateway.hosts import names_of_certificate
+
+    if settings.is_loopback:
+        return ()
+    return (gethostname(), *(names_of_certificate(settings.tls_cert) if settings.tls_cert else ()))
 
 
 def _keys_of_service_token(where: Place) -> OpenKeys | None:
