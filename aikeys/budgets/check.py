@@ -12,13 +12,14 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
-from aikeys.budgets.counters import Sums, each_with_calls, reserved_pusd, span_of, sums_of
+from aikeys.budgets.counters import Span, Sums, each_with_calls, reserved_pusd, span_of, sums_of
 from aikeys.budgets.late import told
 from aikeys.budgets.store import Budget, applying, read_budgets, shown_text, somebody_known
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.thresholds import percent_tenths
 from aikeys.budgets.who import USER, Somebody, Who, limited_who, somebody
 from aikeys.errors import Usage
+from aikeys.ledger import lost_ledgers
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.queries import raw_runs
 from aikeys.ledger.store import Ledger
@@ -95,7 +96,7 @@ def standings_of(
     """
     with ledger.reading() as connection:
         day = Calendar(ledger.zone).day_of(now_us)
-        view = _View(connection, day, max_unpriced)
+        view = _View(connection, Calendar(ledger.zone), day, max_unpriced)
         if not wanted:
             return [one for budget in read_budgets(connection) for one in view.of_budget(budget)]
         return [one for who in wanted for one in view.of_who(who)]
@@ -107,7 +108,7 @@ def checked(
     """Return the budgets, and what else there is to say: that there are none, what could mislead."""
     standings = standings_of(ledger, wanted, now_us, max_unpriced)
     if not standings:
-        return [], ["there is no budget"]
+        return [], ["; ".join(["there is no budget", *_lost_note(ledger)])]
     return standings, [*notes_of(ledger, standings), *late_notes(ledger, standings, now_us)]
 
 
@@ -115,7 +116,7 @@ def notes_of(ledger: Ledger, standings: Sequence[Standing], tokens: Sequence[str
     """Return what could mislead about some budgets; with `tokens` of the runs only theirs count."""
     if not standings:
         return []
-    notes = []
+    notes = [said for said in _lost_note(ledger) if any(said in one.reason for one in standings)]
     unpriced = max(one.unpriced for one in standings)
     if unpriced == 1:
         notes.append("1 request has no price and is not in the sums")
@@ -127,6 +128,13 @@ def notes_of(ledger: Ledger, standings: Sequence[Standing], tokens: Sequence[str
     elif runs:
         notes.append(f"{runs} exec runs were not metered: what they spent is not in the sums")
     return notes
+
+
+def _lost_note(ledger: Ledger) -> list[str]:
+    """Return what is not known where this ledger stands for a lost one."""
+    with ledger.reading() as connection:
+        lost = lost_ledgers.find(connection)
+    return [lost.sentence] if lost else []
 
 
 def late_notes(ledger: Ledger, standings: Sequence[Standing], now_us: int) -> list[str]:
@@ -158,8 +166,12 @@ def unmetered_runs(ledger: Ledger, standings: Sequence[Standing], tokens: Sequen
 class _View:
     """One reading of the ledger on one day."""
 
-    def __init__(self, connection: sqlite3.Connection, day: int, max_unpriced: Decimal | None) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, calendar: Calendar, day: int, max_unpriced: Decimal | None
+    ) -> None:
         self.connection = connection
+        self.calendar = calendar
+        self.lost = lost_ledgers.find(connection)
         self.day = day
         self.max_unpriced = max_unpriced
 
@@ -171,7 +183,8 @@ class _View:
         everybody = each_with_calls(self.connection, who.kind, span)
         under_it = [one for one in applying(self.connection, everybody) if one.budget == budget]
         if not under_it:
-            return [Standing(str(who), budget.terms, span.start, 0, 0, 0, 0, OK, "nobody had calls")]
+            state, reason = self.doubted(span, OK, "nobody had calls")
+            return [Standing(str(who), budget.terms, span.start, 0, 0, 0, 0, state, reason)]
         return [self._standing(*one) for one in under_it]
 
     def of_who(self, who: Who) -> list[Standing]:
@@ -189,5 +202,14 @@ class _View:
         sums = sums_of(self.connection, who, span)
         held = reserved_pusd(self.connection, who, span)
         state, reason = state_with(state_of(sums.spent_pusd, terms), sums, self.max_unpriced)
+        state, reason = self.doubted(span, state, reason)
         name = shown or shown_text(self.connection, who)
         return Standing(name, terms, span.start, sums.spent_pusd, held, sums.requests, sums.unpriced, state, reason)
+
+    def doubted(self, span: Span, state: str, reason: str) -> tuple[str, str]:
+        """Return a state, and why: of a period that began in a lost ledger nothing is ok."""
+        if self.lost is None:
+            return state, reason
+        if span.period != "total" and self.calendar.start_us(span.start) >= self.lost.before_us:
+            return state, reason
+        return worst_of((state, UNDECIDED)), "; ".join(filter(None, (reason, self.lost.sentence)))

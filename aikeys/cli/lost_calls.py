@@ -43,6 +43,23 @@ def book_lost_calls(ledger: Ledger) -> Held | None:
     return held
 
 
+def lost_ledger_us(ledger: Ledger, since_us: int | None = None) -> int | None:
+    """Return up to when nothing is known of the time from `since_us` on, because its ledger was lost; else None."""
+    from aikeys.ledger.lost_ledgers import find
+
+    with ledger.looking() as connection:
+        lost = find(connection, since_us)
+    return lost.before_us if lost else None
+
+
+def warn_of_lost_ledger(before_us: int | None) -> None:
+    """Say that a time is unknown, on standard error."""
+    if before_us is not None:
+        from aikeys.ledger.lost_ledgers import WAY_OUT, sentence
+
+        terminal.warn(f"{sentence(before_us)}; {WAY_OUT}")
+
+
 def sentence(held: Held) -> str:
     """Return what calls hold that no total has."""
     from aikeys.cli.render.counted import counted

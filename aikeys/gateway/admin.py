@@ -21,7 +21,7 @@ from aikeys.gateway.answers import answer, given, usd_number
 from aikeys.gateway.door import Visit, enter
 from aikeys.gateway.fields import InvalidRequest
 from aikeys.gateway.parameters import Parameters
-from aikeys.ledger import listing
+from aikeys.ledger import listing, lost_ledgers
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.questions import TAG, Where
 from aikeys.ledger.since import since_us
@@ -64,11 +64,10 @@ async def budgets(request: web.Request) -> web.Response:
     parameters.read(request, ())
     sight = visit.sight
 
-    def ask(ledger: Ledger) -> list[dict[str, object]]:
-        return listed(ledger, clock.now_us(), sight)
+    def ask(ledger: Ledger) -> dict[str, object]:
+        return {"budgets": listed(ledger, clock.now_us(), sight), "time_zone": ledger.zone} | _lost(ledger)
 
-    body = {"schema": "aikeys.budgets/1", "budgets": await _read(visit, ask), "time_zone": visit.state.ledger.zone}
-    return answer(body, visit.request_id)
+    return answer({"schema": "aikeys.budgets/1", **await _read(visit, ask)}, visit.request_id)
 
 
 async def budget_check(request: web.Request) -> web.Response:
@@ -89,6 +88,13 @@ async def budget_check(request: web.Request) -> web.Response:
         }
 
     return answer({"schema": "aikeys.budget-check/1", **await _read(visit, ask)}, visit.request_id)
+
+
+def _lost(ledger: Ledger, since_us: int | None = None) -> dict[str, object]:
+    """Return what is said where the ledger stands for a lost one."""
+    with ledger.looking() as connection:
+        lost = lost_ledgers.find(connection, since_us)
+    return records.lost_ledger(lost.before_us if lost else None)
 
 
 def _said(name: str, text: str, parse: Callable[[str], Found]) -> Found:
@@ -120,11 +126,11 @@ async def log(request: web.Request) -> web.Response:
     found = parameters.read(request, ("limit", "since"))
     newest, sight = parameters.whole(found, "limit", _CALLS, _MOST_ENTRIES), visit.sight
 
-    def ask(ledger: Ledger) -> list[dict[str, object]]:
+    def ask(ledger: Ledger) -> dict[str, object]:
         wanted = Wanted(newest, since_us=_since_us(found, ledger))
-        return [one.fields for one in newest_calls(ledger, wanted, sight)]
+        return {"calls": [one.fields for one in newest_calls(ledger, wanted, sight)]} | _lost(ledger, wanted.since_us)
 
-    return answer({"schema": "aikeys.log/1", "calls": await _read(visit, ask)}, visit.request_id)
+    return answer({"schema": "aikeys.log/1", **await _read(visit, ask)}, visit.request_id)
 
 
 async def _read(visit: Visit, ask: Callable[[Ledger], Found]) -> Found:

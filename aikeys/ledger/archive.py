@@ -17,8 +17,8 @@ from collections.abc import Callable
 from hashlib import file_digest
 from typing import NamedTuple
 
-from aikeys.errors import Damaged, MachineFailed, NotFound
-from aikeys.ledger import segments, token_acts
+from aikeys.errors import Damaged, MachineFailed, NotFound, Usage
+from aikeys.ledger import lost_ledgers, segments, token_acts
 from aikeys.ledger.entries import Entry, Head
 from aikeys.ledger.projections import ERASED, archived_digest, imports_digest
 from aikeys.ledger.rollups import OF_CALLS, ROLLED, SUMS
@@ -74,7 +74,7 @@ def _anchors_text(connection: sqlite3.Connection) -> str:
 def last_before(ledger: Ledger, before_us: int, keep_from: int) -> Head:
     """Return the last entry to archive: none of an instant or later, none still open, none from `keep_from` on.
 
-    Raises NotFound where there is nothing to archive.
+    Raises NotFound where there is nothing to archive, Usage where the act is among it by which a lost ledger is known.
     """
     with ledger.reading() as connection:
         base = read_base(connection, ledger)
@@ -84,6 +84,9 @@ def last_before(ledger: Ledger, before_us: int, keep_from: int) -> Head:
             (min(keep_from, ledger.head().number + 1), before_us, before_us),
         ).fetchone()[0]
         digest = ledger.hash_at(stays - 1)
+        lost = lost_ledgers.find(connection)
+    if lost is not None and lost.entry < stays:
+        raise Usage(f"entry {lost.entry} stays until it is settled: {lost.sentence}", lost_ledgers.WAY_OUT)
     if stays - 1 <= base.number or digest is None:
         raise NotFound("there is nothing to archive before that day", "see the oldest calls: aikeys ledger export")
     return Head(stays - 1, digest)

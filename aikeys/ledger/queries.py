@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from aikeys.errors import CannotDecide, Damaged
+from aikeys.ledger import lost_ledgers
 from aikeys.ledger.calendar import HOUR_US, Calendar, date_of
 from aikeys.ledger.calls import read_extra, text_pairs
 from aikeys.ledger.own_contexts import contexts_of_labels, contexts_of_tokens
@@ -111,6 +112,11 @@ class Reading:
         base = self._connection.execute("SELECT base FROM ledger").fetchone()[0]
         oldest = self._connection.execute("SELECT at_us FROM entry ORDER BY id LIMIT 1").fetchone()
         return Runs(count, not base or (oldest is not None and oldest[0] <= start_us))
+
+    def lost_before_us(self, start_us: int) -> int | None:
+        """Return up to when nothing is known of a time from `start_us` on, because its ledger was lost; else None."""
+        lost = lost_ledgers.find(self._connection, start_us)
+        return lost.before_us if lost else None
 
     def prices(self, answer: Answer) -> list[str]:
         """Return the texts of the prices that the calls met were computed with; from roll-ups, at any time."""

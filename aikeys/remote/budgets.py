@@ -10,8 +10,9 @@ from aikeys.budgets.check import STATES, Standing
 from aikeys.budgets.terms import PERIODS, Terms
 from aikeys.errors import Usage
 from aikeys.money import parse_usd, read_usd
-from aikeys.providers.wire.exact_json import text
+from aikeys.providers.wire.exact_json import table, text
 from aikeys.remote.client import no_gateway, rows_in
+from aikeys.remote.usage import instant_us
 
 if TYPE_CHECKING:
     from aikeys.budgets.who import Who
@@ -24,10 +25,11 @@ FIELDS = (
 )  # fmt: skip
 
 
-def budgets_at(gateway: Gateway) -> tuple[list[dict[str, object]], str]:
-    """Return the budgets, and in which zone their days are counted."""
+def budgets_at(gateway: Gateway) -> tuple[list[dict[str, object]], str, int | None]:
+    """Return the budgets, in which zone their days are counted, and up to when nothing is known (a lost ledger)."""
     found = gateway.get("/v1/budgets")
-    return [_listed(row) for row in rows_in(found, "budgets")], text(found, "time_zone")
+    rows = [_listed(row) for row in rows_in(found, "budgets")]
+    return rows, text(found, "time_zone"), instant_us(text(table(found, "lost_ledger"), "before"))
 
 
 def checked_at(

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from aikeys.clock import rfc3339
 from aikeys.errors import Usage
+from aikeys.providers.wire.exact_json import table, text
 from aikeys.remote.client import rows_in
+from aikeys.remote.usage import instant_us
 
 if TYPE_CHECKING:
     from aikeys.remote.client import Gateway
@@ -36,10 +38,13 @@ class Calls:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._known: frozenset[tuple[object, ...]] = frozenset()
+        self._lost_us: int | None = None
 
     def newest(self, count: int) -> list[dict[str, object]]:
         """Return the newest calls, oldest first."""
-        found = rows_in(self._gateway.get("/v1/log", [("limit", _limit(count))]), "calls")
+        told = self._gateway.get("/v1/log", [("limit", _limit(count))])
+        self._lost_us = instant_us(text(table(told, "lost_ledger"), "before"))
+        found = rows_in(told, "calls")
         new = [dict(row) for row in found if _which(row) not in self._known]
         self._known = frozenset(map(_which, found))
         return new
@@ -51,6 +56,10 @@ class Calls:
     def wait(self) -> None:
         """Wait a little: a gateway does not say when there is more."""
         time.sleep(_POLL_S)
+
+    def lost_us(self) -> int | None:
+        """Return up to when the gateway knows nothing, because the ledger of that time was lost."""
+        return self._lost_us
 
 
 def _which(row: Mapping[str, object]) -> tuple[object, ...]:

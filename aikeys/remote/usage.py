@@ -66,7 +66,7 @@ def report_at(gateway: Gateway, question: Question, now_us: int) -> Report:
         total,
         _coverage(table(found, "coverage")),
         tuple(map(str, prices)) if isinstance(prices := found.get("prices"), list) else (),
-        newest_us=_instant_us(text(found, "newest_call_at")),
+        newest_us=instant_us(text(found, "newest_call_at")),
     )
 
 
@@ -105,7 +105,8 @@ def _coverage(told: Table) -> Coverage:
     runs = told.get("exec_runs_not_metered")
     if "unpriced" not in dict(sources) or not isinstance(runs, int):
         raise no_gateway()
-    return Coverage(tuple(sources), Runs(runs, told.get("exec_runs_complete") is True))
+    lost_us = instant_us(text(table(told, "lost_ledger"), "before"))
+    return Coverage(tuple(sources), Runs(runs, told.get("exec_runs_complete") is True), lost_before_us=lost_us)
 
 
 def _pusd(row: Table, name: str) -> int:
@@ -115,7 +116,8 @@ def _pusd(row: Table, name: str) -> int:
         raise no_gateway() from None
 
 
-def _instant_us(told: str) -> int | None:
+def instant_us(told: str) -> int | None:
+    """Return an instant of a gateway's answer, None where it tells none."""
     from datetime import datetime
 
     try:

@@ -64,7 +64,11 @@ def report(ledger: Ledger, request: Request, now_us: int) -> Report:
             Head(request.kind, request.by, own.said, span, calendar.zone.key, answer.read),
             tuple(found if request.top is None else rows_.top(found, request.top)),
             total,
-            rows_.coverage_of(answer.cells, books.runs_not_metered(asked.start_us, asked.end_us, own.tokens)),
+            rows_.coverage_of(
+                answer.cells,
+                books.runs_not_metered(asked.start_us, asked.end_us, own.tokens),
+                books.lost_before_us(asked.start_us),
+            ),
             versions(books, answer),
             previous,
             _forecast(books, asked, today, total, own),
@@ -84,6 +88,7 @@ def latency(ledger: Ledger, request: Request, now_us: int) -> LatencyReport:
         whole, first = (
             grouped(books.durations(asked, column), request.by) for column in ("latency_ms", "first_token_ms")
         )
+        lost_us = books.lost_before_us(asked.start_us)
     rows = [
         LatencyRow(
             rows_.texts_of(keys, request.by, calendar),
@@ -92,7 +97,8 @@ def latency(ledger: Ledger, request: Request, now_us: int) -> LatencyReport:
         )
         for keys in sorted({*whole, *first})
     ]
-    return LatencyReport(Head(request.kind, request.by, own.said, span, calendar.zone.key, "calls"), tuple(rows))
+    head = Head(request.kind, request.by, own.said, span, calendar.zone.key, "calls", lost_us)
+    return LatencyReport(head, tuple(rows))
 
 
 def anomalies(ledger: Ledger, request: Request, now_us: int) -> AnomalyReport:
@@ -104,8 +110,18 @@ def anomalies(ledger: Ledger, request: Request, now_us: int) -> AnomalyReport:
     span = span_of(request.typed, today)
     with reading(ledger) as books:
         own = seen(books, request.where, request.sight)
-        found, read = unusual(books, Asked((), own.where, span.first, span.end, calendar), today)
-    return AnomalyReport(Head(request.kind, (), own.said, span, calendar.zone.key, read), found)
+        asked = Asked((), own.where, span.first, span.end, calendar)
+        found, read = unusual(books, asked, today)
+        lost_us = books.lost_before_us(asked.start_us)
+    return AnomalyReport(Head(request.kind, (), own.said, span, calendar.zone.key, read, lost_us), found)
+
+
+def lost_before_us(ledger: Ledger, request: Request, now_us: int) -> int | None:
+    """Return up to when nothing is known of a report's range, because the ledger of that time was lost; else None."""
+    calendar = _calendar(ledger, request)
+    first = span_of(request.typed, calendar.day_of(now_us)).first
+    with reading(ledger) as books:
+        return books.lost_before_us(calendar.start_us(first))
 
 
 def focus_rows(

@@ -48,6 +48,10 @@ def samples(report: Report) -> list[str]:
         ),
         f"aikeys_exec_runs_not_metered {report.coverage.runs.known}",
     ]
+    if report.coverage.lost_before_us is not None:
+        name = "aikeys_lost_ledger_timestamp_seconds"
+        lines += [*family(name, "gauge", "Nothing is known of the time before: its ledger was lost.", "seconds"),
+                  f"{name} {report.coverage.lost_before_us // 1_000_000}"]  # fmt: skip
     if report.newest_us is not None:
         name = "aikeys_ledger_last_event_timestamp_seconds"
         lines += [*family(name, "gauge", "When the newest call was settled.", "seconds"),

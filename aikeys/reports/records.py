@@ -128,4 +128,9 @@ def coverage(known: Coverage) -> dict[str, object]:
     }
     runs = {"exec_runs_not_metered": known.runs.known, "exec_runs_complete": known.runs.is_all}
     lost = {"lost": {"requests": known.lost, "reserved_usd": usd_text(known.lost_pusd)}} if known.lost else {}
-    return {**by_source, **runs, **lost}
+    return {**by_source, **runs, **lost, **lost_ledger(known.lost_before_us)}
+
+
+def lost_ledger(before_us: int | None) -> dict[str, object]:
+    """Return what JSON says where nothing is known of the time before an instant, whose ledger was lost."""
+    return {} if before_us is None else {"lost_ledger": {"before": clock.rfc3339(before_us / 1e6)}}

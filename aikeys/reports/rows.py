@@ -97,7 +97,7 @@ def with_trend(rows: list[Row], daily: Groups, span: Span, by: tuple[str, ...], 
     return [row._replace(trend=tuple(found.get(row.keys, [0] * parts))) for row in rows]
 
 
-def coverage_of(cells: Cells, runs: Runs) -> Coverage:
+def coverage_of(cells: Cells, runs: Runs, lost_before_us: int | None = None) -> Coverage:
     """Return the figures by cost source; every source is named, also where it is zero."""
     sources = dict.fromkeys(COST_SOURCES, NONE)
     for (_, source), figures in cells.items():
@@ -106,7 +106,7 @@ def coverage_of(cells: Cells, runs: Runs) -> Coverage:
                 f"the ledger has a cost from {source[:40]!r}, which is no cost source", "see: aikeys ledger verify"
             )
         sources[source] = sources[source].plus(figures)
-    return Coverage(tuple(sources.items()), runs)
+    return Coverage(tuple(sources.items()), runs, lost_before_us=lost_before_us)
 
 
 def _text(name: str, key: str | int, calendar: Calendar) -> str:

@@ -89,10 +89,11 @@ def used(ledger: Ledger, by: tuple[str, ...], where: Where, range_: Range, sight
         own = seen(books, where, sight)
         answer = books.sums(Asked(rows_.asked_groups(by), own.where, *_days(range_, calendar)))
         runs = books.runs_not_metered(range_.start.at_us, range_.end.at_us, own.tokens)
+        lost_us = books.lost_before_us(range_.start.at_us)
         prices, newest_us = versions(books, answer), books.newest_us() if own.is_whole else None
     groups = rows_.grouped(answer.cells, by)
     rows = rows_.rows_of(groups, by, calendar)
-    coverage = rows_.coverage_of(answer.cells, runs)
+    coverage = rows_.coverage_of(answer.cells, runs, lost_us)
     return Used(range_, own.said, tuple(rows), rows_.total_of(groups.values()), coverage, prices, newest_us)
 
 

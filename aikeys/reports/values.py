@@ -24,12 +24,14 @@ class Coverage(NamedTuple):
     """How the cost is known: (cost source, figures) in the order of COST_SOURCES; and what no call was recorded of.
 
     `lost` and `lost_pusd`: calls whose process ended and that could not be booked, and what they hold.
+    `lost_before_us`: nothing is known of the time before, which the range reaches into: its ledger was lost.
     """
 
     sources: tuple[tuple[str, Figures], ...]
     runs: Runs
     lost: int = 0
     lost_pusd: int = 0
+    lost_before_us: int | None = None
 
     @property
     def unpriced(self) -> Figures:
@@ -53,7 +55,10 @@ class Previous(NamedTuple):
 
 
 class Head(NamedTuple):
-    """What every kind of report says of itself. `read`: roll-ups, or calls where those could not answer."""
+    """What every kind of report says of itself. `read`: roll-ups, or calls where those could not answer.
+
+    `lost_before_us` as in Coverage, where a report has none.
+    """
 
     kind: str
     by: tuple[str, ...]
@@ -61,6 +66,7 @@ class Head(NamedTuple):
     span: Span
     zone: str
     read: str
+    lost_before_us: int | None = None
 
 
 class Report(NamedTuple):

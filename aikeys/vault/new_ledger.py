@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 from aikeys import clock
 from aikeys.errors import Damaged, Locked, Usage
+from aikeys.ledger.lost_ledgers import NEW
 from aikeys.ledger.store import Act
+from aikeys.tokens.claims import decode
 from aikeys.vault import store, token_rows
 from aikeys.vault.format import Rows
 from aikeys.vault.issuing import announce_unknown
@@ -40,7 +42,7 @@ def take_new_ledger(place: Place, unlock: Callable[[Rows], Opened]) -> Opened:
             anchor = ledger.anchors().get(vault_id)
             seen = [epoch for _, epoch in ledger.open_intents(vault_id)]
             epoch = max([present.manifest.epoch, *([anchor.epoch] if anchor else []), *seen]) + 1
-            act = Act("new-ledger", "vault", f"instead_of={present.header.ledger_id.hex()}")
+            act = Act(NEW, "vault", f"instead_of={present.header.ledger_id.hex()}")
             intent = ledger.intent(act, vault_id, epoch)
             header = present.header._replace(ledger_id=ledger.ledger_id)
             opened = opened._replace(rows=present._replace(header=header))
@@ -50,3 +52,16 @@ def take_new_ledger(place: Place, unlock: Callable[[Rows], Opened]) -> Opened:
     finally:
         ledger.close()
     return opened
+
+
+def bound_elsewhere(place: Place, ledger_id: bytes) -> list[str]:
+    """Return the tokens, by name and id, whose limits only another ledger can count: they are refused here."""
+    with place.vault.reading() as connection:
+        over = token_rows.read_revoked(connection, place.vault.path)
+        links = list(token_rows.read_links(connection, place.vault.path))
+    found = [decode(link.claims) for link in links if link.id not in over]
+    return [
+        f"{one.name} ({one.shown_id})" if one.name else one.shown_id
+        for one in found
+        if one.ledger_id not in (b"", ledger_id)
+    ]

@@ -16,6 +16,7 @@ from aikeys.budgets.changes import set_budget
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.who import parse_who
 from aikeys.ledger.calls import ESTIMATED, UNPRICED, Call, Context, Labels
+from aikeys.ledger.store import Act
 from aikeys.money import parse_usd
 from aikeys.providers.usage import Usage
 from tests.gateway.serving import Client, make_office, record, talk_to
@@ -246,6 +247,30 @@ def shown(office: Office, *words: str) -> Any:
     done = office.home.run(*words, "--json")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def test_a_ledger_that_stands_for_a_lost_one_says_so_in_usage_budgets_and_log(office: Office) -> None:
+    ledger = office.home.place.ledger.open()
+    with ledger.writing() as writer:
+        set_budget(writer, parse_who("team:support"), Terms(parse_usd("200"), "month", "block", (80, 100)))
+    ledger.intent(Act("new-ledger", "vault"), b"v" * 16, 99)
+    before = {"before": clock.rfc3339(ledger.entries(1)[0][0].at_us / 1e6)}
+    ledger.close()
+    reader = office.issue("budget:read", "usage:read")
+
+    async def talk(client: Client) -> None:
+        usage = (await client.get(f"/v1/usage?{OCTOBER}", reader)).json
+        assert usage["coverage"]["lost_ledger"] == before
+        later = (await client.get("/v1/usage?start=2996-10-01&end=2996-10-02", reader)).json
+        assert "lost_ledger" not in later["coverage"]
+        budgets = (await client.get("/v1/budgets", reader)).json
+        assert (budgets["lost_ledger"], budgets["budgets"][0]["state"]) == (before, "undecided")
+        assert (await client.get("/v1/log", reader)).json["lost_ledger"] == before
+        check = (await client.get("/v1/budgets/check", reader)).json
+        assert check["state"] == "undecided"
+        assert check["notes"][0].startswith(f"what was spent before {before['before']} is not known")
+
+    talk_to(office, talk)
 
 
 def test_budgets_audit_and_log_are_what_the_command_line_prints(office: Office) -> None:

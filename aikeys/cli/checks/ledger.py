@@ -26,6 +26,7 @@ def ledger_checks(where: Place, rows: Rows) -> Iterator[Check]:
     """Yield whether the ledger is whole, and what it says of the clock and of alerts."""
     from aikeys.alerts import outbox
     from aikeys.budgets.verify import verify_all
+    from aikeys.ledger import lost_ledgers
     from aikeys.ledger.verify import Known
     from aikeys.sealing import is_signed
 
@@ -36,6 +37,7 @@ def ledger_checks(where: Place, rows: Rows) -> Iterator[Check]:
         verdict = verify_all(ledger, Known(frozenset({rows.header.signing_public}), is_signed)).verdict
         with ledger.reading() as connection:
             counts = outbox.counts(connection).items()
+            lost = lost_ledgers.find(connection)
     except AikeysError as error:
         yield Check("ledger", error.message, error.hint or "put an unchanged copy back")
         return
@@ -46,6 +48,8 @@ def ledger_checks(where: Place, rows: Rows) -> Iterator[Check]:
     entries = f"{verdict.head.number} {'entry' if verdict.head.number == 1 else 'entries'}"
     yield Check("ledger", f"{entries}, complete; {signed}")
     yield from _clock_checks(verdict)
+    if lost is not None:
+        yield Check("lost ledger", lost.sentence, lost_ledgers.WAY_OUT)
     if held is not None:
         yield Check("calls", sentence(held), WAY_OUT)
     given_up = sum(count for (_, state), count in counts if state == outbox.GIVEN_UP)

@@ -10,7 +10,7 @@ import typer
 from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.cli.lost_calls import book_lost_calls, sentence
+from aikeys.cli.lost_calls import book_lost_calls, lost_ledger_us, sentence, warn_of_lost_ledger
 from aikeys.errors import AikeysError, CannotDecide, MachineFailed, Usage
 
 if TYPE_CHECKING:
@@ -150,11 +150,13 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     """List the budgets and how full they are."""
     from aikeys.cli.render.json_text import document
     from aikeys.cli.render.table import table
+    from aikeys.reports.records import lost_ledger
 
-    rows, zone = _listed()
+    rows, zone, lost_us = _listed()
     if as_json:
-        terminal.out(document("aikeys.budgets/1", budgets=rows, time_zone=zone))
+        terminal.out(document("aikeys.budgets/1", budgets=rows, time_zone=zone, **lost_ledger(lost_us)))
         return
+    warn_of_lost_ledger(lost_us)
     if not rows:
         terminal.say(_why_none())
         return
@@ -184,8 +186,8 @@ def _why_none() -> str:
     return "no budgets yet; set one: aikeys budget set org 100"
 
 
-def _listed() -> tuple[list[dict[str, object]], str]:
-    """Return the budgets, here or at the gateway, and in whose days they are counted."""
+def _listed() -> tuple[list[dict[str, object]], str, int | None]:
+    """Return the budgets, here or at the gateway, in whose days they are counted, and what is unknown before."""
     from aikeys.cli import authority
 
     gateway = authority.gateway()
@@ -197,7 +199,7 @@ def _listed() -> tuple[list[dict[str, object]], str]:
 
     ledger = _ledger()
     book_lost_calls(ledger)
-    return listed(ledger, clock.now_us(), authority.sight()), ledger.zone
+    return listed(ledger, clock.now_us(), authority.sight()), ledger.zone, lost_ledger_us(ledger)
 
 
 def _shown(usd: object) -> str:
@@ -334,7 +336,7 @@ def _append(variable: str, text: str) -> None:
 def _fail(standings: list[Standing], state: str, fail_on: str, notes: list[str]) -> None:
     """Raise what becomes the exit status; the budget that decides is named."""
     from aikeys.budgets.check import tightest
-    from aikeys.cli.render.budget_states import sentence
+    from aikeys.cli.render.budget_states import sentence, way_out
 
     decides = tightest(standings)
     said = sentence(decides) if decides else notes[0]
@@ -342,17 +344,9 @@ def _fail(standings: list[Standing], state: str, fail_on: str, notes: list[str])
         case "exceeded":
             raise _Exceeded(said, f"aikeys report --by model,project says on what{_more(standings, state)}")
         case "undecided":
-            raise CannotDecide(said, _way_out(decides))
+            raise CannotDecide(said, way_out(decides))
         case "warning" if fail_on == "warning":
             raise _Warned(said, f"aikeys report --by model,project says on what{_more(standings, state)}")
-
-
-def _way_out(decides: Standing | None) -> str:
-    if decides is None:
-        return "set a budget (aikeys budget set WHO USD), or name its ledger: AIKEYS_LEDGER=DIR"
-    if decides.terms is None:
-        return f"aikeys budget set {decides.who} USD, or see: aikeys budget list"
-    return "give the models a price in config.toml, or raise --max-unpriced"
 
 
 def _more(standings: list[Standing], state: str) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from aikeys import clock
 from aikeys.cli import home, terminal
-from aikeys.cli.commands import ledger_erase, ledger_exchange
+from aikeys.cli.commands import ledger_erase, ledger_exchange, ledger_resolve
 from aikeys.cli.commands.ledger_exchange import stepped
 from aikeys.cli.help import epilog, new_app
 from aikeys.errors import Damaged, NotFound, Usage
@@ -29,10 +29,6 @@ _VERIFY = (
 )
 _HEAD = (("aikeys ledger head > receipt.txt", "keep it where nobody who can write the ledger can write"),)
 _ARCHIVE = (("aikeys ledger archive --before 2026-01-01 --to /srv/archive", "last year's entries, reports stay"),)
-_RESOLVE = (
-    ("aikeys ledger resolve", "book what processes that were killed had reserved"),
-    ("aikeys ledger resolve 4711 --cost 0.25", "the provider's invoice says what call 4711 did cost"),
-)
 
 
 @app.callback(epilog=epilog(_VERIFY[:1], (3, 10, 11, 12, 13, 14, 15, 20, 21)))
@@ -137,54 +133,7 @@ def archive(
         terminal.say(f"archived entries {first} to {last}; check with: aikeys ledger verify --archive {segment.path}")
 
 
-@app.command(epilog=epilog(_RESOLVE, (0, 2, 10, 13, 14, 20, 21)))
-def resolve(
-    number: Annotated[
-        int | None, typer.Argument(metavar="[ID]", min=1, help="The call, as aikeys log shows it.")
-    ] = None,
-    cost: Annotated[str, typer.Option("--cost", metavar="USD", help="What the call did cost.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Settle what is unsure: lost reservations and costs.
-
-    A reservation whose process was killed becomes a call at its worst case. With ID and --cost a worst_case, estimated
-    or unpriced call is corrected by an entry of its own, which counts for the day of the call.
-    """
-    from aikeys.budgets.booking import book as booking
-    from aikeys.budgets.recovery import recover
-    from aikeys.cli.render.counted import counted
-    from aikeys.cli.render.json_text import document
-    from aikeys.ledger.corrections import correct
-    from aikeys.ledger.store import Act
-    from aikeys.money import parse_usd, usd_text
-
-    if (number is None) != (not cost):
-        raise Usage("ID and --cost go together", "aikeys ledger resolve 4711 --cost 0.25")
-    cost_pusd = parse_usd(cost) if cost else 0
-    book = home.present_ledger()
-    recovered = recover(book)
-    correction = None
-    if number is not None:
-        with book.writing() as writer:
-            correction = correct(writer, number, cost_pusd, booking)
-            writer.act(Act("ledger resolve", str(number), f"entry={correction.number} cost_usd={usd_text(cost_pusd)}"))
-    if as_json:
-        fields = correction and {
-            "entry": correction.number,
-            "corrects": number,
-            "before_usd": usd_text(correction.before_pusd),
-            "cost_usd": usd_text(correction.after_pusd),
-        }
-        terminal.out(document("aikeys.ledger-resolve/1", recovered=list(recovered), correction=fields))
-        return
-    if correction is None:
-        became = "became a call at its" if len(recovered) == 1 else "became calls at their"
-        terminal.say(f"{counted(len(recovered), 'reservation')} {became} worst case")
-    else:
-        before = usd_text(correction.before_pusd)
-        terminal.say(f"call {number} did cost {usd_text(cost_pusd)} USD, not {before}: entry {correction.number}")
-
-
+app.command(epilog=epilog(ledger_resolve.RESOLVE, (0, 2, 10, 13, 14, 20, 21)))(ledger_resolve.resolve)
 app.command(epilog=epilog(ledger_erase.ERASE, (0, 2, 3, 10, 11, 12, 13, 14, 20, 21)))(ledger_erase.erase)
 
 

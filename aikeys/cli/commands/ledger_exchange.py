@@ -272,13 +272,19 @@ def _cell(value: object) -> str:
 
 
 def _take_new_ledger() -> None:
+    from aikeys.cli.lost_calls import lost_ledger_us, warn_of_lost_ledger
     from aikeys.errors import Cancelled
-    from aikeys.vault.new_ledger import take_new_ledger
+    from aikeys.vault.new_ledger import bound_elsewhere, take_new_ledger
     from aikeys.vault.unlock.order import open_rows
 
     where = home.place()
     question = "Give the vault another ledger? What the lost one knew (spending, budgets, who did what) is gone."
     if not terminal.confirm(question):
         raise Cancelled("nothing was changed")
-    take_new_ledger(where, lambda rows: open_rows(rows, home.means()).opened)
+    opened = take_new_ledger(where, lambda rows: open_rows(rows, home.means()).opened)
     terminal.say(f"the vault goes on with {where.ledger.path}")
+    terminal.warn("all budgets and alerts of the lost ledger are gone: set them again, or aikeys config apply FILE")
+    bound = bound_elsewhere(where, opened.rows.header.ledger_id)
+    if bound:
+        terminal.warn(f"tokens with limits of their own are refused from now on, issue new ones: {', '.join(bound)}")
+    warn_of_lost_ledger(lost_ledger_us(where.ledger.open()))

@@ -9,7 +9,7 @@ import typer
 
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.cli.lost_calls import book_lost_calls
+from aikeys.cli.lost_calls import book_lost_calls, lost_ledger_us, warn_of_lost_ledger
 from aikeys.errors import Usage
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def log(
     """
     from aikeys.cli import authority
     from aikeys.cli.render.json_text import document
+    from aikeys.reports.records import lost_ledger
 
     if which is not None and follow:
         raise Usage("ID and --follow exclude each other", "aikeys log --follow")
@@ -62,13 +63,15 @@ def log(
     if follow:
         _follow(source, found, as_json=as_json)
     elif as_json:
-        terminal.out(document("aikeys.log/1", calls=found))
+        terminal.out(document("aikeys.log/1", calls=found, **lost_ledger(source.lost_us())))
     elif not found:
         terminal.say("no calls yet")
     else:
         from aikeys.cli.render.table import table
 
         terminal.out_styled(table(_HEADERS, [_cells(one) for one in found]))
+    if not as_json:
+        warn_of_lost_ledger(source.lost_us())
 
 
 def _ledger() -> Ledger:
@@ -90,6 +93,10 @@ class Source(Protocol):
 
     def wait(self) -> None:
         """Wait until there may be more."""
+        ...
+
+    def lost_us(self) -> int | None:
+        """Return up to when nothing is known, because the ledger of that time was lost; None for nothing."""
         ...
 
 
@@ -121,6 +128,9 @@ class _Here:
             if self._ledger.version() != self._version:
                 return
             time.sleep(_POLL_S)
+
+    def lost_us(self) -> int | None:
+        return lost_ledger_us(self._ledger)
 
 
 def _at(gateway: Gateway) -> Source:

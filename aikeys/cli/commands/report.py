@@ -10,7 +10,7 @@ import typer
 from aikeys import clock
 from aikeys.cli import terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.cli.lost_calls import book_lost_calls
+from aikeys.cli.lost_calls import book_lost_calls, warn_of_lost_ledger
 from aikeys.errors import Usage
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ def _print_costs(ledger: Ledger, request: Request, form: str, currency: Currency
         found = found._replace(coverage=found.coverage._replace(lost=held.calls, lost_pusd=held.pusd))
     if form in {"csv", "openmetrics"}:
         _say_if_scanned(found.head)
+        warn_of_lost_ledger(found.coverage.lost_before_us)
     _print_report(found, request, form, currency)
 
 
@@ -196,7 +197,12 @@ def _print_found(
     if form == "json":
         terminal.out(as_json(found))
     else:
-        _print_sheet(found.head, as_sheet(found, Style(form == "csv")), [footer], form)
+        from aikeys.cli.render.report_words import unknown_before
+
+        if form == "csv":
+            warn_of_lost_ledger(found.head.lost_before_us)
+        footers = [footer, *unknown_before(found.head.lost_before_us)]
+        _print_sheet(found.head, as_sheet(found, Style(form == "csv")), footers, form)
 
 
 def _print_focus(ledger: Ledger, request: Request) -> None:
@@ -207,6 +213,7 @@ def _print_focus(ledger: Ledger, request: Request) -> None:
     from aikeys.reports import asking
     from aikeys.reports.focus import COLUMNS
 
+    warn_of_lost_ledger(asking.lost_before_us(ledger, request, clock.now_us()))
     titles = {name: provider.title for name, provider in home.catalogue(home.place()).items()}
     lines = asking.focus_rows(ledger, request, clock.now_us(), titles)
     first = next(lines, None)  # a refusal comes before the header

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
@@ -11,11 +12,9 @@ import typer
 from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.cli.lost_calls import book_lost_calls
+from aikeys.cli.lost_calls import book_lost_calls, lost_ledger_us
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from aikeys.reports.recent import Recent
 
 app = new_app()
@@ -25,10 +24,13 @@ _EXAMPLES = (
     ("aikeys top --once --json", "one picture, for a script"),
 )
 _REFRESH_S = 2.0
+_MINUTE_US = 60_000_000
 _MOST_CALLS = 10_000
 _FIGURES = ("REQUESTS", "FAILED", "PER MINUTE", "IN", "OUT", "COST", "LAST")
 _ROOM = 7
 """Lines of a screen that are not rows."""
+
+_Fetch = Callable[[int], list[dict[str, object]]]
 
 
 class _Picture(NamedTuple):
@@ -38,6 +40,7 @@ class _Picture(NamedTuple):
     rows: list[Recent]
     total: Recent
     is_cut: bool
+    lost_us: int | None = None
 
 
 @app.command(epilog=epilog(_EXAMPLES, (0, 2, 10, 13, 14, 20, 21, 31, 130)))
@@ -54,24 +57,31 @@ def top(
     from aikeys.reports.recent import parse_by
 
     groups = parse_by(by)
-    fetch = _source()
+    fetch, lost = _source()
+
+    def taken() -> _Picture:
+        return _taken(fetch, groups, minutes)._replace(lost_us=lost(clock.now_us() - minutes * _MINUTE_US))
+
     if as_json:
-        _print_json(_taken(fetch, groups, minutes), groups, minutes)
+        _print_json(taken(), groups, minutes)
     elif once or not terminal.on_terminal(sys.stdout):
-        terminal.out_styled(_text(_taken(fetch, groups, minutes), groups, minutes))
+        terminal.out_styled(_text(taken(), groups, minutes))
     else:
-        _watch(lambda: _text(_taken(fetch, groups, minutes), groups, minutes, rows=_rows_that_fit()))
+        _watch(lambda: _text(taken(), groups, minutes, rows=_rows_that_fit()))
 
 
-def _source() -> Callable[[int], list[dict[str, object]]]:
-    """Return what tells the calls from an instant on, in seconds since 1970: the ledger here, or a gateway."""
+def _source() -> tuple[_Fetch, Callable[[int], int | None]]:
+    """Return what tells the calls from an instant on, in seconds since 1970: the ledger here, or a gateway.
+
+    And what tells up to when, in µs, nothing is known of the time from an instant on: its ledger was lost.
+    """
     from aikeys.cli import authority
 
     gateway = authority.gateway()
     if gateway is not None:
         from aikeys.remote.records import calls_since
 
-        return lambda since_s: calls_since(gateway, since_s, _MOST_CALLS)
+        return (lambda since_s: calls_since(gateway, since_s, _MOST_CALLS)), lambda _: None
     from aikeys.reports.calls import Wanted, newest_calls
 
     sight = authority.sight()
@@ -83,7 +93,7 @@ def _source() -> Callable[[int], list[dict[str, object]]]:
         wanted = Wanted(_MOST_CALLS, since_us=since_s * 1_000_000)
         return [one.fields for one in newest_calls(ledger, wanted, sight)]
 
-    return fetch
+    return fetch, lambda since_us: lost_ledger_us(ledger, since_us)
 
 
 def _taken(fetch: Callable[[int], list[dict[str, object]]], by: tuple[str, ...], minutes: int) -> _Picture:
@@ -112,11 +122,13 @@ def _text(picture: _Picture, by: tuple[str, ...], minutes: int, rows: int | None
     """Return the picture for a person; of the rows as many as there is room for."""
     from aikeys.cli.render.counted import counted
     from aikeys.cli.render.table import table
+    from aikeys.ledger.lost_ledgers import sentence
 
     total = picture.total
     head = f"{clock.rfc3339(picture.at_s)}  last {counted(minutes, 'minute')}: {_figure_line(total, minutes)}"
+    lost = [] if picture.lost_us is None else [sentence(picture.lost_us)]
     if not picture.rows:
-        return f"{head}\n\nno calls"
+        return "\n".join([head, "", "no calls", *lost])
     shown = picture.rows if rows is None else picture.rows[:rows]
     lines = [[*one.keys, *_cells(one, minutes)] for one in shown]
     parts = [head, "", table((*(name.upper() for name in by), *_FIGURES), lines)]
@@ -124,7 +136,7 @@ def _text(picture: _Picture, by: tuple[str, ...], minutes: int, rows: int | None
         parts.append(f"and {len(picture.rows) - len(shown)} more")
     if picture.is_cut:
         parts.append(f"only the newest {_MOST_CALLS:,} calls are counted: look at fewer --minutes")
-    return "\n".join(parts)
+    return "\n".join([*parts, *lost])
 
 
 def _figure_line(total: Recent, minutes: int) -> str:
@@ -155,6 +167,7 @@ def _cost(one: Recent) -> str:
 
 def _print_json(picture: _Picture, by: tuple[str, ...], minutes: int) -> None:
     from aikeys.cli.render.json_text import document
+    from aikeys.reports.records import lost_ledger
 
     terminal.out(
         document(
@@ -165,6 +178,7 @@ def _print_json(picture: _Picture, by: tuple[str, ...], minutes: int) -> None:
             rows=[_fields(one, by) for one in picture.rows],
             total=_fields(picture.total, ()),
             complete=not picture.is_cut,
+            **lost_ledger(picture.lost_us),
         )
     )
 

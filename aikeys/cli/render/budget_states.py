@@ -86,3 +86,16 @@ def outputs(state: str, decides: Standing | None) -> str:
 
 def _message(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def way_out(decides: Standing | None) -> str:
+    """Return what can be done where nothing is decided."""
+    from aikeys.ledger import lost_ledgers
+
+    if decides is None:
+        return "set a budget (aikeys budget set WHO USD), or name its ledger: AIKEYS_LEDGER=DIR"
+    if decides.terms is None:
+        return f"aikeys budget set {decides.who} USD, or see: aikeys budget list"
+    if lost_ledgers.is_told_in(decides.reason):
+        return lost_ledgers.WAY_OUT
+    return "give the models a price in config.toml, or raise --max-unpriced"

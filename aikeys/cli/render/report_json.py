@@ -76,6 +76,7 @@ def _head(head: Head) -> dict[str, object]:
         "range": _range(head.span),
         "zone": head.zone,
         "read": head.read,
+        **records.lost_ledger(head.lost_before_us),
     }
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from aikeys.cli.render.counted import counted
 from aikeys.ledger.calendar import date_of
+from aikeys.ledger.lost_ledgers import WAY_OUT, sentence
 from aikeys.ledger.questions import CALLS, SLOT
 from aikeys.money import shown_usd
 from aikeys.reports.groups import TIMES
@@ -57,6 +58,11 @@ def span_text(span: Span) -> str:
     return str(date_of(span.first)) if span.first == span.last else f"{date_of(span.first)} to {date_of(span.last)}"
 
 
+def unknown_before(before_us: int | None) -> list[str]:
+    """Return what is said of a range that reaches before a ledger which stands for a lost one."""
+    return [] if before_us is None else [f"not in the total: {sentence(before_us)}", WAY_OUT]
+
+
 def _known(report: Report) -> str:
     parts = []
     for source, figures in report.coverage.sources:
@@ -67,7 +73,7 @@ def _known(report: Report) -> str:
 
 def _missing(report: Report) -> list[str]:
     unpriced, runs = report.coverage.unpriced, report.coverage.runs
-    lines = []
+    lines = unknown_before(report.coverage.lost_before_us)
     if report.coverage.lost:
         calls = counted(report.coverage.lost, "call")
         lines.append(f"not in the total: {shown_usd(report.coverage.lost_pusd)} held by {calls} whose process ended")
