@@ -47,7 +47,7 @@ class Echo(FakeProvider):
         self.keys.add(key)
         text = "".join(forms(each)[self.form].decode() for each in sorted(self.keys if self.remembers else {key}))
         status = self.statuses.pop(0) if self.statuses else self.status
-        body = _events(text) if self.is_stream else _whole(text, status)
+        body = _events(text) if self.is_stream else whole(text, status)
         kind = "text/event-stream" if self.is_stream else "application/json"
         fields = dict.fromkeys(("x-request-id", "request-id", "x-ratelimit-remaining-requests", "retry-after"), text)
         fields |= {"openai-version": f"v {text}", "location": f"/{text}", "content-type": kind, "connection": "close"}
@@ -64,7 +64,7 @@ class Echo(FakeProvider):
         connection.sendall(f"0\r\nx-after: {text}\r\n\r\n".encode())
 
 
-def _whole(text: str, status: int) -> bytes:
+def whole(text: str, status: int) -> bytes:
     """A reply in every protocol's words at once; the key's form stands in it as it is, so that its escapes are JSON's."""
     value: dict[str, object] = {
         "id": "F", "model": "F", "modelVersion": "F", "object": "F", "type": "message", "role": "assistant",

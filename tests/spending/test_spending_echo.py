@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import sha256
 from itertools import cycle
 from pathlib import Path
 
@@ -17,11 +18,12 @@ from aikeys.providers.wire.values import Event, Outgoing
 from aikeys.secret import Secret
 from aikeys.spending.names import Held
 from tests.conftest import Aikeys, canary
-from tests.providers.echoing import STATUSES, Echo
+from tests.providers.echoing import STATUSES, Echo, whole
 from tests.providers.forms import forms, shows
 from tests.spending.conftest import Purse
 
 KEY = canary("echo/of+it").encode()
+SECOND = canary("second").encode()
 FORMS = tuple(forms(KEY))
 MODELS = ("openai/gpt-4.1", "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-flash")
 
@@ -78,6 +80,7 @@ def test_an_entry_holds_what_the_reply_calls_itself_masked(echoed: Purse, echo: 
     (call,) = echoed.calls()
     assert call.context.answered == call.request_id == "*" * len(KEY)
     assert call.status == "ok"
+    assert call.reply_digest == sha256(whole("*" * len(KEY), 200)).digest()
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -94,17 +97,33 @@ def test_the_door_of_the_command_line_takes_every_form_out_at_every_cut(echo: Ec
     transport.close()
 
 
-def test_a_reply_holds_no_key_of_an_earlier_attempt_either(echo: Echo) -> None:
-    transport, asked, second = HttpxTransport(), Outgoing("POST", "/x", (), b"{}"), canary("second").encode()
-    echo.remembers = True
-    carried: list[Secret] = []
-    for key, most in ((KEY, len(KEY)), (second, len(KEY) + len(second)), (KEY, len(KEY) + len(second))):
-        with transport.send(Parcel(asked, echo.url, "bearer", Secret(key), tuple(carried)), Timeouts()) as reply:
-            body = b"".join(reply.pieces())
-        carried.append(Secret(key))
-        assert shows(body, KEY) == shows(body, second) == ""
-        assert reply.headers["x-request-id"] == "*" * most
-    transport.close()
+class TwoKeys(Purse):
+    """The first call is sent with KEY, every other with SECOND."""
+
+    @property
+    def secret(self) -> Secret:
+        self.opened += 1
+        return Secret(KEY if self.opened == 1 else SECOND)
+
+    @secret.setter
+    def secret(self, _value: Secret) -> None:
+        self.opened = 0
+
+
+def test_a_reply_holds_no_key_of_an_earlier_call_either(tmp_path: Path, echo: Echo) -> None:
+    """Both keys go to one debugging server, which repeats all that it has seen."""
+    held = [Held("openai", "openai", echo.url + "/v1", is_default=True), Held("second", "openai", echo.url + "/v1")]
+    purse = TwoKeys(tmp_path / "ledger", held, fallbacks={"openai": ("second",)})
+    echo.remembers, echo.statuses = True, [401]
+    found = told(purse, echo, MODELS[0], stream=False)
+    assert echo.keys == {KEY, SECOND}
+    assert sorted(call.status for call in purse.calls()) == ["authentication", "ok"]
+    for key in (KEY, SECOND):
+        assert shows(found, key) == ""
+        for path in purse.folder.glob("ledger.db*"):
+            assert shows(path.read_bytes(), key) == "", path.name
+    purse.transport.close()
+    purse.ledger.close()
 
 
 def test_verification_and_balances_repeat_nothing(echo: Echo) -> None:
