@@ -234,7 +234,7 @@ from aikeys.cli.app import main
 with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
     for words in (["check"], ["remove", "team:x"], ["set", "team:x", "-"]):  # another user may not read our modules
         main(["budget", *words])
-os.environ["AIKEYS_LEDGER"] = sys.argv[1]
+os.environ["AIKEYS_LEDGER"] = os.environ["AIKEYS_HOME"] = sys.argv[1]  # nor enter our home
 os.chmod(sys.argv[1], 0o555)
 os.chmod(sys.argv[1] + "/ledger.db", 0o444)
 if os.geteuid() == 0:

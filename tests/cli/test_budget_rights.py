@@ -132,3 +132,18 @@ def test_the_owner_changes_every_budget(desk: Desk, monkeypatch: pytest.MonkeyPa
         allowed.require_remove(writer, "org", None)
     assert allowed.tells(Who("org"))
     ledger.close()
+
+
+def test_the_beginning_of_somebody_elses_token_id_is_not_completed(desk: Desk) -> None:
+    token = desk.office.issue("budget:own", "budget:write", "chat:write")
+    other = desk.office.issue("chat:write").claims.shown_id
+    unknown = "0" * 6 if not other.startswith("0" * 6) else "1" * 6
+    for words in (("check",), ("set",), ("remove",)):
+        said = [
+            desk.run(token, *words, f"token:{each}", *(("5",) if words == ("set",) else ()))
+            for each in (other[:6], unknown)
+        ]
+        assert said[0].status == said[1].status == 10, said
+        assert said[0].text.replace(other[:6], unknown) == said[1].text
+    mine = token.claims.shown_id
+    assert f"token:{mine}" in desk.run(token, "set", f"token:{mine[:6]}", "5").text

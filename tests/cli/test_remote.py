@@ -212,6 +212,26 @@ def test_a_report_by_a_token_that_sees_its_own_says_so(busy: Served, far: Callab
     assert one.run("report", "--where", "team=ads").returncode == 10
 
 
+def test_a_token_that_sees_its_own_is_told_the_same_by_every_command_at_a_gateway(
+    busy: Served, far: Callable[..., Far]
+) -> None:
+    one, other = far("usage:own", "budget:own", "chat:write"), far()
+    for each in (one, other):
+        assert each.run(*ASK, "Hello").returncode == 0
+    (call,) = one.json("log")["calls"]
+    assert (call["number"], call["token"]) == (None, one.token.claims.shown_id)
+    assert one.run("log").stdout.splitlines()[1].startswith(call["id"])
+    assert one.json("report")["total"]["requests"] == 1
+    check = one.json("budget", "check")
+    assert [(row["who"], row["state"], row["spent_usd"]) for row in check["budgets"]] == [
+        (f"token:{one.token.claims.shown_id}", "ok", call["cost_usd"]), ("a higher limit", "ok", None),
+    ]  # fmt: skip
+    assert "a higher limit" in one.run("budget", "check").stdout
+    assert [row["who"] for row in one.json("budget", "list")["budgets"]] == ["a higher limit"]
+    assert "ok" in one.run("budget", "list").stdout
+    assert one.run("budget", "check", "team:support").returncode == 23
+
+
 def test_a_budget_that_is_used_up_is_22_and_an_unknown_one_23(busy: Served, far: Callable[..., Far]) -> None:
     one = far()
     here = busy.house.office.home.run("budget", "check", "team:nobody", "--json")
