@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import zlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from io import BytesIO
@@ -40,6 +39,7 @@ from aikeys.providers.transport import (
     not_trusted,
     proxy_refused,
 )
+from aikeys.providers.unpacking import NotUnpacked, unpacker
 from aikeys.providers.wire.exact_json import LARGE_BYTES
 
 if TYPE_CHECKING:
@@ -52,7 +52,6 @@ _KEPT_S = 4.0
 _LOOK_FOR_CLIENT_S = 1.0
 _SECURE, _LOOPBACK, _PRIVATE = "https", "loopback", "private"
 """Kinds of connections: plain http to this machine, and to a private network where the key's row allows it."""
-_PIECE_BYTES = 1 << 16
 _FOR_CLIENTS = frozenset(
     (
         *("content-type", "retry-after", "retry-after-ms", "x-should-retry"),
@@ -60,7 +59,6 @@ _FOR_CLIENTS = frozenset(
         *("openai-processing-ms", "openai-version", "mistral-correlation-id"),
     )
 )
-_WINDOWS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 _INVALID = "the request cannot be written: its address or a header is not valid"
 
 
@@ -220,9 +218,9 @@ class Reply:
         """Yield the body as it comes, unpacked; raises Broken. The time a reader takes does not count."""
         import aiohttp
 
-        unpack = _unpacker(self.headers.get("content-encoding", ""))
         size_bytes = 0
         try:
+            unpack = unpacker(self.headers.get("content-encoding", ""))
             self._reads(True)
             async for raw in self._response.content.iter_any():
                 self._reads(False)
@@ -232,8 +230,8 @@ class Reply:
                     if passed := self._came.feed(piece):
                         yield passed
                 self._reads(True)
-        except zlib.error:
-            raise Broken("the reply is compressed in a way that cannot be read", status="unreadable") from None
+        except NotUnpacked as wrong:
+            raise Broken(str(wrong), status="unreadable") from None
         except (aiohttp.ClientError, OSError):
             if not self._late:
                 raise Broken("the connection broke in the middle of the reply", "try again") from None
@@ -268,40 +266,6 @@ class Reply:
         is_whole = now_s >= self._until_s
         self._late = "the reply took too long as a whole" if is_whole else "the reply stopped coming"
         self._response.close()
-
-
-class _Unpacker:
-    """Unpacks gzip or deflate a bounded piece at a time: a small body can hold gigabytes."""
-
-    def __init__(self, encoding: str) -> None:
-        self._encoding = encoding
-        self._inflate = zlib.decompressobj(_WINDOWS[encoding])
-        self._has_begun = False
-        self.is_whole = True
-
-    def __call__(self, raw: bytes) -> Iterator[bytes]:
-        if not self._has_begun and raw and self._encoding == "deflate" and raw[0] & 0x0F != 8:
-            self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)  # some send it without the header of RFC 1950
-        self._has_begun = self._has_begun or bool(raw)
-        while raw:
-            if self._inflate.eof:  # another member follows (RFC 1952)
-                self._inflate = zlib.decompressobj(_WINDOWS[self._encoding])
-            piece = self._inflate.decompress(raw, _PIECE_BYTES)
-            raw = self._inflate.unconsumed_tail or self._inflate.unused_data
-            if piece:
-                yield piece
-            elif not raw:
-                break
-        self.is_whole = self._inflate.eof
-
-
-def _unpacker(encoding: str) -> _Unpacker | None:
-    name = encoding.strip().lower()
-    if name in ("", "identity"):
-        return None
-    if name not in _WINDOWS:
-        raise Broken("the reply is compressed in a way that was not asked for", status="unreadable")
-    return _Unpacker(name)
 
 
 def _kind(url: URL, parcel: Parcel) -> str:

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 
 from aikeys.errors import BadConfiguration, NetworkFailed, Usage
 from aikeys.network.addresses import address_in, is_loopback, takes_plain_http
+from aikeys.network.deadlines import HeadDeadline
 from aikeys.network.proxies import Proxy, proxy_for, unreadable
 from aikeys.providers.catalogue import check_base_url
 from aikeys.providers.masking import intake
@@ -301,8 +302,11 @@ class HttpxTransport:
         import httpx
 
         host = request.headers["host"]  # with its port, where it has one of its own
+        deadline = HeadDeadline(min(timeouts.first_byte_s, timeouts.total_s))
+        request.extensions["trace"] = deadline.trace
         try:
-            return client.send(request, stream=True)
+            with deadline:
+                return client.send(request, stream=True)
         except httpx.ConnectTimeout:
             words = f"{host} did not take the connection within {timeouts.connect_s:g} seconds"
             raise NotSent(words, "check the network", may_pass=True) from None
@@ -310,9 +314,10 @@ class HttpxTransport:
             raise self._why_not(host, failure, proxy) from None
         except httpx.LocalProtocolError:
             raise NotSent("the request cannot be written: a header is not valid") from None
-        except httpx.TimeoutException:
-            raise Broken(f"{host} did not answer within {timeouts.first_byte_s:g} seconds", status="timeout") from None
-        except httpx.HTTPError:
+        except (httpx.TimeoutException, httpx.HTTPError) as failure:
+            if deadline.is_over or isinstance(failure, httpx.TimeoutException):
+                words = f"{host} did not answer within {timeouts.first_byte_s:g} seconds"
+                raise Broken(words, status="timeout") from None
             raise Broken(f"{host} closed the connection without a whole answer", "try again") from None
 
     def _why_not(self, host: str, failure: httpx.TransportError, proxy: Proxy | None) -> NotSent:
@@ -352,17 +357,25 @@ class _Reply:
     def pieces(self) -> Iterator[bytes]:
         import httpx
 
+        from aikeys.providers.unpacking import NotUnpacked, unpacker
+
         size_bytes = 0
         try:
+            unpack = unpacker(self.headers.get("content-encoding", ""))
             self._limits["read"] = self._transport.left_s(self._until_s, self._between_s)
-            for piece in self._response.iter_bytes():
-                size_bytes += len(piece)
-                self._transport.counted(size_bytes)
-                if passed := self._intake.feed(piece):
-                    yield passed
+            for raw in self._response.iter_raw():
+                for piece in unpack(raw) if unpack else (raw,):
+                    size_bytes += len(piece)
+                    self._transport.counted(size_bytes)
+                    if passed := self._intake.feed(piece):
+                        yield passed
                 self._transport.left_s(self._until_s, self._between_s)
+            if unpack is not None and not unpack.is_whole:
+                raise Broken("the reply ends in the middle of its compressed body", "try again")
             if rest := self._intake.close():
                 yield rest
+        except NotUnpacked as wrong:
+            raise Broken(str(wrong), status="unreadable") from None
         except httpx.TimeoutException:
             raise Broken("the reply stopped coming", "try again later", "timeout") from None
         except (httpx.HTTPError, httpx.StreamError):
