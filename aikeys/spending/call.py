@@ -185,11 +185,6 @@ class _Reserved:
         io, exchange = self._io, Exchange(made, reads_vectors=False)
         try:
             secret = await io.key_of(self._asking.target)
-        except AikeysError as refusal:
-            exchange.refuse(refusal)
-            await io.uninterrupted(self._settled(made, exchange))
-            raise
-        try:
             if self._reservation.pusd < made.cost.worst_pusd:
                 made = lowered(made, self._reservation.pusd)
                 exchange = Exchange(made, reads_vectors=False)
@@ -199,9 +194,9 @@ class _Reserved:
                 self._listener.sends(made)
                 self._is_sent = True
                 await self._transfer(exchange, parcel, made)
-        except BaseException:
-            # nothing foreseen, or cancelled: what was set aside is settled all the same
-            ended = Unreadable("the call ended unexpectedly")
+        except BaseException as failure:
+            # refused, cancelled, or nothing foreseen: what was set aside is settled all the same
+            ended = failure if isinstance(failure, AikeysError) else Unreadable("the call ended unexpectedly")
             if self._is_sent:
                 exchange.cut(exchanges.CUT, ended)
             else:

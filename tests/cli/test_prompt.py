@@ -621,3 +621,21 @@ def test_a_disk_that_stays_full_is_told_and_the_worst_case_is_booked(home: Aikey
     done = home.run("prompt", "-m", "gpt4", "hello")
     assert "holds its worst case" in done.stderr
     assert [entry["cost_source"] for entry in entries(home)] == ["worst_case", "computed"]
+
+
+def test_a_budget_that_revokes_ends_the_token_that_it_turns_away(home: Aikeys, provider: FakeProvider) -> None:
+    used = {"prompt_tokens": 400, "completion_tokens": 90, "total_tokens": 490}
+    provider.plays = [answer(200, {**REPLY, "usage": used})]
+    scopes = ("--scope", "env:read", "--scope", "chat:write")
+    token = home.run("token", "issue", "--name", "loop", *scopes, reveals=True).stdout.strip()
+    assert home.run("budget", "set", "token:loop", "0.006", "--at-limit", "revoke").returncode == 0
+    ask = ("prompt", "-m", "openai/gpt-4.1", "--no-stream", "--max-tokens", "100", "Say hello")
+    ended = []
+    for _ in range(30):
+        done = home.run(*ask, env={"AIKEYS_TOKEN": token})
+        ended.append(done.returncode)
+        if done.returncode:
+            break
+    assert ended == [0] * (len(ended) - 1) + [22], done.stderr
+    assert len(ended) > 1, done.stderr
+    assert home.run(*ask, env={"AIKEYS_TOKEN": token}).returncode == 21

@@ -10,8 +10,11 @@ import pytest
 from aikeys.errors import CannotDecide, Usage
 from aikeys.pricing.book import Book
 from aikeys.providers import catalogue
+from aikeys.providers.wire.exact_json import read_table
+from aikeys.providers.wire.protocols import protocol_of
+from aikeys.providers.wire.values import Message, Options, Request, Text
 from aikeys.spending.names import Held, Target
-from aikeys.spending.order import Address, Native, PassedOn
+from aikeys.spending.order import Address, Native, PassedOn, Translated
 from aikeys.spending.plan import Circumstances, lowered
 
 NOW_US = 1_795_435_200_000_000
@@ -86,3 +89,22 @@ def passed_on(folder: Path, provider: str, **caps: int) -> tuple[PassedOn, Targe
     target = Target(Held(provider, provider, "https://api.provider.example/v1"), known[provider], model, found)
     body = {"model": model, "messages": [{"role": "user", "content": "hi"}], **caps}
     return PassedOn(Native("openai_chat", body), Address("POST", "/chat/completions")), target
+
+
+@pytest.mark.parametrize("name", sorted(catalogue.load()))
+def test_the_same_call_has_the_same_bound_as_our_request_and_as_a_clients_body(name: str, tmp_path: Path) -> None:
+    known = catalogue.load()
+    if known[name].protocol == "none" or not known[name].dialect().chat:
+        return
+    dialect = known[name].dialect()
+    prices = {f"{name}/m": {"input": "1", "output": "2"}}
+    found = Book(str(tmp_path), prices, {}, known).find(name, "m")
+    target = Target(Held(name, name, "https://api.example/v1"), known[name], "m", found)
+    when = Circumstances(NOW_US, NOW_US + 10**9)
+    request = Request("m", (Message("user", (Text("What is this?"),)),), options=Options(max_tokens=500))
+    ours = Translated(request).plan(target, when)
+    protocol = protocol_of(dialect)
+    body = read_table(protocol.encode(request, dialect).body)
+    theirs = PassedOn(Native(protocol.name, body), Address("POST", "/x")).plan(target, when)
+    assert ours.worst == theirs.worst
+    assert (ours.cost, ours.cap, ours.open_ends) == (theirs.cost, theirs.cap, theirs.open_ends)
