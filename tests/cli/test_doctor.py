@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aikeys import clock
+from aikeys import clock, sealing
 from aikeys.cli.checks import unlocking
 from aikeys.cli.checks.files import file_checks
 from aikeys.ledger.store import Act, Ledger
@@ -119,3 +119,44 @@ def test_doctor_looks_at_every_file_of_the_home_and_says_how_to_mend_it(tmp_path
     }
     tmp_path.chmod(0o777)
     assert any("is no safe place" in finding for finding in _found(home))
+
+
+@pytest.mark.parametrize(
+    ("cost", "is_weak"),
+    [
+        (sealing.STANDARD, False),
+        (sealing.DEAREST, False),
+        (sealing.CHEAPEST, True),
+        (sealing.STANDARD._replace(passes=2), True),
+        (sealing.STANDARD._replace(memory_kib=64 * 1024 - 1), True),
+    ],
+)
+def test_a_passphrase_that_is_cheap_to_guess_is_named(ready_home: Any, cost: sealing.Cost, is_weak: bool) -> None:
+    rows = VaultFile(str(ready_home.home)).read()
+    weak = rows.methods[0]._replace(
+        kind=methods.PASSPHRASE, memory_kib=cost.memory_kib, passes=cost.passes, lanes=cost.lanes
+    )
+    found = [
+        check
+        for check in unlocking.unlock_checks(rows._replace(methods=(weak,)), None)
+        if check.name == "passphrase" and "cheap to guess" in check.finding
+    ]
+    assert bool(found) is is_weak
+    assert not found or "aikeys passphrase" in found[0].hint
+    raw = weak._replace(kind=methods.KEY_FILE, place="/none", memory_kib=0, passes=0, lanes=0)
+    assert not unlocking.weakness(raw)
+
+
+def test_who_removes_an_unlock_method_hears_what_an_old_copy_still_opens_and_signs(ready_home: Any) -> None:
+    second = ready_home.folder / "second"
+    assert ready_home.run("unlock-method", "add", "key-file", str(second)).returncode == 0
+    done = ready_home.run("unlock-method", "remove", str(second))
+    assert done.returncode == 0, done.stderr
+    said = done.stderr.replace("\n", " ")
+    for part in (
+        "a copy of vault.db from before",
+        "still opens the keys",
+        "sign tokens and the ledger",
+        "--compromised",
+    ):
+        assert part in said

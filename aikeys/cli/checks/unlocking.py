@@ -41,10 +41,24 @@ def unlock_checks(rows: Rows, opened: Opened | AikeysError | None) -> Iterator[C
             yield Check("keyring", lost, "aikeys unlock-method remove keyring, then aikeys unlock-method add keyring")
         if method.kind == KEY_FILE and key_file.readable_by_others(method.place):
             yield Check("key file", f"{method.place} can be read by others", f"chmod 600 {method.place}")
+        if weak := weakness(method):
+            yield Check("passphrase", weak, "set it anew: aikeys passphrase")
     if isinstance(opened, AikeysError):
         yield Check("open", opened.message, opened.hint)
     else:
         yield Check("open", "opens without a question" if opened else "needs a passphrase or code")
+
+
+def weakness(method: UnlockMethod) -> str:
+    """Return how a passphrase is guessed more cheaply than one that is set now, empty where it is not."""
+    from aikeys.sealing import STANDARD
+
+    if method.kind != "passphrase":
+        return ""
+    if method.memory_kib >= STANDARD.memory_kib and method.passes >= STANDARD.passes:
+        return ""
+    has, standard = (f"{cost.memory_kib} KiB × {cost.passes}" for cost in (method, STANDARD))
+    return f"it is cheap to guess: Argon2id with {has}; a passphrase that is set now has {standard}"
 
 
 def _lost_entry(rows: Rows, method: UnlockMethod) -> str:

@@ -130,8 +130,9 @@ def remove(
 ) -> None:
     """Remove a way to open the vault, and give the vault a new key. The last one stays.
 
-    With --compromised signing key, gateway key and every data key are new as well, and only the unlock method you
-    opened the vault with survives.
+    A copy of vault.db from before stays as it was: with it and what is removed here somebody opens the keys that it
+    holds, and can sign tokens and the ledger as this vault. With --compromised signing key, gateway key and every data
+    key are new as well, and only the unlock method you opened the vault with survives.
     """
     from aikeys.cli import token_register
     from aikeys.ledger.store import Act
@@ -162,6 +163,12 @@ def remove(
     if compromised:
         token_register.say_gone(gone)
         terminal.warn("the keys were readable: rotate each of them, and add other unlock methods anew")
+    else:
+        terminal.say(
+            f"whoever kept a copy of vault.db from before, and this {method.kind}, still opens the keys in it, and can "
+            "sign tokens and the ledger as this vault; if somebody may have both: aikeys passphrase --compromised, and "
+            "rotate each key"
+        )
 
 
 def end_session(opened: Opened) -> None:
