@@ -20,9 +20,10 @@ from typing import NamedTuple
 from aikeys.errors import Damaged, MachineFailed, NotFound, Usage
 from aikeys.ledger import lost_ledgers, segments, token_acts
 from aikeys.ledger.entries import Entry, Head
+from aikeys.ledger.memory import is_any_act
 from aikeys.ledger.projections import ERASED, archived_digest, imports_digest
 from aikeys.ledger.rollups import OF_CALLS, ROLLED, SUMS
-from aikeys.ledger.store import Act, Ledger, Signer, Writer, checked, read_base
+from aikeys.ledger.store import Act, Ledger, Signer, Writer, checked, read_base, read_head
 
 ARCHIVED = "ledger archive"
 _ADD = ", ".join(f"{name} = {name} + excluded.{name}" for name in SUMS.split(", "))
@@ -130,7 +131,11 @@ def remove(ledger: Ledger, segment: segments.Segment, signer: Signer) -> Head:
     header = segment.header
     with open(segment.path, "rb") as file:
         sha256 = file_digest(file, "sha256").hexdigest()
+    with ledger.reading() as connection:  # what takes longest takes no lock: calls come, what is archived stays
+        known_to, imports = read_head(connection, ledger).number, imports_digest(connection, header.last)
     with ledger.writing() as writer:
+        if is_any_act(writer.connection, known_to):
+            imports = imports_digest(writer.connection, header.last)
         base = read_base(writer.connection, ledger)
         if base != Head(header.first - 1, header.base):
             raise Damaged(f"{segment.path} does not follow what was archived before")
@@ -142,7 +147,7 @@ def remove(ledger: Ledger, segment: segments.Segment, signer: Signer) -> Head:
         writer.connection.execute("UPDATE ledger SET base = ?, base_hash = ?", (header.last, header.end))
         detail = (
             f"last={header.last} hash={header.end.hex()} sums={archived_digest(writer.connection)} segment={sha256} "
-            f"imports={imports_digest(writer.connection, header.last)} "
+            f"imports={imports} "
             f"tokens={token_acts.archived_digest(writer.connection)} anchors={_anchors_text(writer.connection)}"
         )
         head = writer.act(Act(ARCHIVED, os.path.basename(segment.path), detail))

@@ -70,7 +70,7 @@ class Memory:
         if len(self.filed) > _MOST_CONTEXTS:
             self.forget()
         elif version != self._version:
-            if _is_any_act(writer.connection, self._known_to):
+            if is_any_act(writer.connection, self._known_to):
                 self.forget()
             else:
                 for part in self._parts.values():
@@ -79,7 +79,7 @@ class Memory:
         self._known_to = writer.head.number
 
 
-def _is_any_act(connection: sqlite3.Connection, after: int) -> bool:
+def is_any_act(connection: sqlite3.Connection, after: int) -> bool:
     """Tell whether there is an act after an entry that may have changed what is remembered."""
     query = f"SELECT 1 FROM entry WHERE id > ? AND act NOT IN ({', '.join('?' * len(_HARMLESS))}) LIMIT 1"  # noqa: S608
     return connection.execute(query, (after, *_HARMLESS)).fetchone() is not None

@@ -14,7 +14,7 @@ from aikeys.ledger.memory import Memory, remembering
 from aikeys.ledger.store import Ledger, Writer
 
 LONGEST_S = 0.050
-_AIM_S, _LEAST_S = 0.035, 0.002
+_AIM_S, _LEAST_S = 0.030, 0.002
 _FORGET = 0.8
 
 T = TypeVar("T")
