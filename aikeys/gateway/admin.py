@@ -29,9 +29,9 @@ from aikeys.ledger.store import Ledger
 from aikeys.money import usd_text
 from aikeys.names import sought
 from aikeys.reports import records
-from aikeys.reports.calls import Wanted, newest_calls
+from aikeys.reports.calls import CallRange, newest_calls
 from aikeys.reports.groups import LABELS, TIMES
-from aikeys.reports.own_budgets import Question, checked, listed
+from aikeys.reports.own_budgets import BudgetQuestion, checked, listed
 from aikeys.reports.usage import Used, range_of, used
 from aikeys.reports.values import Row
 
@@ -80,7 +80,7 @@ async def budget_check(request: web.Request) -> web.Response:
     sight = visit.sight
 
     def ask(ledger: Ledger) -> dict[str, object]:
-        standings, notes = checked(ledger, Question(wanted, share), clock.now_us(), sight)
+        standings, notes = checked(ledger, BudgetQuestion(wanted, share), clock.now_us(), sight)
         return {
             "state": worst_of(one.state for one in standings),
             "budgets": [records.budget_state(one) for one in standings],
@@ -127,7 +127,7 @@ async def log(request: web.Request) -> web.Response:
     newest, sight = parameters.whole(found, "limit", _CALLS, _MOST_ENTRIES), visit.sight
 
     def ask(ledger: Ledger) -> dict[str, object]:
-        wanted = Wanted(newest, since_us=_since_us(found, ledger))
+        wanted = CallRange(newest, since_us=_since_us(found, ledger))
         return {"calls": [one.fields for one in newest_calls(ledger, wanted, sight)]} | _lost(ledger, wanted.since_us)
 
     return answer({"schema": "aikeys.log/1", **await _read(visit, ask)}, visit.request_id)

@@ -32,7 +32,7 @@ class Numbered(NamedTuple):
     fields: Fields
 
 
-class Wanted(NamedTuple):
+class CallRange(NamedTuple):
     """Which calls: the newest so many, with a number above `after`, reserved from an instant on."""
 
     newest: int
@@ -40,10 +40,12 @@ class Wanted(NamedTuple):
     since_us: int = 0
 
 
-def newest_calls(ledger: Ledger, wanted: Wanted, sight: Sight) -> list[Numbered]:
+def newest_calls(ledger: Ledger, wanted: CallRange, sight: Sight) -> list[Numbered]:
     """Return the newest calls, oldest first."""
     with ledger.reading() as connection:
         own = _own(connection, sight)
+        if own == []:  # no need to look at everybody's
+            return []
         found = listing.newest_calls(connection, ledger, wanted.newest, wanted.after, wanted.since_us, own)
         return [Numbered(one.number, _shown(connection, ledger, one, sight)) for one in found]
 

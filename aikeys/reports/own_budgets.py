@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from aikeys.tokens.sight import Sight
 
 
-class Question(NamedTuple):
+class BudgetQuestion(NamedTuple):
     """Whose budgets are asked for (all where nobody is named), and from which share without a price on none is ok."""
 
     wanted: Sequence[Who] = ()
     max_unpriced: Decimal | None = None
 
 
-def checked(ledger: Ledger, question: Question, now_us: int, sight: Sight) -> tuple[list[Standing], list[str]]:
+def checked(ledger: Ledger, question: BudgetQuestion, now_us: int, sight: Sight) -> tuple[list[Standing], list[str]]:
     """Return how full budgets are, and what else there is to say."""
     if sight.sees_budgets:
         return check.checked(ledger, question.wanted, now_us, question.max_unpriced)

@@ -25,8 +25,8 @@ from aikeys.ledger.store import Act, Ledger
 from aikeys.ledger.token_acts import ISSUE
 from aikeys.providers.usage import Usage
 from aikeys.reports import asking
-from aikeys.reports.calls import Wanted, newest_calls, one_call
-from aikeys.reports.own_budgets import Question, checked, listed
+from aikeys.reports.calls import CallRange, newest_calls, one_call
+from aikeys.reports.own_budgets import BudgetQuestion, checked, listed
 from aikeys.reports.ranges import Typed
 from aikeys.reports.usage import range_of, used
 from aikeys.tokens.sight import EVERYTHING, Sight, sight_of
@@ -115,13 +115,13 @@ def ask_usage(ledger: Ledger, sight: Sight) -> Any:
 
 
 def ask_log(ledger: Ledger, sight: Sight) -> Any:
-    found = [one.fields for one in newest_calls(ledger, Wanted(100), sight)]
+    found = [one.fields for one in newest_calls(ledger, CallRange(100), sight)]
     name = "number" if sight == EVERYTHING else "id"
     return [*found, *(one_call(ledger, str(each[name]), sight) for each in found)]
 
 
 def ask_check(ledger: Ledger, sight: Sight) -> Any:
-    return repr([checked(ledger, Question((), share), NOW_US, sight) for share in (None, Decimal(0))])
+    return repr([checked(ledger, BudgetQuestion((), share), NOW_US, sight) for share in (None, Decimal(0))])
 
 
 def ask_list(ledger: Ledger, sight: Sight) -> Any:
@@ -190,10 +190,10 @@ def test_a_child_is_found_by_its_id(ledger: Ledger) -> None:
 def test_ones_own_calls_are_named_by_request_id_and_others_are_not_found(ledger: Ledger, whose: str) -> None:
     others_act(ledger)
     sight = SIGHTS[whose]
-    found = [one.fields for one in newest_calls(ledger, Wanted(100), sight)]
+    found = [one.fields for one in newest_calls(ledger, CallRange(100), sight)]
     assert [row["id"] for row in found] == [one.reservation.hex() for one in OWN[whose]]
     assert {row["number"] for row in found} == {None}
-    everybodys = [one.fields for one in newest_calls(ledger, Wanted(500), EVERYTHING)]
+    everybodys = [one.fields for one in newest_calls(ledger, CallRange(500), EVERYTHING)]
     others = [str(row["number"]) for row in everybodys] + [bytes([40]).hex() * 16, "never-was", "f" * 32, ""]
     for name in others:
         with pytest.raises(NotFound, match=f"^there is no call {name}"):
@@ -223,7 +223,7 @@ def limit(ledger: Ledger, who: Who, usd: float) -> None:
 
 
 def states(ledger: Ledger, whose: str, *wanted: Who) -> list[tuple[str, str, int]]:
-    found, _ = checked(ledger, Question(wanted), NOW_US, SIGHTS[whose])
+    found, _ = checked(ledger, BudgetQuestion(wanted), NOW_US, SIGHTS[whose])
     return [(one.who, one.state, one.spent_pusd // USD) for one in found]
 
 
@@ -257,7 +257,7 @@ def test_budgets_of_children_are_ones_own(ledger: Ledger) -> None:
 
 def test_a_token_that_no_budget_limits_says_what_it_spent_and_is_ok(ledger: Ledger) -> None:
     limit(ledger, Who("team", "search"), 0.001)
-    (itself,), notes = checked(ledger, Question(), NOW_US, SIGHTS["bare"])
+    (itself,), notes = checked(ledger, BudgetQuestion(), NOW_US, SIGHTS["bare"])
     assert (itself.who, itself.state, notes) == (f"token:{BARE.shown_id}", "ok", [])
     assert itself.reason == "no budget of its own; it spent $7.00 this month"
 
@@ -269,12 +269,12 @@ def test_a_token_that_no_budget_limits_says_what_it_spent_and_is_ok(ledger: Ledg
     ids=str,
 )  # fmt: skip
 def test_a_budget_of_somebody_else_is_asked_for_in_vain(ledger: Ledger, who: Who) -> None:
-    before = checked(ledger, Question([who]), NOW_US, SIGHTS["labelled"])
+    before = checked(ledger, BudgetQuestion([who]), NOW_US, SIGHTS["labelled"])
     assert [(one.who, one.state, one.reason) for one in before[0]] == [(str(who), "undecided", "there is no budget")]
     if who != Who("org"):
         limit(ledger, who, 0.001)
     others_act(ledger)
-    assert checked(ledger, Question([who]), NOW_US, SIGHTS["labelled"]) == before
+    assert checked(ledger, BudgetQuestion([who]), NOW_US, SIGHTS["labelled"]) == before
 
 
 def test_the_organisation_asked_for_by_name_is_a_higher_limit(ledger: Ledger) -> None:

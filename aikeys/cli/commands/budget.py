@@ -273,13 +273,13 @@ def _checked(wanted: Sequence[str], share: Decimal | None) -> tuple[list[Standin
     """Return the budgets, and what else there is to say: why there are none, what could mislead."""
     from aikeys.cli import authority
     from aikeys.cli.whom import whom_asked
-    from aikeys.reports.own_budgets import Question, checked
+    from aikeys.reports.own_budgets import BudgetQuestion, checked
 
     ledger, sight = home.ledger(), authority.sight()
     if not ledger.exists:
         return [], [f"there is no ledger at {ledger.path}"]
     held = book_lost_calls(ledger.open())
-    question = Question([whom_asked(one, ledger) for one in wanted], share)
+    question = BudgetQuestion([whom_asked(one, ledger) for one in wanted], share)
     standings, notes = checked(ledger, question, clock.now_us(), sight)
     return standings, notes + ([sentence(held)] if held else [])
 

@@ -110,10 +110,10 @@ class _Here:
 
     def newest(self, count: int) -> list[dict[str, object]]:
         from aikeys.cli import authority
-        from aikeys.reports.calls import Wanted, newest_calls
+        from aikeys.reports.calls import CallRange, newest_calls
 
         self._version = self._ledger.version()
-        found = newest_calls(self._ledger, Wanted(count, after=self._last), authority.sight())
+        found = newest_calls(self._ledger, CallRange(count, after=self._last), authority.sight())
         self._last = found[-1].number if found else self._last
         return [one.fields for one in found]
 

@@ -82,7 +82,7 @@ def _source() -> tuple[_Fetch, Callable[[int], int | None]]:
         from aikeys.remote.records import calls_since
 
         return (lambda since_s: calls_since(gateway, since_s, _MOST_CALLS)), lambda _: None
-    from aikeys.reports.calls import Wanted, newest_calls
+    from aikeys.reports.calls import CallRange, newest_calls
 
     sight = authority.sight()
     ledger = home.present_ledger()
@@ -90,7 +90,7 @@ def _source() -> tuple[_Fetch, Callable[[int], int | None]]:
 
     def fetch(since_s: int) -> list[dict[str, object]]:
         authority.admit_again()
-        wanted = Wanted(_MOST_CALLS, since_us=since_s * 1_000_000)
+        wanted = CallRange(_MOST_CALLS, since_us=since_s * 1_000_000)
         return [one.fields for one in newest_calls(ledger, wanted, sight)]
 
     return fetch, lambda since_us: lost_ledger_us(ledger, since_us)
