@@ -16,13 +16,14 @@ from aikeys.errors import BadConfiguration, Damaged
 from aikeys.ledger.clock_jumps import Pace, note_jump
 from aikeys.ledger.entries import Anchor, Entry, Head, chain_hash, checkpoint_message, genesis, person_digest
 from aikeys.storage import files, folders, sqlite
+from aikeys.storage.locks import TURN_NAME
 from aikeys.storage.record import NamedTuple
 from aikeys.storage.writers_turn import turn
 
 if TYPE_CHECKING:
     from aikeys.ledger.memory import Memory
 
-FILE_NAME, TURN_NAME = "ledger.db", "ledger.turn"
+FILE_NAME = "ledger.db"
 HINT = "put an unchanged copy of ledger.db back; without one move it away, then: aikeys ledger import --new-ledger"
 FOREIGN_HINT = (
     "put the right one back; to take this one on purpose: aikeys ledger import --new-ledger, or aikeys restore FILE"
@@ -160,7 +161,8 @@ class Ledger:
 
         folders.make(os.path.dirname(self.path))
         sqlite.create_file(self.path)
-        with self._using(check=False) as connection:
+        in_turn = turn(self._turn, sqlite.BUSY_TIMEOUT_S)
+        with sqlite.translated(self.path, HINT), in_turn, self._using(check=False) as connection:
             with sqlite.transaction(connection):
                 if sqlite.is_blank(connection):
                     for statement in STATEMENTS.strip().split(";\n"):

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 from aikeys.errors import AikeysError, BadConfiguration, Damaged, MachineFailed
 from aikeys.storage import files, folders
+from aikeys.storage.locks import refuse_without_locks
 
 BUSY_TIMEOUT_S = 30.0
 _RESTORE = "restore a backup: aikeys restore FILE"
@@ -62,6 +63,10 @@ def connect(path: str, *, read_only: bool = False, frozen: bool = False) -> sqli
 
     `frozen`: nobody writes to it, so no lock and no shared memory is needed (a copy on a read-only disk).
     """
+    if not frozen:
+        refuse_without_locks(os.path.dirname(path))
+    if not frozen:
+        refuse_without_locks(os.path.dirname(path))
     mode = "ro&immutable=1" if frozen else "ro" if read_only else "rw"
     connection = sqlite3.connect(
         f"file:{_in_uri(path)}?mode={mode}", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from aikeys.errors import MachineFailed
-from aikeys.ledger.store import TURN_NAME, Act, Ledger
+from aikeys.ledger.store import Act, Ledger
 from aikeys.storage import sqlite, writers_turn
+from aikeys.storage.locks import TURN_NAME
 from aikeys.storage.writers_turn import TurnMissed, turn
 
 ROOT = Path(__file__).parents[2]
