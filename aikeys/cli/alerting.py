@@ -40,8 +40,9 @@ def _due_keys_and_tokens(where: Place, ledger: Ledger, now_s: int) -> list[Due]:
     from aikeys.vault.opening import picture
 
     rows = picture(where, ledger)
+    own = rows.by_key()
     dates = [
-        KeyDates(key.name, key.provider, rows.version_of(key).created_at, key.rotate_every_s, key.expires_at)
+        KeyDates(key.name, key.provider, own[key.id].version_of(key).created_at, key.rotate_every_s, key.expires_at)
         for key in rows.keys
     ]
     return due_messages(dates, now_s) + ending_messages(

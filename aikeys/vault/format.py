@@ -111,6 +111,13 @@ class Rows(NamedTuple):
         """Return the key with this name."""
         return next((key for key in self.keys if key.name == name), None)
 
+    def by_key(self) -> "dict[bytes, Rows]":
+        """Return the same rows for each key's id with its own versions alone: looking at all keys stays linear."""
+        own: dict[bytes, list[KeyVersion]] = {key.id: [] for key in self.keys}
+        for row in self.versions:
+            own.setdefault(row.key_id, []).append(row)
+        return {key_id: self._replace(versions=tuple(versions)) for key_id, versions in own.items()}
+
     def version_of(self, key: Key) -> KeyVersion:
         """Return a key's current version; raises Damaged where it is missing."""
         for row in self.versions:

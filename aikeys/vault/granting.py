@@ -97,9 +97,10 @@ def lock_of(rows: Rows, key: Key, version: KeyVersion) -> Lock:
 def keys_for(rows: Rows, claims: Claims) -> Iterator[tuple[Key, KeyVersion]]:
     """Return the keys that a token is granted, each with its current version."""
     if claims.is_granted_keys:
+        own = rows.by_key()
         for key in rows.keys:
             if claims.reaches(key.id) and not key.is_admin:
-                yield key, rows.version_of(key)
+                yield key, own[key.id].version_of(key)
 
 
 def live(rows: Rows, stored: TokenRows, now_s: int) -> dict[bytes, tuple[Claims, ...]]:

@@ -54,7 +54,8 @@ def list_(
     opened = _opened(where) if balance else None
     rows, authenticated = home.look(where)
     now = clock.now_s()
-    shown = [(key, describe(rows, key, now)) for key in sorted(rows.keys, key=lambda key: key.name)]
+    own = rows.by_key()
+    shown = [(key, describe(own[key.id], key, now)) for key in sorted(rows.keys, key=lambda key: key.name)]
     shown = [(key, fields) for key, fields in shown if fields["due"] or not due]
     failures = _ask(where, opened, shown) if opened else []
     keys = [fields for _, fields in shown]
