@@ -16,7 +16,7 @@ _MASK = "‹secret›"
 _TELLING = 20
 """From so many characters on what follows the prefix is a token, or a part of one, and no name."""
 _KEY = (  # as the keys of providers begin, and then long and random
-    r"(?<![A-Za-z0-9])(?:sk-|sk_|csk-|AIza|AQ\.|gsk_|xai-|hf_|pplx-|r8_|nvapi-|ABSK|AKIA|ASIA|tgp_v1_|fw_|dapi|gh[a-z]_"
+    r"(?<![A-Za-z0-9])(?:sk-|sk_|csk-|AIza|AQ\.|gsk_|xai-|hf_|pplx-(?=[A-Za-z0-9]{20})|r8_|nvapi-|ABSK|AKIA|ASIA|tgp_v1_|fw_|dapi|gh[a-z]_"
     r"|github_pat_|xox[a-z]-|glpat-|api_org_)(?=[\w.~+-]*\d|[\w.~+-]{30})[\w.~+-]{12,}"
 )
 _KEY_LIKE = (  # or as tokens begin, however short, or 20 letters and digits in one run

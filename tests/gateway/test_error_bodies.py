@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aikeys import errors
-from aikeys.budgets.decisions import Room
+from aikeys.budgets.decisions import Price, Room
 from aikeys.budgets.refusals import BudgetBusy, BudgetExceeded
 from aikeys.errors import AikeysError, CannotDecide, Denied, NetworkFailed, ProviderRefused, RateLimited, TokenRefused
 from aikeys.gateway.error_bodies import (
@@ -62,7 +62,7 @@ def every_error() -> list[type[AikeysError]]:
         (InvalidRequest("model", "is missing"), 400, "invalid_request"),
         (errors.Usage("gpt-4.1 names no model", "did you mean openai/gpt-4.1?"), 400, "invalid_request"),
         (TokenRefused("the token has expired", "renew it: aikeys token create"), 401, "token_refused"),
-        (BudgetExceeded("too much", "", room(), revoke=False), 402, "budget_exceeded"),
+        (BudgetExceeded("too much", "", room(), Price(1, 1), revoke=False), 402, "budget_exceeded"),
         (Denied("not for you"), 403, "denied"),
         (errors.NotFound("no such model"), 404, "not_found"),
         (errors.ExistsAlready("a key of that name"), 409, "exists_already"),
@@ -117,7 +117,7 @@ def test_retry_after_stands_where_waiting_helps_and_nowhere_else() -> None:
     limited = RateLimited("x")
     limited.retry_after_s = 7  # type: ignore[attr-defined]
     assert dict(headers(told(limited)))["retry-after"] == "7"
-    refused = dict(headers(told(BudgetExceeded("x", "", room(), revoke=False))))
+    refused = dict(headers(told(BudgetExceeded("x", "", room(), Price(1, 1), revoke=False))))
     assert refused == {"content-type": "application/json", "x-should-retry": "false"}
     assert "retry-after" not in dict(headers(told(errors.Usage("x"))))
 
