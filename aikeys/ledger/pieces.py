@@ -2,6 +2,9 @@
 
 A piece holds the ledger for LONGEST_S at most, as far as its own work goes: how much fits into the next one is what the
 last ones took, their commits included. Killed between two pieces, a ledger has whole pieces and verifies.
+
+A lock that is free for an instant goes to whoever asks next, which would be the next piece: so there is a pause after
+each, a longer one while others write.
 """
 
 from __future__ import annotations
@@ -10,12 +13,14 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from aikeys.ledger.entries import Head
 from aikeys.ledger.memory import Memory, remembering
 from aikeys.ledger.store import Ledger, Writer
 
 LONGEST_S = 0.050
-_AIM_S, _LEAST_S = 0.030, 0.002
+_AIM_S, _LEAST_S = 0.030, 0.010
 _FORGET = 0.8
+_PAUSE_S, _LONGER_S = 0.001, 0.002
 
 T = TypeVar("T")
 
@@ -31,12 +36,13 @@ def in_pieces(
     """Write all things in their order; `announce` says what is done, with the first piece. Nothing without things."""
     memory, waiting = Memory(), iter(things)
     thing = next(waiting, None)
+    head: Head | None = None
     commit_s = (_AIM_S - _LEAST_S) / 2
     is_first = True
     while thing is not None:
         with remembering(ledger, memory) as writer:
-            began_s = now_s()
-            until_s = began_s + max(_LEAST_S, _AIM_S - commit_s)
+            pause_s = _PAUSE_S if head in (None, writer.head) else _LONGER_S
+            until_s = now_s() + max(_LEAST_S, _AIM_S - commit_s)
             while thing is not None:
                 write(writer, thing)
                 thing = next(waiting, None)
@@ -45,6 +51,9 @@ def in_pieces(
                     break
             if is_first:
                 announce(writer)
+            head = writer.head
         is_first = False
         took_s = now_s() - worked_s
         commit_s = max(took_s, _FORGET * commit_s)
+        if thing is not None:
+            time.sleep(pause_s)
