@@ -25,7 +25,6 @@ from typing import Any, NamedTuple, Protocol
 
 from aikeys.budgets import reservations
 from aikeys.budgets.counters import Span, find_counter
-from aikeys.budgets.desk import PATIENT, Patience
 from aikeys.budgets.group_commit import Answer, Done, Job, Place, Work, commit
 from aikeys.budgets.open_reservations import open_of
 from aikeys.budgets.queues import DEFAULT_PRIORITY, FIRST_PRIORITY, LAST_PRIORITY, Queues, Rates, Waiter
@@ -47,6 +46,17 @@ _LONGEST_TROUBLE = 500
 _GATHER_S, _BUSY = 0.001, 3
 """Where a round had so many jobs, the next one waits so long for company: fewer commits, and fewer wake-ups."""
 NO_RATES = Rates()
+
+
+class Patience(NamedTuple):
+    """How long to wait for open reservations, and how: under the common time-outs of clients."""
+
+    deadline_s: float = 20.0
+    now_s: Callable[[], float] = time.monotonic
+    sleep_s: Callable[[float], None] = time.sleep
+
+
+PATIENT = Patience()
 
 
 class Answers(Protocol):

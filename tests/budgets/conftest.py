@@ -14,7 +14,7 @@ from aikeys.budgets.booking import book
 from aikeys.budgets.changes import set_budget
 from aikeys.budgets.counters import Counter, made_counter, span_of
 from aikeys.budgets.decisions import Price
-from aikeys.budgets.desk import Desk, Patience
+from aikeys.budgets.group_desk import Patience
 from aikeys.budgets.reservations import Request
 from aikeys.budgets.store import filed
 from aikeys.budgets.terms import Terms
@@ -24,6 +24,7 @@ from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import Call, Context, Labels
 from aikeys.ledger.store import Ledger
 from aikeys.money import PUSD_PER_USD, parse_usd
+from tests.budgets.one_at_a_time import Desk
 
 NOON = "2026-11-23T12:00:00+00:00"
 
@@ -106,7 +107,8 @@ def spend(ledger: Ledger, cost: str, at: str = "", **labels: str) -> None:
     """Book a call without a reservation, as an import does."""
     with ledger.writing() as writer:
         at_us = us_of(at) if at else writer.now_us
-        book(writer, call_of(context_of(**labels), cost, at_us), Calendar(ledger.zone))
+        call = call_of(context_of(**labels), cost, at_us)._replace(settled_us=writer.now_us)
+        book(writer, call, Calendar(ledger.zone))
 
 
 def counter_of(ledger: Ledger, who: str, period: str = "month", at: str = "") -> tuple[str, str]:

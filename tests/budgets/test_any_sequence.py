@@ -16,7 +16,6 @@ from aikeys import clock
 from aikeys.budgets.changes import remove_budget, set_budget
 from aikeys.budgets.counters import made_counter, span_of
 from aikeys.budgets.decisions import AT_LIMIT, BLOCKING, Price
-from aikeys.budgets.desk import Desk
 from aikeys.budgets.recovery import recover
 from aikeys.budgets.refusals import BudgetBusy, BudgetExceeded
 from aikeys.budgets.reservations import Request, Reservation
@@ -29,6 +28,7 @@ from aikeys.ledger.calls import Call
 from aikeys.ledger.store import Act, Ledger
 from aikeys.ledger.verify import verify
 from tests.budgets.conftest import Time, context_of, spend, us_of
+from tests.budgets.one_at_a_time import Desk
 
 START = "2026-10-28T12:00:00+00:00"  # days around hold a change of clocks, of week and of month
 LIMITS = st.integers(min_value=0, max_value=60).map(lambda units: units * UNIT)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from aikeys.budgets.changes import remove_budget, remove_budgets_of
-from aikeys.budgets.desk import Desk
 from aikeys.budgets.store import Budget, read_budgets, shown_limited
 from aikeys.budgets.terms import Terms, parse_alerts, parse_at_limit, parse_period, read_terms, terms_text
 from aikeys.budgets.verify import verify_budgets
@@ -15,6 +14,7 @@ from aikeys.ledger.store import Act, Ledger
 from aikeys.ledger.verify import verify
 from aikeys.money import parse_usd
 from tests.budgets.conftest import Time, request_of, set_limit, spend
+from tests.budgets.one_at_a_time import Desk
 
 
 def remove(ledger: Ledger, who: str, period: str | None = None) -> None:

@@ -16,7 +16,6 @@ from aikeys.budgets.check import (
     unmetered_runs,
     worst_of,
 )
-from aikeys.budgets.desk import Desk
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.who import parse_who
 from aikeys.cli.render.budget_states import cells
@@ -25,6 +24,7 @@ from aikeys.ledger.store import Act, Ledger
 from aikeys.money import usd_text
 from aikeys.reports.records import budget_state
 from tests.budgets.conftest import Time, context_of, request_of, set_limit, spend
+from tests.budgets.one_at_a_time import Desk
 
 
 def look(ledger: Ledger, time: Time, *whos: str, unpriced: str | None = None) -> list[tuple[str, str, str, str]]:

@@ -19,8 +19,7 @@ from aikeys.budgets import group_desk
 from aikeys.budgets.booking import book
 from aikeys.budgets.changes import remove_budget, set_budget
 from aikeys.budgets.decisions import Price
-from aikeys.budgets.desk import Desk, Patience
-from aikeys.budgets.group_desk import GroupDesk, Means
+from aikeys.budgets.group_desk import GroupDesk, Means, Patience
 from aikeys.budgets.queues import Rates
 from aikeys.budgets.rates import Rate, RateReached
 from aikeys.budgets.recovery import recover
@@ -38,6 +37,7 @@ from aikeys.ledger.verify import verify
 from aikeys.money import parse_usd
 from aikeys.storage.sqlite import DiskFull
 from tests.budgets.conftest import Time, call_of, context_of, request_of, set_limit
+from tests.budgets.one_at_a_time import Desk
 
 ROOT = Path(__file__).parents[2]
 PATIENT = Patience(deadline_s=60)

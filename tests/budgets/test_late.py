@@ -7,7 +7,6 @@ import pytest
 from aikeys.budgets.changes import LATE, set_budget
 from aikeys.budgets.check import checked
 from aikeys.budgets.decisions import Price
-from aikeys.budgets.desk import Desk
 from aikeys.budgets.late import late, told
 from aikeys.budgets.recovery import recover
 from aikeys.budgets.reservations import Request
@@ -21,6 +20,7 @@ from aikeys.ledger.store import Ledger
 from aikeys.ledger.verify import verify
 from aikeys.money import parse_usd
 from tests.budgets.conftest import Time, call_of, context_of, request_of
+from tests.budgets.one_at_a_time import Desk
 
 
 def die(desk: Desk) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from aikeys.budgets.decisions import Price
-from aikeys.budgets.desk import Desk, Patience
+from aikeys.budgets.group_desk import Patience
 from aikeys.budgets.recovery import recover
 from aikeys.budgets.refusals import BudgetExceeded
 from aikeys.budgets.reservations import Request
@@ -25,6 +25,7 @@ from aikeys.budgets.verify import verify_budgets
 from aikeys.ledger.store import Ledger
 from aikeys.ledger.verify import verify
 from tests.budgets.conftest import call_of, context_of
+from tests.budgets.one_at_a_time import Desk
 
 PROCESSES = 16
 EACH = int(os.environ.get("AIKEYS_TEST_RESERVATIONS", "20"))

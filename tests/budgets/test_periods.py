@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from aikeys.budgets.desk import Desk
 from aikeys.budgets.recovery import recover
 from aikeys.budgets.refusals import BudgetExceeded
 from aikeys.ledger.store import Ledger
 from aikeys.ledger.verify import verify
 from aikeys.money import parse_usd
 from tests.budgets.conftest import Time, call_of, counter_of, request_of, set_limit, spend
+from tests.budgets.one_at_a_time import Desk
 
 LedgerIn = Callable[[str], Ledger]
 

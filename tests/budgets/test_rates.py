@@ -8,12 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aikeys.budgets.desk import Desk, Patience
+from aikeys.budgets.group_desk import Patience
 from aikeys.budgets.rates import Counted, Full, Rate, RateReached, admit
 from aikeys.budgets.refusals import BudgetExceeded
 from aikeys.ledger.store import Ledger
 from aikeys.providers.usage import Usage
 from tests.budgets.conftest import Time, call_of, context_of, request_of, set_limit
+from tests.budgets.one_at_a_time import Desk
 
 THREE = (Rate("key:openai", 3),)
 CALL = request_of("0.10")

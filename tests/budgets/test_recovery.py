@@ -10,8 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from aikeys.budgets import recovery
-from aikeys.budgets.desk import Patience
-from aikeys.budgets.group_desk import GroupDesk, Means
+from aikeys.budgets.group_desk import GroupDesk, Means, Patience
 from aikeys.budgets.recovery import recover
 from aikeys.budgets.refusals import BudgetExceeded
 from aikeys.budgets.reservations import attempt

@@ -7,7 +7,6 @@ import os
 import pytest
 
 from aikeys.budgets.decisions import Price
-from aikeys.budgets.desk import Desk
 from aikeys.budgets.open_reservations import processes
 from aikeys.budgets.recovery import recover
 from aikeys.budgets.refusals import BudgetBusy, BudgetExceeded
@@ -18,6 +17,7 @@ from aikeys.ledger.store import Act, Ledger
 from aikeys.ledger.verify import verify
 from aikeys.money import parse_usd, usd_text
 from tests.budgets.conftest import Time, call_of, context_of, counter_of, request_of, set_limit, spend
+from tests.budgets.one_at_a_time import Desk
 
 
 def settled(desk: Desk, reservation: Reservation, cost: str) -> Settled:

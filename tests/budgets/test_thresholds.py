@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aikeys.alerts.messages import Message, decode
-from aikeys.budgets.desk import Desk
 from aikeys.budgets.reservations import Reservation
 from aikeys.budgets.thresholds import percent_text, reached
 from aikeys.ledger.store import Ledger
 from tests.budgets.conftest import Time, call_of, request_of, set_limit, spend
+from tests.budgets.one_at_a_time import Desk
 
 
 def listen(ledger: Ledger) -> None:

@@ -14,13 +14,13 @@ import pytest
 
 from aikeys.budgets.booking import book
 from aikeys.budgets.decisions import Price
-from aikeys.budgets.desk import Desk
 from aikeys.budgets.reservations import Request
 from aikeys.clock import now_us
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import Call, Context, Labels
 from aikeys.ledger.store import Ledger
 from aikeys.money import parse_usd
+from tests.budgets.one_at_a_time import Desk
 from tests.conftest import Aikeys
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -17,7 +17,7 @@ from tests.conftest import Aikeys
 RESERVE = """
 import os, signal, sys
 from aikeys.budgets.decisions import Price
-from aikeys.budgets.desk import Desk
+from tests.budgets.one_at_a_time import Desk
 from aikeys.budgets.reservations import Request
 from aikeys.ledger.calls import Context, Labels
 from aikeys.ledger.store import Ledger

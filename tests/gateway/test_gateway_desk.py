@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from aikeys.budgets.changes import set_budget
-from aikeys.budgets.desk import Patience
-from aikeys.budgets.group_desk import GroupDesk, Means
+from aikeys.budgets.group_desk import GroupDesk, Means, Patience
 from aikeys.budgets.refusals import BudgetExceeded
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.verify import verify_budgets

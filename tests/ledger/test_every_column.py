@@ -19,7 +19,6 @@ from aikeys.alerts.messages import BUDGET
 from aikeys.budgets.booking import book as booking
 from aikeys.budgets.changes import set_budget
 from aikeys.budgets.decisions import Price
-from aikeys.budgets.desk import Desk
 from aikeys.budgets.rates import Rate
 from aikeys.budgets.reservations import Request
 from aikeys.budgets.terms import Terms
@@ -34,6 +33,7 @@ from aikeys.ledger.rollups import declare_tag
 from aikeys.ledger.store import Act, Ledger
 from aikeys.ledger.verify import Known
 from aikeys.sealing import is_signed
+from tests.budgets.one_at_a_time import Desk
 from tests.ledger.conftest import DAY_US, SIGNER, Book, Clock, call
 
 NOT_CHAINED = {

@@ -77,7 +77,7 @@ def old_home(home: Aikeys, monkeypatch: pytest.MonkeyPatch) -> None:
 KILLED = """
 import os, signal, sys
 from aikeys.budgets.decisions import Price
-from aikeys.budgets.desk import Desk
+from tests.budgets.one_at_a_time import Desk
 from aikeys.budgets.reservations import Request
 from aikeys.ledger.store import Ledger
 from tests.ledger.conftest import call

@@ -1,20 +1,16 @@
-"""Where a process reserves and settles: it waits for open reservations, and looks for what dead processes left.
+"""A reserver that does one thing after the other in the caller's thread, and whose time is the test's.
 
-- Who has to wait asks again with growing pauses; the order among waiting processes is not promised.
-- On disk before the first byte goes out: `reserve` returns after its commit.
-- A settle that fails changes nothing. Settle again; should this process end before, the next recovery books the worst
-  case.
+Tests of what is decided and written use it; the one that serves (budgets.group_desk) has tests of its own.
 """
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 from aikeys.budgets.counters import Span, find_counter
 from aikeys.budgets.decisions import Busy, Refuse, Room, Undecided, Wait
+from aikeys.budgets.group_desk import PATIENT, Patience
 from aikeys.budgets.open_reservations import open_of
 from aikeys.budgets.rates import Counted, Full, Rate, RateReached, admit, correct, take_back
 from aikeys.budgets.recovery import recover
@@ -29,17 +25,6 @@ from aikeys.storage.process_lock import ProcessLock
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.002, 0.05
 _LOOK_AGAIN_S = 1.0
-
-
-class Patience(NamedTuple):
-    """How long to wait for open reservations, and how: under the common time-outs of clients."""
-
-    deadline_s: float = 20.0
-    now_s: Callable[[], float] = time.monotonic
-    sleep_s: Callable[[float], None] = time.sleep
-
-
-PATIENT = Patience()
 
 
 class Desk:
