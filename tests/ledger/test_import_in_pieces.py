@@ -31,9 +31,9 @@ from tests.ledger.test_ledger_interchange import LINE, lines, totals
 
 ROWS: list[dict[str, Any]] = [
     {**LINE, "id": str(number), "team": f"t{number % 7}", "user": f"u{number % 3}", "cost_usd": f"0.{number:04d}"}
-    for number in range(1, 301)
+    for number in range(1, 61)
 ]
-ROWS += [{**LINE, "id": f"c{n}", "corrects": str(n), "cost_usd": "-0.0001", "team": f"t{n % 7}"} for n in range(1, 20)]
+ROWS += [{**LINE, "id": f"c{n}", "corrects": str(n), "cost_usd": "-0.0001", "team": f"t{n % 7}"} for n in range(1, 10)]
 
 
 def take(book: Book, rows: list[dict[str, Any]], booked: Callable[..., Head] = booking) -> Counts:
@@ -48,7 +48,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("short")
-@pytest.mark.parametrize("broken", [0, 1, 2, 150, 299, 305, 318])
+@pytest.mark.parametrize("broken", [0, 1, 30, 60, 65])
 def test_an_import_broken_off_and_run_again_has_the_totals_of_one(
     book: Book, make_book: Callable[..., Book], broken: int
 ) -> None:
@@ -92,7 +92,7 @@ def test_a_process_killed_in_the_middle_leaves_a_ledger_that_verifies_and_goes_o
         from aikeys.ledger.importing import import_calls
         from aikeys.ledger.store import Ledger
         pieces._AIM_S = pieces._LEAST_S = 0.0
-        left = [100]
+        left = [40]
         def booked(writer, call, calendar):
             left[0] -= 1
             if not left[0]:
@@ -106,7 +106,7 @@ def test_a_process_killed_in_the_middle_leaves_a_ledger_that_verifies_and_goes_o
     assert done.returncode == -signal.SIGKILL
     book.ledger.open()
     verify_all(book.ledger, Known())
-    assert take(book, ROWS) == Counts(len(ROWS) - 99, 99, 0, 0)
+    assert take(book, ROWS) == Counts(len(ROWS) - 39, 39, 0, 0)
     verify_all(book.ledger, Known())
 
 
