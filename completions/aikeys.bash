@@ -195,8 +195,8 @@ _aikeys() {
     /logout) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else :; fi ;;
     /unlock) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--ttl -h --help' -- "$cur"); else :; fi ;;
     /lock) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else :; fi ;;
-    /prompt) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-m --model -s --system -f --file -a --attachment --schema -o --option --max-tokens --max-cost --team --project --environment --user --tag --no-stream --usage --dry-run --json -h --help' -- "$cur"); else :; fi ;;
-    /estimate) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-m --model -s --system -f --file -a --attachment --max-tokens --output --json -h --help' -- "$cur"); else :; fi ;;
+    /prompt) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-m --model -s --system -f --file -a --attachment --schema -o --option --max-tokens --no-stdin --max-cost --team --project --environment --user --tag --no-stream --usage --dry-run --json -h --help' -- "$cur"); else :; fi ;;
+    /estimate) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-m --model -s --system -f --file -a --attachment --max-tokens --no-stdin --output --json -h --help' -- "$cur"); else :; fi ;;
     /models) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--all --json -h --help' -- "$cur"); else :; fi ;;
     /providers) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--json -h --help' -- "$cur"); else :; fi ;;
     /report) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--by --where --month --since --until --tz --compare --top --format --json -h --help' -- "$cur"); else :; fi ;;

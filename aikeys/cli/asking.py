@@ -35,6 +35,13 @@ _MARKS: tuple[tuple[bytes, str], ...] = (
     (b"OggS", "audio/ogg"),
     (b"fLaC", "audio/flac"),
 )
+_ENDS = {
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".avif"), "image/"),
+    **dict.fromkeys((".mp3", ".wav", ".ogg", ".oga", ".opus", ".flac", ".m4a", ".aac", ".weba"), "audio/"),
+    ".pdf": "application/pdf",
+}
+STDIN = "-"
+_WITHOUT = "--no-stdin goes without it"
 _RIFF = {b"WEBP": "image/webp", b"WAVE": "audio/wav"}
 
 
@@ -48,14 +55,19 @@ class Typed(NamedTuple):
     schema: str = ""
     options: tuple[str, ...] = ()
     max_tokens: int | None = None
+    no_stdin: bool = False
 
 
 def request_of(typed: Typed, *, stream: bool) -> Request:
-    """Return the request, its model still empty: files first, then what is piped in, then the argument."""
-    stdin_taken = "-" in typed.files or "-" in typed.attachments
-    piped = b"" if stdin_taken else terminal.read_stdin(LARGEST_TEXT_BYTES)
+    """Return the request, its model still empty: files first, then what is piped in, then the argument.
+
+    A text, a file or an attachment that is `-` is standard input.
+    """
+    piped = _piped(typed)
     texts = [_decoded(_content(path), _named(path)) for path in typed.files]
-    texts += [_decoded(piped, "standard input"), _typed_text(typed.text, "the text")]
+    texts.append(_decoded(piped, "standard input"))
+    if typed.text != STDIN:
+        texts.append(_typed_text(typed.text, "the text"))
     text = "\n\n".join(each.strip("\r\n") for each in texts if each.strip())
     parts: list[Part] = [attachment(each) for each in typed.attachments]
     if not text and not parts:
@@ -67,6 +79,20 @@ def request_of(typed: Typed, *, stream: bool) -> Request:
         messages.insert(0, Message("system", (Text(_typed_text(typed.system, "the system prompt")),)))
     schema = Schema(schema_of(typed.schema)) if typed.schema else None
     return Request("", tuple(messages), (), schema, options_of(typed.options, typed.max_tokens), stream)
+
+
+def _piped(typed: Typed) -> bytes:
+    """Return what stands on standard input, nothing where it is not wanted or goes elsewhere."""
+    named = [*typed.files, *typed.attachments, typed.schema, typed.text].count(STDIN)
+    if named and typed.no_stdin:
+        raise Usage("- is standard input, and --no-stdin leaves that out", "leave one of them out")
+    if named > 1:
+        raise Usage("standard input is named twice", "put one of them into a file")
+    if typed.no_stdin or (named and typed.text != STDIN):
+        return b""
+    if named:
+        return terminal.read_stdin(LARGEST_TEXT_BYTES, is_asked_for=True)
+    return terminal.read_stdin(LARGEST_TEXT_BYTES, instead=_WITHOUT)
 
 
 def _typed_text(text: str, what: str) -> str:
@@ -98,7 +124,7 @@ def options_of(pairs: Sequence[str], max_tokens: int | None) -> Options:
             hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(_READERS)}"
             raise Usage(f"-o {terminal.printable(pair)[:80]} is no option of a model", hint)
         if name == "stop":
-            found["stop"] = (*_stops(found), value)
+            found["stop"] = (*_stops(found), _typed_text(value, "-o stop"))
         else:
             found[name] = reader(name, value)
     if max_tokens is not None:
@@ -107,9 +133,9 @@ def options_of(pairs: Sequence[str], max_tokens: int | None) -> Options:
 
 
 def attachment(place: str) -> Image | File:
-    """Return an image, a document or a recording: a file, `-` for standard input, or the address of an image."""
+    """Return an image, a document or a recording: a file, `-` for standard input, or an address."""
     if place.startswith(("https://", "http://")):
-        return Image(url=place)
+        return _at_address(_typed_text(place, "the address"))
     data = _content(place)
     kind = next((kind for mark, kind in _MARKS if data.startswith(mark)), "")
     if data[:4] == b"RIFF":
@@ -120,12 +146,33 @@ def attachment(place: str) -> Image | File:
         )
     if kind.startswith("image/"):
         return Image(kind, data)
-    return File(kind, data, os.path.basename(place) if place != "-" else "")
+    return File(kind, data, _file_name(place) if place != STDIN else "")
+
+
+def _at_address(url: str) -> Image | File:
+    """Return what a provider is to fetch: what it is, the end of its path says; without one that is known, an image."""
+    from urllib.parse import unquote, urlsplit
+
+    try:
+        name = os.path.basename(unquote(urlsplit(url).path))
+    except ValueError:
+        raise Usage(f"{_named(url)} is not an address", "give one such as https://example.com/photo.jpg") from None
+    kind = _ENDS.get(os.path.splitext(name)[1].lower(), "image/")
+    if kind.startswith("image/"):
+        return Image(url=url)
+    if kind.startswith("audio/"):
+        raise Usage("no provider takes a recording by its address", "fetch it first, then attach the file")
+    return File(kind, b"", name, url)
+
+
+def _file_name(path: str) -> str:
+    """Return a file's name as a provider is told it: what is not UTF-8 in it is replaced."""
+    return os.fsencode(os.path.basename(path)).decode("utf-8", "replace")
 
 
 def _content(path: str, limit_bytes: int = _LARGEST_FILE_BYTES) -> bytes:
     if path == "-":
-        return terminal.read_stdin(limit_bytes)
+        return terminal.read_stdin(limit_bytes, is_asked_for=True)
     try:
         with open(path, "rb") as file:
             data = file.read(limit_bytes + 1)

@@ -50,8 +50,8 @@ def run(main: Callable[[], int | None], exec_statuses: bool = False, typed: Sequ
         status = _status(main)
         if sys.stdout is not None and not sys.stdout.closed:
             sys.stdout.flush()
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    except KeyboardInterrupt as stopped:
+        return int(getattr(stopped, "exit_status", INTERRUPTED))
     except BrokenPipeError:
         _silence_stdout()
         return CLOSED_PIPE

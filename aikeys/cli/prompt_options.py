@@ -11,4 +11,5 @@ Files = Annotated[list[str] | None, typer.Option("--file", "-f", metavar="FILE",
 Attachments = Annotated[
     list[str] | None, typer.Option("--attachment", "-a", metavar="FILE|URL", help="An image, a PDF or a recording.")
 ]
+NoStdin = Annotated[bool, typer.Option("--no-stdin", help="Do not read standard input.")]
 MaxTokens = Annotated[int | None, typer.Option("--max-tokens", min=1, metavar="N", help="The most output, in tokens.")]

@@ -16,18 +16,23 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from aikeys.errors import Cancelled, MachineFailed, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from io import BufferedReader
     from typing import TextIO
 
 SECRET_LIMIT_BYTES = 64 * 1024
 _ANSWER_LIMIT_BYTES = 64 * 1024
 _TTY = "/dev/tty"
+STDIN_WAIT_S = 3.0
+"""After so long it is said that the end of standard input is waited for."""
+_PIECE_BYTES = 1 << 16
 _RED = "\033[1;31m"
 _YELLOW = "\033[1;33m"
 _DIM = "\033[2m"
@@ -173,15 +178,45 @@ def _harmless(text: str) -> str:
     return "".join(sign if sign.isprintable() or sign in _JOINERS else _escaped(sign) for sign in text)
 
 
-def read_stdin(limit_bytes: int) -> bytes:
-    """Read what is piped in, nothing where stdin is a terminal or closed; Usage where it is too much."""
+def read_stdin(limit_bytes: int, *, is_asked_for: bool = False, instead: str = "") -> bytes:
+    """Read what is piped in, nothing where stdin is closed; Usage where it is too much.
+
+    A terminal is read only where that `is_asked_for`. Who has to wait is told so; `instead` says how to do without.
+    """
     stream = sys.stdin
-    if stream is None or stream.closed or on_terminal(stream):
+    if stream is None or stream.closed or (on_terminal(stream) and not is_asked_for):
         return b""
-    data = stream.buffer.read(limit_bytes + 1)
+    data = _read_to_its_end(stream, limit_bytes + 1, instead)
     if len(data) > limit_bytes:
         raise Usage(f"standard input holds more than {limit_bytes >> 20} MiB", "pipe in less")
     return data
+
+
+def _read_to_its_end(stream: TextIO, most_bytes: int, instead: str) -> bytes:
+    """Return what a stream holds, and say so once where its end does not come for a while."""
+    pieces, left_bytes, is_said = list[bytes](), most_bytes, False
+    until_s = time.monotonic() + STDIN_WAIT_S
+    while left_bytes:
+        if not is_said and not _is_there(stream, until_s - time.monotonic()):
+            is_said = True
+            end = "its end (Ctrl-D)" if on_terminal(stream) else "its end"
+            say(f"waiting for standard input, up to {end}{instead and '; '}{instead}")
+        piece = cast("BufferedReader", stream.buffer).read1(min(left_bytes, _PIECE_BYTES))
+        if not piece:
+            break
+        pieces.append(piece)
+        left_bytes -= len(piece)
+    return b"".join(pieces)
+
+
+def _is_there(stream: TextIO, wait_s: float) -> bool:
+    """Wait until a stream has bytes, or ends; True also where that cannot be waited for."""
+    from select import select
+
+    try:
+        return bool(select([stream], [], [], max(0.0, wait_s))[0])
+    except (OSError, ValueError, TypeError):
+        return True
 
 
 def say(text: str) -> None:

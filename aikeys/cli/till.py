@@ -35,13 +35,14 @@ class Till:
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Book what dead processes left and hear Ctrl-C; afterwards the ledger is vouched for."""
+        """Book what dead processes left and hear signals; afterwards the ledger is vouched for."""
         import signal
 
         from aikeys.budgets.group_desk import GroupDesk, Means
         from aikeys.budgets.recovery import recover
         from aikeys.cli import authority
         from aikeys.ledger.rollups import keep_tags
+        from aikeys.spending.interruption import ENDING
         from aikeys.storage import ballast
 
         found = recover(self._ledger)
@@ -50,7 +51,10 @@ class Till:
         keep_tags(self._ledger, self._shelf.settings.rolled_tags)
         means = Means(make_room=lambda: ballast.drop(self._where.home), say=terminal.say)
         self._desk = desk = GroupDesk(self._where.ledger_directory, means)
-        before = signal.signal(signal.SIGINT, self.interruption.on_signal)
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING)}
+        heard = [number for number, handler in before.items() if handler != signal.SIG_IGN]  # nohup stays nohup
+        for number in heard:
+            signal.signal(number, self.interruption.on_signal)
         try:
             yield
         finally:
@@ -58,7 +62,8 @@ class Till:
                 desk.close()
                 _vouch(self._ledger, self._opened)
                 ballast.load(self._where.home)
-            signal.signal(signal.SIGINT, before)
+            for number in heard:
+                signal.signal(number, before[number])
 
     @contextmanager
     def tools(self) -> Iterator[Tools]:

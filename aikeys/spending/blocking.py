@@ -224,7 +224,7 @@ class _Hearing:
 
     def why_left(self) -> BaseException:
         """Return what ended the call before it was sent."""
-        return KeyboardInterrupt() if self._tools.interruption.count else self.left or BrokenPipeError()
+        return self._tools.interruption.stopped() if self._tools.interruption.count else self.left or BrokenPipeError()
 
     def reserved(self, request_id: str) -> None:
         """The number of the entry is told when it is over."""

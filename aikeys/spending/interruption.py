@@ -1,7 +1,8 @@
-"""Ctrl-C while money is being spent: the first lets the reply come to its end, so that its cost is known; the second
-stops it. Nothing is interrupted between a reservation and its entry.
+"""Signals while money is being spent: the first Ctrl-C lets the reply come to its end, so that its cost is known; the
+second stops it, and so does SIGTERM or SIGHUP at once. Nothing is interrupted between a reservation and its entry.
 
     on_signal   the handler; it raises KeyboardInterrupt only where that can do no harm
+    stopped     what ends the command, once everything is settled
     busy        money is set aside: interrupts are counted and wait
     reading     bytes come in: the second interrupt raises
     watching    other threads spend: interrupts are counted, they look at the count
@@ -10,6 +11,7 @@ stops it. Nothing is interrupted between a reservation and its entry.
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,31 +19,46 @@ from contextlib import contextmanager
 IDLE, BUSY, READING, WATCHING = "idle", "busy", "reading", "watching"
 
 
+ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""What a CI's time limit, or a terminal that closes, ends a command with: nobody waits for the reply any more."""
+
+
+class Ended(KeyboardInterrupt):
+    """Ended by a signal other than Ctrl-C."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.exit_status = 128 + number
+
+
 class Interruption:
     """The interrupts of one command; `say` must be safe in a signal handler."""
 
     def __init__(self, say: Callable[[], None] = lambda: None, sleep_s: Callable[[float], None] = time.sleep) -> None:
         self.count = 0
+        self._ended_by = 0
         self._say = say
         self._sleep_s = sleep_s
         self._phase = IDLE
 
-    def on_signal(self, *_: object) -> None:
-        """Count an interrupt, and raise where that is safe."""
+    def on_signal(self, number: int = signal.SIGINT, *_: object) -> None:
+        """Count an interrupt, one that ends everything as two, and raise where that is safe."""
         self.count += 1
-        if self._phase == IDLE:
-            raise KeyboardInterrupt
-        if self._phase == READING:
-            if self.count > 1:
-                raise KeyboardInterrupt
+        if number in ENDING:
+            self.count, self._ended_by = self.count + 1, self._ended_by or number
+        if self._phase == IDLE or (self._phase == READING and self.count > 1):
+            raise self.stopped()
+        if self._phase in (READING, WATCHING) and self.count == 1:
             self._say()
-        if self._phase == WATCHING and self.count == 1:
-            self._say()
+
+    def stopped(self) -> KeyboardInterrupt:
+        """Return what the command ends with."""
+        return Ended(self._ended_by) if self._ended_by else KeyboardInterrupt()
 
     def check(self) -> None:
         """Raise what waited."""
         if self.count:
-            raise KeyboardInterrupt
+            raise self.stopped()
 
     @contextmanager
     def busy(self) -> Iterator[None]:

@@ -9,7 +9,7 @@ import typer
 from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.cli.prompt_options import Attachments, Files, MaxTokens, System
+from aikeys.cli.prompt_options import Attachments, Files, MaxTokens, NoStdin, System
 from aikeys.errors import CannotDecide
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ class Estimated(NamedTuple):
 @app.command(epilog=epilog(_EXAMPLES, (0, 2, 10, 13, 14, 21, 23), _NOTES))
 def estimate(
     text: Annotated[
-        str, typer.Argument(metavar="[TEXT]", help="What would be asked; goes behind what is piped in.")
+        str,
+        typer.Argument(metavar="[TEXT]", help="What would be asked; goes behind what is piped in; - is that alone."),
     ] = "",
     model: Annotated[
         list[str] | None, typer.Option("--model", "-m", metavar="MODEL", help="Which model; several to compare.")
@@ -55,6 +56,7 @@ def estimate(
     file: Files = None,
     attachment: Attachments = None,
     max_tokens: MaxTokens = None,
+    no_stdin: NoStdin = False,
     output: Annotated[int, typer.Option(min=0, metavar="N", help="How many tokens of reply to expect.")] = 500,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -65,7 +67,9 @@ def estimate(
 
     where = home.place()
     shelf = models.shelf(where, models.rows_if_any(where))
-    typed = asking.Typed(text, system, tuple(file or ()), tuple(attachment or ()), max_tokens=max_tokens)
+    typed = asking.Typed(
+        text, system, tuple(file or ()), tuple(attachment or ()), max_tokens=max_tokens, no_stdin=no_stdin
+    )
     request = asking.request_of(typed, stream=False)
     targets = [shelf.names.priced(name) for name in models.wanted(model, shelf.settings)]
     found = [_estimated(target, request, min(output, max_tokens or output)) for target in targets]

@@ -8,7 +8,7 @@ import typer
 
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.cli.prompt_options import Attachments, Files, MaxTokens, System
+from aikeys.cli.prompt_options import Attachments, Files, MaxTokens, NoStdin, System
 from aikeys.errors import Usage
 
 if TYPE_CHECKING:
@@ -40,7 +40,11 @@ Several models are asked at the same time and shown one after the other; each ha
 worst failure is the exit status.
 
 Every attempt is in the ledger with its cost, also one that failed. Ctrl-C lets the reply come to its end, so that its
-cost is known; a second one stops it.
+cost is known; a second one stops it, and so does SIGTERM or SIGHUP at once, as a CI job's time limit sends it: what
+was spent is recorded, and the status is 143 or 129.
+
+An attachment by its address is what the address ends with: an image, or a PDF (Anthropic, and models that are asked by
+OpenAI's responses API, fetch those); without an end that is known it is an image.
 
 config.toml can name models that stand in where one cannot answer: [fallbacks] "openai/gpt-4.1" = ["claude"];
 and limits per minute for all who use this home: [limits] "key:openai" = 60, or "provider:openai" = { requests = 60,
@@ -54,7 +58,9 @@ _STATUSES = (0, 1, 2, 10, 11, 12, 13, 14, 20, 21, 22, 23, 30, 31, 32, 130)
 
 @app.command(epilog=epilog(_EXAMPLES, _STATUSES, _NOTES))
 def prompt(
-    text: Annotated[str, typer.Argument(metavar="[TEXT]", help="What to ask; goes behind what is piped in.")] = "",
+    text: Annotated[
+        str, typer.Argument(metavar="[TEXT]", help="What to ask; goes behind what is piped in; - is that alone.")
+    ] = "",
     model: Annotated[
         list[str] | None, typer.Option("--model", "-m", metavar="MODEL", help="Whom to ask; several to compare.")
     ] = None,
@@ -66,6 +72,7 @@ def prompt(
         list[str] | None, typer.Option("--option", "-o", metavar="NAME=VALUE", help="An option of the model.")
     ] = None,
     max_tokens: MaxTokens = None,
+    no_stdin: NoStdin = False,
     max_cost: Annotated[str, typer.Option("--max-cost", metavar="USD", help="The most that each model may cost.")] = "",
     team: Annotated[str, typer.Option(metavar="T", help="Label: team.")] = "",
     project: Annotated[str, typer.Option(metavar="P", help="Label: project.")] = "",
@@ -86,7 +93,7 @@ def prompt(
 
     limit_pusd = parse_usd(max_cost) if max_cost else None
     typed = asking.Typed(
-        text, system, tuple(file or ()), tuple(attachment or ()), schema, tuple(option or ()), max_tokens
+        text, system, tuple(file or ()), tuple(attachment or ()), schema, tuple(option or ()), max_tokens, no_stdin
     )
     is_held = as_json or no_stream or bool(schema) or _asks_for_several(typed)
     own = typed_labels({"team": team, "project": project, "environment": environment, "user": user}, ())
@@ -175,7 +182,7 @@ def _ask_one(till: Till, replies: Replies, task: _Task) -> None:
             reply.done(ask(tools, wish, targets, reply.take))
         if tools.interruption.count:
             reply.say_cost()
-            raise KeyboardInterrupt
+            raise tools.interruption.stopped()
 
 
 def _ask_several(till: Till, replies: Replies, task: _Task) -> None:
@@ -192,4 +199,4 @@ def _ask_several(till: Till, replies: Replies, task: _Task) -> None:
             if till.interruption.count:
                 reply.say_cost()
     if till.interruption.count:
-        raise KeyboardInterrupt
+        raise till.interruption.stopped()

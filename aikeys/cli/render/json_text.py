@@ -5,22 +5,17 @@ What a terminal would not print is written as JSON escapes it: the terminal's ow
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 
 def document(schema: str, **fields: object) -> str:
     """Return `{"schema": "aikeys.keys/1", …}`, the fields in the order given, without a line end."""
     return indented({"schema": schema, **fields})
 
 
-def indented(value: object, default: Callable[[object], object] | None = None) -> str:
+def indented(value: object) -> str:
     """Return a value as JSON over several lines, without a line end."""
     import json
 
-    text = json.dumps(value, indent=2, ensure_ascii=False, default=default)
+    text = json.dumps(value, indent=2, ensure_ascii=False)
     if text.isascii() and "\x7f" not in text:
         return text
     return "".join(sign if sign.isprintable() or sign == "\n" else _escaped(sign) for sign in text)

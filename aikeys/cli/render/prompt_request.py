@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import cast
+from typing import NamedTuple, cast
 
 from aikeys.cli.render.json_text import document, indented
 from aikeys.money import shown_usd, usd_text
 from aikeys.providers.transport import CREDENTIALS
-from aikeys.providers.wire.exact_json import read
 from aikeys.spending.order import encoded
 from aikeys.spending.plan import Plan
 
 _MASK = "‹secret›"
 _LONGEST_TEXT = 4000
+
+
+class _Number(NamedTuple):
+    """A number with a fraction, as it stands in the body."""
+
+    text: str
 
 
 def as_json(plans: Iterable[Plan]) -> str:
@@ -71,7 +76,20 @@ def _headers(plan: Plan) -> dict[str, str]:
 
 def body_text(body: bytes) -> str:
     """Return the body of a request for a person."""
-    return indented(_shortened(read(body)), default=str)
+    return _lined(_shortened(json.loads(body, parse_float=_Number)), "")
+
+
+def _lined(value: object, margin: str) -> str:
+    """Return a value as JSON over several lines, its numbers as they are sent."""
+    inner = margin + "  "
+    if isinstance(value, _Number):
+        return value.text
+    if isinstance(value, dict) and value:
+        pairs = [f"{inner}{indented(name)}: {_lined(each, inner)}" for name, each in value.items()]
+        return "{\n" + ",\n".join(pairs) + f"\n{margin}}}"
+    if isinstance(value, list) and value:
+        return "[\n" + ",\n".join(inner + _lined(each, inner) for each in value) + f"\n{margin}]"
+    return indented(value)
 
 
 def _shortened(value: object) -> object:

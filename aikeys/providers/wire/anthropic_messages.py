@@ -198,7 +198,8 @@ def _block(part: Part) -> Json:
         case Image():
             return {"type": "image", "source": _source(part)}
         case File() if part.media_type == "application/pdf":
-            return {"type": "document", "source": _source(part)} | ({"title": part.name} if part.name else {})
+            source: Json = {"type": "url", "url": part.url} if part.url else _source(part)
+            return {"type": "document", "source": source} | ({"title": part.name} if part.name else {})
         case File():
             raise Usage(f"Anthropic does not take files of type {part.media_type}", "send a PDF, or its text")
         case ToolCall():

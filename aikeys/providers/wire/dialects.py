@@ -18,6 +18,7 @@ FEATURES = {
     "audio": "recordings",
     "effort": "a reasoning effort",
     "files": "files",
+    "file_urls": "files by their address",
     "image_urls": "images by their address",
     "image_detail": "a low level of detail for images",
     "images": "images",
@@ -85,12 +86,18 @@ class Dialect(NamedTuple):
 
 
 _UNSAYABLE = {
+    "openai": frozenset({"file_urls"}),  # of chat: the responses API takes them
+    "azure": frozenset({"file_urls"}),
     "anthropic": frozenset({"image_detail", "json_object", "n", "names", "penalties", "seed"}),
-    "gemini": frozenset({"names", "parallel_tools"}),
+    "gemini": frozenset({"file_urls", "names", "parallel_tools"}),
     "cohere": frozenset({"n", "names", "parallel_tools"}),
 }
 """What a protocol has no words for: no provider that speaks it takes that."""
-_IMPLIED = {"images": frozenset({"image_detail", "image_urls"}), "tools": frozenset({"parallel_tools", "tool_choice"})}
+_IMPLIED = {
+    "files": frozenset({"file_urls"}),
+    "images": frozenset({"image_detail", "image_urls"}),
+    "tools": frozenset({"parallel_tools", "tool_choice"}),
+}
 
 _OF_PROTOCOL: dict[str, dict[str, object]] = {
     "openai": {},
@@ -211,6 +218,8 @@ def _features(request: Request) -> list[str]:
                     found.append("image_detail")
             elif isinstance(part, File):
                 found.append("audio" if part.media_type.startswith("audio/") else "files")
+                if part.url:
+                    found.append("file_urls")
     return found
 
 

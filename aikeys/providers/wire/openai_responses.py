@@ -36,7 +36,9 @@ def encode(request: Request, dialect: Dialect) -> Outgoing:
     """Return the request as bytes; Usage names what cannot be sent."""
     if not dialect.responses:
         raise Usage(f"{dialect.title} has no responses API", "use chat")
-    check(request, dialect._replace(lacks=dialect.lacks | _LACKS, title=f"{dialect.title} (responses)"))
+    lacks = dialect.lacks | _LACKS
+    lacks = lacks if "files" in lacks else lacks - {"file_urls"}
+    check(request, dialect._replace(lacks=lacks, title=f"{dialect.title} (responses)"))
     options = request.options
     body: dict[str, Json] = {
         "model": request.model,
@@ -171,6 +173,8 @@ def _part(part: Part, role: str) -> Json:
             return {"type": "output_text" if role == "assistant" else "input_text", "text": part.text}
         case Image():
             return {"type": "input_image", "image_url": data_url(part), "detail": part.detail or "auto"}
+        case File() if part.url:
+            return {"type": "input_file", "file_url": part.url}
         case File():
             return {"type": "input_file", "filename": part.name or "file", "file_data": data_url(part)}
         case _:

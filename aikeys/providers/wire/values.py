@@ -42,11 +42,13 @@ class Image(NamedTuple):
 
 
 class File(NamedTuple):
-    """A document or a recording (`media_type` such as application/pdf, audio/wav) by its bytes."""
+    """A document or a recording (`media_type` such as application/pdf, audio/wav) by its bytes, or by an address that
+    the provider fetches."""
 
     media_type: str
     data: bytes
     name: str = ""
+    url: str = ""
 
 
 class ToolCall(NamedTuple):

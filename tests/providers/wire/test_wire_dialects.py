@@ -16,6 +16,10 @@ ASKING: dict[str, Request] = {
     "audio": HELLO._replace(messages=(Message("user", (File("audio/wav", b"RIFF"),)),), options=Options(9)),
     "effort": with_options(effort="low"),
     "files": HELLO._replace(messages=(Message("user", (File("application/pdf", b"%PDF"),)),), options=Options(9)),
+    "file_urls": HELLO._replace(
+        messages=(Message("user", (File("application/pdf", b"", "a.pdf", "https://example.com/a.pdf"),)),),
+        options=Options(9),
+    ),
     "image_urls": HELLO._replace(
         messages=(Message("user", (Image(url="https://example.com/a.png"),)),), options=Options(9)
     ),
