@@ -103,9 +103,9 @@ class Reply:
             if self._has_thought:
                 terminal.aside("\n")
                 self._has_thought = False
-            terminal.out_piece(event.text)
-            self._has_text = True
+            self._has_text = True  # first: an interrupt may end the line after this one, and nothing is shown twice
             self._ends_with_line = event.text.endswith("\n")
+            terminal.out_piece(event.text)
         elif isinstance(event, ReasoningPiece):
             terminal.aside(event.text)
             self._has_thought = True

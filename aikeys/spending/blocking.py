@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from aikeys.budgets.group_desk import GroupDesk
@@ -175,25 +175,35 @@ class BlockingIo(_Looking):
     @asynccontextmanager
     async def send(self, parcel: Parcel, timeouts: Timeouts) -> AsyncIterator[_Incoming]:
         """Send; the second interrupt ends it."""
-        with self._tools.interruption.reading():
-            try:
-                with self._tools.transport.send(parcel, timeouts) as reply:
-                    yield _Incoming(reply)
-            except KeyboardInterrupt:
-                raise Stopped from None
+        interruption = self._tools.interruption
+        try:
+            with ExitStack() as stack:
+                with interruption.reading():
+                    reply = stack.enter_context(self._tools.transport.send(parcel, timeouts))
+                yield _Incoming(reply, interruption)
+        except KeyboardInterrupt:
+            raise Stopped from None
 
 
 class _Incoming:
-    """A reply of a blocking transport."""
+    """A reply of a blocking transport.
 
-    def __init__(self, reply: transports.Incoming) -> None:
+    The wait for its next bytes can be interrupted, and so can showing them; not what is reckoned with them.
+    """
+
+    def __init__(self, reply: transports.Incoming, interruption: Interruption) -> None:
+        self._interruption = interruption
         self.status = reply.status
         self.headers: Mapping[str, str] = reply.headers
         self._pieces: Iterator[bytes] = reply.pieces()
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes."""
-        for piece in self._pieces:
+        while True:
+            with self._interruption.reading():
+                piece = next(self._pieces, None)
+            if piece is None:
+                return
             yield piece
 
     def watch(self, is_over: Callable[[], bool]) -> None:
@@ -242,7 +252,8 @@ class _Hearing:
         del data
         try:
             for event in events:
-                self._sink(event)
+                with self._tools.interruption.reading():
+                    self._sink(event)
         except BrokenPipeError as gone:
             self.left = gone
 

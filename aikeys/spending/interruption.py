@@ -37,6 +37,7 @@ class Interruption:
     def __init__(self, say: Callable[[], None] = lambda: None, sleep_s: Callable[[float], None] = time.sleep) -> None:
         self.count = 0
         self._ended_by = 0
+        self._is_told = False
         self._say = say
         self._sleep_s = sleep_s
         self._phase = IDLE
@@ -48,12 +49,18 @@ class Interruption:
             self.count, self._ended_by = self.count + 1, self._ended_by or number
         if self._phase == IDLE or (self._phase == READING and self.count > 1):
             raise self.stopped()
-        if self._phase in (READING, WATCHING) and self.count == 1:
-            self._say()
+        if self._phase in (READING, WATCHING):
+            self._tell()
 
     def stopped(self) -> KeyboardInterrupt:
         """Return what the command ends with."""
         return Ended(self._ended_by) if self._ended_by else KeyboardInterrupt()
+
+    def _tell(self) -> None:
+        """Say once that the reply is read to its end."""
+        if self.count == 1 and not self._is_told:
+            self._is_told = True
+            self._say()
 
     def check(self) -> None:
         """Raise what waited."""
@@ -68,8 +75,11 @@ class Interruption:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Let the second interrupt through."""
+        """Let the second interrupt through, also one that came before."""
         with self._during(READING):
+            if self.count > 1:
+                raise self.stopped()
+            self._tell()
             yield
 
     @contextmanager
