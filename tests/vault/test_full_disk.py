@@ -13,11 +13,14 @@ from typing import Any
 
 import pytest
 
+from aikeys.errors import Damaged, TokenRefused
 from aikeys.ledger.store import Act
 from aikeys.ledger.verify import verify
 from aikeys.storage import ballast
-from aikeys.vault import changes
+from aikeys.storage.sqlite import DiskFull
+from aikeys.vault import changes, revoking
 from tests.vault.conftest import Home
+from tests.vault.tokens_at_hand import Office
 
 ADD = ("add", "second", "--provider", "openai", "--stdin", "--no-verify")
 
@@ -72,7 +75,7 @@ def _state(home: Home) -> tuple[dict[str, str], list[str]]:
 
 
 def _largest(home: Home) -> int:
-    return max(path.stat().st_size for path in home.directory.iterdir() if path.name != "ballast")
+    return max(path.stat().st_size for path in home.directory.iterdir() if not path.name.startswith("ballast"))
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -247,3 +250,46 @@ def test_on_a_full_disk_add_fails_clearly_while_revoke_and_lock_work(make_home: 
     acts = [(entry.act, entry.subject) for entry, _ in ledger.entries()]
     ledger.close()
     assert ("revoke", "openai") in acts
+
+
+def test_a_token_is_revoked_on_a_full_disk_after_a_call_used_up_the_first_reserve(
+    make_home: Any, small_disk: Path
+) -> None:
+    office = Office(make_home(base=small_disk))
+    office.home.add("openai", "sk-proj-first")
+    tokens = [office.issue(name=f"t{number}") for number in range(3)]
+    for number, token in enumerate(tokens):
+        ballast.load(str(office.home.directory))
+        _fill(small_disk)
+        if number:
+            assert ballast.drop(str(office.home.directory))
+            _fill(small_disk)
+        revoking.revoke(office.home.place, [token.claims.id])
+        with pytest.raises(TokenRefused, match="was revoked"):
+            office.admit(token)
+        (small_disk / "filling").unlink()
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_within_every_limit_on_file_sizes_a_token_is_dead_or_the_command_says_why(make_home: Any, part: int) -> None:
+    made = make_home()
+    office = Office(made)
+    made.add("openai", "sk-proj-first")
+    alive = []
+    for limit in list(range(0, _largest(made) + 2 * PAGE, 2 * PAGE))[part::2]:
+        token = office.issue(name=f"t{limit}")
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+        try:
+            revoking.revoke(office.home.place, [token.claims.id])
+        except DiskFull:
+            alive.append(limit)
+            continue
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            signal.signal(signal.SIGXFSZ, handler)
+        with pytest.raises((TokenRefused, Damaged)):
+            office.admit(token)
+    assert all(limit < _largest(made) for limit in alive), alive
+    assert not alive or max(alive) < made.vault.stat().st_size + 2 * PAGE
