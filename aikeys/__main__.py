@@ -10,10 +10,40 @@ def main() -> int:
     import gc
 
     gc.set_threshold(20_000)  # looking for garbage while modules load takes a tenth of a start
+    _keep_standard_streams()
+    sys.unraisablehook = _say_nothing
     try:
         return _dispatch(sys.argv[1:])
     except KeyboardInterrupt:
         return 130
+    except (OSError, ImportError, MemoryError) as failure:  # not even the program's own modules can be read
+        import os
+
+        reason = (
+            failure.strerror.lower()
+            if isinstance(failure, OSError) and failure.strerror
+            else "the machine is out of something"
+        )
+        os.write(2, f"aikeys: error: cannot start: {reason}\naikeys: hint: see ulimit -a\n".encode())
+        return 125 if "exec" in sys.argv[1:] else 1
+
+
+def _say_nothing(_: object) -> None:
+    """What fails while an object goes away is no failure of the command, and its text may hold a secret."""
+
+
+def _keep_standard_streams() -> None:
+    """Let no file of ours become a standard stream that is closed: a message would be written into it.
+
+    What is opened here is not inherited: a program that is started finds the stream closed as it was.
+    """
+    import os
+
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
 
 
 def _dispatch(argv: list[str]) -> int:

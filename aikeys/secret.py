@@ -21,7 +21,7 @@ _KEY = (  # as the keys of providers begin, and then long and random
 )
 _KEY_LIKE = (  # or as tokens begin, however short, or 20 letters and digits in one run
     r"(?<![A-Za-z0-9])(?:aik_|sk-|AIza|gsk_|xai-|hf_|pplx-|csk-|nvapi-)[\w.~+-]{4,}"
-    r"|(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{20,}"
+    r"|(?<![A-Za-z0-9])(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{20,}"
 )
 
 

@@ -105,6 +105,11 @@ def command_tree() -> Any:
 def _call(argv: Sequence[str]) -> int:
     # not tree.main(): it turns a closed pipe into status 1 and answers Typer's completion protocol
     tree = command_tree()
+    if {"--help", "-h"} & {*argv}:
+        terminal.stdout()  # Typer writes nothing, and says nothing, where it is closed
+        with terminal.writing(), tree.make_context("aikeys", hoist(argv)) as context:
+            tree.invoke(context)
+        return 0
     with tree.make_context("aikeys", hoist(argv)) as context:
         status = tree.invoke(context)
     return status if isinstance(status, int) else 0

@@ -3,7 +3,8 @@
 - An AikeysError carries its own sentence, hint and status.
 - No traceback and no text of an unforeseen exception is printed: it may hold a secret. AIKEYS_DEBUG=1 shows places
   in files, no values.
-- What looks like a key on a refused command line is not repeated.
+- What looks like a key on this command line is repeated by no message (typed.py).
+- A machine that has no memory, file descriptor or thread left is called that, wherever in the program it shows.
 - Under `exec_statuses` every failure is 125, so that the child's own statuses stay unmistakable; 126 and 127 keep
   their shell meaning.
 
@@ -36,11 +37,17 @@ _MACHINE = {
     errno.EROFS: "choose a place that can be written, with --home",
     errno.EACCES: "check who owns it and its permissions",
     errno.EPERM: "check who owns it and its permissions",
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+    errno.ENFILE: "the machine has no file descriptor left: end other programs",
+    errno.ENOMEM: "free some memory, or raise the limit (ulimit -v)",
+    errno.EBADF: "a standard stream is closed, or open the wrong way: check < and >",
 }
+_CANNOT_MAP = re.compile("cannot allocate memory|failed to map segment|cannot map", re.IGNORECASE)
+_LEAST_MEMORY_BYTES = 32 << 20
 _SHORTEST_SECRET = 11
 _LONGEST_WORD = 1000
 _LONGEST_MESSAGE = 8000
-_KEY_LIKE = r"(?=[\w.~+/=-]*\d)(?=[\w.~+/=-]*[A-Za-z])[\w.~+/=-]{20,}"
+_KEY_LIKE = r"(?<![\w.~+/=-])(?=[\w.~+/=-]*\d)(?=[\w.~+/=-]*[A-Za-z])[\w.~+/=-]{20,}"
 
 
 def run(main: Callable[[], int | None], exec_statuses: bool = False, typed: Sequence[str] = ()) -> int:
@@ -48,8 +55,7 @@ def run(main: Callable[[], int | None], exec_statuses: bool = False, typed: Sequ
     try:
         _note(typed, is_fast=exec_statuses)
         status = _status(main)
-        if sys.stdout is not None and not sys.stdout.closed:
-            sys.stdout.flush()
+        terminal.flush()
     except KeyboardInterrupt as stopped:
         return int(getattr(stopped, "exit_status", INTERRUPTED))
     except BrokenPipeError:
@@ -57,7 +63,7 @@ def run(main: Callable[[], int | None], exec_statuses: bool = False, typed: Sequ
         return CLOSED_PIPE
     except Exception as failure:  # noqa: BLE001  the last place that can: an unforeseen text may hold a secret
         _settle_stdout()
-        return _show(failure, exec_statuses=exec_statuses)
+        return _show(failure, exec_statuses=exec_statuses, typed=typed)
     return status
 
 
@@ -90,11 +96,11 @@ def _status(main: Callable[[], int | None]) -> int:
         raise
 
 
-def _show(failure: Exception, *, exec_statuses: bool) -> int:
+def _show(failure: Exception, *, exec_statuses: bool, typed: Sequence[str]) -> int:
     if type(failure).__name__ == "NoArgsIsHelpError" and hasattr(failure, "format_message"):
         terminal.help_text(failure.format_message())
         return Usage.exit_status
-    known = _known(failure)
+    known = _known(failure) or _of_machine(failure) or _of_arguments(failure, typed)
     if known is None:
         terminal.error(f"internal error: {type(failure).__name__}")
         _show_places(failure)
@@ -125,11 +131,51 @@ def _known(failure: Exception) -> AikeysError | None:
         return _usage(failure)
     if isinstance(failure, EOFError) or _is_typers(failure, "Abort"):
         return Cancelled("cancelled")
-    if isinstance(failure, OSError) and failure.errno in _MACHINE:
+    return None
+
+
+def _of_machine(failure: Exception) -> AikeysError | None:
+    """Return what the machine lacked, None where it lacked nothing.
+
+    What ran out shows in many ways: a module that cannot be imported, a thread that cannot be started. So it is asked.
+    """
+    if isinstance(failure, OSError) and failure.errno is not None and failure.errno in errno.errorcode:
         reason = os.strerror(failure.errno).lower()
         place = failure.filename if isinstance(failure.filename, str) else ""
-        return MachineFailed(f"{place}: {reason}" if place else reason, _MACHINE[failure.errno])
+        hint = _MACHINE.get(failure.errno, "check what it names, and run it again")
+        return MachineFailed(f"{place}: {reason}" if place else reason, hint)
+    if isinstance(failure, MemoryError) or _caused_by_memory(failure):
+        return MachineFailed("there is not enough memory", "free some, or raise the limit (ulimit -v)")
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+        bytearray(_LEAST_MEMORY_BYTES)
+    except (OSError, MemoryError) as lacking:
+        return _of_machine(lacking)
+    if isinstance(failure, RuntimeError) and "start new thread" in str(failure):
+        return MachineFailed(
+            "no thread can be started", "end other programs, or raise the limit (ulimit -u, ulimit -v)"
+        )
     return None
+
+
+def _caused_by_memory(failure: BaseException) -> bool:
+    """Tell whether memory ran out on the way to a failure, or is out now: a library that cannot be mapped says less."""
+    seen: BaseException | None = failure
+    while seen is not None:
+        if isinstance(seen, MemoryError) or (isinstance(seen, ImportError) and _CANNOT_MAP.search(str(seen))):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def _of_arguments(failure: Exception, typed: Sequence[str]) -> AikeysError | None:
+    """Return that a word is not UTF-8, where that is what could not be written somewhere."""
+    if not isinstance(failure, UnicodeError):
+        return None
+    wrong = next((word for word in typed if any("\ud800" <= sign <= "\udfff" for sign in word)), None)
+    if wrong is None:
+        return None
+    return Usage(f"{terminal.printable(wrong)[:80]} is not text in UTF-8", "write it in UTF-8")
 
 
 def _is_typers(failure: Exception, name: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from aikeys.cli import terminal
+from aikeys.cli import screen
 
 _WORTH_A_BAR = 100
 
@@ -22,7 +22,7 @@ def renewing() -> Iterator[Callable[[int, int], None]]:
             if of < _WORTH_A_BAR:
                 return
             if not step:
-                step.append(stack.enter_context(terminal.progress("handing the key to its tokens", of)))
+                step.append(stack.enter_context(screen.progress("handing the key to its tokens", of)))
             for _ in range(done - shown):
                 step[0]()
             shown = done

@@ -20,6 +20,9 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn, cast
 
+from aikeys.cli.escapes import harmless
+from aikeys.cli.escapes import printable as printable  # noqa: PLC0414  re-exported on purpose
+from aikeys.cli.options import Options as Options  # noqa: PLC0414  re-exported on purpose
 from aikeys.errors import Cancelled, MachineFailed, Usage
 
 if TYPE_CHECKING:
@@ -37,22 +40,6 @@ _RED = "\033[1;31m"
 _YELLOW = "\033[1;33m"
 _DIM = "\033[2m"
 _PLAIN = "\033[0m"
-_JOINERS = "\n\t\u200c\u200d\u00a0\u202f\u3000\u2003"
-
-_ESCAPES = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
-
-
-class Options:
-    """The global options of this run, as the command line gave them."""
-
-    __slots__ = ("home", "no_input", "quiet", "verbose", "yes")
-
-    def __init__(self) -> None:
-        self.home: str | None = None
-        self.quiet = False
-        self.verbose = False
-        self.no_input = False
-        self.yes = False
 
 
 options = Options()
@@ -70,23 +57,6 @@ def _safe(text: str) -> str:
     for mask in _masks:
         text = mask(text)
     return printable(text)
-
-
-def printable(text: str) -> str:
-    """Return the text on one line, its control characters escaped as `\\x1b`, `\\n` and the like."""
-    if text.isprintable():
-        return text
-    return "".join(sign if sign.isprintable() else _escaped(sign) for sign in text)
-
-
-def _escaped(sign: str) -> str:
-    """Controls move the cursor, separators break lines, bidirectional marks reorder what is read."""
-    code = ord(sign)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte of an argument that is not UTF-8
-        code -= 0xDC00
-    return _ESCAPES.get(sign) or (
-        f"\\U{code:08x}" if code >> 16 else f"\\u{code:04x}" if code >> 8 else f"\\x{code:02x}"
-    )
 
 
 def colourful(stream: TextIO | None) -> bool:
@@ -121,38 +91,29 @@ def out_dim(text: str) -> None:
         out(text)
 
 
-@contextmanager
-def picture() -> Iterator[Callable[[str], None]]:
-    """Draw text that render/ already escaped, again and again, on a screen of its own; the old one comes back."""
-    stream = _stdout()
-
-    def show(text: str) -> None:
-        lines = _encodable(text, stream).split("\n")
-        stream.write("\x1b[H" + "".join(f"{line}\x1b[K\r\n" for line in lines) + "\x1b[J")
-        stream.flush()
-
-    stream.write("\x1b[?1049h\x1b[?25l")
-    try:
-        yield show
-    finally:
-        stream.write("\x1b[?25h\x1b[?1049l")
-        stream.flush()
-
-
 def out_raw(data: bytes) -> None:
     """Write bytes on stdout exactly as they are: a key for a pipe (`show --reveal --raw`)."""
-    _stdout().flush()
-    buffer = _stdout().buffer
-    buffer.write(data)
-    buffer.flush()
+    with writing():
+        stdout().flush()
+        buffer = stdout().buffer
+        buffer.write(data)
+        buffer.flush()
+
+
+def flush() -> None:
+    """Write what waits for stdout; MachineFailed where it cannot be written."""
+    if sys.stdout is not None and not sys.stdout.closed:
+        with writing():
+            sys.stdout.flush()
 
 
 def out_piece(text: str) -> None:
     """Print a piece of a text at once, without a line end: as it is into a pipe, harmless on a terminal."""
-    stream = _stdout()
+    stream = stdout()
     if on_terminal(stream):
-        stream.write(_encodable(_harmless(text), stream))
-        stream.flush()
+        with writing():
+            stream.write(encodable(harmless(text), stream))
+            stream.flush()
     else:
         out_raw(text.encode("utf-8", "replace"))
 
@@ -160,7 +121,7 @@ def out_piece(text: str) -> None:
 def aside(text: str) -> None:
     """Print a piece of something said in passing (a model's reasoning) on a terminal's stderr, dim."""
     if not options.quiet and on_terminal(sys.stderr):
-        shown = _harmless(text)
+        shown = harmless(text)
         _write_message(f"{_DIM}{shown}{_PLAIN}" if colourful(sys.stderr) else shown)
 
 
@@ -171,13 +132,6 @@ def note_in_handler(text: str) -> None:
             os.write(2, f"\naikeys: {printable(text)}\n".encode())
 
 
-def _harmless(text: str) -> str:
-    """Escape what moves the cursor or reorders text; what joins letters and emoji stays."""
-    if text.isprintable():
-        return text
-    return "".join(sign if sign.isprintable() or sign in _JOINERS else _escaped(sign) for sign in text)
-
-
 def read_stdin(limit_bytes: int, *, is_asked_for: bool = False, instead: str = "") -> bytes:
     """Read what is piped in, nothing where stdin is closed; Usage where it is too much.
 
@@ -186,7 +140,8 @@ def read_stdin(limit_bytes: int, *, is_asked_for: bool = False, instead: str = "
     stream = sys.stdin
     if stream is None or stream.closed or (on_terminal(stream) and not is_asked_for):
         return b""
-    data = _read_to_its_end(stream, limit_bytes + 1, instead)
+    with _reading():
+        data = _read_to_its_end(stream, limit_bytes + 1, instead)
     if len(data) > limit_bytes:
         raise Usage(f"standard input holds more than {limit_bytes >> 20} MiB", "pipe in less")
     return data
@@ -217,6 +172,16 @@ def _is_there(stream: TextIO, wait_s: float) -> bool:
         return bool(select([stream], [], [], max(0.0, wait_s))[0])
     except (OSError, ValueError, TypeError):
         return True
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Say that it is standard input which cannot be read."""
+    try:
+        yield
+    except OSError as failure:
+        reason = os.strerror(failure.errno or 0).lower()
+        raise Usage(f"standard input cannot be read: {reason}", "pipe it in, or read it with <") from None
 
 
 def say(text: str) -> None:
@@ -306,28 +271,14 @@ def read_stdin_secret() -> bytes:
     stream = sys.stdin
     if stream is None or stream.closed:
         raise Usage("standard input is closed", "pipe the key in, or leave --stdin out to be asked")
-    data = stream.buffer.read(SECRET_LIMIT_BYTES + 1)
+    with _reading():
+        data = stream.buffer.read(SECRET_LIMIT_BYTES + 1)
     if len(data) > SECRET_LIMIT_BYTES:
         raise Usage("standard input holds more than 64 KiB", "pipe in the key alone")
     secret = data.removesuffix(b"\n").removesuffix(b"\r")
     if not secret:
         raise Usage("standard input is empty", "pipe the key in, or leave --stdin out to be asked")
     return secret
-
-
-@contextmanager
-def progress(description: str, total: int) -> Iterator[Callable[[], None]]:
-    """Show a bar on a terminal's stderr, nothing elsewhere; yields a function that advances it by one."""
-    if options.quiet or not on_terminal(sys.stderr):
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(escape(printable(description)), total=total)
-        yield lambda: bar.advance(task)
 
 
 def debug(text: str) -> None:
@@ -408,21 +359,38 @@ def _write_message(text: str) -> None:
     if sys.stderr is None:
         return
     with suppress(OSError, ValueError):
-        sys.stderr.write(_encodable(text, sys.stderr))
+        sys.stderr.write(encodable(text, sys.stderr))
         sys.stderr.flush()
 
 
-def _stdout() -> TextIO:
+def stdout() -> TextIO:
+    """Return standard output; MachineFailed where it is closed."""
     if sys.stdout is None or sys.stdout.closed:
         raise MachineFailed("standard output is closed", "send it to a file, a pipe or a terminal")
     return sys.stdout
 
 
 def _write_data(text: str) -> None:
-    stream = _stdout()
-    stream.write(_encodable(text, stream))
+    stream = stdout()
+    with writing():
+        stream.write(encodable(text, stream))
 
 
-def _encodable(text: str, stream: TextIO) -> str:
+@contextmanager
+def writing() -> Iterator[None]:
+    """Say that it is standard output which cannot be written; a closed pipe is no failure of ours (boundary.py)."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as failure:
+        raise MachineFailed(
+            f"standard output cannot be written: {os.strerror(failure.errno or 0).lower()}",
+            "send it to a file with room, a pipe or a terminal",
+        ) from None
+
+
+def encodable(text: str, stream: TextIO) -> str:
+    """Return a text in which what a stream cannot write is escaped."""
     encoding = stream.encoding or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)

@@ -16,7 +16,7 @@ from aikeys.secret import hidden
 
 _RUN = 8
 _PART = re.compile(r"[=:,;@?&\s\"'()]+")
-_LONG_WORD = re.compile(r"(?=[\w.~+-]*\d)(?=[\w.~+-]*[A-Za-z])[\w.~+-]{20,}", re.ASCII)
+_LONG_WORD = re.compile(r"(?<![\w.~+-])(?=[\w.~+-]*\d)(?=[\w.~+-]*[A-Za-z])[\w.~+-]{20,}", re.ASCII)
 _HIDDEN = "…"
 
 

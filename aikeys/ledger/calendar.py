@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from aikeys.errors import Damaged, Usage
+from aikeys.storage import descriptors
 
 HOUR_US = 3_600_000_000
 EPOCH = date(1970, 1, 1)
@@ -21,6 +22,7 @@ class Calendar:
         try:
             self.zone = ZoneInfo(zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
+            descriptors.require_one()
             raise Damaged(
                 f"the ledger's time zone {zone!r} is not known here",
                 "put an unchanged copy back; a system without time zone data needs: pip install tzdata",

@@ -133,10 +133,23 @@ def translated(path: str, hint: str = _RESTORE) -> Iterator[None]:
         raise Damaged(f"{path} is damaged", hint) from None
 
 
+def _require_descriptor() -> None:
+    from aikeys.storage.descriptors import require_one
+
+    try:
+        require_one()
+    except OSError as lacking:
+        raise MachineFailed(
+            f"no file can be opened: {os.strerror(lacking.errno or 0).lower()}",
+            "raise the limit on open files (ulimit -n)",
+        ) from None
+
+
 def _in_our_words(path: str, text: str, hint: str) -> AikeysError:
     lower = text.lower()
     if any(words in lower for words in _FULL):
         return DiskFull(f"cannot write {path}: the disk or a file size limit is full", "nothing was lost; make room")
     if any(words in lower for words in _MACHINE):
+        _require_descriptor()
         return MachineFailed(f"cannot use {path}: {text}", "check that the disk is writable and no program holds it")
     return Damaged(f"{path} is damaged: {text}", hint)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from aikeys.cli import terminal
+from aikeys.cli import screen, terminal
 from aikeys.cli.render.json_text import document
 from aikeys.cli.render.table import table
 from aikeys.errors import Cancelled, Usage
@@ -169,7 +169,7 @@ def test_ci_and_no_input_forbid_questions_on_a_terminal(name: str) -> None:
 
 
 def test_progress_is_silent_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    with terminal.progress("verifying", total=2) as advance:
+    with screen.progress("verifying", total=2) as advance:
         advance()
     assert capsys.readouterr().err == ""
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from aikeys import __main__
-from aikeys.cli import app, terminal
 from aikeys.cli.typed import masking
-from tests.cli.small_home import small_home
+from tests.cli.every_command import RunHere, commands
 
 SECRETS = {
     "openai": "sk-proj-CANARY0123456789abcdefghij",
@@ -68,72 +64,29 @@ PLACES: dict[str, Callable[[str], list[str]]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with a vault that a key file opens, a key and a ledger."""
-    folder = tmp_path_factory.mktemp("typed")
-    return small_home(folder)
-
-
-@pytest.fixture
-def main(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Callable[[list[str]], str]:
-    """Run a command line in this process and return all it printed."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("AIKEYS_NO_INPUT", "1")
-
-    def run(words: list[str]) -> str:
-        monkeypatch.setattr(terminal, "options", terminal.Options())
-        monkeypatch.setenv("AIKEYS_HOME", str(home))
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
-        status = __main__._dispatch(words)
-        printed = "".join(capfd.readouterr())
-        assert "internal error" not in printed, words
-        assert isinstance(status, int)
-        return printed
-
-    return run
-
-
-def commands() -> list[list[str]]:
-    """Return every command, those of groups by their whole names; none that would serve or ask for long."""
-    found = []
-
-    def walk(command: object, path: list[str]) -> None:
-        below = getattr(command, "commands", {})
-        if not below:
-            found.append(path)
-        for name, one in below.items():
-            walk(one, [*path, name])
-
-    walk(app.load_all(), [])
-    return [path for path in found if path not in (["demo"], ["top"])]
-
-
 @pytest.mark.parametrize("path", commands(), ids=" ".join)
 def test_no_command_repeats_a_secret_that_was_typed_in_a_wrong_place(
-    path: list[str], main: Callable[[list[str]], str], home: Path
+    path: list[str], run_here: RunHere, small_home: Path
 ) -> None:
     for number, (place, made) in enumerate(PLACES.items()):
         kinds = [*SECRETS]
         secret = SECRETS[kinds[(number + len(" ".join(path))) % len(kinds)]]
-        printed = main([*path, *made(secret)])
+        printed = run_here([*path, *made(secret)])
         assert not [run for run in runs_of(secret) if run in printed.lower()], (path, place, printed)
     for secret in SECRETS.values():
-        for kept in home.rglob("*"):
+        for kept in small_home.rglob("*"):
             if kept.is_file():
                 assert secret.encode() not in kept.read_bytes(), (path, kept)
 
 
 @pytest.mark.parametrize("kind", SECRETS)
-def test_a_secret_is_no_command_and_no_program(kind: str, main: Callable[[list[str]], str]) -> None:
+def test_a_secret_is_no_command_and_no_program(kind: str, run_here: RunHere) -> None:
     secret = SECRETS[kind]
     for words in (
         [secret], [f"--{secret}"], [f"--home={secret}", "list"], ["--home", secret, "list"], ["exec", "openai", "--", secret],
         ["exec", "--env", f"X={secret}", "--", "true"], ["exec", "--env", secret, "--", "true"], ["exec", secret],
         ["exec", "openai", "--", f"/nowhere/{secret}"], ["exec", "--metered", "--model", secret, "openai", "--", "/nowhere"],
     ):  # fmt: skip
-        printed = main(words)
+        printed = run_here(words)
         assert not [run for run in runs_of(secret) if run in printed.lower()], (words, printed)
     assert not [name for name in os.listdir() if secret in name]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aikeys import clock
-from aikeys.cli import home, terminal
+from aikeys.cli import home, screen, terminal
 from aikeys.errors import ExistsAlready, MachineFailed, NotFound, Usage
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def import_(
 @contextmanager
 def stepped(what: str, total: int, step: int = _STEP) -> Iterator[Callable[[int], None]]:
     """Show a bar for many small things; yields a function that is told how many more are done."""
-    with terminal.progress(what, max(1, total // step)) as advance:
+    with screen.progress(what, max(1, total // step)) as advance:
         waiting = 0
 
         def more(count: int) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aikeys import clock
-from aikeys.cli import home, terminal
+from aikeys.cli import home, screen, terminal
 from aikeys.cli.help import epilog, new_app
 from aikeys.errors import AikeysError
 
@@ -141,7 +141,7 @@ def _ask(where: Place, opened: Opened | Borrowed, shown: list[tuple[Key, dict[st
     if asked:
         _record(where, opened, [key.name for key, *_ in asked])
     failures = []
-    with closing(HttpxTransport()) as transport, terminal.progress("asking for balances", len(asked)) as advance:
+    with closing(HttpxTransport()) as transport, screen.progress("asking for balances", len(asked)) as advance:
         for key, fields, provider, base_url in asked:
             try:
                 found = balance(provider, base_url, opened.content(key).key_secret, transport)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from aikeys import clock
-from aikeys.cli import home, terminal
+from aikeys.cli import home, screen, terminal
 from aikeys.cli.help import epilog, new_app
 from aikeys.cli.lost_calls import book_lost_calls, lost_ledger_us
 
@@ -106,7 +106,7 @@ def _taken(fetch: Callable[[int], list[dict[str, object]]], by: tuple[str, ...],
 
 def _watch(drawn: Callable[[], str]) -> None:
     """Draw until Ctrl-C."""
-    with terminal.picture() as show:
+    with screen.picture() as show:
         while True:
             show(drawn())
             time.sleep(_REFRESH_S)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aikeys.cli import home, terminal
+from aikeys.cli import home, screen, terminal
 from aikeys.cli.help import epilog, new_app
 from aikeys.errors import Findings, NotFound
 
@@ -41,7 +41,7 @@ def verify(
         raise NotFound("the vault has no keys", "add one: aikeys add NAME")
     catalogue = home.catalogue(where)
     results = []
-    with closing(HttpxTransport()) as transport, terminal.progress("verifying", len(keys)) as advance:
+    with closing(HttpxTransport()) as transport, screen.progress("verifying", len(keys)) as advance:
         for key in keys:
             state, detail = _ask(opened, key, catalogue.get(key.provider), transport)
             results.append({"name": key.name, "provider": key.provider, "state": state, "detail": detail})
