@@ -33,7 +33,7 @@ def test_a_group_says_its_exit_statuses(bare_home: Aikeys, group: str) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("log", "x"), "'x' is not a whole number"),
+        (("log", "--newest", "x"), "'x' is not a whole number"),
         (("log", "-n", "1.5"), "'1.5' is not a whole number"),
         (("log", "-n", "0"), "0 is less than 1"),
     ],
