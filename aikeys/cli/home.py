@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from aikeys.cli import terminal
-from aikeys.errors import BadConfiguration, Damaged, MachineFailed, NotFound, Usage, WrongPassphrase
+from aikeys.errors import BadConfiguration, Cancelled, Damaged, MachineFailed, NotFound, Usage, WrongPassphrase
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -190,6 +190,8 @@ def read_secret(question: str, *, from_stdin: bool) -> Secret:
     except UnicodeDecodeError:
         raise Usage("the key is not text in UTF-8", "check what was piped in") from None
     key = text.strip(_INVISIBLE + _WHITE)
+    if not key and not from_stdin:
+        raise Cancelled("no key was typed", "type it at the question, or pipe it in with --stdin")
     if not key:
         raise Usage("the key is empty", "pipe it in with --stdin, or type it at the question")
     if reason := unfit(key):

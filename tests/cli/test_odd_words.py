@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from aikeys.budgets.booking import book
+from aikeys.ledger.calendar import Calendar
+from aikeys.ledger.calls import Call, Context, Labels
+from aikeys.ledger.store import Ledger
+from aikeys.names import quoted
 from tests.cli.every_command import RunHere, commands
 
 ODD = {
@@ -35,3 +42,33 @@ def test_an_odd_word_is_no_command_and_no_program(odd: str, run_here: RunHere) -
     ):  # fmt: skip
         printed = run_here(words)
         assert not [sign for sign in printed if not (sign.isprintable() or sign in "\n\t")], words
+
+
+@pytest.mark.parametrize("sign", ["\x1b]0;x\a", "\r", "\n", "\x9b2J", "\u202e", "\u2028", "\x85", "\ufeff"])
+def test_what_an_old_ledger_holds_moves_no_cursor(sign: str, small_home: Path, run_here: RunHere) -> None:
+    odd = f"a{sign}b"
+    ledger = Ledger(str(small_home)).open()
+    with ledger.writing() as writer:
+        context = Context(
+            Labels(odd, odd, odd, odd, (("client", odd),)),
+            key=odd,
+            provider="openai",
+            model=f"openai/{odd}",
+            answered=odd,
+        )
+        book(
+            writer, Call(writer.now_us, writer.now_us, context, cost_pusd=10**12, request_id=odd), Calendar(ledger.zone)
+        )
+    ledger.close()
+    assert "a budget" not in run_here(["budget", "set", f"team:{quoted(odd)}", "5"])
+    for words in (
+        ["report", "--by", "team,project,environment,user,key,model"], ["report", "--format", "csv", "--by", "team,tag:client"],
+        ["report", "--format", "markdown", "--by", "team"], ["report", "--json", "--by", "team"], ["report", "--format", "openmetrics"],
+        ["report", "--format", "focus"], ["report", "latency", "--by", "team"], ["log"], ["log", "--json"], ["log", "1"], ["audit"],
+        ["audit", "--json"], ["budget", "list"], ["budget", "check"], ["budget", "check", "--format", "github"], ["config", "export"],
+        ["ledger", "export"], ["top", "--once"], ["report", "--where", f"team={quoted(odd)}"],
+    ):  # fmt: skip
+        printed = run_here(words)
+        assert not [each for each in printed if not (each.isprintable() or each in "\n\t")], words
+    verified = run_here(["ledger", "verify"])
+    assert "damaged" not in verified
