@@ -243,13 +243,13 @@ class GroupDesk:
     def _fail(self, failure: BaseException) -> None:
         """Tell everybody who waits, and who still comes, that nothing is written here any more; until `close`."""
         self._has_failed = True
-        with suppress(Exception):
-            self._means.say(f"the ledger's thread failed: {type(failure).__name__}; this process cannot go on")
-            self._means.ended()
         ended = MachineFailed("the ledger's thread failed", "start the process anew")
         tickets = [one.ticket for one in (*self._in_hand, *self._kept, *self._queues.all())]
         self._in_hand, self._kept, self._queues = (), [], Queues()
         self._give([Answer(ticket, error=ended) for ticket in dict.fromkeys(tickets) if ticket is not None])
+        with suppress(Exception):
+            self._means.say(f"the ledger's thread failed: {type(failure).__name__}; this process cannot go on")
+            self._means.ended()
         while (one := self._inbox.get()) is not None:
             with suppress(Exception):
                 self._give([Answer(one.ticket, error=ended)])

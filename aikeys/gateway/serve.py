@@ -43,6 +43,8 @@ _RESTART_PAUSE_S = 1.0
 _GARBAGE_AFTER = 20_000
 _TURN_S = 0.001
 _CUT_S = 5
+_REFUSED_S = 1.0
+"""So long a call that the failed ledger refused has to tell its client."""
 _INTERRUPTED = 130
 _LAST_WORD = 2
 """The signal on which what is under way is cut off; whoever sends another does not want to wait for that either."""
@@ -177,7 +179,8 @@ async def wind_up(state: State, site: web.BaseSite, runner: web.AppRunner, hurry
         said = "1 call comes to its end" if count == 1 else f"{count} calls come to their end"
         way = f"; a second signal cuts {'it' if count == 1 else 'them'} off" if hurry else ""
         state.say(f"stopping: {said}{way}")
-        await _until(hurry, asyncio.wait(list(state.calls), timeout=state.settings.stop_s), 0)
+        refused_s = _REFUSED_S if state.broken.done() else 0.0
+        await _until(hurry, asyncio.wait(list(state.calls), timeout=state.settings.stop_s), refused_s)
     for call in list(state.calls):
         call.cancel()
     if state.calls:
