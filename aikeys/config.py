@@ -1,9 +1,9 @@
-"""Reads `config.toml` of the home and `.aikeys.toml` of a project.
+"""Reads `config.toml` of the home, and what `.aikeys.toml` of a project says (project.py: whether it counts).
 
 Rules: a missing `config.toml` means the defaults; anything unknown or of a wrong type is refused, with the file, the
-key and the nearest known name. A project's file comes with a repository, so from anyone: it may hold names of keys and
-labels only, never commands, URLs or secrets, and no refusal ever repeats a value. `exec` loads this module first:
-`os` only at the top, everything heavier inside the functions.
+key and the nearest known name. A project's file comes with a repository, so from anyone: it may hold names of keys,
+variables they go to and labels only, never commands, URLs or secrets, and no refusal ever repeats a value. `exec` loads
+this module where no key is named: `os` only at the top, everything heavier inside the functions.
 """
 # os.path only: pathlib costs milliseconds on the hot path
 
@@ -15,19 +15,17 @@ from types import MappingProxyType
 from typing import NamedTuple, NoReturn, cast
 
 from aikeys.errors import BadConfiguration
-from aikeys.storage.files import read
 from aikeys.storage.folders import read_kept
 
 CONFIG_FILE = "config.toml"
 PROJECT_FILE = ".aikeys.toml"
-
 LARGEST_FILE = 1 << 20
 _LONGEST_NAME = 64
 _CONFIG_KNOWN = {
     "aliases": (),
     "currency": ("code", "usd_rate"),
     "defaults": ("labels", "model"),
-    "exec": ("keys",),
+    "exec": ("env", "keys"),
     "fallbacks": (),
     "gateway": ("hosts", "proxy"),
     "limits": (),
@@ -36,7 +34,7 @@ _CONFIG_KNOWN = {
     "tags": ("rollup",),
 }
 _FREE = ("aliases", "fallbacks", "limits", "prices", "providers")  # their keys are the user's names
-_PROJECT_KNOWN = {"defaults": ("labels",), "exec": ("keys",)}
+_PROJECT_KNOWN = {"defaults": ("labels",), "exec": ("env", "keys")}
 
 _Table = Mapping[str, object]
 _Labels = tuple[tuple[str, str], ...]
@@ -49,6 +47,7 @@ class Config(NamedTuple):
     model: str = ""
     labels: tuple[tuple[str, str], ...] = ()
     exec_keys: tuple[str, ...] = ()
+    exec_env: tuple[tuple[str, str], ...] = ()  # a variable, and the key that goes there
     providers: Mapping[str, Mapping[str, object]] = MappingProxyType({})
     prices: Mapping[str, Mapping[str, object]] = MappingProxyType({})
     aliases: Mapping[str, str] = MappingProxyType({})
@@ -64,9 +63,10 @@ EMPTY = Config()
 
 
 class Project(NamedTuple):
-    """What `.aikeys.toml` says: names of keys and labels, nothing else."""
+    """What `.aikeys.toml` says: names of keys, variables they go to, labels, nothing else."""
 
     exec_keys: tuple[str, ...] = ()
+    exec_env: tuple[tuple[str, str], ...] = ()  # a variable, and the key that goes there
     labels: tuple[tuple[str, str], ...] = ()
 
 
@@ -84,6 +84,7 @@ def load(home: str) -> Config:
         model=_text(path, "defaults.model", defaults.get("model", "")),
         labels=_labels(path, defaults),
         exec_keys=_keys(path, _table(path, tables, "exec")),
+        exec_env=_env(path, _table(path, tables, "exec")),
         providers=_tables(path, tables, "providers"),
         prices=_tables(path, tables, "prices"),
         aliases=MappingProxyType({name: _text(path, f"aliases.{_shown(name)}", aliases[name]) for name in aliases}),
@@ -96,35 +97,17 @@ def load(home: str) -> Config:
     )
 
 
-def find_project_file(start: str) -> str | None:
-    """Return the nearest `.aikeys.toml` in `start` or a folder above it, as git looks for `.git`."""
-    folder = os.path.abspath(start)
-    while True:
-        path = os.path.join(folder, PROJECT_FILE)
-        if os.path.isfile(path):
-            return path
-        above = os.path.dirname(folder)
-        if above == folder:
-            return None
-        folder = above
-
-
-def load_project(path: str) -> Project:
-    """Read a project's file; anything but `[exec] keys` and `[defaults] labels` is refused."""
-    content = read(path, LARGEST_FILE)
-    if content is None:
-        raise BadConfiguration(f"{path} does not exist", "it was there a moment ago: run the command again") from None
+def project_of(path: str, content: bytes) -> Project:
+    """Return what a project's file says; anything but names of keys, variables they go to and labels is refused."""
     tables = _parsed(path, content)
     _refuse_unknown(path, tables, _PROJECT_KNOWN)
-    project = Project(
-        exec_keys=_keys(path, _table(path, tables, "exec")),
-        labels=_labels(path, _table(path, tables, "defaults")),
-    )
-    for name in project.exec_keys:
-        _refuse_unsafe(path, "exec.keys", name)
-    for label in project.labels:
-        for part in label:
-            _refuse_unsafe(path, "defaults.labels", part)
+    section = _table(path, tables, "exec")
+    project = Project(_keys(path, section), _env(path, section), _labels(path, _table(path, tables, "defaults")))
+    for key, names in (("exec.keys", [(name,) for name in project.exec_keys]), ("exec.env", project.exec_env)):
+        for name in (each for pair in names for each in pair):
+            _refuse_unsafe(path, key, name)
+    for part in (each for label in project.labels for each in label):
+        _refuse_unsafe(path, "defaults.labels", part)
     return project
 
 
@@ -181,7 +164,7 @@ def _unknown(path: str, place: str, name: str, known: list[str]) -> NoReturn:
     nearest = get_close_matches(name, known, n=1)
     hint = f"did you mean {nearest[0]}?" if nearest else f"known here: {', '.join(known)}"
     if os.path.basename(path) == PROJECT_FILE:
-        hint += "; a project's file holds names of keys and labels only, never commands, URLs or secrets"
+        hint += "; a project's file holds names of keys, variables and labels only, never commands, URLs or secrets"
     raise BadConfiguration(f"{path}: {place} is not known", hint)
 
 
@@ -277,6 +260,15 @@ def _keys(path: str, table: _Table) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _env(path: str, table: _Table) -> _Labels:
+    value = table.get("env", {})
+    if not isinstance(value, dict) or not all(isinstance(name, str) and name for name in value.values()):
+        raise BadConfiguration(
+            f"{path}: exec.env must be a table of variables and keys", 'for example MY_KEY = "openai" below [exec.env]'
+        )
+    return tuple(value.items())
+
+
 def _rolled_tags(path: str, table: _Table) -> tuple[str, ...]:
     if not table:
         return ()
@@ -312,5 +304,5 @@ def _refuse_unsafe(path: str, key: str, value: str) -> None:
     if reason:
         raise BadConfiguration(
             f"{path}: a value of {key} {reason}",
-            "only names of keys and labels may stand there; if a secret was committed, have it revoked",
+            "only names of keys, variables and labels may stand there; if a secret was committed, have it revoked",
         )

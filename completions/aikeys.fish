@@ -4,7 +4,7 @@ function __aikeys_at
     for word in (commandline -opc)[2..-1]
         test "$word" = --; and return 1
         set -l longer (string join -- / $path $word)
-        contains -- "$longer" 'init' 'add' 'list' 'ls' 'show' 'edit' 'verify' 'rotate' 'revoke' 'import' 'exec' 'token' 'token/issue' 'token/create' 'token/list' 'token/show' 'token/revoke' 'token/prune' 'gateway' 'login' 'logout' 'unlock' 'lock' 'prompt' 'estimate' 'models' 'providers' 'report' 'ledger' 'ledger/verify' 'ledger/head' 'ledger/export' 'ledger/import' 'ledger/archive' 'ledger/resolve' 'ledger/erase' 'log' 'audit' 'top' 'budget' 'budget/set' 'budget/list' 'budget/remove' 'budget/check' 'alert' 'alert/add' 'alert/list' 'alert/remove' 'alert/test' 'alert/deliver' 'prices' 'prices/status' 'prices/show' 'prices/update' 'unlock-method' 'unlock-method/list' 'unlock-method/add' 'unlock-method/remove' 'passphrase' 'backup' 'restore' 'config' 'config/export' 'config/apply' 'doctor' 'demo' 'completion'; and set -a path $word
+        contains -- "$longer" 'init' 'add' 'list' 'ls' 'show' 'edit' 'verify' 'rotate' 'revoke' 'import' 'exec' 'allow' 'token' 'token/issue' 'token/create' 'token/list' 'token/show' 'token/revoke' 'token/prune' 'gateway' 'login' 'logout' 'unlock' 'lock' 'prompt' 'estimate' 'models' 'providers' 'report' 'ledger' 'ledger/verify' 'ledger/head' 'ledger/export' 'ledger/import' 'ledger/archive' 'ledger/resolve' 'ledger/erase' 'log' 'audit' 'top' 'budget' 'budget/set' 'budget/list' 'budget/remove' 'budget/check' 'alert' 'alert/add' 'alert/list' 'alert/remove' 'alert/test' 'alert/deliver' 'prices' 'prices/status' 'prices/show' 'prices/update' 'unlock-method' 'unlock-method/list' 'unlock-method/add' 'unlock-method/remove' 'passphrase' 'backup' 'restore' 'config' 'config/export' 'config/apply' 'doctor' 'demo' 'completion'; and set -a path $word
     end
     test (string join / -- $path "") = "$argv[1]"
 end
@@ -28,6 +28,7 @@ complete -c aikeys -n '__aikeys_at \'\'' -a 'rotate' -d 'Replace a key by a new 
 complete -c aikeys -n '__aikeys_at \'\'' -a 'revoke' -d 'Remove a key from the vault.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'import' -d 'Take keys over from .env files, the environment or llm\'s keys.json.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'exec' -d 'Run a program with keys in its environment.'
+complete -c aikeys -n '__aikeys_at \'\'' -a 'allow' -d 'Let a project\'s file choose keys and labels: show what it says, ask, and remember exactly this file. Audited.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'token' -d 'Issue, list and revoke tokens: what lends keys for a while, to a program, a person or a CI job.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'gateway' -d 'Serve every provider under one address, within budgets that cannot be overspent.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'login' -d 'Use a gateway from here: its address and your token are kept, in the system\'s keyring unless --file.'
@@ -131,6 +132,12 @@ complete -c aikeys -n '__aikeys_at \'exec/\'' -l ttl -r -f -d 'With --metered: h
 complete -c aikeys -n '__aikeys_at \'exec/\'' -l rpm -r -f -d 'With --metered: requests per minute.'
 complete -c aikeys -n '__aikeys_at \'exec/\'' -s h -l help -d 'Show this message and exit.'
 complete -c aikeys -n '__aikeys_at \'exec/\'' -f -a '(aikeys __names 2>/dev/null)'
+complete -c aikeys -n '__aikeys_at \'allow/\'' -l allow-file -r -f -d 'Allow the file with this digest, without a question.'
+complete -c aikeys -n '__aikeys_at \'allow/\'' -l remove -d 'Let the file count no more.'
+complete -c aikeys -n '__aikeys_at \'allow/\'' -l list -d 'List what is allowed.'
+complete -c aikeys -n '__aikeys_at \'allow/\'' -l json -d 'Print JSON.'
+complete -c aikeys -n '__aikeys_at \'allow/\'' -s h -l help -d 'Show this message and exit.'
+complete -c aikeys -n '__aikeys_at \'allow/\'' -F
 complete -c aikeys -n '__aikeys_at \'token/\'' -a 'issue' -d 'Issue a token: what is lent, to whom, for how long. It is printed alone on stdout, once, and kept nowhere.'
 complete -c aikeys -n '__aikeys_at \'token/\'' -a 'list' -d 'List the tokens that are active. What ends within three days is marked with an exclamation mark.'
 complete -c aikeys -n '__aikeys_at \'token/\'' -a 'show' -d 'Show what a token may do, its state, and the tokens above and below it.'

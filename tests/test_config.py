@@ -19,10 +19,8 @@ def _home(tmp_path: Path, text: str) -> str:
     return str(tmp_path)
 
 
-def _project(tmp_path: Path, text: str) -> str:
-    path = tmp_path / ".aikeys.toml"
-    path.write_text(text, encoding="utf-8")
-    return str(path)
+def _project(text: str) -> config.Project:
+    return config.project_of("/p/.aikeys.toml", text.encode())
 
 
 def _refused(home: str) -> BadConfiguration:
@@ -116,24 +114,16 @@ def test_a_config_that_is_a_folder_is_named(tmp_path: Path) -> None:
     assert "is a folder" in _refused(str(tmp_path)).message
 
 
-def test_the_project_file_is_found_upwards_and_the_nearest_wins(tmp_path: Path) -> None:
-    deep = tmp_path / "a" / "b"
-    deep.mkdir(parents=True)
-    outer = _project(tmp_path, "")
-    assert config.find_project_file(str(deep)) == outer
-    inner = _project(tmp_path / "a", "")
-    assert config.find_project_file(str(deep)) == inner
+def test_a_project_names_keys_variables_and_labels() -> None:
+    text = '[exec]\nkeys = ["openai-work"]\nenv = { A = "one" }\n[defaults]\nlabels = { project = "my shop" }\n'
+    assert _project(text) == config.Project(("openai-work",), (("A", "one"),), (("project", "my shop"),))
+    assert _project("") == config.Project()
 
 
-def test_no_project_file_is_none_and_a_folder_of_that_name_is_no_file(tmp_path: Path) -> None:
-    (tmp_path / ".aikeys.toml").mkdir()
-    assert config.find_project_file(str(tmp_path)) is None
-
-
-def test_a_project_names_keys_and_labels(tmp_path: Path) -> None:
-    path = _project(tmp_path, '[exec]\nkeys = ["openai-work"]\n[defaults]\nlabels = { project = "my shop" }\n')
-    assert config.load_project(path) == config.Project(("openai-work",), (("project", "my shop"),))
-    assert config.load_project(_project(tmp_path, "")) == config.Project()
+def test_variables_of_keys_are_read_from_config_toml_too(tmp_path: Path) -> None:
+    assert config.load(_home(tmp_path, '[exec.env]\nMY_KEY = "openai"\n')).exec_env == (("MY_KEY", "openai"),)
+    for wrong in ('env = "A"', "env = { A = 1 }", 'env = { A = "" }'):
+        assert "exec.env must be a table" in _refused(_home(tmp_path, f"[exec]\n{wrong}\n")).message
 
 
 @pytest.mark.parametrize(
@@ -145,6 +135,9 @@ def test_a_project_names_keys_and_labels(tmp_path: Path) -> None:
         '[exec]\nkeys = ["https://evil.example"]',
         '[exec]\nkeys = ["\\u001b[2J"]',
         f'[exec]\nkeys = ["{CANARY}"]',
+        f'[exec]\nenv = {{ A = "{CANARY}" }}',
+        f'[exec]\nenv = {{ {CANARY} = "openai" }}',
+        '[exec]\nenv = { A = "https://evil.example" }',
         f'[defaults]\nlabels = {{ team = "{CANARY}" }}',
         f'[defaults]\nlabels = {{ {CANARY} = "team" }}',
         f'[exec]\n{CANARY} = "x"',
@@ -152,20 +145,14 @@ def test_a_project_names_keys_and_labels(tmp_path: Path) -> None:
         f"{CANARY} = ",
     ],
 )
-def test_a_project_may_hold_nothing_else_and_a_secret_is_not_repeated(tmp_path: Path, text: str) -> None:
-    path = _project(tmp_path, text)
+def test_a_project_may_hold_nothing_else_and_a_secret_is_not_repeated(text: str) -> None:
     with pytest.raises(BadConfiguration) as caught:
-        config.load_project(path)
+        _project(text)
     said = caught.value.message + caught.value.hint
-    assert path in said
+    assert "/p/.aikeys.toml" in said
     assert "CANARY" not in said
     assert "evil" not in said
     assert "\x1b" not in said
-
-
-def test_a_project_file_that_is_gone_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadConfiguration):
-        config.load_project(str(tmp_path / ".aikeys.toml"))
 
 
 def test_importing_config_loads_nothing_heavy() -> None:

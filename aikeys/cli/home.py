@@ -35,7 +35,11 @@ def place() -> Place:
 
 def folder() -> str:
     """Return the home's directory."""
-    return os.path.abspath(terminal.options.home or default_home(os.environ))
+    chosen = terminal.options.home or default_home(os.environ)
+    try:
+        return os.path.abspath(chosen)
+    except FileNotFoundError:
+        raise NotFound("the current folder was deleted, and --home is below it", "give the whole path") from None
 
 
 def ledger(*, of_any_vault: bool = False) -> Ledger:

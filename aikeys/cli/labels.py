@@ -1,4 +1,4 @@
-"""For whom a call is: what the command line says, else the project's file, config.toml, the key, git and CI.
+"""For whom a call is: what the command line says, else config.toml, the key, CI, git, the project's file.
 
 Of git and CI only what stays the same from call to call is taken: repository and branch, as tags.
 """
@@ -15,6 +15,7 @@ from aikeys.errors import Usage
 from aikeys.secret import refuse_secret
 
 if TYPE_CHECKING:
+    from aikeys.cli.around import Around
     from aikeys.config import Config
     from aikeys.ledger.calls import Labels
     from aikeys.names import Label
@@ -28,17 +29,19 @@ _CI = (
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}", re.ASCII)
 
 
-def labels(typed: Mapping[str, str], tags: Sequence[str], settings: Config, of_key: Mapping[str, str]) -> Labels:
-    """Return the labels of a call; what stands nearer to the command line wins."""
+def labels(
+    typed: Mapping[str, str], tags: Sequence[str], settings: Config, of_key: Mapping[str, str], around: Around
+) -> Labels:
+    """Return the labels of a call. The project's file fills what nothing else sets, and only where it is allowed."""
     from aikeys import config
+    from aikeys.cli.repository import named
     from aikeys.spending.labels import labels_of
 
-    found: dict[str, Label] = {**_from_git(os.getcwd()), **_from_ci(os.environ)}
+    found = _checked(around.project.labels, f" of {config.PROJECT_FILE}")
+    found |= _fit(named(around.folder)) if around.folder else {}
+    found |= _from_ci(os.environ)
     found |= {name: names.Label(value) for name, value in of_key.items()}  # checked when the key was stored
     found |= _checked(settings.labels, " of config.toml")
-    project = config.find_project_file(os.getcwd())
-    if project is not None:
-        found |= _checked(config.load_project(project).labels, f" of {config.PROJECT_FILE}")
     return labels_of({**found, **typed_labels(typed, tags)})
 
 
@@ -72,29 +75,3 @@ def _fit(found: Mapping[str, str]) -> dict[str, Label]:
 
 def _from_ci(environ: Mapping[str, str]) -> dict[str, Label]:
     return _fit({name: next((environ[each] for each in each_of if environ.get(each)), "") for name, each_of in _CI})
-
-
-def _from_git(start: str) -> dict[str, Label]:
-    """Read the repository's name and branch as git keeps them; no program is run."""
-    folder = start
-    while not os.path.isdir(os.path.join(folder, ".git")):
-        above = os.path.dirname(folder)
-        if above == folder:
-            return {}
-        folder = above
-    head = _read(os.path.join(folder, ".git", "HEAD"))
-    origin = re.search(r'\[remote "origin"\][^\[]*?\burl = (\S+)', _read(os.path.join(folder, ".git", "config")))
-    address = origin[1].removesuffix(".git").rstrip("/") if origin else ""
-    found = {
-        "repository": re.split("[/:]", address)[-1] or os.path.basename(folder),
-        "branch": head.removeprefix("ref: refs/heads/").strip() if head.startswith("ref: refs/heads/") else "",
-    }
-    return _fit(found)
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(1 << 16)
-    except OSError:
-        return ""

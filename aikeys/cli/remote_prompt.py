@@ -77,10 +77,12 @@ def run(gateway: Gateway, wish: Wish) -> None:
 
 
 def _labels(wish: Wish, settings: Config) -> Labelled:
+    from aikeys.cli.around import Around
     from aikeys.cli.labels import labels, typed_labels
     from aikeys.spending.labels import pairs_of
 
-    return Labelled(typed_labels(wish.labels, wish.tags), pairs_of(labels(wish.labels, wish.tags, settings, {})))
+    every = labels(wish.labels, wish.tags, settings, {}, Around(home.folder()))
+    return Labelled(typed_labels(wish.labels, wish.tags), pairs_of(every))
 
 
 def _asked(gateway: Gateway, request: Request, labels: Labelled, sink: chat.Sink) -> Answered:

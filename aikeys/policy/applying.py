@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import suppress
 
 from aikeys import config
 from aikeys.alerts import outbox
@@ -15,7 +14,7 @@ from aikeys.budgets.changes import remove_budget, set_budget
 from aikeys.budgets.late import told
 from aikeys.budgets.store import ERASED, Budget, read_budgets, shown_limited
 from aikeys.budgets.who import USER, parse_who
-from aikeys.errors import Cancelled, MachineFailed
+from aikeys.errors import Cancelled
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.store import Act, Ledger, Writer
 from aikeys.policy import plan
@@ -23,7 +22,7 @@ from aikeys.policy.editing import edited
 from aikeys.policy.plan import Change
 from aikeys.policy.text import Policy
 from aikeys.pricing import overrides
-from aikeys.storage import files
+from aikeys.storage import files, folders
 
 APPLY = "config apply"
 _ERASED = f"{USER}:{ERASED}"
@@ -102,16 +101,4 @@ def _read(path: str) -> str:
 
 
 def _replace(path: str, text: str) -> None:
-    """Write a file beside it and move it there, so that nobody ever reads half of it."""
-    beside = f"{path}.{os.getpid()}.new"
-    try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except OSError as error:
-        with suppress(OSError):
-            os.unlink(beside)
-        raise MachineFailed(f"{path} cannot be written: {error.strerror}") from None
+    folders.write_kept(os.path.dirname(path), os.path.basename(path), text.encode())

@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, NoReturn, cast
 
-from aikeys.errors import BadConfiguration, Damaged, MachineFailed
+from aikeys.errors import BadConfiguration, Damaged
 from aikeys.pricing import reading
 from aikeys.storage import folders
 
@@ -93,21 +93,7 @@ def load(home: str) -> Snapshot | None:
 def store(home: str, data: bytes) -> None:
     """Keep a checked book: all of it or nothing, mode 0600."""
     folders.make(home)
-    path = os.path.join(home, FILE)
-    new = f"{path}.new-{os.getpid()}"
-    try:
-        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
-        try:
-            with open(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(new, path)
-        except OSError:
-            os.unlink(new)
-            raise
-    except OSError as error:
-        raise MachineFailed(f"cannot write {path}: {error.strerror}", "the prices so far stay") from None
+    folders.write_kept(home, FILE, data)
 
 
 def _open(data: bytes, where: str) -> Snapshot:

@@ -12,7 +12,7 @@ import os
 from contextlib import suppress
 from typing import NamedTuple
 
-from aikeys.errors import BadConfiguration, Locked, MachineFailed
+from aikeys.errors import BadConfiguration, Locked
 from aikeys.remote.client import checked_url
 from aikeys.secret import Secret
 from aikeys.storage import folders
@@ -81,7 +81,7 @@ def keep(home: str, url: str, token: Secret, *, in_file: bool) -> str:
     if backend:
         os_keyring.keep_text(backend, _entry(home, url), token)
     kept = {"keyring": backend} if backend else {"token": token.reveal().decode()}
-    _write(path_in(home), json.dumps({"gateway": url, **kept}, indent=2).encode() + b"\n")
+    folders.write_kept(home, FILE, json.dumps({"gateway": url, **kept}, indent=2).encode() + b"\n")
     return backend or path_in(home)
 
 
@@ -102,19 +102,3 @@ def remove(home: str) -> str:
 
 def _entry(home: str, url: str) -> str:
     return f"token of {url} for {os.path.abspath(home)}"
-
-
-def _write(path: str, content: bytes) -> None:
-    """Write a file anew, so that it is whole or not there."""
-    partial = f"{path}.{os.getpid()}.new"
-    try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        with suppress(OSError):
-            os.unlink(partial)
-        raise MachineFailed(f"cannot write {path}: {error.strerror}", "check its owner and permissions") from None

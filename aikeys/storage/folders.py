@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 
 from aikeys.errors import BadConfiguration, MachineFailed
 from aikeys.storage.files import Fault, cannot_read, fault, quoted, read, status_of
@@ -55,6 +56,26 @@ def read_kept(folder: str, name: str, limit_bytes: int, *, private: bool = False
     if data is not None:
         refuse_unfit(folder)
     return data
+
+
+def write_kept(folder: str, name: str, data: bytes) -> None:
+    """Put a file of 0600 in place of the one that a home keeps: all of it, on the disk, or nothing. MachineFailed."""
+    path = os.path.join(folder, name)
+    beside = f"{path}.{os.getpid()}.new"
+    try:
+        with suppress(FileNotFoundError):
+            os.unlink(beside)  # of a process that was killed, and had the same number
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        with suppress(OSError):
+            os.unlink(beside)
+        hint = "what was there stays; check the disk, and the owner and mode of its folder"
+        raise MachineFailed(f"cannot write {path}: {error.strerror}", hint) from None
 
 
 def _refuse(found: Fault | None) -> None:

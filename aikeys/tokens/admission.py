@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, Scopes | None] = {
     "import": OWNER_ONLY,
     "exec": ("env:read",),
     "exec --metered": ("env:read", "chat:write"),
+    "allow": ("env:read",),
     "list --balance": ("env:read",),
     "token issue": ("keys:write",),
     "token create": ("keys:write",),

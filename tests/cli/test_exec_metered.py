@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.repositories import allow
 from tests.conftest import clean_environment
 from tests.gateway.process import SECRET, House, house_at
 
@@ -217,6 +218,7 @@ def test_a_run_that_lasts_longer_than_its_token_is_refused(house: House) -> None
 
 def test_the_record_names_run_token_and_labels_and_reports_do_not_count_the_run(house: House) -> None:
     (house.folder / ".aikeys.toml").write_text('[defaults]\nlabels = { team = "support" }\n')
+    allow(house.place.home, house.folder)
     assert run(house, metered("--ttl", "1h")).returncode == 0
     (detail,) = acts(house, "exec")
     token = lent_id(house)

@@ -6,9 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from aikeys.budgets.changes import set_budget
+from aikeys.budgets.terms import Terms
+from aikeys.budgets.who import parse_who
+from aikeys.cli.around import Around
 from aikeys.cli.labels import labels
 from aikeys.config import Config
 from aikeys.errors import Usage
+from aikeys.ledger.calls import Labels
+from aikeys.ledger.store import Ledger
+from tests.cli.repositories import allow, repository
+
+CONFIG = Config()
 
 
 @pytest.fixture
@@ -20,36 +29,70 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def repository(folder: Path, head: str, config: str = "") -> None:
-    (folder / ".git").mkdir()
-    (folder / ".git" / "HEAD").write_text(head, encoding="utf-8")
-    (folder / ".git" / "config").write_text(config, encoding="utf-8")
+def found_here(
+    home: Path, typed: dict[str, str] | None = None, settings: Config = CONFIG, of_key: dict[str, str] | None = None
+) -> Labels:
+    return labels(typed or {}, [], settings, of_key or {}, Around(str(home)))
 
 
-def test_what_stands_nearer_to_the_command_line_wins(here: Path) -> None:
-    (here / ".aikeys.toml").write_text('[defaults]\nlabels = { team = "file", project = "file" }\n', encoding="utf-8")
-    settings = Config(labels=(("team", "config"), ("project", "config"), ("environment", "config")))
-    found = labels({"team": "typed", "project": ""}, ["client=acme"], settings, {"environment": "key", "user": "key"})
-    assert found[:4] == ("typed", "file", "config", "key")
-    assert found.tags == (("client", "acme"),)
+def test_what_stands_nearer_to_the_command_line_wins_and_the_projects_file_replaces_nothing(here: Path) -> None:
+    home = here / "home"
+    names = ("team", "project", "environment", "user", "branch", "open")
+    (here / ".aikeys.toml").write_text("[defaults.labels]\n" + "".join(f'{name} = "file"\n' for name in names))
+    repository(here, "ref: refs/heads/main\n")
+    allow(str(home), here)
+    settings = Config(labels=(("team", "config"), ("project", "config")))
+    typed = {"team": "typed", "project": ""}
+    found = labels(typed, ["client=acme"], settings, {"project": "key", "environment": "key"}, Around(str(home)))
+    assert found[:4] == ("typed", "config", "key", "file")
+    assert dict(found.tags) == {"branch": "main", "client": "acme", "open": "file", "repository": here.name}
 
 
-def test_repository_and_branch_are_tags(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    repository(here, "ref: refs/heads/feature/x\n", '[remote "origin"]\n\turl = git@example.com:team/shop.git\n')
-    (here / "deep").mkdir()
-    monkeypatch.chdir(here / "deep")
-    assert labels({}, [], Config(), {}).tags == (("branch", "feature/x"), ("repository", "shop"))
+def test_a_projects_file_that_is_not_allowed_labels_nothing_and_is_named_once(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / ".aikeys.toml").write_text('[defaults]\nlabels = { team = "file" }\n')
+    around = Around(str(here / "home"))
+    for _ in range(3):
+        assert labels({}, [], CONFIG, {}, around).team == ""
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert f"{here}/.aikeys.toml is not allowed and ignored" in said[0]
+
+
+def test_where_a_budget_of_its_kind_exists_it_is_said_that_the_call_counts_for_none(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / ".aikeys.toml").write_text('[defaults]\nlabels = { team = "file", project = "p" }\n')
+    ledger = Ledger(str(here / "home")).open_or_create(b"l" * 16)
+    with ledger.writing() as writer:
+        set_budget(writer, parse_who("team:*"), Terms(10**12))
+    around = Around(str(here / "home"))
+    around.say_uncounted(labels({}, [], CONFIG, {}, around), ledger)
+    said = capsys.readouterr().err
+    assert "no team is set, so this counts for no budget of a team" in said
+    assert "of a project" not in said
+    around.say_uncounted(labels({"team": "typed"}, [], CONFIG, {}, around), ledger)
+    assert "budget" not in capsys.readouterr().err
+    ledger.close()
+
+
+def test_in_ci_the_labels_come_from_its_variables(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository(here, "ref: refs/heads/feature/x\n")
     monkeypatch.setenv("GITHUB_REPOSITORY", "team/shop")
     monkeypatch.setenv("GITHUB_REF_NAME", "main")
-    assert labels({}, [], Config(), {}).tags == (("branch", "main"), ("repository", "team/shop"))
+    assert found_here(here).tags == (("branch", "main"), ("repository", "team/shop"))
 
 
-def test_a_detached_head_has_no_branch(here: Path) -> None:
-    repository(here, "0123456789abcdef\n")
-    assert labels({}, [], Config(), {}).tags == (("repository", here.name),)
+def test_a_folder_that_was_deleted_labels_nothing(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = here / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert found_here(here).tags == ()
 
 
 @pytest.mark.parametrize("tag", ["client", "=x", "a b=x", "client=a\nb", "client=" + "x" * 201])
 def test_a_tag_that_is_none_is_refused(here: Path, tag: str) -> None:
     with pytest.raises(Usage):
-        labels({}, [tag], Config(), {})
+        labels({}, [tag], CONFIG, {}, Around(str(here)))

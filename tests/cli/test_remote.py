@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.cli.repositories import allow
 from tests.remote.machines import Far, Served, far, served
 
 __all__ = ["far", "served"]
@@ -87,6 +88,7 @@ def test_a_schema_and_an_image_go_along(busy: Served, far: Callable[..., Far]) -
 def test_labels_around_here_give_way_to_the_tokens_and_typed_ones_do_not(busy: Served, far: Callable[..., Far]) -> None:
     one = far("chat:write", labels=(("team", "support2"),))
     (one.aikeys.folder / ".aikeys.toml").write_text('[defaults.labels]\nteam = "ads"\n')
+    allow(str(one.aikeys.home), one.aikeys.folder)
     done = one.run(*ASK, "Hello", "--project", "bot")
     assert done.returncode == 0, done.stderr
     newest = busy.here("log", "-n", "1")["calls"][0]

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 from aikeys.cli import home, terminal
 from aikeys.errors import AikeysError, BadConfiguration, NotFound, Usage
+from aikeys.storage.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from aikeys.cli.around import Around
     from aikeys.ledger.store import Act, Ledger
     from aikeys.lending.arguments import ExecArguments
     from aikeys.lending.environment import Lent
@@ -51,6 +53,7 @@ def _apply(arguments: ExecArguments) -> None:
 
 def _lend(arguments: ExecArguments) -> NoReturn:
     from aikeys import own_memory
+    from aikeys.cli.around import Around
     from aikeys.lending import child, environment
 
     core_limit = own_memory.protect()
@@ -59,11 +62,10 @@ def _lend(arguments: ExecArguments) -> NoReturn:
     where = home.place()
     ledger = where.ledger
     opened = opened_for(where, ledger, "exec")
-    keys = chosen_keys(arguments, where, opened)
+    keys, renamed = chosen(arguments, Around(where.home), opened)
     if not arguments.unmetered:
         _refuse_limited(ledger, opened, keys)
     lent = lend_keys(opened, keys)
-    renamed = renamed_in(arguments, opened.rows)
     env = environment.child_environment(parent, lent, renamed, arguments.clean_env)
     _record(ledger, opened, keys, arguments)
     for variable in environment.replaced(parent, env, lent):
@@ -135,7 +137,14 @@ def _refuse_plain_http(name: str, url: str) -> None:
         raise NoPlainHttp(name)
 
 
-def chosen_keys(arguments: ExecArguments, where: Place, opened: Opened | Borrowed) -> list[Key]:
+class Chosen(NamedTuple):
+    """The keys to lend, and the variables that are not a key's own, each with the name of the key that goes there."""
+
+    keys: list[Key]
+    renamed: dict[str, str]
+
+
+def chosen(arguments: ExecArguments, around: Around, opened: Opened | Borrowed) -> Chosen:
     """Return the keys to lend: those named, else those of the configuration, else the only one.
 
     What nobody named is chosen among the keys that a token is for.
@@ -149,17 +158,18 @@ def chosen_keys(arguments: ExecArguments, where: Place, opened: Opened | Borrowe
         )
         if not keys:
             raise NotFound("there is no key that exec could lend", "add one: aikeys add NAME")
-        return keys
-    names = (*arguments.names, *(name for _, name in arguments.env)) or _configured(where)
+        return Chosen(keys, _renamed(arguments.env, rows))
+    names, env = (*arguments.names, *(name for _, name in arguments.env)), arguments.env
     if not names:
-        return [_only_key(opened)]
+        names, env = _configured(around)
+    if not names:
+        return Chosen([_only_key(opened)], {})
     keys = [named_key(rows, name) for name in names]
-    return list({key.id: key for key in keys}.values())
+    return Chosen(list({key.id: key for key in keys}.values()), _renamed(env, rows))
 
 
-def renamed_in(arguments: ExecArguments, rows: Rows) -> dict[str, str]:
-    """Return the variables of --env, each with the key that goes there."""
-    return {variable: named_key(rows, name).name for variable, name in arguments.env}
+def _renamed(env: tuple[tuple[str, str], ...], rows: Rows) -> dict[str, str]:
+    return {variable: named_key(rows, name).name for variable, name in env}
 
 
 def named_key(rows: Rows, name: str) -> Key:
@@ -169,17 +179,19 @@ def named_key(rows: Rows, name: str) -> Key:
     return require_key(rows, name)
 
 
-def _configured(where: Place) -> tuple[str, ...]:
-    """Return the keys of the project file, else of config.toml."""
+def _configured(around: Around) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """Return the keys, and the variables they go to, of the project's file where it is allowed, else of config.toml."""
     from aikeys import config
 
-    project = config.find_project_file(os.getcwd())
-    if project is not None:
-        names = config.load_project(project).exec_keys
-        if names:
-            terminal.say(f"keys from {project}: {', '.join(names)}")
-            return names
-    return config.load(where.home).exec_keys
+    project = around.project
+    if project.exec_keys or project.exec_env:
+        names, env = project.exec_keys, project.exec_env
+        said = [*names, *(f"{name} (in {variable})" for variable, name in env)]
+        terminal.say(f"keys of {config.PROJECT_FILE}: {', '.join(said)}")
+    else:
+        settings = config.load(around.home)
+        names, env = settings.exec_keys, settings.exec_env
+    return (*names, *(name for _, name in env)), env
 
 
 def _in_scope(opened: Opened | Borrowed) -> list[Key]:

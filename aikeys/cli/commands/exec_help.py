@@ -16,21 +16,21 @@ _EXAMPLES = (
     ("aikeys exec --metered --budget 5 openai -- python agent.py", "a token instead of the key; at $5 it is over"),
 )
 _NOTES = """\
-The keys are those named, else those of [exec] keys in .aikeys.toml (looked for upwards) or config.toml, else the only
-one there is. A key and its base URL are set as one pair: a base URL left over in the environment would send the key to
-a stranger, so it is cleared. Admin keys are never handed out. AIKEYS_TOKEN and AIKEYS_PASSPHRASE* are removed.
-aikeys becomes the program, so signals, terminal and exit status are the program's own; every failure of aikeys
-itself is 125.
+The keys are those named, else those of [exec] keys and [exec.env] in .aikeys.toml (looked for upwards; only after
+aikeys allow) or config.toml, else the only one there is. A key and its base URL are set as one pair: a base URL left
+over in the environment would send the key to a stranger, so it is cleared. Admin keys are never handed out.
+AIKEYS_TOKEN and AIKEYS_PASSPHRASE* are removed. aikeys becomes the program, so signals, terminal and exit status are
+the program's own; every failure of aikeys itself is 125.
 
 With --metered the key stays here. The program gets a token in the key's variables and, in those of its base URL, the
 address of a gateway that runs on 127.0.0.1 as long as the program does. The token is for these keys and for nothing
 else, stands in no file and ends with the program. Every call is kept within all budgets that apply, recorded, and
-counted for the labels of the project; --budget, --model, --ttl and --rpm limit this run alone. A provider whose SDKs
-read no variable for an address is refused: its program would send the token to the provider. aikeys stays beside the
-program then, passes signals on, and ends with its status, 128 and the signal's number where a signal ended it. At the
-end it says what the run cost, after the calls under way are settled; Ctrl-C there settles what is known of them. Of
-aikeys' own variables the program gets only AIKEYS_EXEC. This guards against accidents; a hostile program of the same
-user can do more.
+counted for the labels of config.toml, of the key, of CI, git and an allowed .aikeys.toml; --budget, --model, --ttl and
+--rpm limit this run alone. A provider whose SDKs read no variable for an address is refused: its program would send the
+token to the provider. aikeys stays beside the program then, passes signals on, and ends with its status, 128 and the
+signal's number where a signal ended it. At the end it says what the run cost, after the calls under way are settled;
+Ctrl-C there settles what is known of them. Of aikeys' own variables the program gets only AIKEYS_EXEC. This guards
+against accidents; a hostile program of the same user can do more.
 """
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aikeys import clock
 from aikeys.cli import home, terminal
-from aikeys.cli.commands.exec_ import chosen_keys, lend_keys, opened_for, program_for, renamed_in
+from aikeys.cli.around import Around
+from aikeys.cli.commands.exec_ import Chosen, chosen, lend_keys, opened_for, program_for
 from aikeys.errors import AikeysError, BadConfiguration, Usage
 from aikeys.ledger import token_acts
 from aikeys.ledger.store import Act, Writer
@@ -41,13 +42,18 @@ _SHOWN = {"worst_case": "worst case"}
 
 
 class _Open(NamedTuple):
-    """What is open for a run: where, the ledger, the vault, what its models are, and the keys to lend."""
+    """What is open for a run: where, the ledger, the vault, its models, what stands around, the keys to lend."""
 
     where: Place
     ledger: Ledger
     opened: Opened | Borrowed
     shelf: Shelf
-    keys: list[Key]
+    around: Around
+    chosen: Chosen
+
+    @property
+    def keys(self) -> list[Key]:
+        return self.chosen.keys
 
 
 class _Start(NamedTuple):
@@ -71,7 +77,8 @@ def run(arguments: ExecArguments) -> int:
     where = home.place()
     ledger = where.ledger
     opened = opened_for(where, ledger, "exec --metered")
-    found = _Open(where, ledger, opened, _shelf(where), chosen_keys(arguments, where, opened))
+    around = Around(where.home)
+    found = _Open(where, ledger, opened, _shelf(where), around, chosen(arguments, around, opened))
     providers = _providers(found)
     lent = lend_keys(opened, found.keys)
     from aikeys.gateway.own import OwnGateway  # slow to load: what is refused is refused before
@@ -152,12 +159,14 @@ def _token(found: _Open, wish: Wish) -> OwnToken:
 
 
 def _labels(found: _Open) -> tuple[tuple[str, Label], ...]:
-    """Return for whom the run spends: the project's labels, those of config.toml, of the only key, of git and CI."""
+    """Return for whom the run spends: the labels of config.toml, of the only key, of CI, git and the project's file."""
     from aikeys.cli.labels import labels
     from aikeys.spending.labels import pairs_of
 
     of_key = home.labels_of(found.keys[0].labels) if len(found.keys) == 1 else {}
-    return tuple(pairs_of(labels({}, (), found.shelf.settings, of_key)).items())
+    own = labels({}, (), found.shelf.settings, of_key, found.around)
+    found.around.say_uncounted(own, found.ledger)
+    return tuple(pairs_of(own).items())
 
 
 def _means(found: _Open, token: OwnToken) -> OwnMeans:
@@ -182,8 +191,7 @@ def _environment(arguments: ExecArguments, found: _Open, instead: list[Lent]) ->
     from aikeys.lending.environment import child_environment
     from aikeys.lending.metered import metered_environment
 
-    renamed = renamed_in(arguments, found.opened.rows)
-    return metered_environment(child_environment(os.environb, instead, renamed, arguments.clean_env))
+    return metered_environment(child_environment(os.environb, instead, found.chosen.renamed, arguments.clean_env))
 
 
 def _clear_up(found: _Open) -> None:

@@ -86,6 +86,7 @@ def prompt(
 ) -> None:
     """Ask a model, with the vault's key; what it cost is in the ledger, exactly."""
     from aikeys.cli import asking, authority, models
+    from aikeys.cli.around import Around
     from aikeys.cli.labels import labels, typed_labels
     from aikeys.money import parse_usd
     from aikeys.spending.blocking import Wish
@@ -112,9 +113,12 @@ def prompt(
     ledger = where.ledger
     shelf = models.shelf(where, models.rows_if_any(where, ledger))
     chosen = [models.targets(shelf, each, where) for each in models.wanted(model, shelf.settings)]
+    around = Around(where.home)
     callers = [
-        _caller(labels(own, tag or (), shelf.settings, models.labels_of(targets[0].key)), own) for targets in chosen
+        _caller(labels(own, tag or (), shelf.settings, models.labels_of(targets[0].key), around), own)
+        for targets in chosen
     ]
+    around.say_uncounted(callers[0].labels, ledger)
     jobs = [(Wish(caller, request, limit_pusd), targets) for caller, targets in zip(callers, chosen, strict=True)]
     if dry_run:
         _show(ledger, shelf, jobs, as_json=as_json)
