@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from aikeys import clock
-from aikeys.cli import home, terminal
+from aikeys.cli import terminal
 from aikeys.cli.help import epilog, new_app
 
 app = new_app()
@@ -36,17 +35,11 @@ def audit(
     An act that changes the vault has two entries, its intent and its outcome: `ok`, why it failed, or `abandoned`
     when the process was killed before the vault changed.
     """
-    from aikeys.cli import authority
+    from aikeys.cli.ports.acts import WantedActs, acts
     from aikeys.cli.render.json_text import document
     from aikeys.cli.render.table import table
 
-    gateway = authority.gateway()
-    if gateway is not None:
-        from aikeys.remote.records import acts_at
-
-        rows = acts_at(gateway, newest, {"since": since, "who": who, "act": act})
-    else:
-        rows = _acts(newest, since, who, act)
+    rows = acts().newest(newest, WantedActs(since, who, act))
     if as_json:
         terminal.out(document("aikeys.audit/1", entries=rows))
         return
@@ -60,16 +53,6 @@ def audit(
     terminal.out_styled(table(("ID", "WHEN", "WHO", "FROM", "PHASE", "ACT", "WHAT", "STATUS", "DETAIL"), lines))
 
 
-def _acts(newest: int, since: str, who: str, act: str) -> list[dict[str, object]]:
-    from aikeys.ledger.listing import Asked, newest_acts
-    from aikeys.reports import records
-
-    ledger = home.present_ledger()
-    asked = Asked(_since_us(since, ledger.zone) if since else 0, who, act)
-    with ledger.reading() as connection:
-        return [records.act(*row) for row in newest_acts(connection, ledger, newest, asked)]
-
-
 def _what(row: dict[str, object]) -> str:
     """Return what an act is about, with the person it is about beside it: `b39918fa4c0e6d21 (ben)`."""
     subject, person = _text(row["subject"]), _text(row.get("person"))
@@ -78,13 +61,6 @@ def _what(row: dict[str, object]) -> str:
 
 def _text(value: object) -> str:
     return "" if value is None else str(value)
-
-
-def _since_us(since: str, zone: str) -> int:
-    from aikeys.ledger.calendar import Calendar
-    from aikeys.ledger.since import since_us
-
-    return since_us(since, Calendar(zone), clock.now_us())
 
 
 def _shown(detail: str) -> str:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aikeys.cli import home, terminal
+from aikeys.cli import terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.cli.lost_calls import book_lost_calls, lost_ledger_us, warn_of_lost_ledger
+from aikeys.cli.lost_calls import warn_of_lost_ledger
 from aikeys.errors import Usage
 
 if TYPE_CHECKING:
-    from aikeys.ledger.store import Ledger
-    from aikeys.remote.client import Gateway
+    from aikeys.cli.ports.calls import CallsPort
 
 app = new_app()
 _EXAMPLES = (
@@ -22,8 +20,6 @@ _EXAMPLES = (
     ("aikeys log 4711", "one call in full, with its corrections; also by its x-aikeys-request-id"),
     ("aikeys log --follow", "calls as they come, until Ctrl-C"),
 )
-_POLL_S = 0.25
-_MOST_AT_ONCE = 100_000
 _SECONDS = len("2026-11-01T10:00:00")
 _YEAR = len("2026-")
 _HEADERS = ("ID", "WHEN", "MODEL", "FOR", "IN", "OUT", "USD", "KNOWN", "MS", "STATUS")
@@ -46,19 +42,16 @@ def log(
     What was asked and answered is not recorded. A token whose scope is usage:own sees its own calls, by their request
     ids.
     """
-    from aikeys.cli import authority
+    from aikeys.cli.ports.calls import calls
     from aikeys.cli.render.json_text import document
     from aikeys.reports.records import lost_ledger
 
     if which is not None and follow:
         raise Usage("ID and --follow exclude each other", "aikeys log --follow")
-    gateway = authority.gateway()
+    source = calls()
     if which is not None:
-        if gateway is not None:
-            raise Usage("a gateway shows no single call", "aikeys log -n 100 --json has every field of a call")
-        _show(_ledger(), which, as_json=as_json)
+        _show(source.one(which), as_json=as_json)
         return
-    source: Source = _Here(_ledger()) if gateway is None else _at(gateway)
     found = source.newest(newest)
     if follow:
         _follow(source, found, as_json=as_json)
@@ -74,77 +67,9 @@ def log(
         warn_of_lost_ledger(source.lost_us())
 
 
-def _ledger() -> Ledger:
-    found = home.present_ledger()
-    book_lost_calls(found)
-    return found
-
-
-class Source(Protocol):
-    """Where calls are listed: the ledger here, or a gateway."""
-
-    def newest(self, count: int) -> list[dict[str, object]]:
-        """Return the newest calls, oldest first."""
-        ...
-
-    def more(self) -> list[dict[str, object]]:
-        """Return the calls that came since the last question, oldest first."""
-        ...
-
-    def wait(self) -> None:
-        """Wait until there may be more."""
-        ...
-
-    def lost_us(self) -> int | None:
-        """Return up to when nothing is known, because the ledger of that time was lost; None for nothing."""
-        ...
-
-
-class _Here:
-    """The ledger, asked four times a second whether anybody wrote; a token, whether it is still good."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._version = 0
-        self._last = 0
-
-    def newest(self, count: int) -> list[dict[str, object]]:
-        from aikeys.cli import authority
-        from aikeys.reports.calls import CallRange, newest_calls
-
-        self._version = self._ledger.version()
-        found = newest_calls(self._ledger, CallRange(count, after=self._last), authority.sight())
-        self._last = found[-1].number if found else self._last
-        return [one.fields for one in found]
-
-    def more(self) -> list[dict[str, object]]:
-        return self.newest(_MOST_AT_ONCE)
-
-    def wait(self) -> None:
-        from aikeys.cli import authority
-
-        while True:
-            authority.admit_again()
-            if self._ledger.version() != self._version:
-                return
-            time.sleep(_POLL_S)
-
-    def lost_us(self) -> int | None:
-        return lost_ledger_us(self._ledger)
-
-
-def _at(gateway: Gateway) -> Source:
-    from aikeys.remote.records import Calls
-
-    return Calls(gateway)
-
-
-def _show(ledger: Ledger, which: str, *, as_json: bool) -> None:
-    from aikeys.cli import authority
+def _show(fields: dict[str, object], *, as_json: bool) -> None:
     from aikeys.cli.render.json_text import document
-    from aikeys.reports.calls import one_call
 
-    fields = one_call(ledger, which, authority.sight())
     if as_json:
         terminal.out(document("aikeys.call/1", call=fields))
         return
@@ -155,7 +80,7 @@ def _show(ledger: Ledger, which: str, *, as_json: bool) -> None:
     )
 
 
-def _follow(source: Source, found: list[dict[str, object]], *, as_json: bool) -> None:
+def _follow(source: CallsPort, found: list[dict[str, object]], *, as_json: bool) -> None:
     """Print calls and wait for more."""
     import json
 

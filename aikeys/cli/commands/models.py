@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from aikeys.cli import home, terminal
+from aikeys.cli import terminal
 from aikeys.cli.help import epilog, new_app
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from aikeys.cli.models import Shelf
 
 app = new_app()
 _EXAMPLES = (
@@ -33,32 +28,20 @@ def models(
     Without a vault or keys all models are listed. A price of the list alone; aikeys prices show MODEL has tiers, hours
     and ways of serving. With AIKEYS_GATEWAY, or after aikeys login: what that gateway lets your token ask.
     """
-    from aikeys.cli import authority
-    from aikeys.cli import models as surroundings
+    from aikeys.cli.ports import models as port
     from aikeys.cli.render.json_text import document
-    from aikeys.errors import NotFound, Usage
+    from aikeys.errors import NotFound
 
-    gateway = authority.gateway()
-    if gateway is not None:
-        from aikeys.remote.models import models_at
-
-        if all:
-            raise Usage("--all has no meaning at a gateway", "it lists what its keys reach and your token may ask")
-        rows, further = models_at(gateway, query), ""
-    else:
-        where = home.place()
-        shelf = surroundings.shelf(where, surroundings.rows_if_any(where))
-        everything = all or not (shelf.keys or authority.is_bearer())
-        rows = list(_rows(shelf, query, everything=everything))
-        further = "" if everything else "; --all looks at every provider"
+    found = port.models().found(query, everything=all)
     if as_json:
-        terminal.out(document("aikeys.models/1", models=rows))
+        terminal.out(document("aikeys.models/1", models=found.rows))
         return
-    if not rows:
+    if not found.rows:
+        further = "; --all looks at every provider" if found.is_narrowed else ""
         raise NotFound(
             f"no model has {terminal.printable(query) or 'a price'} in its name{further}", "aikeys providers"
         )
-    _print(rows)
+    _print(found.rows)
 
 
 def _print(rows: list[dict[str, object]]) -> None:
@@ -76,29 +59,6 @@ def _print(rows: list[dict[str, object]]) -> None:
         for row in rows
     ]
     terminal.out_styled(table(("MODEL", "IN", "OUT", "CONTEXT", "MAX OUT", "KEYS"), lines))
-
-
-def _rows(shelf: Shelf, query: str, *, everything: bool) -> Iterator[dict[str, object]]:
-    from aikeys import clock
-    from aikeys.pricing import names
-    from aikeys.pricing.book import bundled_providers
-    from aikeys.pricing.listing import model_row
-
-    now_us = clock.now_us()
-    part = names.spelled(query)
-    known = sorted({*bundled_providers(), *shelf.catalogue})
-    aliases = {**names.SHIPPED, **shelf.settings.aliases}
-    for provider in known:
-        keys = [key.name for key in shelf.names.reaching(provider)]
-        if not keys and not everything:
-            continue
-        own = (name.partition("/")[2] for name in shelf.settings.prices if name.partition("/")[0] == provider)
-        for model in sorted({*shelf.book.models(provider), *(each for each in own if each != "*")}):
-            name = f"{provider}/{model}"
-            also = [alias for alias, target in aliases.items() if names.spelled(target) == names.spelled(name)]
-            if part in names.spelled(name) or any(part in names.spelled(alias) for alias in also):
-                found = shelf.names.price(provider, model)
-                yield model_row(name, found.price if found else None, keys, also, now_us)
 
 
 def _text(value: object) -> str:

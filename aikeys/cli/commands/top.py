@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from aikeys import clock
-from aikeys.cli import home, screen, terminal
+from aikeys.cli import screen, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.cli.lost_calls import book_lost_calls, lost_ledger_us
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aikeys.cli.ports.calls import CallsPort
     from aikeys.reports.recent import Recent
 
 app = new_app()
@@ -29,8 +30,6 @@ _MOST_CALLS = 10_000
 _FIGURES = ("REQUESTS", "FAILED", "PER MINUTE", "IN", "OUT", "COST", "LAST")
 _ROOM = 7
 """Lines of a screen that are not rows."""
-
-_Fetch = Callable[[int], list[dict[str, object]]]
 
 
 class _Picture(NamedTuple):
@@ -54,13 +53,15 @@ def top(
 
     Calls count when they are settled: what is under way is not there yet. At most the newest 10,000 calls are counted.
     """
+    from aikeys.cli.ports.calls import calls
     from aikeys.reports.recent import parse_by
 
     groups = parse_by(by)
-    fetch, lost = _source()
+    source = calls()
 
     def taken() -> _Picture:
-        return _taken(fetch, groups, minutes)._replace(lost_us=lost(clock.now_us() - minutes * _MINUTE_US))
+        picture = _taken(source, groups, minutes)
+        return picture._replace(lost_us=source.lost_us(clock.now_us() - minutes * _MINUTE_US))
 
     if as_json:
         _print_json(taken(), groups, minutes)
@@ -70,37 +71,11 @@ def top(
         _watch(lambda: _text(taken(), groups, minutes, rows=_rows_that_fit()))
 
 
-def _source() -> tuple[_Fetch, Callable[[int], int | None]]:
-    """Return what tells the calls from an instant on, in seconds since 1970: the ledger here, or a gateway.
-
-    And what tells up to when, in µs, nothing is known of the time from an instant on: its ledger was lost.
-    """
-    from aikeys.cli import authority
-
-    gateway = authority.gateway()
-    if gateway is not None:
-        from aikeys.remote.records import calls_since
-
-        return (lambda since_s: calls_since(gateway, since_s, _MOST_CALLS)), lambda _: None
-    from aikeys.reports.calls import CallRange, newest_calls
-
-    sight = authority.sight()
-    ledger = home.present_ledger()
-    book_lost_calls(ledger)
-
-    def fetch(since_s: int) -> list[dict[str, object]]:
-        authority.admit_again()
-        wanted = CallRange(_MOST_CALLS, since_us=since_s * 1_000_000)
-        return [one.fields for one in newest_calls(ledger, wanted, sight)]
-
-    return fetch, lambda since_us: lost_ledger_us(ledger, since_us)
-
-
-def _taken(fetch: Callable[[int], list[dict[str, object]]], by: tuple[str, ...], minutes: int) -> _Picture:
+def _taken(source: CallsPort, by: tuple[str, ...], minutes: int) -> _Picture:
     from aikeys.reports.recent import recent
 
     now_s = clock.now_s()
-    calls = fetch(now_s - 60 * minutes)
+    calls = source.since(now_s - 60 * minutes, _MOST_CALLS)
     return _Picture(now_s, *recent(calls, by), len(calls) >= _MOST_CALLS)
 
 

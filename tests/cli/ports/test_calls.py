@@ -1,0 +1,61 @@
+"""Calls are the same, asked on their own machine or through a gateway."""
+
+from __future__ import annotations
+
+import pytest
+
+from aikeys import clock
+from aikeys.cli.ports.calls import CallsHere, CallsPort, CallsThere
+from aikeys.errors import NotFound, Usage
+from aikeys.ledger.calls import Call, Context, Labels
+from aikeys.ledger.calls import Usage as Used
+from tests.cli.ports.conftest import Both, Pick
+from tests.gateway.serving import record
+
+
+class TestCallsContract:
+    @pytest.fixture
+    def calls(self, pick: Pick) -> CallsPort:
+        return pick(CallsHere, CallsThere)
+
+    def test_the_newest_come_last_and_no_more_than_were_asked_for(self, calls: CallsPort) -> None:
+        found = calls.newest(2)
+        assert len(found) == 2
+        assert str(found[0]["at"]) <= str(found[1]["at"])
+
+    def test_a_call_has_what_it_was_for_and_what_it_cost(self, calls: CallsPort) -> None:
+        found = next(call for call in calls.newest(100) if call["input_tokens"] == 101)
+        assert (found["team"], found["project"], found["cost_usd"]) == ("ads", "bot", "0.00028")
+        assert (found["model"], found["output_tokens"], found["latency_ms"]) == ("openai/gpt-4.1", 10, 500)
+
+    def test_more_tells_only_what_came_since(self, calls: CallsPort, both: Both) -> None:
+        calls.newest(100)
+        assert calls.more() == []
+        now_us = clock.now_us()
+        context = Context(Labels(team="late"), "", "openai", "openai", "openai/gpt-4.1", door="prompt")
+        record(both.house.office, Call(now_us, now_us, context, Used(input=7), cost_pusd=14_000_000))
+        assert [call["team"] for call in calls.more()] == ["late"]
+        assert calls.more() == []
+
+    def test_calls_from_an_instant_on_are_at_most_so_many(self, calls: CallsPort) -> None:
+        now_s = clock.now_s()
+        assert len(calls.since(now_s - 3600, 100)) >= 3
+        assert len(calls.since(now_s - 3600, 1)) == 1
+
+    def test_nothing_is_lost_where_no_ledger_was(self, calls: CallsPort) -> None:
+        calls.newest(1)
+        assert calls.lost_us() is None
+        assert calls.lost_us(clock.now_us()) is None
+
+
+def test_both_places_tell_every_field_alike(both: Both, at_home: None) -> None:
+    assert CallsHere().newest(3) == CallsThere(both.gateway).newest(3)
+
+
+def test_one_call_is_shown_here_and_by_no_gateway(both: Both, at_home: None) -> None:
+    number = CallsHere().newest(1)[0]["number"]
+    assert CallsHere().one(f"{number}")["number"] == number
+    with pytest.raises(NotFound):
+        CallsHere().one("471100")
+    with pytest.raises(Usage, match="a gateway shows no single call"):
+        CallsThere(both.gateway).one("1")
