@@ -7,16 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.cli.lost_calls import book_lost_calls, lost_ledger_us, sentence, warn_of_lost_ledger
+from aikeys.cli.lost_calls import warn_of_lost_ledger
 from aikeys.errors import AikeysError, CannotDecide, MachineFailed, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from decimal import Decimal
-
     from aikeys.budgets.check import Standing
     from aikeys.budgets.terms import Terms
     from aikeys.budgets.who import Who
@@ -148,17 +144,20 @@ def set_(
 )
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """List the budgets and how full they are."""
+    from aikeys.cli.ports.budgets import budgets
     from aikeys.cli.render.json_text import document
     from aikeys.cli.render.table import table
     from aikeys.reports.records import lost_ledger
 
-    rows, zone, lost_us = _listed()
+    source = budgets()
+    rows, zone, lost_us = source.listed()
     if as_json:
         terminal.out(document("aikeys.budgets/1", budgets=rows, time_zone=zone, **lost_ledger(lost_us)))
         return
     warn_of_lost_ledger(lost_us)
     if not rows:
-        terminal.say(_why_none())
+        none = "no budgets yet; set one: aikeys budget set org 100"
+        terminal.say(none if source.shows_all() else "no budgets that this token may see")
         return
     lines = [
         [
@@ -176,30 +175,6 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     headers = ("WHO", "LIMIT", "PERIOD", "SINCE", "SPENT", "AT LIMIT", "ALERTS AT %", "STATE")
     width = len(headers) - all(row["period"] for row in rows)
     terminal.out_styled(table(headers[:width], [line[:width] for line in lines]))
-
-
-def _why_none() -> str:
-    from aikeys.cli import authority
-
-    if authority.is_bearer() or authority.gateway_url():
-        return "no budgets that this token may see"
-    return "no budgets yet; set one: aikeys budget set org 100"
-
-
-def _listed() -> tuple[list[dict[str, object]], str, int | None]:
-    """Return the budgets, here or at the gateway, in whose days they are counted, and what is unknown before."""
-    from aikeys.cli import authority
-
-    gateway = authority.gateway()
-    if gateway is not None:
-        from aikeys.remote.budgets import budgets_at
-
-        return budgets_at(gateway)
-    from aikeys.reports.own_budgets import listed
-
-    ledger = _ledger()
-    book_lost_calls(ledger)
-    return listed(ledger, clock.now_us(), authority.sight()), ledger.zone, lost_ledger_us(ledger)
 
 
 def _shown(usd: object) -> str:
@@ -250,38 +225,16 @@ def check(
     without a budget, or with too many unpriced requests nothing is ever ok.
     """
     from aikeys.budgets.check import parse_percent, worst_of
-    from aikeys.budgets.who import parse_who
-    from aikeys.cli import authority
+    from aikeys.cli.ports.budgets import budgets
 
     form = _format(format, as_json=as_json)
     if fail_on not in ("warning", "exceeded"):
         raise Usage(f"--fail-on {terminal.printable(fail_on)} is not known", "warning or exceeded")
     share = None if max_unpriced is None else parse_percent(max_unpriced)
-    gateway = authority.gateway()
-    if gateway is not None:
-        from aikeys.remote.budgets import checked_at
-
-        standings, notes = checked_at(gateway, [parse_who(one) for one in who or ()], share)
-    else:
-        standings, notes = _checked(who or (), share)
+    standings, notes = budgets().checked(who or (), share)
     state = worst_of(one.state for one in standings)
     _print(form, standings, state, notes)
     _fail(standings, state, fail_on, notes)
-
-
-def _checked(wanted: Sequence[str], share: Decimal | None) -> tuple[list[Standing], list[str]]:
-    """Return the budgets, and what else there is to say: why there are none, what could mislead."""
-    from aikeys.cli import authority
-    from aikeys.cli.whom import whom_asked
-    from aikeys.reports.own_budgets import BudgetQuestion, checked
-
-    ledger, sight = home.ledger(), authority.sight()
-    if not ledger.exists:
-        return [], [f"there is no ledger at {ledger.path}"]
-    held = book_lost_calls(ledger.open())
-    question = BudgetQuestion([whom_asked(one, ledger) for one in wanted], share)
-    standings, notes = checked(ledger, question, clock.now_us(), sight)
-    return standings, notes + ([sentence(held)] if held else [])
 
 
 def _print(form: str, standings: list[Standing], state: str, notes: list[str]) -> None:

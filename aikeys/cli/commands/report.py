@@ -7,20 +7,16 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from aikeys import clock
 from aikeys.cli import terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.cli.lost_calls import book_lost_calls, warn_of_lost_ledger
+from aikeys.cli.lost_calls import warn_of_lost_ledger
 from aikeys.errors import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
-    from aikeys.budgets.open_reservations import Held
     from aikeys.cli.render.report_sheets import Style
     from aikeys.cli.render.sheet import Sheet
-    from aikeys.ledger.store import Ledger
-    from aikeys.remote.client import Gateway
     from aikeys.reports.asking import Request
     from aikeys.reports.currency import Currency
     from aikeys.reports.values import AnomalyReport, Head, LatencyReport, Report
@@ -79,15 +75,15 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Report costs, usage, latency or unusual days from the ledger."""
-    from aikeys.cli import authority, home
-    from aikeys.reports import asking
+    from aikeys.cli import home
+    from aikeys.cli.ports.reports import reports
+    from aikeys.reports.asking import Request
     from aikeys.reports.groups import filters_of
     from aikeys.reports.ranges import Typed
 
     form = _format(format, as_json)
     _check(kind, form, compare, {"--by": by, "--top": top, "--compare": compare})
-    gateway = authority.gateway()
-    request = asking.Request(
+    request = Request(
         kind,
         _groups(kind, form, by),
         filters_of(where or ()),
@@ -97,56 +93,16 @@ def report(
         top,
         form == "table" and _sees_pictures(),
     )
-    if gateway is not None:
-        _print_from(gateway, request, form)
-        return
-    request = request._replace(sight=authority.sight())
-    ledger = asking.opened(home.ledger())
-    held = book_lost_calls(ledger)
-    currency = _currency(home.folder())
+    source, currency = reports(), _currency(home.folder())
     match kind:
         case "latency":
-            _print_latency(ledger, request, form)
+            _print_latency(source.latency(request), form)
         case "anomalies":
-            _print_anomalies(ledger, request, form)
+            _print_anomalies(source.anomalies(request), form)
+        case _ if form == "focus":
+            _print_focus(source.focus(request))
         case _:
-            _print_costs(ledger, request, form, currency, held)
-
-
-def _print_costs(ledger: Ledger, request: Request, form: str, currency: Currency | None, held: Held | None) -> None:
-    from aikeys.reports import asking
-
-    if form == "focus":
-        _print_focus(ledger, request)
-        return
-    found = asking.report(ledger, request, clock.now_us())
-    if held is not None:
-        found = found._replace(coverage=found.coverage._replace(lost=held.calls, lost_pusd=held.pusd))
-    if form in {"csv", "openmetrics"}:
-        _say_if_scanned(found.head)
-        warn_of_lost_ledger(found.coverage.lost_before_us)
-    _print_report(found, request, form, currency)
-
-
-def _print_from(gateway: Gateway, request: Request, form: str) -> None:
-    """Print what a gateway's ledger says; Usage for what no gateway can tell."""
-    from aikeys.cli import home
-    from aikeys.remote.usage import Question, report_at
-
-    asked = {
-        request.kind: request.kind in {"latency", "anomalies"},
-        f"--format {form}": form in _FOR_MACHINES,
-        "--compare": request.compare,
-        "--tz": bool(request.zone),
-    }
-    cannot = next((name for name, is_asked in asked.items() if is_asked), None)
-    if cannot is not None:
-        raise Usage(
-            f"a gateway cannot report {cannot}" if cannot == request.kind else f"a gateway cannot do {cannot}",
-            "it reports cost and usage as table, json, csv and markdown; run the rest where its ledger is",
-        )
-    question = Question(request.kind, request.by, request.where, request.typed, request.top)
-    _print_report(report_at(gateway, question, clock.now_us()), request, form, _currency(home.folder()))
+            _print_report(source.cost(request, form), request, form, currency)
 
 
 def _print_report(found: Report, request: Request, form: str, currency: Currency | None) -> None:
@@ -167,23 +123,19 @@ def _print_report(found: Report, request: Request, form: str, currency: Currency
         _print_sheet(found.head, cost_sheet(found, style), footer, form)
 
 
-def _print_latency(ledger: Ledger, request: Request, form: str) -> None:
+def _print_latency(found: LatencyReport, form: str) -> None:
     from aikeys.cli.render.report_json import latency_json
     from aikeys.cli.render.report_sheets import latency_sheet
-    from aikeys.reports import asking
 
     footer = "times in ms: half, 95% and 99% of the calls took no longer; FIRST is up to the first token"
-    found = asking.latency(ledger, request, clock.now_us())
     _print_found(found, (latency_json, latency_sheet), footer, form)
 
 
-def _print_anomalies(ledger: Ledger, request: Request, form: str) -> None:
+def _print_anomalies(found: AnomalyReport, form: str) -> None:
     from aikeys.cli.render.report_json import anomaly_json
     from aikeys.cli.render.report_sheets import anomaly_sheet
-    from aikeys.reports import asking
 
     footer = "unusual: 3 times the median of the four weeks before, far outside their spread, and $1 more"
-    found = asking.anomalies(ledger, request, clock.now_us())
     _print_found(found, (anomaly_json, anomaly_sheet), footer, form)
 
 
@@ -205,20 +157,15 @@ def _print_found(
         _print_sheet(found.head, as_sheet(found, Style(form == "csv")), footers, form)
 
 
-def _print_focus(ledger: Ledger, request: Request) -> None:
+def _print_focus(rows: Iterator[Mapping[str, str | None]]) -> None:
     from itertools import chain
 
-    from aikeys.cli import home
     from aikeys.cli.render.csv_text import csv_line
-    from aikeys.reports import asking
     from aikeys.reports.focus import COLUMNS
 
-    warn_of_lost_ledger(asking.lost_before_us(ledger, request, clock.now_us()))
-    titles = {name: provider.title for name, provider in home.catalogue(home.place()).items()}
-    lines = asking.focus_rows(ledger, request, clock.now_us(), titles)
-    first = next(lines, None)  # a refusal comes before the header
+    first = next(rows, None)  # a refusal comes before the header
     terminal.out(csv_line(COLUMNS))
-    for row in chain([] if first is None else [first], lines):
+    for row in chain([] if first is None else [first], rows):
         terminal.out(csv_line([row[column] or "" for column in COLUMNS]))
 
 
@@ -299,11 +246,3 @@ def _currency(folder: str) -> Currency | None:
 
 def _sees_pictures() -> bool:
     return terminal.on_terminal(sys.stdout) and (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-
-
-def _say_if_scanned(head: Head) -> None:
-    from aikeys.cli.render.report_words import scanned
-    from aikeys.ledger.questions import CALLS
-
-    if head.read == CALLS:
-        terminal.say(scanned(head))

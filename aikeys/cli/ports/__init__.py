@@ -9,6 +9,8 @@ ledger of this home, one `…There` over `aikeys/remote/`, and the function that
 
     choice       this machine, or the gateway that AIKEYS_GATEWAY or a login names
     acts         `aikeys audit`
+    budgets      `aikeys budget list` and `aikeys budget check`
     calls        `aikeys log` and `aikeys top`
     models       `aikeys models`
+    reports      `aikeys report`
 """
