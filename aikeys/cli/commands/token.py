@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,16 +10,12 @@ from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.commands import token_issue, token_revoke
 from aikeys.cli.help import epilog, new_app
-from aikeys.cli.render.counted import counted
-from aikeys.errors import Damaged, TokenRefused, Usage
+from aikeys.errors import TokenRefused, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from aikeys.cli.render.token_rows import Row
     from aikeys.cli.token_register import Chain, Register
     from aikeys.tokens.text import TokenText
-    from aikeys.vault.opening import Place
 
 app = new_app()
 _LIST = (
@@ -62,29 +57,13 @@ def list_(
     With AIKEYS_TOKEN: that token, those below it, and those that carry all of its labels. Rows that were edited or
     forged, and revocations that were removed from the vault, are named after the list, with exit status 13.
     """
-    from aikeys.cli import authority, token_register
+    from aikeys.cli.ports.tokens import tokens
 
-    now_s = clock.now_s()
     own = {name: value for name, value in (("team", team), ("user", user)) if value}
-    gateway = authority.gateway()
-    if gateway is not None:
-        from aikeys.cli import remote_tokens
-
-        rows = remote_tokens.rows(gateway, everything=everything, labels=own)
-        _print_list(rows, everything=everything, as_json=as_json, authenticated=True)
-        return
-    where = token_register.place()
-    _, authenticated = home.look(where)
-    register = token_register.read(where)
-    chains = [
-        chain
-        for token_id, chain in register.chains.items()
-        if (everything or register.tokens.state(token_id, now_s) == "active")
-        and own.items() <= dict(chain[0].labels).items()
-    ]
-    rows = _rows(where, register, sorted(chains, key=lambda chain: (chain[0].expires_at, chain[0].id)))
+    source = tokens()
+    rows, authenticated = source.listed(own, everything=everything)
     _print_list(rows, everything=everything, as_json=as_json, authenticated=authenticated)
-    _raise_wrong(where, register)
+    source.require_whole()
 
 
 @app.command(epilog=epilog(_SHOW, (0, 2, 10, 12, 13, 14, 20, 21), _SHOW_NOTES))
@@ -96,6 +75,7 @@ def show(
 ) -> None:
     """Show what a token may do, its state, and the tokens above and below it."""
     from aikeys.cli import token_register
+    from aikeys.cli.token_figures import rows
 
     given = _given() if token == "-" else None  # noqa: S105  a dash
     wanted = given.name if given else token_register.refuse_secret(token)
@@ -114,7 +94,7 @@ def show(
             _print_bare(given, as_json=as_json)
             raise found
         chain = found
-    (row,) = _rows(where, register, [chain])
+    (row,) = rows(where, register, [chain])
     _print_one(register, chain, row, as_json=as_json)
 
 
@@ -145,67 +125,6 @@ def _print(rows: list[Row], now_s: int, *, with_state: bool) -> None:
         for line, row in zip(lines, rows, strict=True):
             line.insert(1, row.state)
     terminal.out_styled(table(headers, lines))
-
-
-def _rows(where: Place, register: Register, chains: Iterable[Chain]) -> list[Row]:
-    """Return tokens with what is left of their budgets and their last calls, as far as this home's ledger knows.
-
-    A token's bearer is told what they may see of them.
-    """
-    from aikeys.budgets.remaining import remaining
-    from aikeys.budgets.who import TOKEN, Somebody, somebody
-    from aikeys.cli import authority
-    from aikeys.cli.render.token_rows import Row
-    from aikeys.ledger.calendar import date_of
-    from aikeys.ledger.token_acts import last_call_days
-    from aikeys.vault.issuing import names_of
-
-    tokens, chains, sight = register.tokens, list(chains), authority.sight()
-    left: dict[Somebody, int] = {}
-    days: dict[str, int] = {}
-    now_us = clock.now_us()
-    with closing(where.ledger) as ledger:
-        if ledger.exists and ledger.open().ledger_id == tokens.rows.header.ledger_id:
-            told = [chain[0].shown_id for chain in chains if sight.tells_budget_of(chain)]
-            left = remaining(ledger, [somebody(TOKEN, each) for each in told], now_us)
-            with ledger.reading() as connection:
-                days = last_call_days(connection)
-    rows = []
-    for claims, *above in chains:
-        gone = next((each.id for each in tokens.chains[claims.id] if each.id in tokens.revoked_us), None)
-        day = days.get(claims.shown_id) if sight.tells_calls_of((claims, *above)) else None
-        rows.append(
-            Row(
-                claims,
-                names_of(tokens.rows, claims),
-                tokens.state(claims.id, now_us // 1_000_000),
-                None if gone is None else tokens.revoked_us[gone] // 1_000_000,
-                left.get(somebody(TOKEN, claims.shown_id)),
-                None if day is None else date_of(day).isoformat(),
-            )
-        )
-    return rows
-
-
-def _raise_wrong(where: Place, register: Register) -> None:
-    """Say what nobody may have done to the tokens; an owner's matter, so a bearer is not told."""
-    from aikeys.vault.revoking import missing_revocations
-
-    if register.bearer is not None:
-        return
-    if register.tokens.wrong:
-        ids = ", ".join(register.tokens.wrong)
-        raise Damaged(
-            f"{counted(len(register.tokens.wrong), 'token row')} edited or forged, opening nothing: {ids}",
-            "find out who could write vault.db; delete them: aikeys token prune",
-        )
-    with closing(where.ledger) as ledger:
-        lost = missing_revocations(where, ledger.open())
-    if lost:
-        raise Damaged(
-            f"the vault has lost the revocation of {', '.join(lost)}: the ledger has it, and it stays revoked",
-            "find out who could write vault.db; delete what is revoked: aikeys token prune",
-        )
 
 
 def _given() -> TokenText:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aikeys.cli.render.token_rows import Row
     from aikeys.names import Label
     from aikeys.tokens.claims import Claims
-    from aikeys.tokens.wishes import Preset, Wish
+    from aikeys.tokens.wishes import Preset
     from aikeys.vault.issuing import Issued
 
 
@@ -107,6 +107,7 @@ def issue(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Issue a token: what is lent, to whom, for how long. It is printed alone on stdout, once, and kept nowhere."""
+    from aikeys.cli.ports.tokens import tokens
     from aikeys.money import parse_usd
     from aikeys.tokens import patterns
     from aikeys.tokens.wishes import Wish, check_wish
@@ -127,7 +128,7 @@ def issue(
         is_once=once,
     )
     check_wish(wish)  # before anybody is asked for a passphrase
-    issued = _issued(wish)
+    issued = tokens().issue(wish)
     _tell(issued.claims, issued.key_names)
     if as_json:
         from aikeys.cli.render import token_rows
@@ -155,28 +156,6 @@ def _labels(own: dict[str, str], tags: Sequence[str]) -> tuple[tuple[str, Label]
         if name in _LABELS:
             raise Usage(f"{name} is no tag but a label", f"give it as --{name}")
     return tuple(sorted(typed_labels(own, tags).items()))
-
-
-def _issued(wish: Wish) -> Issued:
-    from aikeys.cli import authority
-
-    gateway = authority.gateway()
-    if gateway is not None:
-        from aikeys.cli import remote_tokens
-
-        return remote_tokens.issued(gateway, wish)
-    from aikeys.vault import issuing
-
-    where = home.place()
-    if authority.bearer() is not None:  # which may not hear of the names of others
-        authority.refuse_on_copy("token issue")
-        return issuing.issue_child(where, authority.borrowed(), wish)
-    issued = issuing.issue(where, home.unlock(where).opened, wish)
-    if wish.name:
-        from aikeys.cli.token_register import warn_of_namesakes
-
-        warn_of_namesakes(where, issued.claims, clock.now_s())
-    return issued
 
 
 def _row(issued: Issued) -> Row:

@@ -13,4 +13,5 @@ ledger of this home, one `…There` over `aikeys/remote/`, and the function that
     calls        `aikeys log` and `aikeys top`
     models       `aikeys models`
     reports      `aikeys report`
+    tokens       `aikeys token`: tokens_here and tokens_there
 """
