@@ -2,7 +2,7 @@
 
 Map of the package; arrows of import point down only (pyproject.toml, import-linter):
 
-    cli/         door 1: parse, call, print
+    cli/         door 1: parse, call, print; checks/ is what doctor looks at
     gateway/     door 2: HTTP in, the same services below: routes, streams, administration
     remote/      ask such a gateway elsewhere: a prompt, usage, budgets, log, tokens; which one a home is logged in at
     lending/     hand keys to a child process (`aikeys exec`)
@@ -21,7 +21,7 @@ Map of the package; arrows of import point down only (pyproject.toml, import-lin
     sealing      the cryptography of vault and tokens: seal, hand over, sign
     storage/     SQLite files with the permissions of a vault
     network/     which proxy, which certificates, whose address: what every connection to elsewhere rests on
-    config, money, secret, clock, errors
+    config, project, names, money, secret, own_memory, clock, errors
 """
 
 __version__ = "0.1.0"

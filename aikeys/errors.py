@@ -12,7 +12,7 @@ EXIT_STATUSES: dict[int, str] = {
     0: "ok",
     1: "internal error, or the machine failed (disk full, no permission)",
     2: "usage",
-    3: "cancelled, or an answer is needed and may not be asked",
+    3: "cancelled, or input is needed, but this is not interactive",
     10: "not found",
     11: "locked: no way to unlock",
     12: "wrong passphrase",

@@ -154,8 +154,8 @@ def _read_to_its_end(stream: TextIO, most_bytes: int, instead: str) -> bytes:
     while left_bytes:
         if not is_said and not _is_there(stream, until_s - time.monotonic()):
             is_said = True
-            end = "its end (Ctrl-D)" if on_terminal(stream) else "its end"
-            say(f"waiting for standard input, up to {end}{instead and '; '}{instead}")
+            key = " (Ctrl-D)" if on_terminal(stream) else ""
+            say(f"waiting for the end of standard input{key}{instead and '; '}{instead}")
         piece = cast("BufferedReader", stream.buffer).read1(min(left_bytes, _PIECE_BYTES))
         if not piece:
             break
@@ -289,7 +289,7 @@ def debug(text: str) -> None:
 def _ask(question: str, *, hidden: bool, data_on_stdin: bool, instead: str) -> str:
     if not can_ask(data_on_stdin=data_on_stdin):
         raise Cancelled(
-            f"“{question}”: an answer is needed and may not be asked",
+            f"“{question}”: input is needed, but this is not interactive",
             f"{instead}, or run it on a terminal" if instead else "run it on a terminal",
         )
     descriptor = _open_tty()

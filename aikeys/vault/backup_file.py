@@ -17,7 +17,7 @@ from aikeys.errors import Damaged, MachineFailed, NotFound, Usage
 _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
 LARGEST_BYTES = 1 << 30
-_HINT = "name what aikeys backup wrote"
+_HINT = "name a file that aikeys backup wrote"
 
 
 def is_pipe(path: str) -> bool:
@@ -62,7 +62,7 @@ def check_form(path: str, shown: str) -> None:
     if not header:
         raise Damaged(f"the backup {shown} is empty", _HINT)
     if not header.startswith(_MAGIC[: len(header)]):
-        raise Damaged(f"{shown} is no backup of aikeys", _HINT)
+        raise Damaged(f"the backup {shown} was not written by aikeys backup", _HINT)
     expected = _expected_bytes(header)
     if size < expected:
         raise Damaged(f"the backup {shown} is cut off: {size} of {expected} bytes", "bring the whole file here")

@@ -53,7 +53,7 @@ def text_of(request: Request) -> str:
 
 def test_a_pipe_that_stays_open_is_said_with_the_way_around_it(pipe: Pipe) -> None:
     assert text_of(asking.request_of(Typed("hi"), stream=False)) == "hi"
-    assert pipe.said == ["waiting for standard input, up to its end; --no-stdin goes without it"]
+    assert pipe.said == ["waiting for the end of standard input; --no-stdin goes without it"]
 
 
 def test_it_is_said_once_and_also_where_a_part_has_come(pipe: Pipe) -> None:
@@ -64,7 +64,7 @@ def test_it_is_said_once_and_also_where_a_part_has_come(pipe: Pipe) -> None:
     pipe.when_said = more
     pipe.write(b"some")
     assert text_of(asking.request_of(Typed("-"), stream=False)) == "some and more"
-    assert pipe.said == ["waiting for standard input, up to its end"]
+    assert pipe.said == ["waiting for the end of standard input"]
 
 
 def test_nothing_is_said_of_a_pipe_that_ends(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,7 +115,7 @@ def test_without_a_terminal_nothing_may_be_asked(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(sys, "stdin", stdin_of(b"yes\n"))
     assert not terminal.can_ask()
     assert not terminal.can_ask(data_on_stdin=True)
-    with pytest.raises(Cancelled, match="an answer is needed and may not be asked"):
+    with pytest.raises(Cancelled, match="input is needed, but this is not interactive"):
         terminal.confirm("Remove it?")
 
 

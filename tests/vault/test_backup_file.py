@@ -76,7 +76,7 @@ def test_every_cut_and_every_kind_of_garbage_is_named(home: Home, tmp_path: Path
     assert all(text.startswith("the backup it is cut off") for text in said.values()), said
     for garbage in (b"\0" * 4096, b"-----BEGIN PGP MESSAGE-----", data[1:], b"\x1f\x8b" + data):
         path.write_bytes(garbage)
-        with pytest.raises(Damaged, match="it is no backup of aikeys"):
+        with pytest.raises(Damaged, match="it was not written by aikeys backup"):
             read_backup(str(path), "it")
     path.unlink()
     with closing(sqlite3.connect(path)) as connection:

@@ -44,7 +44,7 @@ def add(
     no_verify: Annotated[bool, typer.Option("--no-verify", help="Don't try it at the provider.")] = False,
     allow_http: Annotated[
         bool,
-        typer.Option("--allow-http", help="Send it over plain http, too, to a private address (10.*, 192.168.* …)."),
+        typer.Option("--allow-http", help="Also send it over plain http to a private address (10.*, 192.168.* …)."),
     ] = False,
 ) -> None:
     """Put a key into the vault.

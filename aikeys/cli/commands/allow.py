@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 app = new_app()
 _EXAMPLES = (
-    ("aikeys allow", "show the project's file of this folder, ask, and let it count"),
+    ("aikeys allow", "show the project's file of this folder, and ask whether to use it"),
     ("aikeys allow --allow-file SHA256 DIR", "without a terminal: exactly this file"),
-    ("aikeys allow --list", "what counts"),
+    ("aikeys allow --list", "the files that are allowed"),
 )
 _NOTES = """\b
 A project's file, .aikeys.toml, looked for upwards from DIR:
@@ -31,8 +31,8 @@ A project's file, .aikeys.toml, looked for upwards from DIR:
   [defaults]
   labels = { team = "search", project = "shop" }
 
-Nothing else may stand in it. It fills labels that nothing else sets: no flag, token, config.toml or key, no CI and no
-git. What is allowed is this place, this owner and every byte; when one of them changes, the file is named and ignored
+It may hold nothing else. A label of the file counts only where no flag, token, config.toml, key, CI or git sets that
+label. What is allowed is this path, this owner and these bytes; when one of them changes, the file is named and ignored
 until it is allowed again. A file that other users own or can write is never allowed."""
 
 
@@ -42,11 +42,11 @@ def allow(
     allow_file: Annotated[
         str, typer.Option("--allow-file", metavar="SHA256", help="Allow the file with this digest, without a question.")
     ] = "",
-    remove: Annotated[bool, typer.Option("--remove", help="Let the file count no more.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Allow the file no longer.")] = False,
     list_all: Annotated[bool, typer.Option("--list", help="List what is allowed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Let a project's file choose keys and labels: show what it says, ask, and remember exactly this file. Audited."""
+    """Let a project's file choose keys and labels. Shows it, asks, and remembers exactly this file; audited."""
     if remove + list_all + bool(allow_file) > 1:
         raise Usage("--list, --remove and --allow-file exclude each other", "give one of them")
     if list_all:
@@ -70,36 +70,37 @@ def _allow(start: str, digest: str, *, as_json: bool) -> None:
     says = project.says(found)
     is_new = not project.is_allowed(home.folder(), found)
     if is_new:
-        _show(found, says)
+        _show(found, says, with_digest=not digest)
         _agree(found, digest)
         _record("allow", found.path, f"sha256={found.sha256}")
         project.allow(home.folder(), found, clock.now_s())
     if as_json:
         _print(found, says)
-    terminal.say(f"{found.path} {'counts from now on' if is_new else 'is allowed already'}")
+    terminal.say(f"{found.path} {'is allowed now' if is_new else 'is allowed already'}")
 
 
 def _agree(found: Found, digest: str) -> None:
     """Return where the user agrees to exactly this file; Cancelled, BadConfiguration. --yes is no look at it."""
     if digest:
         if digest != found.sha256:
-            hint = f"look at it; if it is right: aikeys allow --allow-file {found.sha256}"
-            raise BadConfiguration(f"{found.path} is not the file of that digest", hint)
+            hint = f"look at the file and its digest: aikeys allow {_quoted(os.path.dirname(found.path))}"
+            raise BadConfiguration(f"{found.path} has another digest than the one given", hint)
         return
     if not terminal.can_ask():
         hint = f"look at it, then: aikeys allow --allow-file {found.sha256} {_quoted(os.path.dirname(found.path))}"
         raise Cancelled(f"{found.path} has to be looked at, and this is not interactive", hint)
     if not terminal.confirm("Let this file choose keys and labels?"):
-        raise Cancelled("the file does not count")
+        raise Cancelled("the file is not allowed")
 
 
-def _show(found: Found, says: Project) -> None:
-    """Say all that the file would decide."""
-    lines = [f"{found.path} (owner {found.owner}, SHA-256 {found.sha256})"]
+def _show(found: Found, says: Project, *, with_digest: bool) -> None:
+    """Say all that the file would decide; a digest that was typed is not repeated."""
+    lines = [f"{found.path}, owner {found.owner}", *([f"SHA-256 {found.sha256}"] if with_digest else [])]
+    is_empty = not (says.exec_keys or says.exec_env or says.labels)
     lines += [f"key {name}" for name in says.exec_keys]
     lines += [f"variable {variable} gets the key {name}" for variable, name in says.exec_env]
     lines += [f"label {name}={value}" for name, value in says.labels]
-    terminal.say_all(lines if len(lines) > 1 else [*lines, "it chooses nothing"])
+    terminal.say_all([*lines, "it chooses nothing"] if is_empty else lines)
 
 
 def _print(found: Found, says: Project) -> None:
@@ -146,7 +147,7 @@ def _remove(start: str) -> None:
         folder = os.path.dirname(folder)
     project.disallow(home.folder(), path)
     _record("disallow", path, "")
-    terminal.say(f"{path} does not count any more")
+    terminal.say(f"{path} is allowed no longer")
 
 
 def _record(act: str, path: str, detail: str) -> None:

@@ -35,7 +35,7 @@ def edit(
         bool | None,
         typer.Option(
             "--allow-http/--no-allow-http",
-            help="Send it over plain http, too, to a private address (10.*, 192.168.* …).",
+            help="Also send it over plain http to a private address (10.*, 192.168.* …).",
         ),
     ] = None,
     default: Annotated[bool, typer.Option("--default", help="Make it its provider's default key.")] = False,

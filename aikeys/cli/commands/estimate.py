@@ -47,7 +47,7 @@ class Estimated(NamedTuple):
 def estimate(
     text: Annotated[
         str,
-        typer.Argument(metavar="[TEXT]", help="What would be asked; goes behind what is piped in; - is that alone."),
+        typer.Argument(metavar="[TEXT]", help="The question, added after standard input; - is standard input alone."),
     ] = "",
     model: Annotated[
         list[str] | None, typer.Option("--model", "-m", metavar="MODEL", help="Which model; several to compare.")

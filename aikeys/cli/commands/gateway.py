@@ -30,7 +30,7 @@ Clients send a token (aikeys token issue --for app) where they would send a prov
 reserved against the budgets, metered and recorded before its reply is over. aikeys-gateway(7) lists the routes, the
 lines for clients and the errors.
 
-It is served under the names of this machine only; others stand in config.toml: [gateway] hosts = ["ai.example.com"].
+It is served under the names of this machine only; add others to config.toml: [gateway] hosts = ["ai.example.com"].
 An address that other machines reach needs TLS, its own or that of a proxy.
 
 A sealed gateway sends alerts that need a password with a token of its own: AIKEYS_TOKEN, with alert:send and env:read.
@@ -64,7 +64,7 @@ def gateway(
         ),
     ] = False,
     no_proxy: Annotated[
-        bool, typer.Option("--no-proxy", help="Reach the providers without HTTPS_PROXY, as [gateway] proxy = false.")
+        bool, typer.Option("--no-proxy", help="Do not use HTTPS_PROXY; as [gateway] proxy = false.")
     ] = False,
     write_credential: Annotated[
         str,

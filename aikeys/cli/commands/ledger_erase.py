@@ -20,14 +20,14 @@ ERASE = (
 
 
 def erase(
-    user: Annotated[str, typer.Option("--user", metavar="NAME", help="Whose name goes.")] = "",
+    user: Annotated[str, typer.Option("--user", metavar="NAME", help="The person whose name is erased.")] = "",
     key: Annotated[str, typer.Option("--key", metavar="NAME", help="The key whose secret is masked.")] = "",
 ) -> None:
     """Erase a person's name, or mask the secret of a key, in the ledger. Totals stay, and everything still verifies.
 
     It cannot be taken back. Backups and exports made before still have it; so has a tag or an id that somebody wrote
-    the name into. A secret stays in archives, and where it is part of an entry: in which is said, so rotate the key.
-    With --key the vault has to be opened.
+    the name into. A secret stays in archives and in entries that it is part of; these are named, and the key is to be
+    rotated. With --key the vault has to be opened.
     """
     if bool(user) == bool(key):
         raise Usage("say what goes: --user NAME or --key NAME", "aikeys ledger erase --help")

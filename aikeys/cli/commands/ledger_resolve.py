@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 RESOLVE = (
     ("aikeys ledger resolve", "book what processes that were killed had reserved"),
-    ("aikeys ledger resolve 4711 --cost 0.25", "the provider's invoice says what call 4711 did cost"),
+    ("aikeys ledger resolve 4711 --cost 0.25", "the provider's invoice says what call 4711 cost"),
     ("aikeys ledger resolve new-ledger --cost 31.20", "what was spent in the time of a lost ledger"),
 )
 _HINT = "aikeys ledger resolve 4711 --cost 0.25"
@@ -26,7 +26,7 @@ def resolve(
     what: Annotated[
         str, typer.Argument(metavar="[ID|new-ledger]", help="The call, as aikeys log shows it; or a lost ledger.")
     ] = "",
-    cost: Annotated[str, typer.Option("--cost", metavar="USD", help="What it did cost.")] = "",
+    cost: Annotated[str, typer.Option("--cost", metavar="USD", help="What it cost.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Settle what is unsure: lost reservations and costs, and the time of a lost ledger.
@@ -75,7 +75,7 @@ def _correct(book: Ledger, number: int, cost_pusd: int) -> dict[str, object]:
         done: Correction = correct(writer, number, cost_pusd, booking)
         writer.act(Act("ledger resolve", str(number), f"entry={done.number} cost_usd={usd_text(cost_pusd)}"))
     before, after = usd_text(done.before_pusd), usd_text(done.after_pusd)
-    terminal.say(f"call {number} did cost {after} USD, not {before}: entry {done.number}")
+    terminal.say(f"call {number} cost {after} USD, not {before}: entry {done.number}")
     return {"entry": done.number, "corrects": number, "before_usd": before, "cost_usd": after}
 
 

@@ -40,11 +40,11 @@ Several models are asked at the same time and shown one after the other; each ha
 worst failure is the exit status.
 
 Every attempt is in the ledger with its cost, also one that failed. Ctrl-C lets the reply come to its end, so that its
-cost is known; a second one stops it, and so does SIGTERM or SIGHUP at once, as a CI job's time limit sends it: what
-was spent is recorded, and the status is 143 or 129.
+cost is known; a second one stops it. SIGTERM (a CI job's time limit) and SIGHUP stop it at once, with status 143 or
+129. What was spent is recorded.
 
-An attachment by its address is what the address ends with: an image, or a PDF (Anthropic, and models that are asked by
-OpenAI's responses API, fetch those); without an end that is known it is an image.
+The end of an attachment's address tells what it is: an image, or a PDF (fetched by Anthropic and by models of OpenAI's
+responses API). Without a known end it is sent as an image.
 
 config.toml can name models that stand in where one cannot answer: [fallbacks] "openai/gpt-4.1" = ["claude"];
 and limits per minute for all who use this home: [limits] "key:openai" = 60, or "provider:openai" = { requests = 60,
@@ -59,10 +59,11 @@ _STATUSES = (0, 1, 2, 10, 11, 12, 13, 14, 20, 21, 22, 23, 30, 31, 32, 130)
 @app.command(epilog=epilog(_EXAMPLES, _STATUSES, _NOTES))
 def prompt(
     text: Annotated[
-        str, typer.Argument(metavar="[TEXT]", help="What to ask; goes behind what is piped in; - is that alone.")
+        str,
+        typer.Argument(metavar="[TEXT]", help="The question, added after standard input; - is standard input alone."),
     ] = "",
     model: Annotated[
-        list[str] | None, typer.Option("--model", "-m", metavar="MODEL", help="Whom to ask; several to compare.")
+        list[str] | None, typer.Option("--model", "-m", metavar="MODEL", help="The model; several to compare.")
     ] = None,
     system: System = "",
     file: Files = None,

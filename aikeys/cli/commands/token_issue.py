@@ -67,8 +67,8 @@ AIKEYS_TOKEN is enough for aikeys exec on a machine that has a copy of vault.db.
 gateway. A budget, a rate or --once can only be counted where the token was issued: on a copy it is refused.
 
 With usage:own and budget:own a token sees the calls and budgets of its own: itself, its children, its runs (exec
---metered) and its labels. What limits it from above it knows as a higher limit, with its state alone; everybody else is
-as if they never were. budget:write stays within its own labels and never raises what limits the token.
+--metered) and its labels. A limit above it is shown as "a higher limit", with its state alone; nothing of anybody else
+is shown. budget:write stays within its own labels and never raises what limits the token.
 
 With AIKEYS_TOKEN set that token issues it: a child of it, which can do no more in anything and ends no later. What is
 not given, a child takes over from its parent. --model takes provider/model, * for any run of characters.
