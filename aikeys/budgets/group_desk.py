@@ -49,11 +49,10 @@ NO_RATES = Rates()
 
 
 class Patience(NamedTuple):
-    """How long to wait for open reservations, and how: under the common time-outs of clients."""
+    """How long to wait for open reservations, and by which clock: under the common time-outs of clients."""
 
     deadline_s: float = 20.0
     now_s: Callable[[], float] = time.monotonic
-    sleep_s: Callable[[float], None] = time.sleep
 
 
 PATIENT = Patience()

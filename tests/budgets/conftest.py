@@ -14,7 +14,6 @@ from aikeys.budgets.booking import book
 from aikeys.budgets.changes import set_budget
 from aikeys.budgets.counters import Counter, made_counter, span_of
 from aikeys.budgets.decisions import Price
-from aikeys.budgets.group_desk import Patience
 from aikeys.budgets.reservations import Request
 from aikeys.budgets.store import filed
 from aikeys.budgets.terms import Terms
@@ -24,7 +23,7 @@ from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import Call, Context, Labels
 from aikeys.ledger.store import Ledger
 from aikeys.money import PUSD_PER_USD, parse_usd
-from tests.budgets.one_at_a_time import Desk
+from tests.budgets.one_at_a_time import Desk, Waiting
 
 NOON = "2026-11-23T12:00:00+00:00"
 
@@ -60,8 +59,8 @@ class Time:
         self.at_us += max(1, int(seconds * 1_000_000))
 
     @property
-    def patience(self) -> Patience:
-        return Patience(20.0, lambda: self.at_us / 1e6, self.sleep)
+    def patience(self) -> Waiting:
+        return Waiting(20.0, lambda: self.at_us / 1e6, self.sleep)
 
 
 @pytest.fixture

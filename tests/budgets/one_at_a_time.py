@@ -6,11 +6,12 @@ Tests of what is decided and written use it; the one that serves (budgets.group_
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from aikeys.budgets.counters import Span, find_counter
 from aikeys.budgets.decisions import Busy, Refuse, Room, Undecided, Wait
-from aikeys.budgets.group_desk import PATIENT, Patience
 from aikeys.budgets.open_reservations import open_of
 from aikeys.budgets.rates import Counted, Full, Rate, RateReached, admit, correct, take_back
 from aikeys.budgets.recovery import recover
@@ -27,10 +28,21 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.002, 0.05
 _LOOK_AGAIN_S = 1.0
 
 
+class Waiting(NamedTuple):
+    """How long to wait for open reservations, and how."""
+
+    deadline_s: float = 20.0
+    now_s: Callable[[], float] = time.monotonic
+    sleep_s: Callable[[float], None] = time.sleep
+
+
+PATIENT = Waiting()
+
+
 class Desk:
     """The reservations of this process on one ledger. One per thread: it shares the ledger's connection."""
 
-    def __init__(self, ledger: Ledger, patience: Patience = PATIENT) -> None:
+    def __init__(self, ledger: Ledger, patience: Waiting = PATIENT) -> None:
         self.ledger = ledger.open()
         self.calendar = Calendar(ledger.zone)
         self.patience = patience

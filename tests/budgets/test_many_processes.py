@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 
 from aikeys.budgets.decisions import Price
-from aikeys.budgets.group_desk import Patience
 from aikeys.budgets.recovery import recover
 from aikeys.budgets.refusals import BudgetExceeded
 from aikeys.budgets.reservations import Request
@@ -25,7 +24,7 @@ from aikeys.budgets.verify import verify_budgets
 from aikeys.ledger.store import Ledger
 from aikeys.ledger.verify import verify
 from tests.budgets.conftest import call_of, context_of
-from tests.budgets.one_at_a_time import Desk
+from tests.budgets.one_at_a_time import Desk, Waiting
 
 PROCESSES = 16
 EACH = int(os.environ.get("AIKEYS_TEST_RESERVATIONS", "20"))
@@ -36,7 +35,7 @@ WORST, FLOOR = 1_000, 400
 def work(folder: str, seed: int, count: int) -> dict[str, int]:
     """Reserve and settle `count` times with random costs; return what was seen."""
     dice = random.Random(seed)
-    desk = Desk(Ledger(folder), Patience(deadline_s=600))
+    desk = Desk(Ledger(folder), Waiting(deadline_s=600))
     seen = {"settled": 0, "released": 0, "refused": 0, "phantom": 0, "over": 0, "cost": 0, "lowered": 0}
     print("ready", flush=True)
     for _ in range(count):

@@ -8,13 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aikeys.budgets.group_desk import Patience
 from aikeys.budgets.rates import Counted, Full, Rate, RateReached, admit
 from aikeys.budgets.refusals import BudgetExceeded
 from aikeys.ledger.store import Ledger
 from aikeys.providers.usage import Usage
 from tests.budgets.conftest import Time, call_of, context_of, request_of, set_limit
-from tests.budgets.one_at_a_time import Desk
+from tests.budgets.one_at_a_time import Desk, Waiting
 
 THREE = (Rate("key:openai", 3),)
 CALL = request_of("0.10")
@@ -129,7 +128,7 @@ def test_a_rate_holds_across_desks(ledger: Ledger) -> None:
 
     def ask() -> None:
         own = Ledger(directory)
-        desk = Desk(own, Patience(deadline_s=0.0))
+        desk = Desk(own, Waiting(deadline_s=0.0))
         for _ in range(10):
             try:
                 reservation = desk.reserve(CALL, (Rate("key:openai", 7),))
