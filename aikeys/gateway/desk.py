@@ -57,6 +57,8 @@ async def reserve(
     try:
         reservation: Reservation = await ticket
     except asyncio.CancelledError:
+        if ticket.done() and not ticket.cancelled() and ticket.exception() is None:
+            desk.release(ticket.result())  # granted in the same turn of the loop
         desk.look_again()  # who stood behind may go
         if watch is not None and watch.found_nobody:
             raise Gone from None

@@ -48,6 +48,7 @@ class Interruption:
         if number in ENDING:
             self.count, self._ended_by = self.count + 1, self._ended_by or number
         if self._phase == IDLE or (self._phase == READING and self.count > 1):
+            self._phase = BUSY  # what is raised goes its way: no other comes into it
             raise self.stopped()
         if self._phase in (READING, WATCHING):
             self._tell()

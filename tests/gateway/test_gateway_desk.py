@@ -91,6 +91,33 @@ def test_what_is_reserved_for_a_cancelled_task_is_given_back(ledger: Ledger) -> 
     run(ledger, talk)
 
 
+def test_what_is_granted_in_the_turn_in_which_its_task_is_cancelled_is_given_back(ledger: Ledger) -> None:
+    class Cancelling(GroupDesk):
+        """Cancels a task between its grant and its next step, as a gateway that stops does."""
+
+        task: asyncio.Task[Any] | None = None
+
+        def reserve(self, *args: Any, **kwargs: Any) -> Any:
+            ticket = super().reserve(*args, **kwargs)
+            if self.task is not None:
+                ticket.add_done_callback(lambda _done: self.task and self.task.cancel())
+            return ticket
+
+    async def talk() -> None:
+        desk = Cancelling(os.path.dirname(ledger.path), Means(Patience(60), LoopAnswers(asyncio.get_running_loop())))
+        try:
+            desk.task = task = asyncio.create_task(reserve(desk, request_of("10", "10")))
+            await asyncio.wait({task})
+            assert task.cancelled()
+            desk.task = None
+            assert (await asyncio.wait_for(reserve(desk, request_of("10", "10")), 20)).pusd == parse_usd("10")
+        finally:
+            await asyncio.to_thread(desk.close)
+
+    asyncio.run(talk())
+    ledger.close()
+
+
 def test_a_settle_whose_task_is_cancelled_is_written(ledger: Ledger) -> None:
     async def talk(desk: GroupDesk) -> None:
         reservation = await reserve(desk, request_of("4"))

@@ -108,3 +108,20 @@ def test_the_same_call_has_the_same_bound_as_our_request_and_as_a_clients_body(n
     theirs = PassedOn(Native(protocol.name, body), Address("POST", "/x")).plan(target, when)
     assert ours.worst == theirs.worst
     assert (ours.cost, ours.cap, ours.open_ends) == (theirs.cost, theirs.cap, theirs.open_ends)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "provider", "field", "inner"),
+    [
+        ("gemini_generate", "gemini", "generationConfig", "responseSchema"),
+        ("gemini_generate", "gemini", "generation_config", "response_schema"),
+        ("gemini_generate", "gemini", "generation_config", "responseJsonSchema"),
+        ("anthropic_messages", "anthropic", "output_format", "schema"),
+        ("anthropic_messages", "anthropic", "output_config", "format"),
+    ],
+)
+def test_no_counter_is_asked_about_a_body_with_a_schema(protocol: str, provider: str, field: str, inner: str) -> None:
+    dialect = catalogue.load()[provider].dialect()
+    for value, countable in (({}, True), ({field: {inner: {"type": "object"}}}, False)):
+        order = PassedOn(Native(protocol, {"messages": [], **value}), Address("POST", "/x"))
+        assert order.is_countable(dialect) is countable
