@@ -6,34 +6,33 @@ has native:all and no budget could be blocked by what nobody meters: then it is 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from aiohttp import web
 
-from aikeys import clock
-from aikeys.budgets.decisions import Price as Asked
-from aikeys.budgets.queues import Rates
+from aikeys.budgets.queues import DEFAULT_PRIORITY
 from aikeys.errors import Denied, NotFound
-from aikeys.gateway import bodies, desk, error_bodies, kept, listeners
+from aikeys.gateway import bodies, error_bodies, kept, listeners
 from aikeys.gateway.aside import aside
 from aikeys.gateway.calls import Said, as_it_came, listen
 from aikeys.gateway.door import Visit, enter, require, shape_of, shown
+from aikeys.gateway.driver import Asker, answered
+from aikeys.gateway.error_bodies import Told
+from aikeys.gateway.listeners import AsItCame
 from aikeys.gateway.native_models import model_at, refuse_of_another
 from aikeys.gateway.queries import query_of
 from aikeys.gateway.upstream import for_client
-from aikeys.ledger.calls import UNPRICED, Call
 from aikeys.providers.catalogue import Provider
 from aikeys.providers.native_routes import FREE, Match, NativeRoute, below, match
 from aikeys.providers.transport import Broken, NotSent, Parcel, checked_base_url, require_way
 from aikeys.providers.wire.exact_json import LARGE_BYTES, write
 from aikeys.providers.wire.values import Outgoing
 from aikeys.spending.authorise import Caller, authorise, bound_labels
-from aikeys.spending.entry import context_of
+from aikeys.spending.call import Asking, Outcome
 from aikeys.spending.labels import labels_of
-from aikeys.spending.limits import asked_of_the_budgets, rates_of
 from aikeys.spending.names import Held, Target
-from aikeys.spending.order import Address, Native, PassedOn, is_in_background
-from aikeys.spending.room import left_for
+from aikeys.spending.order import Address, Native, PassedOn, Unmetered, is_in_background
 from aikeys.tokens import admission
 from aikeys.tokens.wishes import grantor
 
@@ -153,40 +152,37 @@ async def _unlisted(
         raise Denied(f"{path_shown(request)} is not on the list of routes that are metered", grantor("native:all"))
     if claims.models:
         raise Denied(f"{path_shown(request)} may use any model, and this token is for some", "use a listed route")
-    caller = Caller(labels_of(bound_labels(claims, {})), "gateway", claims, visit.bearer.above, visit.address)
     target = Target(held, known, _ANY_MODEL, None)
-    _authorise_key(visit, target._replace(model=""), NativeRoute(request.method, path, "native:all"))
-    context = context_of(caller, target)
-    sent_to = below(known, held.base_url, path) + query_of(request, known.protocol, None)
-    if left_for(visit.state.ledger, caller, context, clock.now_us()).pusd is not None:
-        raise Denied(
-            f"{path_shown(request)} is not metered, and a budget limits what this token spends",
-            "use a listed route; aikeys-gateway(7) has them",
-        )
     whole = body
     if whole is None:
         whole = await bodies.whole(request)
         await refuse_of_another(visit, known, whole)
-    rates = Rates(rates_of(caller, target, visit.state.knowledge.config.limits))
-    reservation = await desk.reserve(
-        visit.state.desk, asked_of_the_budgets(caller, context, Asked(0, 0, is_bounded=False)), rates=rates
-    )
-    status = "broken"
-    try:
-        sent = await _sent(visit, target, sent_to, whole, is_ours=body is not None)
-        status = "ok" if sent.status < 400 else "refused"
-    finally:
-        call = Call(reservation.at_us, clock.now_us(), context, cost_source=UNPRICED, status=status)
-        await visit.state.desk.settle(reservation, call)
-    fields = {**for_client(sent.headers), listeners.REQUEST_ID: reservation.id.hex()}
-    return web.Response(status=sent.status, headers=fields, body=sent.body)
+    sent_to = below(known, held.base_url, path) + query_of(request, known.protocol, None)
+    outgoing = Outgoing(request.method, sent_to, _headers(request, known, is_ours=body is not None), whole)
+    caller = Caller(labels_of(bound_labels(claims, {})), "gateway", claims, visit.bearer.above, visit.address)
+    order, listener = Unmetered(outgoing, path_shown(request)), AsItCame(request, visit.request_id, bool)
+    asking = Asking(caller, target, order, [], "native:all", len(whole))
+    outcome = await answered(visit.state, Asker(visit.bearer, DEFAULT_PRIORITY), asking, listener)
+    return _unread(outcome, known.title, listener.request_id, shape_of(request.path))
 
 
-async def _sent(visit: Visit, target: Target, path: str, body: bytes, *, is_ours: bool = True) -> _Sent:
+def _unread(outcome: Outcome, title: str, request_id: str, shape: Callable[[Told], bytes]) -> web.Response:
+    """Answer with a reply as it came; what concerns our key, or never came, in our words."""
+    failure = outcome.received.failure
+    told, advice = error_bodies.told_of_reply(title, outcome.status, outcome.headers, outcome.body)
+    if failure is not None:
+        told = error_bodies.told(failure)
+    if told is not None:
+        return listeners.refusal(told, request_id, shape)
+    fields = {**dict(advice), **for_client(outcome.headers), listeners.REQUEST_ID: request_id}
+    return web.Response(status=outcome.status, headers=fields, body=outcome.body)
+
+
+async def _sent(visit: Visit, target: Target, path: str, body: bytes) -> _Sent:
     """Send and return the whole reply; what never came is 502."""
     state, request = visit.state, visit.request
     base_url = checked_base_url(target.key.base_url, target.provider.title)
-    headers = _headers(request, target.provider, is_ours=is_ours)
+    headers = _headers(request, target.provider)
     outgoing = Outgoing(request.method, path, headers, body)
     secret = state.secret_of(visit.bearer, target)
     require_way(base_url, target.key.name, secret)

@@ -156,6 +156,8 @@ async def _tightened(io: Io, asking: Asking, made: Plan) -> Plan:
             tokens = token_count.answered(incoming.status, body, made.dialect)
     except (NotSent, Broken, Unreadable):
         return made
+    except Stopped:
+        raise CallerLeft from None
     return made if tokens is None else tightened(made, tokens)
 
 
@@ -182,12 +184,12 @@ class _Reserved:
 
     async def go(self, made: Plan) -> Outcome:
         """Send, read and settle."""
-        io, exchange = self._io, Exchange(made, reads_vectors=False)
+        io, exchange = self._io, self._asking.order.exchange(made)
         try:
             secret = await io.key_of(self._asking.target)
             if self._reservation.pusd < made.cost.worst_pusd:
                 made = lowered(made, self._reservation.pusd)
-                exchange = Exchange(made, reads_vectors=False)
+                exchange = self._asking.order.exchange(made)
             outgoing = await io.aside(self._asking.size_bytes, self._written, made)
             parcel = self._parcel(outgoing, made, secret)
             if self._listener.audience is Audience.LISTENS:

@@ -35,8 +35,8 @@ from aikeys.providers.wire.values import (
 from aikeys.spending.bill import Used
 from aikeys.spending.plan import Plan
 
-OK, UNREADABLE, REDIRECTED, NOT_SENT, CUT, CANCELLED = (
-    "ok", "unreadable", "redirected", "not_sent", "broken", "cancelled",
+OK, UNREADABLE, REDIRECTED, NOT_SENT, CUT, CANCELLED, REFUSED = (
+    "ok", "unreadable", "redirected", "not_sent", "broken", "cancelled", "refused",
 )  # fmt: skip
 
 _EVENT_BEGINNINGS = b"deir:"
@@ -228,3 +228,21 @@ class Exchange:
     @property
     def _title(self) -> str:
         return self._plan.dialect.title
+
+
+class Unread(Exchange):
+    """A reply that nobody meters: kept as it came, and its cost is not known, whatever it says."""
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Take the next bytes."""
+        self._digest.update(data)
+        self.size_bytes += len(data)
+        self._pieces.append(data)
+        return []
+
+    def _of_body(self) -> Received:
+        used, reply = Used(may_cost=True), Reply()
+        if not self._is_closed:
+            status, failure = self._broken or (CUT, Unreadable(f"{self._title} did not answer", "try again"))
+            return Received(status, used, reply, failure)
+        return Received(OK if self._status < 300 else REFUSED, used, reply)

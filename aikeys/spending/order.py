@@ -2,9 +2,10 @@
 
     Translated   a request of our values, in the provider's words
     PassedOn     a client's own body, as it came but for the cap and the usage
+    Unmetered    what goes to a route that nobody meters, as it came
 
-Either is bounded by the body that goes out, read by the one reader of its protocol (native.bodies): the same call has
-the same bound whichever way it came.
+The first two are bounded by the body that goes out, read by the one reader of its protocol (native.bodies): the same
+call has the same bound whichever way it came.
 - What is only queued is refused: nobody would ever learn what it cost.
 - What no meter covers is refused where a limit has to bound the call; without one it goes as it is.
 - Changed in a body that is passed on: the cap, where a budget brings or lowers one; that a stream reports its usage,
@@ -15,12 +16,14 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from aikeys.errors import CannotDecide, Usage
+from aikeys.errors import CannotDecide, Denied, Usage
+from aikeys.pricing.bounds import Bounds
 from aikeys.pricing.values import Price
 from aikeys.providers.wire.dialects import Dialect
 from aikeys.providers.wire.exact_json import LARGE_BYTES, Table, read_table, table, write, write_large
 from aikeys.providers.wire.protocols import protocol_of
 from aikeys.providers.wire.values import Json, Options, Outgoing, Request
+from aikeys.spending.exchange import Exchange, Unread
 from aikeys.spending.names import Target
 from aikeys.spending.native.betas import unmetered
 from aikeys.spending.native.bodies import Metering, NativeRequest, bounds_of_body, with_cap
@@ -60,6 +63,10 @@ class Order(Protocol):
         """Return the request as it goes out, with the cap of the plan."""
         ...
 
+    def exchange(self, made: Plan) -> Exchange:
+        """Return what reads the reply."""
+        ...
+
     def is_countable(self, dialect: Dialect) -> bool:
         """Tell whether the provider's counter of tokens sees all that the model will read."""
         ...
@@ -89,6 +96,10 @@ class Translated:
     def outgoing(self, made: Plan) -> Outgoing:
         """Return it in the provider's words."""
         return encoded(made)
+
+    def exchange(self, made: Plan) -> Exchange:
+        """Return what reads the reply, but for vectors."""
+        return Exchange(made, reads_vectors=False)
 
     def is_countable(self, dialect: Dialect) -> bool:
         """Tell whether there is no schema: what it adds, no counter tells."""
@@ -125,14 +136,56 @@ class PassedOn:
             self._written = made.cap, body
         return Outgoing(self._address.method, self._address.path, self._address.headers, self._written[1])
 
+    def exchange(self, made: Plan) -> Exchange:
+        """Return what reads the reply, but for vectors."""
+        return Exchange(made, reads_vectors=False)
+
     def is_countable(self, dialect: Dialect) -> bool:
         """Tell whether the body is in words that the counter takes, without a schema."""
         body = self._native.body
         if not dialect.counter or _COUNTED.get(self._native.protocol) != dialect.protocol:
             return False
-        steers = table(body, "generationConfig")
-        has_schema = any("chema" in name for name in steers) or any(body.get(name) is not None for name in _SCHEMAS)
-        return not has_schema
+        steers = [name for each in body if _is_config(each) for name in table(body, each)]
+        return not any("chema" in name for name in steers) and all(body.get(name) is None for name in _SCHEMAS)
+
+
+class Unmetered:
+    """What goes to a route that nobody meters, as it came; refused where a budget limits it. It has no price."""
+
+    def __init__(self, outgoing: Outgoing, shown: str) -> None:
+        """Take what is sent, and its method and path as a message may repeat them."""
+        self._outgoing = outgoing
+        self._shown = shown
+
+    def plan(self, target: Target, circumstances: Circumstances) -> Plan:
+        """Return a plan without a bound; Denied under a blocking budget."""
+        if circumstances.is_limited:
+            raise Denied(
+                f"{self._shown} is not metered, and a budget limits what this token spends",
+                "use a listed route; aikeys-gateway(7) has them",
+            )
+        bounds = Bounds(0, circumstances.now_us, circumstances.until_us)
+        draft = Draft(target._replace(found=None), target.provider.dialect(), Request(target.model, ()), bounds)
+        return fitted(draft, circumstances)
+
+    def outgoing(self, made: Plan) -> Outgoing:
+        """Return it as it came."""
+        del made
+        return self._outgoing
+
+    def exchange(self, made: Plan) -> Exchange:
+        """Return what keeps the reply and reads nothing."""
+        return Unread(made)
+
+    def is_countable(self, dialect: Dialect) -> bool:
+        """No: nobody knows what it is."""
+        del dialect
+        return False
+
+
+def _is_config(name: str) -> bool:
+    """Tell whether a field is Gemini's generationConfig, which may be spelt generation_config."""
+    return name.replace("_", "").lower() == "generationconfig"
 
 
 def encoded(made: Plan) -> Outgoing:
