@@ -131,7 +131,7 @@ def shown_key(text: str) -> str:
     if len(text) >= 20 and any(sign in "0123456789" for sign in text):
         return "… (it looks like a key itself)"
     plain = is_seen(text) and text[:1] in _REST and not text.startswith("-")
-    return text if text and plain else ascii(text)
+    return text if text and plain else repr(text) if is_seen(text) else ascii(text)
 
 
 def written(text: str) -> str:

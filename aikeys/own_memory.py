@@ -30,8 +30,25 @@ def protect() -> Limits | None:
         _before.append(limits)
     resource.setrlimit(resource.RLIMIT_CORE, (0, limits[1]))
     if sys.platform == "linux":
-        import ctypes
-
         with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+            _hide()
     return _before[0]
+
+
+def _hide() -> None:
+    """Make this process not dumpable: prctl(2), by the library that cryptography loads anyway, else by ctypes.
+
+    Importing ctypes takes `exec` more than a millisecond.
+    """
+    try:
+        import _cffi_backend as c  # type: ignore[import-untyped]
+
+        number, word = c.new_primitive_type("int"), c.new_primitive_type("unsigned long")
+        kind = c.new_function_type((number, word, word, word, word), number, False)
+        if c.load_library(None).load_function(kind, "prctl")(_PR_SET_DUMPABLE, 0, 0, 0, 0) == 0:
+            return
+    except (ImportError, OSError, AttributeError, TypeError, ValueError):
+        pass
+    import ctypes
+
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

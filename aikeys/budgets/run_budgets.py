@@ -15,7 +15,7 @@ from aikeys.budgets.terms import TOTAL, Terms
 from aikeys.budgets.who import TOKEN, Who, limited_who
 from aikeys.ledger.store import Ledger, Writer
 from aikeys.ledger.token_acts import process_of_run
-from aikeys.storage.process_lock import path_of
+from aikeys.storage.process_lock import is_gone
 
 
 def begin(writer: Writer, token: str, limit_pusd: int) -> None:
@@ -47,6 +47,6 @@ def _of_the_dead(connection: sqlite3.Connection, directory: str) -> list[str]:
         if who.kind != TOKEN or who.is_each or budget.terms.period != TOTAL:
             continue
         process = process_of_run(connection, who.name, budget.entry)
-        if process and not os.path.exists(path_of(directory, process)):  # `recover` removed the file of a dead one
+        if process and is_gone(directory, process):
             found.append(who.name)
     return found

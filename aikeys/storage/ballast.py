@@ -6,6 +6,7 @@ There are two. The first is for both; the second is for taking access away alone
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -23,9 +24,10 @@ def load(home: str) -> None:
 
 
 def _load(path: str) -> None:
+    if _is_whole(path):
+        return
+    _drop(path)
     try:
-        if os.path.exists(path):
-            return
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError:
         return
@@ -41,7 +43,16 @@ def _load(path: str) -> None:
 
 def is_there(home: str) -> bool:
     """Tell whether all ballast is in place."""
-    return all(os.path.exists(os.path.join(home, name)) for name in (FIRST, FOR_REVOKING))
+    return all(_is_whole(os.path.join(home, name)) for name in (FIRST, FOR_REVOKING))
+
+
+def _is_whole(path: str) -> bool:
+    """Tell whether a file takes up the room it should: a link, a FIFO or an empty file gives none back."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_size >= SIZE_BYTES
 
 
 def with_room(home: str, work: Callable[[], T]) -> T:

@@ -102,6 +102,34 @@ def open_any(path: str) -> tuple[Fault | None, int]:
     return fault(path, os.fstat(descriptor)), descriptor
 
 
+def open_lock(path: str, flags: int) -> int:
+    """Open a file that is only locked, and return its descriptor: without waiting, and never through a link.
+
+    Raises FileNotFoundError, BadConfiguration where it may decide nothing, MachineFailed.
+    """
+    try:
+        descriptor = os.open(path, flags | _OPEN | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _no_lock(path, error) from None
+    found = fault(path, os.fstat(descriptor))
+    if found is not None:
+        os.close(descriptor)
+        raise BadConfiguration(found.message, found.hint)
+    return descriptor
+
+
+def _no_lock(path: str, error: OSError) -> AikeysError:
+    """Return why a file that is only locked cannot be opened; one that is no regular file is called that."""
+    away = f"move it away: mv {quoted(path)} {quoted(path)}.old"
+    if os.path.islink(path):
+        return BadConfiguration(f"{path} is a link", away)
+    if os.path.isdir(path):
+        return BadConfiguration(f"{path} is a folder", away)
+    return cannot_read(path, error)
+
+
 def read_open(descriptor: int, limit_bytes: int) -> bytes:
     """Return what a descriptor yields, at most one byte more than the limit; raises OSError."""
     parts, left = [], limit_bytes + 1
@@ -139,6 +167,9 @@ def cannot_read(path: str, error: OSError) -> AikeysError:
     if error.errno == errno.ENXIO:
         return BadConfiguration(f"{path} is a socket", f"move it away: mv {quoted(path)} {quoted(path)}.old")
     reason = (error.strerror or "unknown reason").lower()
+    if error.errno == errno.ENOTDIR:
+        hint = "check the permissions above it, or choose another place: --home DIR"
+        return MachineFailed(f"{path} cannot be read: {reason}", hint)
     return MachineFailed(f"{path} cannot be read: {reason}", f"check who may enter and read it: ls -ld {quoted(path)}")
 
 

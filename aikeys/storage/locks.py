@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 import os
 
-from aikeys.errors import MachineFailed
+from aikeys.errors import AikeysError, MachineFailed
+from aikeys.storage import files
 
 try:
     import fcntl
@@ -25,8 +26,8 @@ def refuse_without_locks(directory: str) -> None:
     """Raise MachineFailed where files of a directory cannot be locked; nothing where there is none to ask."""
     for name in _ASKED:
         try:
-            descriptor = os.open(os.path.join(directory, name), os.O_RDWR | _flags())
-        except OSError:
+            descriptor = files.open_lock(os.path.join(directory, name), os.O_RDWR)
+        except (OSError, AikeysError):  # what may decide nothing is not asked
             continue
         try:
             _ask(descriptor, directory)
@@ -46,10 +47,3 @@ def _ask(descriptor: int, directory: str) -> None:
                 f"files in {directory} cannot be locked: {error.strerror}",
                 "put the home on a local disk (--home DIR); for NFS, check its lock service",
             ) from None
-
-
-def _flags() -> int:
-    found = 0
-    for name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK"):
-        found |= getattr(os, name, 0)
-    return found

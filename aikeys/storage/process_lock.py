@@ -15,7 +15,8 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from aikeys.errors import MachineFailed
+from aikeys.errors import AikeysError, MachineFailed
+from aikeys.storage import files
 
 _PREFIX, _SUFFIX = "process-", ".lock"
 _FLAGS = os.O_CLOEXEC | sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK"))
@@ -69,14 +70,11 @@ def path_of(directory: str, name: str) -> str:
 def buried(directory: str, name: str) -> Iterator[bool]:
     """Yield whether a process is gone; if so nobody else is told the same meanwhile, and its file is removed after."""
     path = path_of(directory, name)
-    descriptor = -1
     try:
-        descriptor = os.open(path, os.O_RDWR | _FLAGS)
+        descriptor = files.open_lock(path, os.O_RDWR)
     except FileNotFoundError:
         yield True
         return
-    except OSError as error:
-        raise MachineFailed(f"cannot open {path}: {error.strerror}", "check its owner and mode") from None
     try:
         is_gone = _lock(descriptor, wait=False)
         yield is_gone
@@ -88,12 +86,12 @@ def buried(directory: str, name: str) -> Iterator[bool]:
 
 
 def is_gone(directory: str, name: str) -> bool:
-    """Tell whether a process is gone, without writing; one whose file this user may not read is taken to live."""
+    """Tell whether a process is gone, without writing; one whose file may decide nothing is taken to live."""
     try:
-        descriptor = os.open(path_of(directory, name), os.O_RDONLY | _FLAGS)
+        descriptor = files.open_lock(path_of(directory, name), os.O_RDONLY)
     except FileNotFoundError:
         return True
-    except OSError:
+    except AikeysError:
         return False
     try:
         return _lock(descriptor, wait=False)
@@ -119,8 +117,7 @@ def left_behind(directory: str) -> list[str]:
 def _locked(path: str) -> int:
     """Return the descriptor of a file that is locked and still there, or -1 where it was removed meanwhile."""
     try:
-        flags = os.O_RDWR | os.O_CREAT | _FLAGS
-        descriptor = os.open(path, flags, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
     except OSError as error:
         raise MachineFailed(
             f"cannot create {path}: {error.strerror}", "check that its directory can be written"

@@ -4,7 +4,8 @@ SQLite's own wait for a writer sleeps up to 100 ms between tries, so with severa
 has waited longest. The kernel's queue for a lock does not.
 
 - It is a courtesy, never what keeps two writers apart: that is BEGIN IMMEDIATE. Where the file cannot be made or locked
-  (a read-only home, another owner, a file system without locks) everybody goes on without it, as do older programs.
+  (a read-only home, a file system without locks) or is one that others own or can write, or no file at all, everybody
+  goes on without it, as do older programs.
 - The kernel takes the lock back when its process is gone, however it went. A forked child closes its copy.
 - The wait has an end: it is spent in a thread of its own, because a wait in the kernel has none.
 """
@@ -16,14 +17,14 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from aikeys.errors import AikeysError
+from aikeys.storage import files
+
 try:
     import fcntl
 except ImportError:  # Windows: SQLite's own wait
     fcntl = None  # type: ignore[assignment]
 
-_FLAGS = os.O_RDWR | os.O_CREAT
-for _name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK"):
-    _FLAGS |= getattr(os, _name, 0)
 _open: set[int] = set()
 
 
@@ -51,8 +52,8 @@ def _opened(path: str) -> int:
     if fcntl is None:
         return -1
     try:
-        descriptor = os.open(path, _FLAGS, 0o600)
-    except OSError:
+        descriptor = files.open_lock(path, os.O_RDWR | os.O_CREAT)
+    except (OSError, AikeysError):
         return -1
     _open.add(descriptor)
     return descriptor

@@ -174,7 +174,7 @@ def test_an_impossible_home_leaves_no_key_file_behind(bare_home: Aikeys) -> None
     )
     assert done.returncode != 0
     assert not bare_home.key_file.exists()
-    assert f"removed the key file {bare_home.key_file} again" in done.stderr
+    assert "file/home/vault.db cannot be read: not a directory" in done.stderr  # said before a key file is made
     assert bare_home.run("init", "--key-file", str(bare_home.key_file)).returncode == 0
     again = bare_home.run(
         "--home", str(bare_home.folder / "file" / "home"), "init", "--key-file", str(bare_home.key_file)

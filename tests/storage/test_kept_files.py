@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import socket
@@ -21,7 +22,7 @@ from aikeys.policy import applying
 from aikeys.pricing import snapshot
 from aikeys.remote import login
 from aikeys.secret import Secret
-from aikeys.storage import files, folders, process_lock
+from aikeys.storage import ballast, files, folders, locks, process_lock, writers_turn
 from aikeys.vault.store import VaultFile
 from aikeys.vault.unlock import key_file
 
@@ -279,3 +280,49 @@ def test_a_login_that_others_can_read_is_refused(home: Path) -> None:
     found = login.read(str(home))
     assert found is not None
     assert isinstance(found.token, Secret)
+
+
+LOCK_STATES = {**STATES, **OF_ROOT}
+
+
+@pytest.mark.parametrize("state", [*STATES, *(pytest.param(name, marks=needs_root) for name in OF_ROOT)])
+def test_a_process_whose_lock_may_decide_nothing_is_taken_to_live_and_is_not_buried(home: Path, state: str) -> None:
+    LOCK_STATES[state](home / "process-1.lock")
+    assert not process_lock.is_gone(str(home), "1")
+    with pytest.raises(AikeysError) as caught, process_lock.buried(str(home), "1"):
+        pass
+    assert (caught.value.exit_status, str(home / "process-1.lock") in caught.value.message) == (14, True)
+    assert os.path.lexists(home / "process-1.lock")
+
+
+@pytest.mark.parametrize("state", [*STATES, *(pytest.param(name, marks=needs_root) for name in OF_ROOT)])
+def test_a_turn_that_others_could_hold_is_nobodys(home: Path, state: str) -> None:
+    LOCK_STATES[state](home / "ledger.turn")
+    other = -1
+    with suppress(OSError):
+        other = os.open(home / "ledger.turn", os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with writers_turn.turn(str(home / "ledger.turn"), 0.01):
+        pass
+    if other >= 0:
+        os.close(other)
+    locks.refuse_without_locks(str(home))
+
+
+@pytest.mark.parametrize("state", ["666", "FIFO", "device", "socket", "loop", "loose link", "empty", "short"])
+def test_a_reserve_that_takes_up_no_room_is_made_anew(home: Path, state: str) -> None:
+    more = {"empty": lambda path: path.write_bytes(b""), "short": lambda path: path.write_bytes(b"x" * 1000)}
+    {**STATES, **more}[state](home / "ballast")
+    assert not ballast.is_there(str(home))
+    ballast.load(str(home))
+    assert ballast.is_there(str(home))
+    for name in (ballast.FIRST, ballast.FOR_REVOKING):
+        status = os.lstat(home / name)
+        assert (stat.S_IMODE(status.st_mode), status.st_size) == (0o600, ballast.SIZE_BYTES)
+
+
+def test_a_folder_in_place_of_a_reserve_stops_nothing(home: Path) -> None:
+    (home / "ballast").mkdir()
+    ballast.load(str(home))
+    assert not ballast.is_there(str(home))
+    assert ballast.with_room(str(home), lambda: 1) == 1

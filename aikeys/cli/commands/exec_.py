@@ -14,7 +14,7 @@ from aikeys.errors import AikeysError, BadConfiguration, NotFound, Usage
 from aikeys.storage.record import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from aikeys.cli.around import Around
     from aikeys.ledger.store import Act, Ledger
@@ -53,7 +53,6 @@ def _apply(arguments: ExecArguments) -> None:
 
 def _lend(arguments: ExecArguments) -> NoReturn:
     from aikeys import own_memory
-    from aikeys.cli.around import Around
     from aikeys.lending import child, environment
 
     core_limit = own_memory.protect()
@@ -62,7 +61,7 @@ def _lend(arguments: ExecArguments) -> NoReturn:
     where = home.place()
     ledger = where.ledger
     opened = opened_for(where, ledger, "exec")
-    keys, renamed = chosen(arguments, Around(where.home), opened)
+    keys, renamed = chosen(arguments, lambda: _around(where.home), opened)
     if not arguments.unmetered:
         _refuse_limited(ledger, opened, keys)
     lent = lend_keys(opened, keys)
@@ -72,6 +71,12 @@ def _lend(arguments: ExecArguments) -> NoReturn:
         terminal.detail(f"{variable} of this environment is not passed on: it would send a key to another address")
     terminal.detail(f"lends {', '.join(key.name for key in keys)} to {arguments.command[0]}")
     child.replace_process(program, arguments.command, env, core_limit)
+
+
+def _around(home_folder: str) -> Around:
+    from aikeys.cli.around import Around
+
+    return Around(home_folder)
 
 
 def program_for(arguments: ExecArguments) -> str:
@@ -144,10 +149,10 @@ class Chosen(NamedTuple):
     renamed: dict[str, str]
 
 
-def chosen(arguments: ExecArguments, around: Around, opened: Opened | Borrowed) -> Chosen:
+def chosen(arguments: ExecArguments, around: Callable[[], Around], opened: Opened | Borrowed) -> Chosen:
     """Return the keys to lend: those named, else those of the configuration, else the only one.
 
-    What nobody named is chosen among the keys that a token is for.
+    What nobody named is chosen among the keys that a token is for. Only then is looked at what stands `around`.
     """
     rows = opened.rows
     if arguments.all:
@@ -161,7 +166,7 @@ def chosen(arguments: ExecArguments, around: Around, opened: Opened | Borrowed) 
         return Chosen(keys, _renamed(arguments.env, rows))
     names, env = (*arguments.names, *(name for _, name in arguments.env)), arguments.env
     if not names:
-        names, env = _configured(around)
+        names, env = _configured(around())
     if not names:
         return Chosen([_only_key(opened)], {})
     keys = [named_key(rows, name) for name in names]

@@ -78,7 +78,7 @@ def run(arguments: ExecArguments) -> int:
     ledger = where.ledger
     opened = opened_for(where, ledger, "exec --metered")
     around = Around(where.home)
-    found = _Open(where, ledger, opened, _shelf(where), around, chosen(arguments, around, opened))
+    found = _Open(where, ledger, opened, _shelf(where), around, chosen(arguments, lambda: around, opened))
     providers = _providers(found)
     lent = lend_keys(opened, found.keys)
     from aikeys.gateway.own import OwnGateway  # slow to load: what is refused is refused before

@@ -125,6 +125,7 @@ def fixed(kept: Envelopes) -> ExitStack:
     stack.enter_context(patch("aikeys.clock.now_s", lambda: NOW_S + DAY_S))
     stack.enter_context(patch("aikeys.tokens.grants.hand_over", grant))
     stack.enter_context(patch("aikeys.ledger.store.os.urandom", salts))
+    stack.enter_context(patch("aikeys.storage.ballast.load", lambda _home: None))  # it would take of the salts
     stack.enter_context(patch("aikeys.ledger.store._user_name", lambda: "tester"))
     stack.enter_context(patch("aikeys.vault.unlock.methods.envelope", envelope))
     return stack

@@ -119,9 +119,9 @@ def _issue(place: opening.Place, success: generate.Vector) -> tuple[_Issued, str
     )
     keeper.close()
     other = issuing.issue(place, opened, Wish("other", "", 10 * generate.DAY_S, scopes=("env:read",), keys=keys))
-    spender = issuing.issue(
-        place, opened, Wish("spender", "app", 10 * generate.DAY_S, budget_pusd=10**12, rpm=60, tpm=1000, is_once=True)
-    )
+    limits = Wish("spender", "app", 10 * generate.DAY_S, budget_pusd=10**12, rpm=60, tpm=1000, is_once=True)
+    spending = ("chat:read", "chat:write", "embeddings:write")  # named: what `app` stands for changes, a vector stays
+    spender = issuing.issue(place, opened, limits._replace(scopes=spending))
     return _Issued(parent, child, other, spender), sealed.hex()
 
 
