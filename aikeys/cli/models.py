@@ -8,6 +8,8 @@ from aikeys.cli import home
 from aikeys.errors import AikeysError, Denied
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from aikeys.config import Config
     from aikeys.ledger.store import Ledger
     from aikeys.names import Label
@@ -92,11 +94,11 @@ def _refuse_out_of_scope(every: Names, text: str, who: Bearer) -> None:
         )
 
 
-def wanted(models: list[str] | None, settings: Config) -> list[str]:
+def wanted(models: Iterable[str], settings: Config) -> list[str]:
     """Return the models named, or the default of config.toml; Usage without either."""
     from aikeys.errors import Usage
 
-    found = list(dict.fromkeys(models or ())) or ([settings.model] if settings.model else [])
+    found = list(dict.fromkeys(models)) or ([settings.model] if settings.model else [])
     if not found:
         raise Usage("which model?", "name it with -m provider/model, or set [defaults] model in config.toml")
     return found

@@ -71,7 +71,7 @@ def estimate(
         text, system, tuple(file or ()), tuple(attachment or ()), max_tokens=max_tokens, no_stdin=no_stdin
     )
     request = asking.request_of(typed, stream=False)
-    targets = [shelf.names.priced(name) for name in models.wanted(model, shelf.settings)]
+    targets = [shelf.names.priced(name) for name in models.wanted(model or (), shelf.settings)]
     found = [_estimated(target, request, min(output, max_tokens or output)) for target in targets]
     if as_json:
         terminal.out(document("aikeys.estimate/1", estimates=[_known(one) for one in found]))

@@ -6,23 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aikeys.cli import home, terminal
+from aikeys.cli import terminal
 from aikeys.cli.help import epilog, new_app
 from aikeys.cli.prompt_options import Attachments, Files, MaxTokens, NoStdin, System
-from aikeys.errors import Usage
 
 if TYPE_CHECKING:
     from aikeys.cli.asking import Typed
-    from aikeys.cli.models import Shelf
-    from aikeys.cli.prompt_replies import Replies
-    from aikeys.cli.till import Till
-    from aikeys.ledger.calls import Labels
-    from aikeys.ledger.store import Ledger
-    from aikeys.names import Label
-    from aikeys.spending.authorise import Caller
-    from aikeys.spending.blocking import Wish
-    from aikeys.spending.names import Target
-    from aikeys.vault.opening import Place
 
 app = new_app()
 _EXAMPLES = (
@@ -86,12 +75,10 @@ def prompt(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Ask a model, with the vault's key; what it cost is in the ledger, exactly."""
-    from aikeys.cli import asking, authority, models
-    from aikeys.cli.around import Around
-    from aikeys.cli.labels import labels, typed_labels
+    from aikeys.cli import asking
+    from aikeys.cli.labels import typed_labels
+    from aikeys.cli.ports.asker import AskedPrompt, asker
     from aikeys.money import parse_usd
-    from aikeys.spending.blocking import Wish
-    from aikeys.vault.opening import require_vault
 
     limit_pusd = parse_usd(max_cost) if max_cost else None
     typed = asking.Typed(
@@ -99,109 +86,12 @@ def prompt(
     )
     is_held = as_json or no_stream or bool(schema) or _asks_for_several(typed)
     own = typed_labels({"team": team, "project": project, "environment": environment, "user": user}, ())
-    gateway = authority.gateway()
-    if gateway is not None:
-        from aikeys.cli import remote_prompt
-
-        if limit_pusd is not None:
-            raise Usage("a gateway takes no --max-cost", "give --max-tokens, or use a token with a budget")
-        wish = remote_prompt.Wish(typed, model, own, tuple(tag or ()), is_held, dry_run, as_json, usage)
-        remote_prompt.run(gateway, wish)
-        return
-    where = home.place()
-    require_vault(where)
-    request = asking.request_of(typed, stream=not is_held)
-    ledger = where.ledger
-    shelf = models.shelf(where, models.rows_if_any(where, ledger))
-    chosen = [models.targets(shelf, each, where) for each in models.wanted(model, shelf.settings)]
-    around = Around(where.home)
-    callers = [
-        _caller(labels(own, tag or (), shelf.settings, models.labels_of(targets[0].key), around), own)
-        for targets in chosen
-    ]
-    around.say_uncounted(callers[0].labels, ledger)
-    jobs = [(Wish(caller, request, limit_pusd), targets) for caller, targets in zip(callers, chosen, strict=True)]
+    what = AskedPrompt(typed, tuple(model or ()), own, tuple(tag or ()), is_held, limit_pusd)
     if dry_run:
-        _show(ledger, shelf, jobs, as_json=as_json)
-        return
-    _ask(where, ledger, shelf, _Task(jobs, as_json, usage))
-
-
-def _caller(found: Labels, typed: dict[str, Label]) -> Caller:
-    """Return who asks: with a token its labels stand, whatever the surroundings say; Denied where typed ones differ."""
-    from aikeys.cli import authority
-    from aikeys.spending.authorise import Caller, bound_labels
-    from aikeys.spending.labels import labels_of, pairs_of
-
-    who = authority.bearer()
-    if who is None:
-        return Caller(found, "prompt")
-    own = dict(who.claims.labels)
-    open_ones = {name: value for name, value in pairs_of(found).items() if name not in own}
-    return Caller(labels_of(bound_labels(who.claims, {**open_ones, **typed})), "prompt", who.claims, who.above)
-
-
-class _Task:
-    """What is to be done, and how it is shown."""
-
-    def __init__(self, jobs: list[tuple[Wish, list[Target]]], as_json: bool, usage: bool) -> None:
-        self.jobs = jobs
-        self.as_json = as_json
-        self.usage = usage
+        terminal.out(asker().planned(what, as_json=as_json))
+    else:
+        asker().ask(what, as_json=as_json, usage=usage)
 
 
 def _asks_for_several(typed: Typed) -> bool:
     return any(each.startswith("n=") and each != "n=1" for each in typed.options)
-
-
-def _show(ledger: Ledger, shelf: Shelf, jobs: list[tuple[Wish, list[Target]]], *, as_json: bool) -> None:
-    from aikeys.cli.render import prompt_request
-    from aikeys.spending.blocking import planned
-    from aikeys.spending.io import Conditions
-
-    plans = [planned(ledger, wish, targets[0], Conditions(shelf.book)) for wish, targets in jobs]
-    terminal.out(prompt_request.as_json(plans) if as_json else prompt_request.as_text(plans))
-
-
-def _ask(where: Place, ledger: Ledger, shelf: Shelf, task: _Task) -> None:
-    from aikeys.cli.prompt_replies import Replies
-    from aikeys.cli.till import Till
-
-    opened = home.open_keys(where, data_on_stdin=True, ledger=ledger)
-    replies = Replies(task.jobs[0][0].request, len(task.jobs), as_json=task.as_json, usage=task.usage)
-    till = Till(where, ledger, shelf, opened)
-    with till.open():
-        if replies.is_one:
-            _ask_one(till, replies, task)
-        else:
-            _ask_several(till, replies, task)
-    replies.finish()
-
-
-def _ask_one(till: Till, replies: Replies, task: _Task) -> None:
-    from aikeys.spending.blocking import ask
-
-    ((wish, targets),) = task.jobs
-    with till.tools() as tools:
-        with replies.of(targets[0]) as reply:
-            reply.done(ask(tools, wish, targets, reply.take))
-        if tools.interruption.count:
-            reply.say_cost()
-            raise tools.interruption.stopped()
-
-
-def _ask_several(till: Till, replies: Replies, task: _Task) -> None:
-    """All at once; each reply is shown when those before it are."""
-    from aikeys.spending.side_by_side import Job, side_by_side
-
-    jobs = [Job(wish, targets) for wish, targets in task.jobs]
-    with side_by_side(jobs, till.strand_tools, till.interruption) as strands:
-        for strand in strands:
-            with replies.of(strand.target) as reply:
-                spent = strand.follow(reply.take, terminal.say)
-                if spent is not None:
-                    reply.done(spent)
-            if till.interruption.count:
-                reply.say_cost()
-    if till.interruption.count:
-        raise till.interruption.stopped()

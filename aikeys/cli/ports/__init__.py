@@ -9,6 +9,7 @@ ledger of this home, one `…There` over `aikeys/remote/`, and the function that
 
     choice       this machine, or the gateway that AIKEYS_GATEWAY or a login names
     acts         `aikeys audit`
+    asker        `aikeys prompt`: asker_here and asker_there
     budgets      `aikeys budget list` and `aikeys budget check`
     calls        `aikeys log` and `aikeys top`
     models       `aikeys models`

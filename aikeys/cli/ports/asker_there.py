@@ -1,4 +1,4 @@
-"""`aikeys prompt` at a gateway: the same request, the same output; the keys, the price and the entry are over there."""
+"""Asks a gateway: the same request, the same output; the keys, the price and the entry are over there."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
 
 from aikeys.cli import home, terminal
-from aikeys.errors import AikeysError, Denied
+from aikeys.errors import AikeysError, Denied, Usage
 from aikeys.money import shown_usd, usd_text
 from aikeys.providers.wire.values import Event
 from aikeys.remote import chat
 
 if TYPE_CHECKING:
-    from aikeys.cli.asking import Typed
+    from aikeys.cli.ports.asker import AskedPrompt
     from aikeys.cli.prompt_replies import Replies, Reply
     from aikeys.config import Config
     from aikeys.providers.wire.values import Request
@@ -29,19 +29,6 @@ _PLANNED = (
 """The fields of a request that --dry-run shows, here and at home."""
 
 
-class Wish(NamedTuple):
-    """What the command line asks for. `is_held`: nothing is shown before the reply is whole."""
-
-    typed: Typed
-    models: list[str] | None
-    labels: Mapping[str, str]
-    tags: tuple[str, ...]
-    is_held: bool
-    dry_run: bool
-    as_json: bool
-    usage: bool
-
-
 class Labelled(NamedTuple):
     """The labels that were typed, and those with what stands around: the project's file, config.toml, git and CI."""
 
@@ -49,40 +36,55 @@ class Labelled(NamedTuple):
     every: Mapping[str, str]
 
 
-def run(gateway: Gateway, wish: Wish) -> None:
-    """Ask; the worst failure is raised when everything is shown."""
+class AskerThere:
+    """As the token that asks; the price and the entry are the gateway's."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def planned(self, what: AskedPrompt, *, as_json: bool) -> str:
+        requests, labels = _prepared(what)
+        bodies = [chat.outgoing(each, labels.every).body for each in requests]
+        return _shown(self._gateway, bodies, requests, as_json=as_json)
+
+    def ask(self, what: AskedPrompt, *, as_json: bool, usage: bool) -> None:
+        from aikeys.cli.prompt_replies import Replies
+
+        requests, labels = _prepared(what)
+        replies = Replies(requests[0], len(requests), as_json=as_json, usage=usage)
+        try:
+            if replies.is_one:
+                (request,) = requests
+                with replies.of(request.model) as reply:
+                    _finish(replies, reply, request, _asked(self._gateway, request, labels, reply.take))
+            else:
+                _ask_several(self._gateway, replies, requests, labels)
+        except KeyboardInterrupt:
+            terminal.say("stopped; the gateway's ledger has the call and what it cost")
+            raise
+        replies.finish()
+
+
+def _prepared(what: AskedPrompt) -> tuple[list[Request], Labelled]:
+    """Return a request for each model, and its labels; Usage for what no gateway takes."""
     from aikeys import config
     from aikeys.cli import asking, models
-    from aikeys.cli.prompt_replies import Replies
 
+    if what.limit_pusd is not None:
+        raise Usage("a gateway takes no --max-cost", "give --max-tokens, or use a token with a budget")
     settings = config.load(home.folder())
-    chosen = models.wanted(wish.models, settings)
-    request = asking.request_of(wish.typed, stream=not wish.is_held)
-    requests = [request._replace(model=each) for each in chosen]
-    labels = _labels(wish, settings)
-    if wish.dry_run:
-        _show(gateway, [chat.outgoing(each, labels.every).body for each in requests], requests, as_json=wish.as_json)
-        return
-    replies = Replies(request, len(chosen), as_json=wish.as_json, usage=wish.usage)
-    try:
-        if replies.is_one:
-            with replies.of(chosen[0]) as reply:
-                _finish(replies, reply, requests[0], _asked(gateway, requests[0], labels, reply.take))
-        else:
-            _ask_several(gateway, replies, requests, labels)
-    except KeyboardInterrupt:
-        terminal.say("stopped; the gateway's ledger has the call and what it cost")
-        raise
-    replies.finish()
+    chosen = models.wanted(what.models, settings)
+    request = asking.request_of(what.typed, stream=not what.is_held)
+    return [request._replace(model=each) for each in chosen], _labels(what, settings)
 
 
-def _labels(wish: Wish, settings: Config) -> Labelled:
+def _labels(what: AskedPrompt, settings: Config) -> Labelled:
     from aikeys.cli.around import Around
     from aikeys.cli.labels import labels, typed_labels
     from aikeys.spending.labels import pairs_of
 
-    every = labels(wish.labels, wish.tags, settings, {}, Around(home.folder()))
-    return Labelled(typed_labels(wish.labels, wish.tags), pairs_of(every))
+    every = labels(what.labels, what.tags, settings, {}, Around(home.folder()))
+    return Labelled(typed_labels(what.labels, what.tags), pairs_of(every))
 
 
 def _asked(gateway: Gateway, request: Request, labels: Labelled, sink: chat.Sink) -> Answered:
@@ -187,8 +189,8 @@ def _document(request: Request, answered: Answered, failure: AikeysError | None)
     }
 
 
-def _show(gateway: Gateway, bodies: list[bytes], requests: list[Request], *, as_json: bool) -> None:
-    """Show what would be sent; what it could cost only the gateway can say."""
+def _shown(gateway: Gateway, bodies: list[bytes], requests: list[Request], *, as_json: bool) -> str:
+    """Return what would be sent; what it could cost only the gateway can say."""
     import json
 
     from aikeys.cli.render.json_text import document
@@ -209,8 +211,7 @@ def _show(gateway: Gateway, bodies: list[bytes], requests: list[Request], *, as_
             }
             for request, body in zip(requests, bodies, strict=True)
         ]
-        terminal.out(document("aikeys.prompt-request/1", requests=shown))
-        return
+        return document("aikeys.prompt-request/1", requests=shown)
     head = "\n".join([f"POST {url}", *(f"{name}: {value}" for name, value in headers.items())])
     cost = "could cost: only the gateway can say"
-    terminal.out("\n\n".join(f"{head}\n\n{body_text(body)}\n\n{cost}" for body in bodies))
+    return "\n\n".join(f"{head}\n\n{body_text(body)}\n\n{cost}" for body in bodies)
