@@ -16,7 +16,7 @@ from aikeys.errors import AikeysError, NotFound, Usage
 from aikeys.gateway import admin, calls, error_bodies, health, hosts, keys, listing, native
 from aikeys.gateway.door import STATE, TOKEN, Refusals, address_of, admit, new_request_id, shape_of, shown
 from aikeys.gateway.error_bodies import Told, TooLarge
-from aikeys.gateway.listeners import REQUEST_ID, refusal
+from aikeys.gateway.listeners import REQUEST_ID, RESERVED, refusal
 from aikeys.gateway.settings import LOOPBACK
 from aikeys.gateway.state import State
 from aikeys.tokens import admission
@@ -168,7 +168,7 @@ def _places(failure: Exception) -> list[str]:
 
 
 def _told(request: web.Request, told: Told) -> web.Response:
-    answer = refusal(told, new_request_id(), shape_of(request.path))
+    answer = refusal(told, request.get(RESERVED) or new_request_id(), shape_of(request.path))
     if told.status in (408, 413, 421):
         answer.force_close()
     return answer

@@ -26,6 +26,9 @@ EVENT_STREAM = {"content-type": "text/event-stream; charset=utf-8", "cache-contr
 REQUEST_ID, MAX_TOKENS = "x-aikeys-request-id", "x-aikeys-max-tokens"
 COST, REMAINING = "x-aikeys-cost-usd", "x-aikeys-budget-remaining-usd"
 
+RESERVED: web.RequestKey[str] = web.RequestKey("reserved", str)
+"""What the ledger knows the last call of a request by, also where that is refused afterwards."""
+
 
 class ClientStream:
     """A stream on its way to a client. Subclasses say in which words."""
@@ -38,7 +41,7 @@ class ClientStream:
 
     def reserved(self, request_id: str) -> None:
         """Take the id that the ledger knows the call by."""
-        self.request_id = request_id
+        self.request_id = self._request[RESERVED] = request_id
 
     @property
     def is_gone(self) -> bool:

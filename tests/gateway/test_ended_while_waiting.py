@@ -19,11 +19,17 @@ from tests.gateway.in_process import Running, gateway
 from tests.gateway.test_token_budgets import BODY, NOBODY
 
 
-async def ask(running: Running) -> tuple[int, str]:
+async def ask(running: Running) -> tuple[int, str, str]:
     async with aiohttp.ClientSession() as session:
         url = f"{running.url}/v1/chat/completions"
         async with session.post(url, json=BODY, headers=running.headers) as answer:
-            return answer.status, await answer.text()
+            return answer.status, await answer.text(), answer.headers["x-aikeys-request-id"]
+
+
+def ids(running: Running) -> list[str]:
+    """Return what the entries of calls are known by."""
+    with closing(running.place.ledger.open()) as ledger, ledger.reading() as connection:
+        return [listing.request_id_of(each.call) for each in listing.newest_calls(connection, ledger, 10)]
 
 
 def held_and_booked(running: Running) -> tuple[int, list[tuple[str, int]]]:
@@ -51,9 +57,10 @@ def test_a_token_revoked_while_its_call_waits_sends_nothing(
                 return reserved
 
             monkeypatch.setattr(desks, "reserve", slowly)
-            answer = await ask(running)
+            status, said, request_id = await ask(running)
             assert held_and_booked(running) == (0, [("not_sent", 0)])
-        return answer
+            assert ids(running) == [request_id]
+        return status, said
 
     status, said = asyncio.run(run())
     assert status == (401 if is_revoked else 502), said
