@@ -166,6 +166,9 @@ def cannot_read(path: str, error: OSError) -> AikeysError:
         return BadConfiguration(f"{path} is a loop of links", f"remove it: rm {quoted(path)}")
     if error.errno == errno.ENXIO:
         return BadConfiguration(f"{path} is a socket", f"move it away: mv {quoted(path)} {quoted(path)}.old")
+    if error.errno == errno.ENOTDIR:
+        reason = "something above it is a file, not a folder"
+        return MachineFailed(f"{path} cannot be read: {reason}", "check the path, or choose another place: --home DIR")
     reason = (error.strerror or "unknown reason").lower()
     if error.errno == errno.ENOTDIR:
         hint = "check the permissions above it, or choose another place: --home DIR"

@@ -83,6 +83,8 @@ def test_the_digest_of_this_very_file_allows_it_and_another_does_not(
         {"SEARCH_KEY": "other"},
         {"team": "search"},
     )
+    assert app.main(["allow", "--allow-file", "0" * 64]) == 14, "another digest than that of the file allowed already"
+    assert f"look at the file and its digest: aikeys allow {here}" in capsys.readouterr().err
     (here / NAME).write_text(TEXT + "#")
     assert app.main(["allow", "--allow-file", DIGEST]) == 14
 

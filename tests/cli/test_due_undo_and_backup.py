@@ -161,7 +161,7 @@ def test_a_home_that_cannot_be_made_gets_a_hint(bare_home: Aikeys) -> None:
     home = str(bare_home.folder / "file" / "home")
     done = bare_home.run("--home", home, "init", "--key-file", str(bare_home.key_file))
     assert done.returncode == 1
-    assert "aikeys: hint: check the permissions above it, or choose another place: --home DIR" in done.stderr
+    assert "aikeys: hint: check the path, or choose another place: --home DIR" in done.stderr
 
 
 def test_a_missing_passphrase_file_gets_a_hint(passphrase_home: Aikeys) -> None:

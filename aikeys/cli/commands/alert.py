@@ -171,7 +171,7 @@ def _command(given: dict[str, str], arguments: list[str]) -> Settings:
 
 @app.command("list", epilog=epilog(_LIST, (0, 10, 13, 14, 20, 21)))
 def list_(
-    newest: Annotated[int, typer.Option("-n", "--newest", min=0, help="How many messages.")] = 20,
+    newest: Annotated[int, typer.Option("-n", "--newest", metavar="N", min=0, help="How many messages.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List who is told, and the newest messages with their state: waiting, sent or given up."""

@@ -68,6 +68,7 @@ def _allow(start: str, digest: str, *, as_json: bool) -> None:
             f"there is no .aikeys.toml in {terminal.printable(start)} or above", "aikeys allow --help shows one"
         )
     says = project.says(found)
+    _check_digest(found, digest)
     is_new = not project.is_allowed(home.folder(), found)
     if is_new:
         _show(found, says, with_digest=not digest)
@@ -79,12 +80,16 @@ def _allow(start: str, digest: str, *, as_json: bool) -> None:
     terminal.say(f"{found.path} {'is allowed now' if is_new else 'is allowed already'}")
 
 
+def _check_digest(found: Found, digest: str) -> None:
+    """Raise BadConfiguration where a digest was given and is another file's, also where this one is allowed already."""
+    if digest and digest != found.sha256:
+        hint = f"look at the file and its digest: aikeys allow {_quoted(os.path.dirname(found.path))}"
+        raise BadConfiguration(f"{found.path} has another digest than the one given", hint)
+
+
 def _agree(found: Found, digest: str) -> None:
-    """Return where the user agrees to exactly this file; Cancelled, BadConfiguration. --yes is no look at it."""
+    """Return where the user agrees to exactly this file, else raise Cancelled. --yes is no look at it."""
     if digest:
-        if digest != found.sha256:
-            hint = f"look at the file and its digest: aikeys allow {_quoted(os.path.dirname(found.path))}"
-            raise BadConfiguration(f"{found.path} has another digest than the one given", hint)
         return
     if not terminal.can_ask():
         hint = f"look at it, then: aikeys allow --allow-file {found.sha256} {_quoted(os.path.dirname(found.path))}"

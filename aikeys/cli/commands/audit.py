@@ -22,7 +22,7 @@ _COLUMNS = ("id", "at", "actor", "from", "phase", "act")
 
 @app.command(epilog=epilog(_EXAMPLES, (0, 2, 10, 13, 14, 20, 21, 31)))
 def audit(
-    newest: Annotated[int, typer.Option("-n", "--newest", min=1, help="How many entries.")] = 50,
+    newest: Annotated[int, typer.Option("-n", "--newest", metavar="N", min=1, help="How many entries.")] = 50,
     since: Annotated[
         str, typer.Option("--since", metavar="WHEN", help="30d, 2026-11-01 or a time: from then on.")
     ] = "",

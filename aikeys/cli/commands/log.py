@@ -33,7 +33,7 @@ _WHEN = 1
 @app.command(epilog=epilog(_EXAMPLES, (0, 2, 10, 13, 14, 20, 21, 31, 130)))
 def log(
     which: Annotated[str | None, typer.Argument(metavar="[ID]", help="One call, in full.")] = None,
-    newest: Annotated[int, typer.Option("-n", "--newest", min=1, help="How many calls.")] = 20,
+    newest: Annotated[int, typer.Option("-n", "--newest", metavar="N", min=1, help="How many calls.")] = 20,
     follow: Annotated[bool, typer.Option("--follow", help="Go on with calls as they come.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON; with --follow one call a line.")] = False,
 ) -> None:
