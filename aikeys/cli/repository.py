@@ -18,7 +18,7 @@ from aikeys.storage import files
 _LARGEST_FILE = 1 << 16
 _BRANCH = "ref: refs/heads/"
 _REFTABLE = ".invalid"  # what stands for the branch where references are in another format
-_ORIGIN = re.compile(r'\[remote "origin"\][^\[]*?\burl\s*=\s*(\S+)')
+_ORIGIN = re.compile(r'\[\s*remote\s+"origin"\s*\]', re.IGNORECASE)
 
 
 def named(start: str) -> dict[str, str]:
@@ -30,14 +30,35 @@ def named(start: str) -> dict[str, str]:
     common = _followed(own, _text(os.path.join(own, "commondir")).strip()) or own
     if not _is_ours(common):
         return {}
-    head = _text(os.path.join(own, "HEAD")).strip()
-    origin = _ORIGIN.search(_text(os.path.join(common, "config")))
-    address = origin[1].rstrip("/").removesuffix(".git").rstrip("/") if origin else ""
+    head = _text(os.path.join(own, "HEAD")).strip().partition("\n")[0].strip()
     branch = head.removeprefix(_BRANCH) if head.startswith(_BRANCH) else ""
     return {
-        "repository": re.split("[/:]", address)[-1] or _name(folder, own, common),
+        "repository": _name_in(_origin(_text(os.path.join(common, "config")))) or _name(folder, own, common),
         "branch": "" if branch == _REFTABLE else branch,
     }
+
+
+def _origin(settings: str) -> str:
+    """Return the address of the remote `origin`, as git-config(1) writes it; "" where there is none."""
+    is_inside = False
+    for whole in settings.splitlines():
+        line = whole.strip()
+        if line.startswith("["):
+            begun = _ORIGIN.match(line)
+            is_inside, line = begun is not None, line[begun.end() :] if begun else ""
+        name, _, value = line.partition("=")
+        if is_inside and name.strip().lower() == "url":
+            value = value.strip()
+            return value[1:].partition('"')[0] if value.startswith('"') else re.split("[#;]", value)[0].strip()
+    return ""
+
+
+def _name_in(address: str) -> str:
+    """Return a repository's name in its address: the end of its path. Who logs in there, and a query, are no part."""
+    plain = re.split(r"[?#]", address)[0].replace("\\", "/")
+    _, is_url, rest = plain.partition("://")
+    path = rest.partition("/")[2] if is_url else plain
+    return re.split("[/:]", path.rstrip("/").removesuffix(".git").rstrip("/"))[-1]
 
 
 def _top(start: str) -> str:

@@ -3,7 +3,8 @@
 - A token stands in Authorization (Bearer), x-api-key, x-goog-api-key or api-key on every route; in `?key=` on Gemini's
   routes alone: addresses end up in logs.
 - A client may carry a credential of its own beside ours: the one that is a token of aikeys counts. Two different ones
-  are refused, whichever would do: nobody could say for whom the call is.
+  are refused, whichever would do: nobody could say for whom the call is. One that stands where none is taken (in
+  Authorization without Bearer, in the address of another route) is no credential, but it is a second one.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def presented(request: web.Request, *, takes_key: bool) -> Presented:
     in_address = [text for text in request.query.getall("key", []) if text] if takes_key else []
     every = list(dict.fromkeys((*in_headers, *in_address)))
     tokens = [text for text in every if text.startswith(TOKEN_PREFIX)]
-    if len(tokens) > 1:
+    if len({*tokens, *_elsewhere(request)}) > 1:
         raise TokenRefused("two different tokens were sent", "send one: it says who asks")
     given = next(iter((*tokens, *every)), "")
     if not given:
@@ -60,3 +61,11 @@ def _in_headers(request: web.Request) -> Iterator[str]:
         for value in request.headers.getall(name, []):
             if value.strip():
                 yield value.strip()
+
+
+def _elsewhere(request: web.Request) -> Iterator[str]:
+    """Yield the tokens that stand where a token is not taken."""
+    words = [word for value in request.headers.getall("authorization", []) for word in value.split()]
+    for word in (*words, *request.query.getall("key", [])):
+        if word.strip().startswith(TOKEN_PREFIX):
+            yield word.strip()

@@ -25,6 +25,7 @@ EXCEPTIONS = ("no_proxy", "NO_PROXY")
 _PORTS = {"http": 80, "https": 443}
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", re.ASCII)
 _PATTERN = re.compile(r"[a-z0-9_.*-]+", re.ASCII)
+_NUMBERS = re.compile(r"[0-9.-]+", re.ASCII)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*(?=://)", re.ASCII | re.IGNORECASE)
 _LONGEST_PORT, _LONGEST_SHOWN = 5, 60
 
@@ -138,6 +139,8 @@ def _exception(text: str) -> _Exception | None:
         return _Exception(network, 0)
     host, port = _host_and_port(whole)
     host = host.rstrip(".")
+    if address_in(host) is None and _NUMBERS.fullmatch(host):
+        return None  # a part of an address, or a range: it would pass for a name that no host has
     if address_in(host) is not None or _PATTERN.fullmatch(host):
         return _Exception(host, port)
     return None

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
+from unicodedata import normalize
+from urllib.parse import unquote
 
 from aikeys.errors import NotFound, Usage
 from aikeys.names import model_name
@@ -22,6 +24,7 @@ from aikeys.vault.format import Key, Rows
 
 _NOBODY = "\0 a model that nobody has"
 _LONGEST_SHOWN = 100
+_MOST_ENCODINGS = 3
 _MOST_REMEMBERED = 1000
 """Texts that were resolved: nothing they depend on changes in the life of a `Names`."""
 
@@ -247,10 +250,19 @@ class Names:
 
 
 def _parted(text: str) -> tuple[str, str]:
-    """Return what stands in front of the first slash, in lower case, and the rest; both empty where there is none."""
-    whole = text.strip().lstrip("/").strip()
+    """Return what stands in front of the first slash, in lower case, and the rest; both empty where there is none.
+
+    A slash may be written as in an address (%2F), a letter in another width: a provider may read it so, too.
+    """
+    whole = _spelled_out(text).strip().lstrip("/").strip()
     if whole[:7].lower() == "models/":  # Google's
         whole = whole[7:].lstrip("/")
     first, slash, rest = whole.partition("/")
     rest = rest.strip().lstrip("/")
     return (first.strip().lower(), rest) if slash and rest else ("", "")
+
+
+def _spelled_out(text: str) -> str:
+    for _ in range(text.count("%") and _MOST_ENCODINGS):
+        text = unquote(text)
+    return text if text.isascii() else normalize("NFKC", text)

@@ -48,6 +48,29 @@ def test_the_name_is_that_of_the_remote_and_the_branch_that_of_the_head(tmp_path
     assert named(str(tmp_path / "deep" / "er")) == {"repository": name, "branch": "feature/x"}
 
 
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ('[remote "origin"]\n\turl = "https://example.com/team/shop.git"\n', "shop"),
+        ('[REMOTE "origin"] URL = https://example.com/team/shop ; ours\n', "shop"),
+        ('[remote "origin"]\n# url = https://example.com/no.git\nurl = a/shop.git\n', "shop"),
+        ('[remote "origin"]\nfetch = +refs/heads/[a-z]:x\npushurl = b/no\nurl = a/shop\n', "shop"),
+        ('[remote "origin"]\nurl = https://example.com/team/shop.git?private_token=0123abcd\n', "shop"),
+        ('[remote "origin"]\nurl = https://me:glpat-0123456789abcdefghij@example.com/team/shop.git\n', "shop"),
+        ('[remote "origin"]\nurl = https://glpat-0123456789abcdefghij@\n', "folder"),
+        ('[remote "origin"]\nurl = C:\\src\\shop\n', "shop"),
+        ('[remote "other"]\nurl = a/no\n', "folder"),
+    ],
+)
+def test_the_remote_is_read_as_git_writes_it_and_no_login_or_query_is_a_name(
+    tmp_path: Path, settings: str, name: str
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    repository(folder, "ref: refs/heads/x\nmore\n", settings)
+    assert named(str(folder)) == {"repository": name, "branch": "x"}
+
+
 @pytest.mark.parametrize("head", ["0123456789abcdef\n", "ref: refs/heads/.invalid\n", "", "ref: refs/remotes/o/x\n"])
 def test_a_head_that_is_on_no_branch_has_none(tmp_path: Path, head: str) -> None:
     repository(tmp_path, head)

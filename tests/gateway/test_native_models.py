@@ -60,6 +60,16 @@ def test_no_name_of_another_provider_is_a_makers_own(provider: str, prefix: str,
         NAMES.at(provider, text)
 
 
+SPELLINGS = ("openai%2Fgpt-4o", "OpenAI%2fgpt-4o", "openai%252Fgpt-4o", "\uff4f\uff50enai/gpt-4o", "openai\uff0fgpt-4o")
+
+
+@pytest.mark.parametrize("text", SPELLINGS)
+def test_another_spelling_of_another_providers_name_is_that_name(text: str) -> None:
+    with pytest.raises(OfAnother):
+        NAMES.at("anthropic", text)
+    assert NAMES.at("openai", text).model == "gpt-4o"
+
+
 @pytest.mark.parametrize(
     ("provider", "text", "sent"),
     [
@@ -164,6 +174,61 @@ ROUTES = [
         b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\ngroq/w\r\n--b',
     ),
 ]
+
+
+CLAUDE = b"anthropic/claude-haiku-4-5"
+
+
+def part(head: bytes, held: bytes = CLAUDE) -> bytes:
+    return b"--b\r\nContent-Disposition: form-data; " + head + b"\r\n\r\n" + held + b"\r\n"
+
+
+FILE = part(b'name="file"; filename="x"', b"name=" * 2000 + b"\r\nContent-Disposition: x")
+FORMS = [
+    *(
+        FILE + part(head) + FILE + b"--b--"
+        for head in (
+            b'name="model"', b"name=model", b'name="model"; x=y', b"name='model'", b'NAME="model" ', b'name="mod\\el"',
+            b"name*=utf-8''model", b'name = "model"', b'filename="a"; name="model"', b'name="model"\r\nX-A: b',
+        )
+    ),
+    part(b'name="model"', b"whisper-1") + part(b'name="model"'),
+]  # fmt: skip
+DOCUMENTS = [
+    b'{"model":"%s"}' % CLAUDE, b'\xef\xbb\xbf{"model":"%s"}' % CLAUDE, b" " * 5000 + b'{"model":"%s"}' % CLAUDE,
+    b'[{"model":"%s"}]' % CLAUDE, b'{"session":{"model":"%s"}}' % CLAUDE, b'{"requests":[{"model":"%s"}]}' % CLAUDE,
+    b'{"model":"a","model":"%s"}' % CLAUDE, b'{"model":"%s","x":NaN}' % CLAUDE, ('{"model":"x"}').encode("utf-16"),
+]  # fmt: skip
+
+
+def test_a_body_that_is_passed_on_is_looked_through_as_its_reader_might(tmp_path: Path, provider: FakeProvider) -> None:
+    async def run() -> list[tuple[int, bytes]]:
+        kinds = {"multipart/form-data; boundary=b": FORMS, "application/json": DOCUMENTS}
+        kinds["application/x-www-form-urlencoded"] = [
+            b"a=b&model=anthropic%2Fclaude-haiku-4-5",
+            b"model=x&model=" + CLAUDE,
+        ]
+        wish = Wish(scopes=("chat:write", "native:all"))
+        found = []
+        async with gateway(tmp_path / "home", {"openai": provider.url + "/v1"}, wish) as running:
+            for kind, bodies in kinds.items():
+                found += [(await _status(running, "/openai/v1/audio/x", kind, each), each) for each in bodies]
+            model = "?model=" + CLAUDE.decode()
+            found.append((await _status(running, "/openai/v1/realtime/x" + model, "application/json", b"{}"), b"query"))
+            assert await _status(running, "/openai/v1/realtime/x", "application/json", b'{"model":"gpt-4o"}') == 200
+        return found
+
+    assert [each for each in asyncio.run(run()) if each[0] != 400] == []
+    assert len(provider.seen) == 1
+
+
+async def _status(running: Running, path: str, kind: str, data: bytes) -> int:
+    headers = {**running.headers, "content-type": kind}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(running.url + path, headers=headers, data=data) as answer,
+    ):
+        return answer.status
 
 
 def test_no_route_sends_a_prompt_to_another_provider_than_its_model_names(

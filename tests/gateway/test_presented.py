@@ -55,11 +55,16 @@ def test_two_different_tokens_are_refused_whichever_would_do(tmp_path: Path, nob
             pairs = [fields((first, ours), (second, another)) for first, second in permutations(PLACES, 2)]
             pairs += [[(name, ours), (name, another)] for name in PLACES[1:]]
             pairs += [fields(("authorization", ours), ("authorization", another))]
+            pairs += [[("authorization", another), *fields((name, ours))] for name in PLACES]
+            pairs += [[("authorization", f"Token {another}"), ("x-api-key", ours)]]
             for given in pairs:
                 code, text = await status(running, given)
                 assert (code, "two different tokens" in text) == (401, True), given
                 assert ours not in text
                 assert another not in text
+            code, text = await status(running, fields(("x-api-key", ours)), f"/v1/models?key={another}")
+            assert (code, "two different tokens" in text) == (401, True)
+            assert (await status(running, [], f"/v1/models?key={ours}"))[0] == 401
             gemini = f"/v1beta/models?key={another}"
             assert (await status(running, fields(("x-goog-api-key", ours)), gemini))[0] == 401
 

@@ -170,8 +170,8 @@ def test_who_logs_in_at_a_proxy_is_no_part_of_its_address() -> None:
 
 
 def test_entries_that_say_nothing_are_told() -> None:
-    assert unreadable({"NO_PROXY": "example.com,10.0.0.0/99,%%%,*,10.*,http://intranet:port"}) == [
-        "10.0.0.0/99", "%%%",
+    assert unreadable({"NO_PROXY": "example.com,10.0.0.0/99,%%%,*,10.*,http://intranet:port,10.,127.1,10.0.0.1-10.0.0.9"}) == [
+        "10.0.0.0/99", "%%%", "10.", "127.1", "10.0.0.1-10.0.0.9",
     ]  # fmt: skip
 
 
