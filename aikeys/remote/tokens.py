@@ -52,9 +52,9 @@ def find(known: list[Lent], wanted: str, now_s: int) -> Lent:
     return next(one for one in known if one.claims is claims)
 
 
-def revoke(gateway: Gateway, one: Lent) -> None:
+def revoke(gateway: Gateway, shown_id: str) -> None:
     """Revoke a token, and with it what it issued."""
-    gateway.delete(f"{_PATH}/{one.claims.shown_id}")
+    gateway.delete(f"{_PATH}/{shown_id}")
 
 
 def _body(wish: Wish) -> dict[str, object]:

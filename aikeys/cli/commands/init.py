@@ -79,6 +79,8 @@ def make(*, passphrase: bool = False, keyring: bool = False, key_file: str = "")
             os_keyring.store(backend, name, methods[0].secret)
 
     try:
+        if code:  # first: a code that nobody has seen opens nothing
+            show_recovery(code)
         opened = make_vault(where, methods, prepare)
     except BaseException:
         if is_new_file and not where.vault.exists:  # it opens nothing
@@ -86,9 +88,7 @@ def make(*, passphrase: bool = False, keyring: bool = False, key_file: str = "")
             terminal.say(f"removed the key file {methods[0].place} again")
         raise
     terminal.say(f"made a vault in {where.home}, opened by {' and '.join(method.kind for method in methods)}")
-    if code:
-        show_recovery(code)
-    else:
+    if not code:
         terminal.say("no recovery code was made; make one: aikeys unlock-method add recovery")
     return opened
 
@@ -174,6 +174,7 @@ def new_recovery() -> tuple[str, NewMethod]:
 
 
 def show_recovery(code: str) -> None:
-    """Show a recovery code, once."""
+    """Show a recovery code, once, before it opens a vault; MachineFailed where it cannot be written."""
     terminal.say("recovery code: write it down and keep it away from this machine; it is shown this once:")
     terminal.out(code)
+    terminal.flush()

@@ -16,6 +16,7 @@ from aikeys.tokens.wishes import PRESETS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from aikeys.cli.ports.tokens import TokensPort
     from aikeys.cli.render.token_rows import Row
     from aikeys.names import Label
     from aikeys.tokens.claims import Claims
@@ -128,8 +129,18 @@ def issue(
         is_once=once,
     )
     check_wish(wish)  # before anybody is asked for a passphrase
-    issued = tokens().issue(wish)
-    _tell(issued.claims, issued.key_names)
+    port = tokens()
+    issued = port.issue(wish)
+    try:
+        _tell(issued.claims, issued.key_names)
+        _print(issued, as_json=as_json)
+        terminal.flush()
+    except BaseException:  # a full disk, a closed pipe, Ctrl-C: nobody has it, so it may open nothing
+        _take_back(port, issued.claims)
+        raise
+
+
+def _print(issued: Issued, *, as_json: bool) -> None:
     if as_json:
         from aikeys.cli.render import token_rows
         from aikeys.cli.render.json_text import document
@@ -137,6 +148,19 @@ def issue(
         terminal.out(document("aikeys.token/1", token=issued.text, **token_rows.fields(_row(issued))))
     else:
         terminal.out(issued.text)
+
+
+def _take_back(port: TokensPort, claims: Claims) -> None:
+    """Revoke a token that could not be shown; where that fails, say how it is done."""
+    from aikeys.errors import AikeysError
+
+    try:
+        port.take_back(claims)
+    except AikeysError:
+        way = f"aikeys token revoke {claims.shown_id}"
+        terminal.warn(f"token {claims.shown_id} could not be shown, and is valid until it is revoked: {way}")
+    else:
+        terminal.say(f"token {claims.shown_id} could not be shown, and was revoked")
 
 
 def _scopes(role: str, given: Sequence[str]) -> tuple[str, ...]:

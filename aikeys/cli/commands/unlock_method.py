@@ -86,12 +86,12 @@ def add(
             os_keyring.store(new.place, entry_name(vault.rows.header, changed.rows.methods[-1]), new.secret)
         return changed
 
-    write(where, opened, act, change)
-    terminal.say(f"the vault opens by {kind}, too")
-    if code:
+    if code:  # first: a code that nobody has seen opens nothing
         from aikeys.cli.commands.init import show_recovery
 
         show_recovery(code)
+    write(where, opened, act, change)
+    terminal.say(f"the vault opens by {kind}, too")
 
 
 def _new_method(kind: str, path: str, new_file: str) -> tuple[NewMethod, str]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from aikeys.cli.ports.tokens_there import TokensThere
     from aikeys.cli.render.token_rows import Row
     from aikeys.remote.client import Gateway
+    from aikeys.tokens.claims import Claims
     from aikeys.tokens.wishes import Wish
     from aikeys.vault.issuing import Issued
 
@@ -48,6 +49,10 @@ class TokensPort(Protocol):
 
     def issue(self, wish: Wish) -> Issued:
         """Issue a token; a child of the one that asks, where a token asks."""
+        ...
+
+    def take_back(self, claims: Claims) -> None:
+        """Revoke a token that was just issued and that nobody has."""
         ...
 
     def revoke(self, wanted: WantedTokens, ask: Callable[[int], None], *, keep_children: bool) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from aikeys.cli.ports.tokens import WantedTokens
     from aikeys.cli.token_register import Chain, Register
+    from aikeys.tokens.claims import Claims
     from aikeys.tokens.wishes import Wish
     from aikeys.vault.issuing import Issued
     from aikeys.vault.opening import Place
@@ -76,6 +77,13 @@ class TokensHere:
         if wish.name:
             token_register.warn_of_namesakes(where, issued.claims, clock.now_s())
         return issued
+
+    def take_back(self, claims: Claims) -> None:
+        from aikeys.storage import ballast
+        from aikeys.vault import revoking
+
+        where = home.place()
+        ballast.with_room(where.home, lambda: revoking.revoke(where, [claims.id]))
 
     def revoke(self, wanted: WantedTokens, ask: Callable[[int], None], *, keep_children: bool) -> None:
         from aikeys.cli import damaged_vault

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from aikeys.cli.render.token_rows import Row
     from aikeys.remote.client import Gateway
     from aikeys.remote.tokens import Lent
+    from aikeys.tokens.claims import Claims
     from aikeys.tokens.wishes import Wish
     from aikeys.vault.issuing import Issued
 
@@ -43,6 +44,9 @@ class TokensThere:
 
         made, text = tokens.issue(self._gateway, wish)
         return Issued(text, made.claims, made.key_names)
+
+    def take_back(self, claims: Claims) -> None:
+        tokens.revoke(self._gateway, claims.shown_id)
 
     def revoke(self, wanted: WantedTokens, ask: Callable[[int], None], *, keep_children: bool) -> None:
         if keep_children:
@@ -73,7 +77,7 @@ def _revoked(gateway: Gateway, chosen: list[Lent], *, is_each_named: bool) -> li
     gone = []
     for one in sorted(chosen, key=lambda one: one.claims.shown_id == gateway.token_id):
         try:
-            tokens.revoke(gateway, one)
+            tokens.revoke(gateway, one.claims.shown_id)
         except Denied:
             if is_each_named:
                 raise

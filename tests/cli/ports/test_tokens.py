@@ -48,6 +48,12 @@ class TestTokensContract:
         tokens.revoke(WantedTokens((made.claims.shown_id,), {}), never, keep_children=False)
         assert f"token {made.claims.shown_id} (build) was revoked already" in capsys.readouterr().err
 
+    def test_what_nobody_could_be_shown_is_taken_back(self, tokens: TokensPort) -> None:
+        team = {"team": next(TEAMS)}
+        made = tokens.issue(wish(team=team["team"]))
+        tokens.take_back(made.claims)
+        assert [row.state for row in tokens.listed(team, everything=True).rows] == ["revoked"]
+
     def test_all_of_a_team_are_revoked_after_a_question(
         self, tokens: TokensPort, capsys: pytest.CaptureFixture[str]
     ) -> None:
