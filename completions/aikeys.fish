@@ -43,7 +43,7 @@ complete -c aikeys -n '__aikeys_at \'\'' -a 'report' -d 'Report costs, usage, la
 complete -c aikeys -n '__aikeys_at \'\'' -a 'ledger' -d 'Check the record of calls and acts, keep receipts of it, export, import and archive it.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'log' -d 'Show calls: who they were for, what they used and cost, and how the cost is known. The newest comes last.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'audit' -d 'Show who did what with the vault, oldest first: when, from where, and whether it was granted.'
-complete -c aikeys -n '__aikeys_at \'\'' -a 'top' -d 'Show what the last minutes were spent on, anew every two seconds; off a terminal once.'
+complete -c aikeys -n '__aikeys_at \'\'' -a 'top' -d 'Show what the last minutes were spent on, again every two seconds; off a terminal once.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'budget' -d 'Set, list, remove and check limits on spending.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'alert' -d 'Say who is told of budgets, keys and unusual spending, and deliver what waits.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'prices' -d 'Show and update the prices of models.'

@@ -1,4 +1,4 @@
-"""`aikeys import`: take keys over from where they lie about."""
+"""`aikeys import`: take over keys from .env files and the environment."""
 
 from __future__ import annotations
 

@@ -61,4 +61,4 @@ def passphrase(
         gone = sorted(row.kind for row in used.opened.rows.methods if row.kind != PASSPHRASE)
         terminal.say(f"removed, too: {', '.join(gone)}" if gone else "there was no other unlock method to remove")
         token_register.say_gone(tokens)
-        terminal.warn("the keys were readable: rotate each of them, and add other unlock methods anew")
+        terminal.warn("the keys were readable: rotate each of them, and add other unlock methods again")

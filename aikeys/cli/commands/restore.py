@@ -49,7 +49,7 @@ def restore(
         terminal.warn(f"the damaged vault was moved to {restored.aside}")
     terminal.say(f"restored {counted(len(restored.opened.rows.keys), 'key')}")
     if restored.revoked:
-        terminal.say(f"revoked {counted(restored.revoked, 'token')}; issue anew what is needed: aikeys token issue")
+        terminal.say(f"revoked {counted(restored.revoked, 'token')}; issue what is needed again: aikeys token issue")
 
 
 class _Source(NamedTuple):

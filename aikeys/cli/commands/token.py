@@ -1,4 +1,4 @@
-"""`aikeys token`: what aikeys lends for a while. Issue and revoke stand in files of their own."""
+"""`aikeys token`: what aikeys lends for a while. Issue and revoke are in files of their own."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def top(
     once: Annotated[bool, typer.Option("--once", help="One picture, then end.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one picture as JSON.")] = False,
 ) -> None:
-    """Show what the last minutes were spent on, anew every two seconds; off a terminal once.
+    """Show what the last minutes were spent on, again every two seconds; off a terminal once.
 
     Calls count when they are settled: what is under way is not there yet. At most the newest 10,000 calls are counted.
     """

@@ -162,7 +162,7 @@ def remove(
     terminal.say(f"removed {method.kind}; the vault has a new key")
     if compromised:
         token_register.say_gone(gone)
-        terminal.warn("the keys were readable: rotate each of them, and add other unlock methods anew")
+        terminal.warn("the keys were readable: rotate each of them, and add other unlock methods again")
     else:
         terminal.say(
             f"whoever kept a copy of vault.db from before, and this {method.kind}, still opens the keys in it, and can "
