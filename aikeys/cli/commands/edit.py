@@ -47,8 +47,8 @@ def edit(
     expires: Annotated[str | None, typer.Option(metavar="DATE", help="'' for never.")] = None,
 ) -> None:
     """Change what is recorded of a key; its secret is changed by `aikeys rotate`."""
-    from aikeys.cli.commands.add import address, content_for, end_of, say_without_address
     from aikeys.cli.labels import typed_labels
+    from aikeys.cli.new_keys import address, content_for, end_of, say_without_address
     from aikeys.ledger.store import Act
     from aikeys.names import key_name
     from aikeys.providers.catalogue import find
@@ -104,7 +104,7 @@ def edit(
 
 def _with_plain_http(opened: Opened, key: Key, *, allow_http: bool) -> Content | None:
     """Return what is sealed of a key with plain http allowed or not, None where it says so already."""
-    from aikeys.cli.commands.add import check_listeners
+    from aikeys.cli.new_keys import check_listeners
     from aikeys.network.addresses import listeners
 
     base_url, kept = opened.rows.version_of(key).base_url, opened.content(key)

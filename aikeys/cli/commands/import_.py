@@ -37,7 +37,7 @@ def import_(
     Shows what was found, asks once, and says which lines to delete afterwards. Nothing is sent to a provider: try the
     keys with `aikeys verify`.
     """
-    from aikeys.cli.commands.init import require_or_offer
+    from aikeys.cli.new_vault import require_or_offer
 
     where = home.place()
     made = require_or_offer(where)
@@ -107,7 +107,7 @@ def _plan(found: Found, opened: Opened) -> list[Planned]:
 
 
 def _add(where: Place, opened: Opened, item: Planned, catalogue: dict[str, Provider]) -> None:
-    from aikeys.cli.commands.add import new_key, store
+    from aikeys.cli.new_keys import new_key, store
 
     candidate = item.candidate
     provider = catalogue[candidate.provider]
@@ -116,7 +116,7 @@ def _add(where: Place, opened: Opened, item: Planned, catalogue: dict[str, Provi
 
 def _show(item: Planned, provider: Provider) -> None:
     """Say what would be done with a key: under which name, to be sent where, and what is odd about it."""
-    from aikeys.cli.commands.add import check_format, say_without_address, warn_of_listeners
+    from aikeys.cli.new_keys import check_format, say_without_address, warn_of_listeners
 
     first = item.candidate
     if item.action == "have":

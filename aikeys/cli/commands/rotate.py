@@ -89,7 +89,7 @@ def _say_which(before: Key, rows: Rows) -> None:
 
 
 def _replace(where: Place, opened: Opened, key: Key, grace_s: int, *, stdin: bool, verify: bool) -> Opened:
-    from aikeys.cli.commands.add import check_format, verify_or_refuse
+    from aikeys.cli.new_keys import check_format, verify_or_refuse
     from aikeys.cli.renewal import renewing
     from aikeys.providers.catalogue import find
     from aikeys.providers.recognition import is_admin

@@ -9,8 +9,8 @@ import typer
 
 from aikeys import clock
 from aikeys.cli import home, terminal
-from aikeys.cli.commands.list_ import describe
 from aikeys.cli.help import epilog, new_app
+from aikeys.cli.key_fields import describe
 from aikeys.errors import Usage
 
 if TYPE_CHECKING:

@@ -10,10 +10,9 @@ import typer
 from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.errors import AikeysError, BadConfiguration, ExistsAlready, Usage
+from aikeys.errors import BadConfiguration, ExistsAlready, Usage
 
 if TYPE_CHECKING:
-    from aikeys.vault.format import Rows
     from aikeys.vault.opening import Opened
     from aikeys.vault.unlock.methods import NewMethod
 
@@ -87,7 +86,7 @@ def add(
         return changed
 
     if code:  # first: a code that nobody has seen opens nothing
-        from aikeys.cli.commands.init import show_recovery
+        from aikeys.cli.unlock_methods import show_recovery
 
         show_recovery(code)
     write(where, opened, act, change)
@@ -96,7 +95,7 @@ def add(
 
 def _new_method(kind: str, path: str, new_file: str) -> tuple[NewMethod, str]:
     """Return the method and, for a recovery code, the code to show."""
-    from aikeys.cli.commands import init
+    from aikeys.cli import unlock_methods
     from aikeys.vault.unlock.methods import KEYRING, NewMethod
     from aikeys.vault.unlock.os_keyring import Found, probe
 
@@ -104,11 +103,11 @@ def _new_method(kind: str, path: str, new_file: str) -> tuple[NewMethod, str]:
         raise Usage("a path goes with key-file, and only with it", "aikeys unlock-method add key-file PATH")
     match kind:
         case "passphrase":
-            return init.passphrase_method(init.new_passphrase(new_file)), ""
+            return unlock_methods.passphrase_method(unlock_methods.new_passphrase(new_file)), ""
         case "key-file":
-            return init.key_file_method(path), ""
+            return unlock_methods.key_file_method(path), ""
         case "recovery":
-            code, method = init.new_recovery()
+            code, method = unlock_methods.new_recovery()
             return method, code
         case "keyring":
             found = probe()
@@ -135,6 +134,7 @@ def remove(
     key are new as well, and only the unlock method you opened the vault with survives.
     """
     from aikeys.cli import token_register
+    from aikeys.cli.unlock_methods import end_session, forget_removed
     from aikeys.ledger.store import Act
     from aikeys.vault import changes
     from aikeys.vault.writing import write
@@ -169,25 +169,3 @@ def remove(
             "sign tokens and the ledger as this vault; if somebody may have both: aikeys passphrase --compromised, and "
             "rotate each key"
         )
-
-
-def end_session(opened: Opened) -> None:
-    """End a session of `aikeys unlock`: the vault's key has changed."""
-    from aikeys.vault.unlock import kernel_keyring
-
-    if kernel_keyring.drop(opened.rows.header.vault_id.hex()):
-        terminal.say("the unlocked session has ended; again: aikeys unlock")
-
-
-def forget_removed(before: Rows, after: Rows) -> None:
-    """Delete the OS keyring's entry of a method that is gone; best effort, the entry opens nothing now."""
-    from aikeys.vault.unlock import os_keyring
-    from aikeys.vault.unlock.order import entry_name
-
-    kept = {method.id for method in after.methods}
-    for method in before.methods:
-        if method.kind == "keyring" and method.id not in kept:
-            try:
-                os_keyring.delete(method.place, entry_name(before.header, method))
-            except AikeysError as error:
-                terminal.detail(f"the old keyring entry stays: {error.message}")
