@@ -236,7 +236,7 @@ def test_a_restored_vault_has_revoked_its_tokens_and_those_issued_since(lending:
     assert lending.run("backup", backup).returncode == 0
     new = issue(lending, "--scope", "env:read", "--name", "new", "--ttl", "30d")
     done = lending.run("restore", backup, "--yes")
-    assert "revoked 2 tokens; issue anew what is needed" in done.stderr
+    assert "revoked 2 tokens; issue what is needed again: aikeys token issue" in done.stderr
     assert state(lending) == {"old": "revoked", "new": "revoked"}
     assert not is_let_in(lending, old)
     assert not is_let_in(lending, new)
