@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from aikeys.cli.commands import init
+from aikeys.cli import new_vault
 from aikeys.errors import MachineFailed
 from aikeys.vault.opening import place_of
 from aikeys.vault.store import VaultFile
@@ -81,7 +81,7 @@ def test_a_vault_whose_recovery_code_cannot_be_shown_is_not_made(
     monkeypatch.setattr("aikeys.cli.home.is_interactive", lambda: True)
     monkeypatch.setattr(sys, "stdout", Full())
     with pytest.raises(MachineFailed, match="standard output cannot be written"):
-        init.make(key_file=str(key))
+        new_vault.make(key_file=str(key))
     monkeypatch.undo()
     assert not VaultFile(str(tmp_path / "home")).exists
     assert not key.exists()
