@@ -88,6 +88,7 @@ class Reply:
         self._has_thought = False
         self._has_text = False
         self._ends_with_line = True
+        self._is_unread = False
         self._spent: Spent | None = None
 
     def say_cost(self) -> None:
@@ -99,6 +100,13 @@ class Reply:
         """Show what comes, as it comes; some stream what was not asked to be one."""
         if self._all.as_json:
             return
+        try:
+            self._show(event)
+        except KeyboardInterrupt:
+            self._is_unread = True  # whoever reads takes no more: the end of the line would wait as well
+            raise
+
+    def _show(self, event: Event) -> None:
         if isinstance(event, TextPiece):
             if self._has_thought:
                 terminal.aside("\n")
@@ -131,6 +139,8 @@ class Reply:
 
     def show_rest(self, reply: WireReply) -> None:
         """Show what was not streamed, and end the line."""
+        if self._is_unread:
+            return
         if self._has_thought:
             terminal.aside("\n")
         if not self._ends_with_line:

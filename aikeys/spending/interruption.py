@@ -5,6 +5,7 @@ second stops it, and so does SIGTERM or SIGHUP at once. Nothing is interrupted b
     stopped     what ends the command, once everything is settled
     busy        money is set aside: interrupts are counted and wait
     reading     bytes come in: the second interrupt raises
+    showing     text is handed to whoever reads: the same
     watching    other threads spend: interrupts are counted, they look at the count
     sleep       a wait with nothing under way: an interrupt ends it
 """
@@ -81,6 +82,12 @@ class Interruption:
             if self.count > 1:
                 raise self.stopped()
             self._tell()
+            yield
+
+    @contextmanager
+    def showing(self) -> Iterator[None]:
+        """Let the second interrupt through where whoever reads does not; not one that came before."""
+        with self._during(READING):
             yield
 
     @contextmanager

@@ -69,7 +69,8 @@ class Strand:
         What the sink raises comes through; call `leave` then.
         """
         while True:
-            told = self._told.get()
+            with self._interruption.leader.watching():
+                told = self._told.get()
             match told:
                 case Said():
                     say(told.text)
@@ -125,13 +126,13 @@ class Following(Interruption):
     """The interrupts of another thread, as a strand sees them: it is never interrupted, it looks."""
 
     def __init__(self, leader: Interruption) -> None:
-        self._leader = leader
+        self.leader = leader
         self.is_left = False
         super().__init__()
 
     @property
     def count(self) -> int:
-        return self._leader.count
+        return self.leader.count
 
     @count.setter
     def count(self, value: int) -> None:

@@ -5,14 +5,18 @@ The signals are sent by the provider that the prompt waits for, so that they com
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import socket
 import subprocess
+import sys
+import termios
 import threading
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import IO
 
 import pytest
 
@@ -124,6 +128,37 @@ def test_several_models_are_all_settled(home: Aikeys, provider: FakeProvider) ->
     found, _, errors = run.go("-m", "gpt4", "-m", "openai/gpt-4o", "hello")
     assert found == 143, errors
     assert [(one["cost_source"], one["status"]) for one in entries(home)] == [("estimated", "cancelled")] * 2
+
+
+def held_in(pipe: IO[bytes]) -> int:
+    """Return how many bytes wait in a pipe."""
+    found = bytearray(4)
+    fcntl.ioctl(pipe, termios.FIONREAD, found)
+    return int.from_bytes(found, sys.byteorder)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a full pipe holds 64 kB on Linux")
+@pytest.mark.parametrize("models", [("gpt4",), ("gpt4", "openai/gpt-4o")])
+def test_a_reader_that_reads_no_more_keeps_nobody_from_ending_it(
+    home: Aikeys, provider: FakeProvider, models: tuple[str, ...]
+) -> None:
+    provider.plays = [stream(chunk("word " * 40_000), *WHOLE_STREAM[2:])]
+    asked = [word for model in models for word in ("-m", model)]
+    with subprocess.Popen(
+        home.argv("prompt", *asked, "hello"), env=home.env(), cwd=home.folder,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    ) as child:  # fmt: skip
+        assert child.stdout is not None
+        pause = threading.Event()
+        while held_in(child.stdout) < 60_000 and child.poll() is None:
+            pause.wait(0.01)  # until it is full, and the prompt waits for us
+        child.send_signal(signal.SIGTERM)
+        try:
+            status = child.wait(20)
+        finally:
+            child.kill()
+    assert status == 143
+    assert [one["status"] for one in entries(home)] == ["ok"] * len(models)
 
 
 def test_what_nohup_protects_goes_on(home: Aikeys, provider: FakeProvider) -> None:

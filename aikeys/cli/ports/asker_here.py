@@ -104,7 +104,7 @@ def _ask_several(till: Till, replies: Replies, jobs: list[_Job]) -> None:
     each = [Job(wish, targets) for wish, targets in jobs]
     with side_by_side(each, till.strand_tools, till.interruption) as strands:
         for strand in strands:
-            with replies.of(strand.target) as reply:
+            with till.interruption.showing(), replies.of(strand.target) as reply:
                 spent = strand.follow(reply.take, terminal.say)
                 if spent is not None:
                     reply.done(spent)
