@@ -65,8 +65,6 @@ def connect(path: str, *, read_only: bool = False, frozen: bool = False) -> sqli
     """
     if not frozen:
         refuse_without_locks(os.path.dirname(path))
-    if not frozen:
-        refuse_without_locks(os.path.dirname(path))
     mode = "ro&immutable=1" if frozen else "ro" if read_only else "rw"
     connection = sqlite3.connect(
         f"file:{_in_uri(path)}?mode={mode}", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None

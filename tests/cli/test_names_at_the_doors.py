@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import tomli_w
 
-from aikeys import clock, config, names
+from aikeys import clock, config, names, project
 from aikeys.budgets.who import parse_who
+from aikeys.cli.around import Around
 from aikeys.cli.labels import labels, typed_labels
 from aikeys.errors import AikeysError, Usage
 from aikeys.gateway import bodies, key_requests
@@ -66,11 +67,20 @@ def first(found: object) -> str:
     return str(value)
 
 
+def allowed_around() -> Around:
+    """Return what stands around a command whose project file is allowed."""
+    around = Around("")
+    found = project.find(around.folder)
+    assert found is not None
+    around._project = project.says(found)
+    return around
+
+
 def project_file(value: str) -> str:
     """Return a label as the nearest project file has it."""
     Path(config.PROJECT_FILE).write_text(tomli_w.dumps({"defaults": {"labels": {"team": value}}}), encoding="utf-8")
     try:
-        return labels({}, (), config.EMPTY, {}).team
+        return labels({}, (), config.EMPTY, {}, allowed_around()).team
     finally:
         Path(config.PROJECT_FILE).unlink()
 
@@ -90,10 +100,10 @@ def in_a_policy(who: str) -> str | None:
 
 
 LABEL_DOORS: dict[str, Door] = {
-    "prompt --team": lambda value: labels({"team": value}, (), config.EMPTY, {}).team,
-    "prompt --tag": lambda value: labels({}, (f"client={value}",), config.EMPTY, {}).tags[0][1],
+    "prompt --team": lambda value: labels({"team": value}, (), config.EMPTY, {}, Around("")).team,
+    "prompt --tag": lambda value: labels({}, (f"client={value}",), config.EMPTY, {}, Around("")).tags[0][1],
     "add, edit, token issue": lambda value: typed_labels({"user": value}, ())["user"],
-    "config.toml": lambda value: labels({}, (), config.EMPTY._replace(labels=(("team", value),)), {}).team,
+    "config.toml": lambda value: labels({}, (), config.EMPTY._replace(labels=(("team", value),)), {}, Around("")).team,
     "project file": project_file,
     "gateway chat": lambda value: bodies.labels_in({"metadata": {"team_id": value}}, tags=True)["team"],
     "gateway tag": lambda value: bodies.labels_in({"metadata": {"client": value}}, tags=True)["client"],
@@ -190,7 +200,7 @@ def test_what_git_and_ci_say_is_dropped_where_it_is_no_label(monkeypatch: pytest
         if "\0" in value or any("\ud800" <= sign < "\udc80" for sign in value):
             continue  # no environment can hold it
         monkeypatch.setenv("GITHUB_REF_NAME", value)
-        assert labels({}, (), config.EMPTY, {}).tags == ()
+        assert labels({}, (), config.EMPTY, {}, Around("")).tags == ()
 
 
 def test_two_things_said_of_one_label_are_refused() -> None:

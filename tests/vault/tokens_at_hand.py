@@ -43,11 +43,8 @@ class Office(NamedTuple):
         return Doorkeeper(self.home.place, self.home.place.ledger)
 
     def admit(self, issued: issuing.Issued, now_s: int | None = None) -> Bearer:
-        keeper = self.keeper()
-        try:
+        with closing(self.home.place.ledger) as ledger, closing(Doorkeeper(self.home.place, ledger)) as keeper:
             return keeper.admit(issued.text, clock.now_s() if now_s is None else now_s)
-        finally:
-            keeper.close()
 
     def borrow(self, issued: issuing.Issued, gateway: Secret | None = None) -> Borrowed:
         keeper = self.keeper()
