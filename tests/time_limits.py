@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ctypes
 import faulthandler
+import gc
 import os
 import signal
 import sys
@@ -25,6 +26,7 @@ import pytest
 USUAL_S = 120.0
 _AGAIN_S = 10.0
 _MOST_TIMES = 3
+_MANY_FILES = 300
 _PR_SET_CHILD_SUBREAPER = 36
 _OF_A_TERMINAL = {
     signal.SIGINT: signal.default_int_handler,
@@ -117,6 +119,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         return (yield)
     finally:
         limit.stop()
+        if len(os.listdir("/proc/self/fd")) > _MANY_FILES:  # of commands run in this process, in cycles of references
+            gc.collect()
 
 
 def pytest_unconfigure() -> None:
