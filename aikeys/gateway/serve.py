@@ -74,7 +74,11 @@ class Means:
 
 
 def listening_socket(settings: Settings) -> socket.socket:
-    """Return a socket bound to the address; MachineFailed where it is taken, BadConfiguration where it is none."""
+    """Return a socket bound to the address; MachineFailed where it is taken, BadConfiguration where it is none.
+
+    Usage where it would take tokens in the clear from other machines: no way of starting a gateway goes around this.
+    """
+    settings.check()
     try:
         family, kind, proto, _, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

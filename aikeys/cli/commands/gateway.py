@@ -10,7 +10,7 @@ import typer
 
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.errors import BadConfiguration, Usage
+from aikeys.errors import BadConfiguration
 
 if TYPE_CHECKING:
     from aikeys.gateway.background import OpenKeys
@@ -82,25 +82,15 @@ def gateway(
     if print_systemd:
         from aikeys.gateway.systemd import unit
 
-        _check(settings)
+        settings.check()
         terminal.out(unit(settings, home.folder(), os.environ.get("AIKEYS_LEDGER", "")))
         return
     where = home.place()
     if write_credential:
         _write_credential(where, write_credential)
         return
-    _check(settings)
+    settings.check()  # before anybody is asked for a passphrase
     _serve(_means(where, settings, credential))
-
-
-def _check(settings: Settings) -> None:
-    if bool(settings.tls_cert) != bool(settings.tls_key):
-        raise Usage("--tls-cert and --tls-key belong together", "give both")
-    if not settings.is_loopback and not settings.tls_cert and not settings.is_behind_proxy:
-        raise Usage(
-            f"{settings.host} is reached by other machines, and tokens would travel in the clear",
-            "give --tls-cert and --tls-key, or --behind-proxy where a proxy brings TLS",
-        )
 
 
 def _write_credential(where: Place, path: str) -> None:
