@@ -295,7 +295,10 @@ def _labels(path: str, table: _Table) -> _Labels:
 def _refuse_unsafe(path: str, key: str, value: str) -> None:
     """Refuse what is no name, without repeating it: it may be the secret that must not stand there."""
     reason = ""
-    if len(value) > _LONGEST_NAME and " " not in value and not value.isalpha():
+    from aikeys.secret import hidden, looks_random
+
+    is_long = len(value) > _LONGEST_NAME and " " not in value and not value.isalpha()
+    if is_long or looks_random(value) or hidden(value) != value:
         reason = "looks like a secret"
     elif "://" in value:
         reason = "is a URL"

@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from aikeys.errors import Usage
-from aikeys.secret import hidden, refuse_secret
+from aikeys.secret import hidden, looks_random, refuse_secret
 
 if TYPE_CHECKING:
     from typing import NewType
@@ -78,7 +78,7 @@ def key_name(text: str) -> KeyName:
         raise Usage("a key's name is empty", "give a name such as openai or openai-work")
     if len(text) > LONGEST_KEY_NAME:
         raise Usage(f"a key's name has {len(text)} characters, {LONGEST_KEY_NAME} are allowed", "choose a shorter name")
-    if text.startswith(_LIKE_KEYS) or _has_random_run(text):
+    if text.startswith(_LIKE_KEYS) or _has_random_run(text) or looks_random(text) or hidden(text) != text:
         raise Usage(
             "the name looks like a key itself",
             "give the key at the question or with --stdin; if it was one, it is in the shell's history now: replace it",

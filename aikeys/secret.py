@@ -15,10 +15,12 @@ _SHORTEST = 8
 _MASK = "‹secret›"
 _TELLING = 20
 """From so many characters on what follows the prefix is a token, or a part of one, and no name."""
+_CHANGES_OF_20 = 9
 _KEY = (  # as the keys of providers begin, and then long and random
     r"(?<![A-Za-z0-9])(?:sk-|sk_|csk-|AIza|AQ\.|gsk_|xai-|hf_|pplx-(?=[A-Za-z0-9]{20})|r8_|nvapi-|ABSK|AKIA|ASIA|tgp_v1_|fw_|dapi|gh[a-z]_"
     r"|github_pat_|xox[a-z]-|glpat-|api_org_)(?=[\w.~+-]*\d|[\w.~+-]{30})[\w.~+-]{12,}"
 )
+_TOKEN = rf"{TOKEN_PREFIX}[A-Za-z0-9]{{{_TELLING},}}"
 _KEY_LIKE = (  # or as tokens begin, however short, or 20 letters and digits in one run
     r"(?<![A-Za-z0-9])(?:aik_|sk-|AIza|gsk_|xai-|hf_|pplx-|csk-|nvapi-)[\w.~+-]{4,}"
     r"|(?<![A-Za-z0-9])(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{20,}"
@@ -72,12 +74,12 @@ class KeySecret(Secret):
 
 
 def without_keys(text: str) -> str:
-    """Return a text without what surely is a key; ids that look like one stay."""
+    """Return a text without what surely is a key or a token; ids that look like one stay."""
     if len(text) < _SHORTEST:
         return text
     import re
 
-    return re.sub(_KEY, "…", text, flags=re.ASCII)
+    return re.sub(f"{_KEY}|{_TOKEN}", "…", text, flags=re.ASCII)
 
 
 def hidden(text: str) -> str:
@@ -87,6 +89,16 @@ def hidden(text: str) -> str:
     import re
 
     return re.sub(f"{_KEY}|{_KEY_LIKE}", "…", text, flags=re.ASCII)
+
+
+def looks_random(text: str) -> bool:
+    """Tell whether a text has 20 letters and digits and changes between small, large and digit as only chance does.
+
+    So base64 is found where slashes part it, and a key of letters alone; names of models are made of words.
+    """
+    kinds = [0 if sign.islower() else 1 if sign.isupper() else 2 for sign in text if sign.isascii() and sign.isalnum()]
+    changes = sum(kinds[at] != kinds[at - 1] for at in range(1, len(kinds)))
+    return len(kinds) >= _TELLING and changes * 20 >= len(kinds) * _CHANGES_OF_20
 
 
 def refuse_secret(*texts: str) -> None:

@@ -175,3 +175,11 @@ def test_tags_with_totals_of_their_own_are_names_of_tags(tmp_path: Path) -> None
         (tmp_path / "config.toml").write_text(f"[tags]\nrollup = {wrong}\n")
         with pytest.raises(BadConfiguration, match=r"tags\.rollup must be a list"):
             config.load(str(tmp_path))
+
+
+@pytest.mark.parametrize("secret", ["sk-proj-CANARY1234567890abcd", "QwErTyUiOpAsDfGhJkLzXcVb", "AIzaSyCANARY01234567"])
+def test_a_key_in_a_projects_file_is_refused_and_not_repeated(secret: str) -> None:
+    for text in (f'[exec]\nkeys = ["{secret}"]\n', f'[defaults.labels]\nteam = "{secret}"\n'):
+        with pytest.raises(BadConfiguration) as refused:
+            config.project_of("x", text.encode())
+        assert secret not in refused.value.message + refused.value.hint

@@ -49,3 +49,19 @@ def test_a_models_pattern_may_hold_stars_and_a_models_name_may_not() -> None:
     assert names.model_pattern("openai/*") == "openai/*"
     with pytest.raises(Usage, match=r"has a \*"):
         names.model_name("openai/*")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["tgp_v1_abcdefgh-IJKLMNOP_qrstuvwx0123", "nvapi-AbC_dEf-GhI_jKl-MnO_pQr-StU_vWx1", "QwErTyUiOpAsDfGhJkLzXcVbNmQwErTyUiOp",
+     "a1b2c3-d4e5f6-g7h8i9-j0k1l2-m3n4o5"],
+)  # fmt: skip
+def test_a_key_is_no_name_of_a_key(text: str) -> None:
+    with pytest.raises(Usage) as refused:
+        names.key_name(text)
+    assert text not in refused.value.message + refused.value.hint
+
+
+@pytest.mark.parametrize("text", ["openai-production-eu-west-1", "llama-3.3-70b-instruct-fp8", "team-a.2026-11-01"])
+def test_words_and_numbers_are_a_name_of_a_key(text: str) -> None:
+    assert names.key_name(text) == text

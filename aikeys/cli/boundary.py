@@ -3,7 +3,7 @@
 - An AikeysError carries its own sentence, hint and status.
 - No traceback and no text of an unforeseen exception is printed: it may hold a secret. AIKEYS_DEBUG=1 shows places
   in files, no values.
-- What looks like a key on this command line is repeated by no message (typed.py).
+- What looks like a key on this command line is repeated by no message (typed.py), nor what surely is one elsewhere.
 - A machine that has no memory, file descriptor or thread left is called that, wherever in the program it shows.
 - Under `exec_statuses` every failure is 125, so that the child's own statuses stay unmistakable; 126 and 127 keep
   their shell meaning.
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from aikeys.cli import terminal
 from aikeys.errors import AikeysError, Cancelled, CannotExecute, MachineFailed, ProgramNotFound, Usage
+from aikeys.secret import without_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -105,9 +106,9 @@ def _show(failure: Exception, *, exec_statuses: bool, typed: Sequence[str]) -> i
         terminal.error(f"internal error: {type(failure).__name__}")
         _show_places(failure)
         return EXEC_FAILED if exec_statuses else AikeysError.exit_status
-    terminal.error(_bounded(known.message))
+    terminal.error(_bounded(without_keys(known.message)))  # a file may hold one in the wrong place, too
     if known.hint:
-        terminal.hint(_bounded(known.hint))
+        terminal.hint(_bounded(without_keys(known.hint)))
     if exec_statuses and not isinstance(known, CannotExecute | ProgramNotFound):
         return EXEC_FAILED
     return known.exit_status

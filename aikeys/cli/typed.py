@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Callable, Iterable
 
-from aikeys.secret import hidden
+from aikeys.secret import hidden, looks_random
 
 _RUN = 8
 _PART = re.compile(r"[=:,;@?&\s\"'()]+")
@@ -22,9 +22,16 @@ _HIDDEN = "…"
 
 def masking(words: Iterable[str]) -> Callable[[str], str]:
     """Return a function that takes what looks like a secret in these words out of a message."""
-    parts = {part.lower() for word in words for part in _parts(word) if len(part) >= _RUN and _looks_secret(part)}
+    parts = {part.lower() for word in words for part in _secret_parts(word)}
     runs = {part[at : at + _RUN] for part in parts for at in range(len(part) - _RUN + 1)}
     return lambda text: _without(text, runs) if runs else text
+
+
+def _secret_parts(word: str) -> list[str]:
+    """Return what may be a secret in a word; beside one, whatever has a digit may be the rest of it."""
+    parts = [part for part in _parts(word) if len(part) >= _RUN]
+    found = [part for part in parts if _looks_secret(part)]
+    return [part for part in parts if _looks_secret(part) or any("0" <= sign <= "9" for sign in part)] if found else []
 
 
 def _parts(word: str) -> Iterable[str]:
@@ -35,13 +42,17 @@ def _parts(word: str) -> Iterable[str]:
         if slash and os.path.isdir(folder):
             yield from _PART.split(name)
             return
-    yield from (part for text in _PART.split(word) for part in text.split("/"))
+    for text in _PART.split(word):
+        yield text
+        yield from text.split("/")
 
 
 def _looks_secret(part: str) -> bool:
     """Tell whether a key could be like that; a model's dated name (claude-sonnet-4-5-20250929) is made of words."""
-    if hidden(part) != part:
+    if looks_random(part) or ("/" not in part and hidden(part) != part):
         return True
+    if "/" in part:  # each name of a path is looked at by itself
+        return False
     pieces = re.split(r"[._~+-]", part)
     is_worded = all(piece.isalpha() or piece.isdigit() or len(piece) < _RUN for piece in pieces)
     return bool(_LONG_WORD.search(part)) and not is_worded

@@ -38,6 +38,16 @@ def test_our_own_errors_show_sentence_hint_and_status(capsys: pytest.CaptureFixt
     assert capsys.readouterr().err == "aikeys: error: no key named x\naikeys: hint: see aikeys list\n"
 
 
+@pytest.mark.parametrize(
+    "secret", ["sk-proj-CANARY0123456789abcdef", "aik_" + "0aZ9" * 20, "glpat-0123456789abcdefghij"]
+)
+def test_no_error_repeats_what_surely_is_a_key_wherever_it_stood(
+    secret: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(errors.BadConfiguration(f"config.toml: {secret} is not known", f"remove {secret}")) == 14
+    assert capsys.readouterr().err == "aikeys: error: config.toml: … is not known\naikeys: hint: remove …\n"
+
+
 def test_every_error_class_has_a_documented_status() -> None:
     def below(kind: type[errors.AikeysError]) -> list[type[errors.AikeysError]]:
         return [kind, *(leaf for child in kind.__subclasses__() for leaf in below(child))]

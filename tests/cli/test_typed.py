@@ -20,6 +20,11 @@ SECRETS = {
     "xai": "xai-CANARY0123456789abcdefghijklmnop",
     "hex": "0123456789abcdef0123456789abcdef",
     "random": "Qr7TzCANARYk2mVw9XbN4sLp8HdJ3fGy",
+    "base64": "qT5x/9Kf+Lm2Zr7/Yw3Pn8/Cd1Hv6/Bs4Jt0XgQ",
+    "bedrock": "ABSKQmVkcm9ja0FQ/SUtleS1hbmNk/LWF0LTEyMzQ1Njc4OTAxMjM0NTY3",
+    "letters": "QwErTyUiOpAsDfGhJkLzXcVbNmQwErTyUiOp",
+    "groups": "a1b2c3-d4e5f6-g7h8i9-j0k1l2-m3n4o5",
+    "lm studio": "sk-lm-abCD12ef:gh34IJkl56mnOPqr78st",
     "token": "aik_" + "0aZ9" * 20 + "Qq3xYz",
 }
 
@@ -44,6 +49,10 @@ def test_what_is_no_secret_is_repeated(tmp_path: Path) -> None:
         "anthropic/claude-sonnet-4-5-20250929",
         "a-long-name-for-a-key-2026",
         "repository=group/project",
+        "meta-llama/Llama-3.3-70B-Instruct-Turbo",
+        "Qwen/Qwen2.5-VL-72B-Instruct-AWQ",
+        "accounts/fireworks/models/llama-v3p1-405b-instruct",
+        "2026-11-01T00:00:00Z",
         f"{tmp_path}/new",
     ]
     mask = masking(words)
