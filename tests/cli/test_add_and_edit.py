@@ -174,7 +174,7 @@ def test_an_impossible_home_leaves_no_key_file_behind(bare_home: Aikeys) -> None
     )
     assert done.returncode != 0
     assert not bare_home.key_file.exists()
-    assert "file/home/vault.db cannot be read: not a directory" in done.stderr  # said before a key file is made
+    assert "home/vault.db cannot be read: something above it is a file" in done.stderr  # before a key file is made
     assert bare_home.run("init", "--key-file", str(bare_home.key_file)).returncode == 0
     again = bare_home.run(
         "--home", str(bare_home.folder / "file" / "home"), "init", "--key-file", str(bare_home.key_file)
@@ -196,5 +196,5 @@ def test_a_name_close_to_a_providers_is_said_before_the_key_is_asked_for(ready_h
 
 def test_the_question_names_the_key_and_its_provider(ready_home: Aikeys) -> None:
     done = ready_home.run("add", "work", "--provider", "openai", "--no-input")
-    assert "“Key for work (openai)”: an answer is needed" in done.stderr
+    assert "“Key for work (openai)”: input is needed" in done.stderr
     assert "“Key for openai”:" in ready_home.run("add", "openai", "--no-input").stderr
