@@ -127,7 +127,7 @@ def unlock_to_take_away(where: Place) -> tuple[Place, Opened]:
         rows = picture(where)
     except NotRecorded:
         raise
-    except (Damaged, MachineFailed) as error:
+    except (Damaged, MachineFailed, BadConfiguration) as error:  # the last: its ledger is one that others can write
         rows = picture_without_ledger(where)
         terminal.warn(error.message)
         if not isinstance(error, LedgerMissing | MachineFailed):
