@@ -17,13 +17,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from contextlib import suppress
 from itertools import count
 from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from aikeys.budgets import reservations
+from aikeys.budgets.answers import Answers, Futures
 from aikeys.budgets.counters import Span, find_counter
 from aikeys.budgets.group_commit import Answer, Done, Job, Place, Work, commit
 from aikeys.budgets.open_reservations import open_of
@@ -56,44 +56,6 @@ class Patience(NamedTuple):
 
 
 PATIENT = Patience()
-
-
-class Answers(Protocol):
-    """How answers reach whoever asked."""
-
-    def ticket(self) -> Any:
-        """Return what an answer will be put into; called where the question is asked."""
-        ...
-
-    def is_wanted(self, ticket: Any) -> bool:
-        """Tell whether somebody still waits for the answer; called in the desk's thread."""
-        ...
-
-    def give(self, answers: Sequence[Answer], unwanted: Callable[[Any], None]) -> None:
-        """Hand answers over; values that nobody wants any more go to `unwanted`. Called in the desk's thread."""
-        ...
-
-
-class Futures:
-    """Answers for threads: concurrent futures."""
-
-    def ticket(self) -> Future[Any]:
-        """Return a future."""
-        return Future()
-
-    def is_wanted(self, ticket: Future[Any]) -> bool:
-        """Tell whether it was not cancelled."""
-        return not ticket.cancelled()
-
-    def give(self, answers: Sequence[Answer], unwanted: Callable[[Any], None]) -> None:
-        """Set results."""
-        for ticket, value, error in answers:
-            if ticket.done() or not ticket.set_running_or_notify_cancel():
-                unwanted(value)
-            elif error is not None:
-                ticket.set_exception(error)
-            else:
-                ticket.set_result(value)
 
 
 class Means(NamedTuple):
