@@ -23,6 +23,15 @@ _EXAMPLES = (
 )
 
 
+PlainHttp = Annotated[
+    bool | None,
+    typer.Option(
+        "--allow-http/--no-allow-http",
+        help="Also send it over plain http to a private address (10.*, 192.168.* …).",
+    ),
+]
+
+
 @app.command(epilog=epilog(_EXAMPLES, (0, 2, 3, 10, 11, 12, 13, 14, 15, 20, 21)))
 def edit(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The key.")],
@@ -31,13 +40,7 @@ def edit(
     base_url: Annotated[
         str | None, typer.Option("--base-url", metavar="URL", help="Another address; '' for none.")
     ] = None,
-    allow_http: Annotated[
-        bool | None,
-        typer.Option(
-            "--allow-http/--no-allow-http",
-            help="Also send it over plain http to a private address (10.*, 192.168.* …).",
-        ),
-    ] = None,
+    allow_http: PlainHttp = None,
     default: Annotated[bool, typer.Option("--default", help="Make it its provider's default key.")] = False,
     team: Annotated[str | None, typer.Option(metavar="T", help="Label: team; '' takes it away.")] = None,
     project: Annotated[str | None, typer.Option(metavar="P", help="Label: project.")] = None,
@@ -85,21 +88,20 @@ def edit(
     elif allow_http is not None:
         content = _with_plain_http(opened, old, allow_http=allow_http)
     if new == old and url is None and content is None:
-        given_what = (
-            any(value is not None for value in (*given.values(), rotate_every, expires, allow_http))
-            or rename
-            or default
-        )
-        raise Usage(
-            f"{old.name} is like that already" if given_what else "nothing to change was given",
-            "see aikeys edit --help",
-        )
+        values = (*given.values(), rotate_every, expires, allow_http, rename or None, default or None)
+        raise _unchanged(old, is_given=any(value is not None for value in values))
     act = Act("edit", old.name, f"allow_http={'yes' if content.allows_http else 'no'}" if content else "")
     changed = changes.Edit(old.id, apply, url, content)
     write(where, opened, act, lambda vault: changes.edit_key(vault, changed, os.urandom))
     terminal.say(f"changed {new.name}")
     if url is not None:
         say_without_address(provider, new.name, url)
+
+
+def _unchanged(key: Key, *, is_given: bool) -> Usage:
+    """Return why there is nothing to do."""
+    why = f"{key.name} is like that already" if is_given else "nothing to change was given"
+    return Usage(why, "see aikeys edit --help")
 
 
 def _with_plain_http(opened: Opened, key: Key, *, allow_http: bool) -> Content | None:
