@@ -157,3 +157,16 @@ def test_what_is_no_file_of_git_is_not_waited_for_and_labels_nothing_of_itself(
     assert found.get("branch", "") in ("", "main")
     assert found.get("repository", "") in ("", "shop", "r")
     assert (found == {}) == (part == ".git" or (part == ".git/commondir" and state == "endless"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user: needs root")
+def test_a_worktree_whose_own_git_folder_is_another_users_gives_nothing(tmp_path: Path) -> None:
+    common, own, tree = tmp_path / "shop" / ".git", tmp_path / "theirs", tmp_path / "tree"
+    for folder in (common, own, tree):
+        folder.mkdir(parents=True)
+    (tree / ".git").write_text(f"gitdir: {own}\n")
+    (own / "commondir").write_text(f"{common}\n")
+    (own / "HEAD").write_text("ref: refs/heads/main\n")
+    assert named(str(tree)) == {"repository": "shop", "branch": "main"}
+    os.chown(own, 65534, 65534)
+    assert named(str(tree)) == {}

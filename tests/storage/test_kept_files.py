@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import grp
 import os
 import shutil
 import socket
@@ -326,3 +327,23 @@ def test_a_folder_in_place_of_a_reserve_stops_nothing(home: Path) -> None:
     ballast.load(str(home))
     assert not ballast.is_there(str(home))
     assert ballast.with_room(str(home), lambda: 1) == 1
+
+
+def test_a_kept_file_counts_only_where_nobody_else_can_write_the_folder(home: Path) -> None:
+    (home / "config.toml").write_bytes(b"")
+    (home / "config.toml").chmod(0o600)
+    home.chmod(0o777)
+    with pytest.raises(BadConfiguration, match="can be written by other users"):
+        folders.read_kept(str(home), "config.toml", 100)
+
+
+@needs_root
+def test_a_group_of_the_users_name_with_another_member_is_not_the_users_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = grp.getgrgid(0)
+    monkeypatch.setattr(grp, "getgrgid", lambda _gid: grp.struct_group((own.gr_name, "x", 0, [own.gr_name, "guest"])))
+    (tmp_path / "group").mkdir()
+    (tmp_path / "group").chmod(0o775)
+    with pytest.raises(BadConfiguration, match="can be written by other users"):
+        folders.make(str(tmp_path / "group" / "home"))
