@@ -64,25 +64,22 @@ def edit(
     old = exact_key(opened.rows, name)
     given = {"team": team, "project": project, "environment": environment, "user": user}
     labels = typed_labels({label: value for label, value in given.items() if value}, ())
-    new_name = key_name(rename) if rename else ""
     kept_region = "" if base_url else region
-    expires_at = end_of(expires or "")
 
     def apply(key: Key) -> Key:
         kept = {label: value for label, value in home.labels_of(key.labels).items() if given.get(label) is None}
         return key._replace(
-            name=new_name or key.name,
+            name=key_name(rename) if rename else key.name,
             region=key.region if kept_region is None else kept_region,
             labels=home.labels_text(**kept, **labels),
             is_default=1 if default else key.is_default,
             rotate_every_s=_changed(key.rotate_every_s, rotate_every, home.duration_s),
-            expires_at=key.expires_at if expires is None else expires_at,
+            expires_at=key.expires_at if expires is None else end_of(expires),
         )
 
     new = apply(old)
-    url, content = None, None
+    url, content, provider = None, None, find(home.catalogue(where), old.provider)
     if region is not None or base_url is not None:
-        provider = find(home.catalogue(where), old.provider)
         url = address(provider, new.region, base_url or "", allow_http=bool(allow_http))
         content = content_for(provider, url, b"", allow_http=bool(allow_http))
     elif allow_http is not None:
@@ -90,9 +87,9 @@ def edit(
     if new == old and url is None and content is None:
         values = (*given.values(), rotate_every, expires, allow_http, rename or None, default or None)
         raise _unchanged(old, is_given=any(value is not None for value in values))
-    act = Act("edit", old.name, f"allow_http={'yes' if content.allows_http else 'no'}" if content else "")
+    detail = f"allow_http={'yes' if content.allows_http else 'no'}" if content else ""
     changed = changes.Edit(old.id, apply, url, content)
-    write(where, opened, act, lambda vault: changes.edit_key(vault, changed, os.urandom))
+    write(where, opened, Act("edit", old.name, detail), lambda vault: changes.edit_key(vault, changed, os.urandom))
     terminal.say(f"changed {new.name}")
     if url is not None:
         say_without_address(provider, new.name, url)
