@@ -15,7 +15,7 @@ from aikeys.budgets.recovery import recover
 from aikeys.budgets.refusals import BudgetExceeded
 from aikeys.budgets.reservations import attempt
 from aikeys.budgets.verify import verify_budgets
-from aikeys.errors import AikeysError, MachineFailed
+from aikeys.errors import AikeysError, BadConfiguration, MachineFailed
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.store import Ledger
 from aikeys.storage.process_lock import path_of
@@ -65,7 +65,7 @@ def test_one_process_that_cannot_be_looked_at_keeps_no_other_from_being_booked(l
     troubles: list[AikeysError] = []
     assert len(recover(ledger, trouble=troubles.append)) == 1
     assert [UNREADABLE[number] in one.message for number, one in enumerate(troubles)] == [True, True]
-    with pytest.raises(MachineFailed, match="000-bad"):
+    with pytest.raises((MachineFailed, BadConfiguration), match="000-bad"):
         recover(ledger)
 
 

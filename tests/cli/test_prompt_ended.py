@@ -158,7 +158,9 @@ def test_a_reader_that_reads_no_more_keeps_nobody_from_ending_it(
         finally:
             child.kill()
     assert status == 143
-    assert [one["status"] for one in entries(home)] == ["ok"] * len(models)
+    ended = [one["status"] for one in entries(home)]
+    assert len(ended) == len(models)
+    assert set(ended) <= {"ok", "cancelled"}  # a second model may still have been asked when the signal came
 
 
 def test_what_nohup_protects_goes_on(home: Aikeys, provider: FakeProvider) -> None:

@@ -139,7 +139,7 @@ def test_a_ledger_of_a_newer_format_says_so(place: Place) -> None:
 
 
 READER = """
-import os, sys
+import os, shlex, sys
 sys.path.insert(0, sys.argv[2])
 from aikeys.cli import app
 app.load_all()
