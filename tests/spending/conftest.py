@@ -55,7 +55,8 @@ def answer(status: int = 200, body: object = b"", **headers: str) -> Play:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
 
     def play(connection: socket.socket, seen: Seen) -> None:
-        lines = {"content-type": "application/json", "content-length": str(len(data))}
+        # the connection ends with the answer: who kept it would take the end for a lost reply
+        lines = {"content-type": "application/json", "content-length": str(len(data)), "connection": "close"}
         lines |= {name.replace("_", "-"): value for name, value in headers.items()}
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
         connection.sendall(f"HTTP/1.1 {status} X\r\n{head}\r\n".encode() + data)
@@ -72,7 +73,9 @@ def stream(*values: object, cut_after: int | None = None, stall: threading.Event
     data = b"".join(b"data: " + (v if isinstance(v, bytes) else json.dumps(v).encode()) + b"\n\n" for v in values)
 
     def play(connection: socket.socket, seen: Seen) -> None:
-        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+        connection.sendall(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+        )
         sent = data if cut_after is None else data[:cut_after]
         if sent:
             connection.sendall(b"%x\r\n%s\r\n" % (len(sent), sent))
