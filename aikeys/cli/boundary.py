@@ -69,7 +69,11 @@ def run(main: Callable[[], int | None], exec_statuses: bool = False, typed: Sequ
 
 
 def _note(typed: Sequence[str], *, is_fast: bool) -> None:
-    """Keep what may be a secret of this command line out of every message; `is_fast`: look when there is one."""
+    """Keep what may be a secret of this command line, or stands in a variable of ours, out of every message.
+
+    `is_fast`: look when there is a message.
+    """
+    typed = [*typed, *(value for name, value in os.environ.items() if name.startswith("AIKEYS_"))]
     if not any(len(word) >= _SHORTEST_SECRET for word in typed):
         terminal.take_out(None)
     elif is_fast:

@@ -66,7 +66,10 @@ def check_listeners(url: str, *, allow_http: bool = False) -> None:
             "give an https address, or allow it for this key: --allow-http",
         )
     host = urlsplit(url).hostname
-    terminal.warn(f"{url} is plain http: whoever is on that network can read the key; {host} must be a private address")
+    terminal.warn(
+        f"{url} is plain http: whoever is on that network can read the key; "
+        f"it is sent only while {host} is a private address"
+    )
 
 
 def warn_of_listeners(url: str, name: str) -> None:

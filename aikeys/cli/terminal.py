@@ -52,11 +52,16 @@ def take_out(mask: Callable[[str], str] | None) -> None:
     _masks[:] = [mask] if mask else []
 
 
-def _safe(text: str) -> str:
-    """Return a message without what must not be repeated, on one line."""
+def masked(text: str) -> str:
+    """Return a text without what must not be repeated."""
     for mask in _masks:
         text = mask(text)
-    return printable(text)
+    return text
+
+
+def _safe(text: str) -> str:
+    """Return a message without what must not be repeated, on one line."""
+    return printable(masked(text))
 
 
 def colourful(stream: TextIO | None) -> bool:

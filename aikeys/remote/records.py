@@ -24,15 +24,15 @@ def acts_at(gateway: Gateway, newest: int, filters: Mapping[str, str]) -> list[d
     return [dict(row) for row in rows_in(gateway.get("/v1/audit", query), "entries")]
 
 
-def calls_since(gateway: Gateway, since_s: int, most: int) -> list[dict[str, object]]:
-    """Return the newest calls from an instant on, oldest first."""
-    query = [("limit", _limit(most)), ("since", rfc3339(since_s))]
-    return [dict(row) for row in rows_in(gateway.get("/v1/log", query), "calls")]
+def newest_calls_at(
+    gateway: Gateway, count: int, since_s: int | None = None
+) -> tuple[list[dict[str, object]], int | None]:
+    """Return the newest calls, of those from an instant on, oldest first.
 
-
-def newest_calls_at(gateway: Gateway, count: int) -> tuple[list[dict[str, object]], int | None]:
-    """Return the newest calls, oldest first, and up to when nothing is known, because that ledger was lost."""
-    told = gateway.get("/v1/log", [("limit", _limit(count))])
+    And up to when nothing is known of the time that was asked for, because its ledger was lost; None for nothing.
+    """
+    since = [] if since_s is None else [("since", rfc3339(since_s))]
+    told = gateway.get("/v1/log", [("limit", _limit(count)), *since])
     lost_us = instant_us(text(table(told, "lost_ledger"), "before"))
     return [dict(row) for row in rows_in(told, "calls")], lost_us
 

@@ -77,6 +77,7 @@ class Translated:
 
     def __init__(self, request: Request) -> None:
         self._request = request
+        self._written: tuple[Request, Outgoing] | None = None
 
     def plan(self, target: Target, circumstances: Circumstances) -> Plan:
         """Return what it may cost; CannotDecide (23), CostsTooMuch (22), Usage."""
@@ -94,8 +95,10 @@ class Translated:
         )  # fmt: skip
 
     def outgoing(self, made: Plan) -> Outgoing:
-        """Return it in the provider's words."""
-        return encoded(made)
+        """Return it in the provider's words; written once for each cap."""
+        if self._written is None or self._written[0] is not made.request:
+            self._written = made.request, encoded(made)
+        return self._written[1]
 
     def exchange(self, made: Plan) -> Exchange:
         """Return what reads the reply, but for vectors."""

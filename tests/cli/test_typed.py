@@ -99,3 +99,15 @@ def test_a_secret_is_no_command_and_no_program(kind: str, run_here: RunHere) -> 
         printed = run_here(words)
         assert not [run for run in runs_of(secret) if run in printed.lower()], (words, printed)
     assert not [name for name in os.listdir() if secret in name]
+
+
+@pytest.mark.parametrize("variable", ["AIKEYS_PASSPHRASE_FILE", "AIKEYS_HOME", "AIKEYS_LEDGER", "AIKEYS_GATEWAY"])
+@pytest.mark.parametrize("kind", SECRETS)
+def test_a_secret_in_a_variable_of_ours_is_repeated_by_no_message(
+    kind: str, variable: str, run_here: RunHere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = SECRETS[kind]
+    monkeypatch.setenv(variable, secret)
+    for words in (["list"], ["doctor"], ["doctor", "--json"], ["report"], ["show", "openai", "--reveal"]):
+        printed = run_here(words)
+        assert not [run for run in runs_of(secret) if run in printed.lower()], (words, printed)

@@ -29,7 +29,10 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     from aikeys.cli.render.json_text import document
     from aikeys.cli.render.table import table
 
-    checks = list(_checks(home.place()))
+    checks = [
+        check._replace(finding=terminal.masked(check.finding), hint=terminal.masked(check.hint))
+        for check in _checks(home.place())
+    ]
     found = [check for check in checks if check.hint]
     if as_json:
         rows = [{**check._asdict(), "ok": not check.hint} for check in checks]

@@ -128,14 +128,15 @@ class CallsThere:
         time.sleep(_POLL_GATEWAY_S)
 
     def since(self, since_s: int, most: int) -> list[Fields]:
-        from aikeys.remote.records import calls_since
+        from aikeys.remote.records import newest_calls_at
 
-        return calls_since(self._gateway, since_s, most)
+        found, self._lost_us = newest_calls_at(self._gateway, most, since_s)
+        return found
 
     def one(self, which: str) -> Fields:  # noqa: ARG002  a gateway names no call by what was typed
         raise Usage("a gateway shows no single call", "aikeys log -n 100 --json has every field of a call")
 
-    def lost_us(self, since_us: int | None = None) -> int | None:  # noqa: ARG002  it is told with the newest calls
+    def lost_us(self, since_us: int | None = None) -> int | None:  # noqa: ARG002  it is told with the calls
         return self._lost_us
 
 

@@ -59,3 +59,26 @@ def test_one_call_is_shown_here_and_by_no_gateway(both: Both, at_home: None) -> 
         CallsHere().one("471100")
     with pytest.raises(Usage, match="a gateway shows no single call"):
         CallsThere(both.gateway).one("1")
+
+
+class Told:
+    """A gateway whose ledger of before is lost."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, str]] = []
+
+    def get(self, _path: str, query: list[tuple[str, str]]) -> dict[str, object]:
+        self.asked.append(dict(query))
+        return {"calls": [], "lost_ledger": {"before": "2026-11-01T00:00:00Z"}}
+
+
+def test_a_gateway_tells_of_a_lost_ledger_with_the_newest_calls_and_with_those_since() -> None:
+    for ask, query in (
+        (lambda calls: calls.newest(3), {"limit": "3"}),
+        (lambda calls: calls.since(1_000_000_000, 3), {"limit": "3", "since": "2001-09-09T01:46:40Z"}),
+    ):
+        told = Told()
+        calls = CallsThere(told)  # type: ignore[arg-type]
+        ask(calls)
+        assert told.asked == [query]
+        assert calls.lost_us() == 1_793_491_200_000_000
