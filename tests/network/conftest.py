@@ -13,28 +13,19 @@ from pathlib import Path
 import pytest
 import trustme
 
+from tests.loopback import Listening
+
 HOST = "api.far.example"
 
 
-class TlsProvider:
+class TlsProvider(Listening):
     """Answers one request a connection, under a certificate of its own."""
 
     def __init__(self, authority: trustme.CA, *names: str) -> None:
         self.seen: list[bytes] = []
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert(*(names or (HOST, "127.0.0.1"))).configure_cert(self._context)
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+        super().__init__()
 
     def _talk(self, connection: socket.socket) -> None:
         with connection, suppress(OSError), self._context.wrap_socket(connection, server_side=True) as talking:
@@ -49,40 +40,20 @@ class TlsProvider:
                 b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}"
             )
 
-    def close(self) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        self._thread.join(5)
 
-
-class ConnectProxy:
+class ConnectProxy(Listening):
     """Makes every CONNECT a connection to one port of this machine, or refuses it with a status."""
 
     def __init__(self, to_port: int) -> None:
         self.status = 200
         self.heads: list[bytes] = []
         self._to = to_port
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        super().__init__()
 
     def login(self) -> bytes:
         """Return who logged in at the last CONNECT."""
         line = next(each for each in self.heads[-1].split(b"\r\n") if each.lower().startswith(b"proxy-authorization"))
         return base64.b64decode(line.rpartition(b" ")[2])
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
 
     def _talk(self, connection: socket.socket) -> None:
         with connection, suppress(OSError):
@@ -99,12 +70,6 @@ class ConnectProxy:
                 back.start()
                 _pipe(connection, there)
                 back.join(10)
-
-    def close(self) -> None:
-        with suppress(OSError):  # a test may have closed it
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        self._thread.join(5)
 
 
 def _pipe(source: socket.socket, target: socket.socket) -> None:

@@ -34,6 +34,7 @@ from aikeys.spending.io import Conditions
 from aikeys.spending.names import Held, Names
 from aikeys.spending.targets import Spent, targets_of
 from tests.conftest import canary
+from tests.loopback import Listening
 
 SUPPORT, PLAIN = Labels("support"), Options()
 SHORT = Timeouts(connect_s=2, first_byte_s=0.4, between_s=0.4, total_s=5)
@@ -118,34 +119,14 @@ def in_two(going_on: threading.Event) -> Play:
 
 
 @dataclass
-class FakeProvider:
+class FakeProvider(Listening):
     """Plays one script for each request, the last one again and again; keeps what it got."""
 
     plays: list[Play] = field(default_factory=lambda: [answer(200, REPLY)])
     seen: list[Seen] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def close(self) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        self._thread.join(5)
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+        super().__init__()
 
     def _talk(self, connection: socket.socket) -> None:
         with connection:
