@@ -20,6 +20,7 @@ from aikeys.errors import AikeysError, BadConfiguration, MachineFailed
 from aikeys.storage.record import NamedTuple
 
 _OPEN = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"))
+_MOST_LOOKS = 100
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -148,6 +149,28 @@ def status_of(path: str) -> os.stat_result | None:
         return None
     except OSError as error:
         raise cannot_read(path, error) from None
+
+
+def is_unreadable(path: str, status: os.stat_result) -> bool:
+    """Tell whether this process may not read a file; False where the file of this status went away meanwhile.
+
+    It is not opened: closing it would drop every lock that this process holds on it (POSIX). What SQLite keeps beside a
+    database comes and goes, so a refusal counts only where the same file was there before and after it.
+    """
+    for _ in range(_MOST_LOOKS):
+        if os.access(path, os.R_OK):
+            return False
+        now = status_of(path)
+        if now is None:
+            return False
+        if _which(now) == _which(status):
+            return True
+        status = now
+    return True
+
+
+def _which(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_dev, status.st_ino, status.st_ctime_ns  # a new file may have the number of one that went
 
 
 def is_there(path: str) -> bool:

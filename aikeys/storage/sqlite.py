@@ -39,7 +39,7 @@ def refuse_unfit(path: str) -> None:
         found = files.fault(path + suffix, status) if status is not None else None
         if found is not None:
             raise (Damaged if found.is_kind else BadConfiguration)(found.message, found.hint)
-        if status is not None and not os.access(path + suffix, os.R_OK):  # SQLite would wait for an index
+        if status is not None and files.is_unreadable(path + suffix, status):  # SQLite would wait for an index
             raise files.cannot_read(path + suffix, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
 

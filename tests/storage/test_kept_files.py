@@ -347,3 +347,35 @@ def test_a_group_of_the_users_name_with_another_member_is_not_the_users_own(
     (tmp_path / "group").chmod(0o775)
     with pytest.raises(BadConfiguration, match="can be written by other users"):
         folders.make(str(tmp_path / "group" / "home"))
+
+
+@pytest.mark.parametrize("comes_back", [False, True])
+def test_a_file_that_goes_away_while_it_is_looked_at_is_not_unreadable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, comes_back: bool
+) -> None:
+    """What SQLite keeps beside a database does so whenever its last user closes it."""
+    path = tmp_path / "ledger.db-shm"
+    path.write_bytes(b"x")
+    status, access = files.status_of(str(path)), os.access
+
+    def gone(what: str, mode: int) -> bool:
+        path.unlink()
+        found = access(what, mode)
+        if comes_back:
+            path.write_bytes(b"x")
+            monkeypatch.setattr(os, "access", access)
+        return found
+
+    monkeypatch.setattr(os, "access", gone)
+    assert status is not None
+    assert not files.is_unreadable(str(path), status)
+
+
+def test_a_file_that_stays_and_may_not_be_read_is_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ledger.db-shm"
+    path.write_bytes(b"x")
+    status = files.status_of(str(path))
+    assert status is not None
+    assert not files.is_unreadable(str(path), status)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert files.is_unreadable(str(path), status)

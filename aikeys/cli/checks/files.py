@@ -65,7 +65,7 @@ def _file(path: str) -> Iterator[Check]:
         return
     if found := files.fault(path, status):
         yield Check("files", found.message, found.hint)
-    elif not os.access(path, os.R_OK):
+    elif files.is_unreadable(path, status):
         yield Check("files", f"{path} cannot be read: permission denied", f"chmod 600 {files.quoted(path)}")
     elif files.is_readable_by_others(status) and not path.endswith("config.toml"):
         yield Check("files", f"{path} can be read by others", f"chmod 600 {files.quoted(path)}")
