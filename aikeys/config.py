@@ -31,9 +31,10 @@ _CONFIG_KNOWN = {
     "limits": (),
     "prices": (),
     "providers": (),
+    "reported": (),
     "tags": ("rollup",),
 }
-_FREE = ("aliases", "fallbacks", "limits", "prices", "providers")  # their keys are the user's names
+_FREE = ("aliases", "fallbacks", "limits", "prices", "providers", "reported")  # their keys are the user's names
 _PROJECT_KNOWN = {"defaults": ("labels",), "exec": ("env", "keys")}
 
 _Table = Mapping[str, object]
@@ -50,6 +51,8 @@ class Config(NamedTuple):
     exec_env: tuple[tuple[str, str], ...] = ()  # a variable, and the key that goes there
     providers: Mapping[str, Mapping[str, object]] = MappingProxyType({})
     prices: Mapping[str, Mapping[str, object]] = MappingProxyType({})
+    reported: Mapping[str, Mapping[str, object]] = MappingProxyType({})
+    """What replies of a provider report: free, part of a sum, or a fee."""
     aliases: Mapping[str, str] = MappingProxyType({})
     fallbacks: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     currency: tuple[str, str] = ("", "")  # its code, and how many of it one USD is
@@ -87,6 +90,7 @@ def load(home: str) -> Config:
         exec_env=_env(path, _table(path, tables, "exec")),
         providers=_tables(path, tables, "providers"),
         prices=_tables(path, tables, "prices"),
+        reported=_tables(path, tables, "reported"),
         aliases=MappingProxyType({name: _text(path, f"aliases.{_shown(name)}", aliases[name]) for name in aliases}),
         fallbacks=_fallbacks(path, _table(path, tables, "fallbacks")),
         currency=_currency(path, _table(path, tables, "currency")),

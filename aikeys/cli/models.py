@@ -39,7 +39,7 @@ def shelf(where: Place, rows: Rows | None) -> Shelf:
     from aikeys.spending.names import Names, held_of
 
     settings = config.load(where.home)
-    providers = catalogue.load(settings.providers)
+    providers = catalogue.load(settings.providers, settings.reported)
     book = Book(where.home, settings.prices, settings.aliases, providers)
     keys = tuple(held_of(rows, key) for key in rows.keys) if rows else ()
     return Shelf(settings, providers, book, Names(keys, providers, book, settings.aliases), keys)

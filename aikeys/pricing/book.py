@@ -229,7 +229,7 @@ def load(home: str) -> Book:
     from aikeys.providers import catalogue
 
     settings = config.load(home)
-    return Book(home, settings.prices, settings.aliases, catalogue.load(settings.providers))
+    return Book(home, settings.prices, settings.aliases, catalogue.load(settings.providers, settings.reported))
 
 
 @cache

@@ -8,6 +8,7 @@ from aikeys.pricing import units
 from aikeys.pricing.values import STANDARD, Line, Price, Priced, Rates, Service
 from aikeys.providers.usage import Usage
 
+_AUDIO_TOKENS, _AUDIO_SECONDS = "input_audio_tokens", "input_audio_seconds"
 _NEVER_DEARER = frozenset({"", "auto", "default", "standard", "standard_only", "on_demand", "flex", "batch", "web"})
 
 
@@ -21,6 +22,7 @@ def cost(price: Price, usage: Usage, *, at_us: int, service: Service = STANDARD)
     if price.free:
         return Priced(0, tuple(Line(unit, count, 0) for unit, count in cells), (), price.reference)
     rates, unmet = rates_at(price, at_us, service)
+    cells = _audio_once(cells, rates)
     if units.REQUESTS in rates:
         cells.append((units.REQUESTS, 1))
     if price.minimums:
@@ -45,6 +47,17 @@ def cost(price: Price, usage: Usage, *, at_us: int, service: Service = STANDARD)
         lines.append(Line(unit, count, upto_pusd - charged_pusd))
         charged_pusd = upto_pusd
     return Priced(charged_pusd, tuple(lines), tuple(unpriced), price.reference)
+
+
+def _audio_once(cells: list[tuple[str, int]], rates: Rates) -> list[tuple[str, int]]:
+    """Return what is charged of audio that is reported in tokens and in seconds: where one of them has a rate, that."""
+    if not {unit for unit, _ in cells} >= {_AUDIO_TOKENS, _AUDIO_SECONDS}:
+        return cells
+    by_tokens, by_seconds = _AUDIO_TOKENS in rates, _AUDIO_SECONDS in rates
+    if by_tokens == by_seconds:
+        return cells
+    left_out = _AUDIO_SECONDS if by_tokens else _AUDIO_TOKENS
+    return [cell for cell in cells if cell[0] != left_out]
 
 
 def unpriced(usage: Usage, reference: str) -> Priced:

@@ -33,6 +33,7 @@ _AMOUNTS: dict[str, tuple[str, int]] = {
     "output_image": ("output_image_tokens", _TOKENS),
     "per_request": ("requests", 1),
     "web_search": ("web_searches", 1),
+    "maps_search": ("maps_searches", 1),
     "file_search": ("storage_searches", 1),
     "code_execution": ("code_executions", 1),
     "document_page": ("input_document_pages", 1),

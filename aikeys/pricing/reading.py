@@ -30,6 +30,10 @@ _FIELDS = frozenset(("id", "names", "context", "output", "rates", "later", "vari
 _DEAREST_PUSD = 10**18  # a million dollars a unit: whatever is dearer is a mistake
 _LARGEST_COUNT = 10**9
 _Row = Mapping[str, object]
+_OUTPUT_OF = (
+    (re.compile(r"-tts(-|$)"), "output_audio_tokens"),
+    (re.compile(r"(^|/)gpt-image-"), "output_image_tokens"),
+)
 
 
 def price(row: _Row, provider: str, source: str, version: str) -> Price:
@@ -39,13 +43,15 @@ def price(row: _Row, provider: str, source: str, version: str) -> Price:
             _refuse(field, "is not known")
     if row.get("source", "litellm") != "litellm":
         _refuse("source", "is not known")
+    model = _text(row.get("id"), "id")
     first = Tariff(rates(row.get("rates", {}), "rates"))
     later = [_tariff(each, "later") for each in _list(row.get("later", []), "later")]
+    variants = [_variant(each) for each in _list(row.get("variants", []), "variants")]
     return Price(
         provider=provider,
-        model=_text(row.get("id"), "id"),
-        tariffs=(first, *later),
-        variants=tuple(_variant(each) for each in _list(row.get("variants", []), "variants")),
+        model=model,
+        tariffs=tuple(_of_medium(model, each) for each in (first, *later)),
+        variants=tuple(each._replace(tariff=_of_medium(model, each.tariff)) for each in variants),
         free=row.get("free") is True,
         context_window=count(row.get("context", 0), "context"),
         max_output=count(row.get("output", 0), "output"),
@@ -53,6 +59,14 @@ def price(row: _Row, provider: str, source: str, version: str) -> Price:
         source=source,
         version=version,
     )
+
+
+def _of_medium(model: str, tariff: Tariff) -> Tariff:
+    """Return a tariff where the output of a model that speaks or draws has the rate listed for its output."""
+    for kind, unit in _OUTPUT_OF:
+        if kind.search(model) and "output" in tariff.rates and unit not in tariff.rates:
+            return tariff._replace(rates={**tariff.rates, unit: tariff.rates["output"]})
+    return tariff
 
 
 def names(row: _Row) -> tuple[str, list[str]]:

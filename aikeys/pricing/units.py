@@ -69,6 +69,7 @@ UNITS: dict[str, Unit] = {
     "input_annotated_document_pages": Unit(1000, ("input_document_pages",)),
     "rerank_searches": Unit(1000),
     "web_searches": Unit(1000),
+    "maps_searches": Unit(1000),
     "social_searches": Unit(1000),
     "storage_searches": Unit(1000),
     "code_executions": Unit(1000),

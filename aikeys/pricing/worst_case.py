@@ -128,6 +128,25 @@ def worst_case(price: Price, bounds: Bounds) -> WorstCase:
     )
 
 
+def unread_pusd(price: Price, bounds: Bounds, count: int) -> int:
+    """Return what so many of an unknown unit are taken to cost: the fees a request may have, and each at the dearest
+    rate that the price has for anything."""
+    card = _card(price, bounds)
+    amounts = [(most, *_dearest(card, (unit,), 0, [])) for unit, most in bounds.units]
+    amounts.append((count, *_dearest_of_all(card.tables)))
+    scale = lcm(*(per for _, _, per in amounts))
+    return -(-sum(each * pusd * (scale // per) for each, pusd, per in amounts) // scale)
+
+
+def _dearest_of_all(tables: list[Rates]) -> tuple[int, int]:
+    top = (0, 1)
+    for rate in (rate for rates in tables for rate in rates.values()):
+        for pusd, per in ((rate.pusd, rate.per), *(step[1:] for step in rate.steps)):
+            if pusd * top[1] > top[0] * per:
+                top = (pusd, per)
+    return top
+
+
 def _input_tokens(card: _Card, bounds: Bounds, undecided: list[str]) -> int:
     """The bound of one run of the model, times the runs; after the first, tool results may have filled the window."""
     price, window = card.price, _window(card)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from aikeys.errors import BadConfiguration, NotFound, Usage
+from aikeys.providers.reported import NONE_LISTED, Reported, reported_of
 
 if TYPE_CHECKING:  # most of what reads the catalogue never talks to a provider
     from aikeys.providers.wire.dialects import Dialect
@@ -62,6 +63,7 @@ class Provider(NamedTuple):
     native: tuple[tuple[object, ...], ...] = ()
     resells: bool = False
     local: bool = False
+    reported: Reported = NONE_LISTED
 
     def dialect(self) -> Dialect:
         """Return how it speaks its protocol; BadConfiguration where a user's definition has that wrong."""
@@ -70,7 +72,7 @@ class Provider(NamedTuple):
             return kept[1]
         from aikeys.providers.wire.dialects import dialect_of
 
-        dialect = dialect_of(self.name, self.title, self.protocol, self.wire)
+        dialect = dialect_of(self.name, self.title, self.protocol, self.wire, self.reported)
         if len(_DIALECTS) >= _MOST_DIALECTS:
             _DIALECTS.clear()
         _DIALECTS[id(self)] = self, dialect
@@ -96,16 +98,30 @@ _DIALECTS: dict[int, tuple[Provider, Dialect]] = {}
 """By the id of a provider, which lives as long as it stands here: a table in it cannot be hashed."""
 
 
-def load(user: Mapping[str, Mapping[str, object]] | None = None) -> dict[str, Provider]:
-    """Return every provider by name; one that the user defines stands in for a built-in of the same name."""
+def load(
+    user: Mapping[str, Mapping[str, object]] | None = None, reported: Mapping[str, Mapping[str, object]] | None = None
+) -> dict[str, Provider]:
+    """Return every provider by name; one that the user defines stands in for a built-in of the same name.
+
+    `reported` are the user's own lists of what replies report, by provider.
+    """
     import tomllib
 
     with open(os.path.join(os.path.dirname(__file__), "catalogue.toml"), "rb") as file:
         tables = tomllib.load(file)
-    catalogue = {name: _built_in(name, table) for name, table in tables.items()}
+    of_all = reported_of("catalogue.toml: reported", tables.pop("reported"))
+    catalogue = {name: _built_in(name, table, of_all) for name, table in tables.items()}
     for name, table in (user or {}).items():
+        own = _user_defined(name, table)._replace(reported=of_all)
         is_local = name in catalogue and catalogue[name].local  # what it is, an address in config.toml does not change
-        catalogue[name] = _user_defined(name, table)._replace(local=is_local)
+        catalogue[name] = own._replace(local=is_local)
+    for name, table in (reported or {}).items():
+        where = f"[reported.{name}] of config.toml"
+        if name not in catalogue:
+            hint = near_names(name, catalogue) or "name a provider: aikeys providers lists them"
+            raise BadConfiguration(f"{where}: no provider has that name", hint)
+        known = catalogue[name]
+        catalogue[name] = known._replace(reported=known.reported.plus(reported_of(where, table)))
     return catalogue
 
 
@@ -139,8 +155,8 @@ def check_base_url(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
 
 
-def _built_in(name: str, table: Mapping[str, object]) -> Provider:
-    fields: dict[str, object] = {}
+def _built_in(name: str, table: Mapping[str, object], of_all: Reported) -> Provider:
+    fields: dict[str, object] = {"reported": of_all}
     for key, value in table.items():
         if key == "regions":
             fields[key] = tuple(cast("dict[str, str]", value).items())
@@ -148,6 +164,8 @@ def _built_in(name: str, table: Mapping[str, object]) -> Provider:
             fields[key] = _verification(cast("dict[str, object]", value))
         elif key == "balance":
             fields[key] = tuple(_balance(each) for each in cast("list[dict[str, object]]", value))
+        elif key == "reported":
+            fields[key] = of_all.plus(reported_of(f"catalogue.toml: {name}", cast("dict[str, object]", value)))
         elif key == "native":
             fields[key] = tuple(_native(each) for each in cast("list[str]", value))
         else:

@@ -8,6 +8,7 @@
 | anything else, a budget limits the call | worst case, its input as reported | worst_case |
 | anything else | as far as reported, else a token for four bytes, output bounded by the cap | estimated |
 | a model or a used unit without a price | what is priced of it: a lower bound | unpriced |
+| something reported that nobody read | a lower bound; under a budget see `_with_unread` | unpriced |
 
 A reported zero is zero. Nothing here gives money back that may have been spent.
 """
@@ -22,6 +23,7 @@ from aikeys.pricing.book import Book
 from aikeys.pricing.cost import cost, unpriced
 from aikeys.pricing.price_text import price_text
 from aikeys.pricing.values import Price, Priced
+from aikeys.pricing.worst_case import unread_pusd
 from aikeys.providers.usage import NOTHING, Usage
 from aikeys.providers.wire.values import UNMETERED, Metered
 from aikeys.spending.names import Target
@@ -43,7 +45,10 @@ class Used(NamedTuple):
 
 
 class Bill(NamedTuple):
-    """What goes into the entry. `price` names the price and its unit prices."""
+    """What goes into the entry. `price` names the price and its unit prices.
+
+    `unpriced` holds the used units without a price, and what nobody read by its path in the reply.
+    """
 
     usage: Usage
     cost_pusd: int
@@ -74,13 +79,33 @@ def bill(plan: Plan, used: Used, at_us: int, price_of: PriceOf) -> Bill:
     if metered.billed_pusd is not None:
         return Bill(metered.usage or NOTHING, min(metered.billed_pusd, MAX_COST_PUSD), BILLED, (), reference)
     if metered.usage is None and not used.may_cost:
-        return Bill(NOTHING, 0, COMPUTED, (), reference)
+        return _with_unread(plan, metered, Bill(NOTHING, 0, COMPUTED, (), reference), price)
     if metered.usage is not None and (used.complete or not used.may_cost):
         priced = _priced(price, metered, at_us, price_of)
         known = COMPUTED if plan.price is None or plan.is_certain else ESTIMATED
         source = known if priced.is_complete else UNPRICED
-        return Bill(metered.usage, _held(priced.cost_pusd), source, priced.unpriced, reference)
-    return _unknown(plan, used, price, at_us, price_of)
+        made = Bill(metered.usage, _held(priced.cost_pusd), source, priced.unpriced, reference)
+        return _with_unread(plan, metered, made, price)
+    return _with_unread(plan, metered, _unknown(plan, used, price, at_us, price_of), price)
+
+
+def _with_unread(plan: Plan, metered: Metered, made: Bill, price: Price | None) -> Bill:
+    """What was reported and nobody read makes a cost a lower bound.
+
+    Under a blocking budget it is the larger of the cost and what such a number may be, never above what was reserved.
+    """
+    if not metered.unread or made.source == WORST_CASE or (price is not None and price.free):
+        return made
+    cost_pusd = made.cost_pusd
+    if plan.is_limited and plan.price is not None:
+        count = sum(number for _, number in metered.unread)
+        most_pusd = min(unread_pusd(plan.price, plan.bounds, count), plan.worst.cost_pusd)
+        cost_pusd = max(cost_pusd, _held(most_pusd))
+    return made._replace(
+        cost_pusd=cost_pusd,
+        source=UNPRICED,
+        unpriced=tuple(sorted({**dict(made.unpriced), **dict(metered.unread)}.items())),
+    )
 
 
 def _unknown(plan: Plan, used: Used, price: Price | None, at_us: int, price_of: PriceOf) -> Bill:

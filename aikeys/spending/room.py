@@ -75,9 +75,10 @@ def left_for(ledger: Ledger, caller: Caller, context: Context, now_us: int) -> L
 def as_of_now(ledger: Ledger, made: Plan, used: Used, context: Context) -> Plan:
     """Return the plan of a call that is over, with the limits of now where they decide what it is booked at.
 
-    A budget that blocks may have been set while it was under way: then a cost that is unknown is the worst case.
+    A budget that blocks may have been set while it was under way: then a cost that is unknown is the worst case, and
+    what was reported and nobody read counts.
     """
-    is_unknown = used.may_cost and not (used.complete and used.metered.usage is not None)
+    is_unknown = used.may_cost and not (used.complete and used.metered.usage is not None and not used.metered.unread)
     if made.is_limited or not is_unknown or not is_limited_now(ledger, made, context):
         return made
     return made._replace(is_limited=True)

@@ -43,7 +43,12 @@ OURS = [name for name in book.bundled_providers() if THEIRS.get(name, name) in P
 INPUT_PARTS = ("input_audio_tokens", "input_image_tokens", "input_video_tokens")
 READ_PARTS = ("cache_audio_read_tokens", "cache_image_read_tokens", "cache_video_read_tokens")
 OUTPUT_PARTS = ("output_audio_tokens", "output_image_tokens", "output_video_tokens", "output_citation_tokens")
-APART = [name for name, unit in UNITS.items() if not unit.wider and name not in ("input", "output", "requests")]
+UNKNOWN_THERE = ("maps_searches",)
+APART = [
+    name
+    for name, unit in UNITS.items()
+    if not unit.wider and name not in ("input", "output", "requests", *UNKNOWN_THERE)
+]
 FURTHER = {"audio_seconds": "input_audio_seconds", "input_document_pages": "input_annotated_document_pages"}
 
 

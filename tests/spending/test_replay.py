@@ -115,14 +115,19 @@ def used(record: Record) -> tuple[Usage, Decimal | None]:
     if thought and last.get("total_tokens") == asked + said + thought:
         said += thought
     cached = (last.get("prompt_tokens_details") or {}).get("cached_tokens") or last.get("cached_tokens") or 0
+    cached = cached or last.get("num_cached_tokens") or 0
     written = (last.get("prompt_tokens_details") or {}).get("cache_write_tokens") or 0
     charged = last.get("cost")
     if isinstance(charged, dict):
         charged = charged["total_cost"]
     if last.get("is_byok"):  # billed by the one behind, to the user's own key there
         charged = (charged or 0) + last["cost_details"]["upstream_inference_cost"]
-    asked = max(asked, cached)  # Azure reports more cached than asked at times
-    return Usage(asked, cached, written, 0, said, min(thought, said)), None if charged is None else Decimal(charged)
+    asked += (
+        cached if record["provider"] == "azure" and "grok" in record["model"] else 0
+    )  # they stand beside the prompt
+    other = (("web_searches", 1),) if "-search-" in record["model"] else ()
+    found = Usage(asked, cached, written, 0, said, min(thought, said), other)
+    return found, None if charged is None else Decimal(charged)
 
 
 def is_plain(record: Record) -> bool:

@@ -44,6 +44,15 @@ for one), for a model or for all of a provider:
 Free is what you price at zero, and ollama, llama-cpp, lmstudio and vllm where the key sends to this machine; any other
 provider at an address of this machine may be a tunnel to one that is paid, and needs a price. Models that Ollama hands
 on to its makers (NAME:cloud) are not free.
+
+A reply may report a number that aikeys does not know. Its call is unpriced then: the cost is a lower bound, and aikeys
+log names the field. config.toml can say what such a field is: free, part of a number that is known, or a fee.
+
+\b
+  [reported.openai]
+  free = ["usage.queue_time"]
+  part_of = ["usage.text_tokens"]
+  fee = { "usage.searches" = "web_searches" }
 """
 _UPDATE_NOTES = """
 The file is checked as a whole (schema, sha256, every price) before it is kept; a bad one changes nothing. Kept prices

@@ -15,6 +15,7 @@ from aikeys.providers.wire.exact_json import Table, given, items, read_table, ta
 from aikeys.providers.wire.openai_chat import JSON_HEADERS, tool_input
 from aikeys.providers.wire.refusals import Headers, in_body, refusal, request_id
 from aikeys.providers.wire.streams import Stream
+from aikeys.providers.wire.unread import reports_in, unread_of
 from aikeys.providers.wire.values import (
     ApiError,
     File,
@@ -43,6 +44,7 @@ _FINISHES = {
 }
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _CHOICES = {"auto": "auto", "none": "none", "required": "any"}
+_MOST_BLOCKS = 100_000
 
 
 def encode(request: Request, dialect: Dialect) -> Outgoing:
@@ -71,15 +73,16 @@ def encode(request: Request, dialect: Dialect) -> Outgoing:
     return Outgoing("POST", dialect.chat, _HEADERS, write(body))
 
 
-def decode(status: int, headers: Headers, body: bytes, _dialect: Dialect) -> Reply | ApiError:
+def decode(status: int, headers: Headers, body: bytes, dialect: Dialect) -> Reply | ApiError:
     """Return the reply, or the error; Unreadable when it is neither."""
     if status >= 400:
         return refusal(status, headers, body)
     value = read_table(body)
-    metered = usage_native.anthropic(value.get("usage"), value)
+    blocks = items(value, "content")
+    kinds = [usage_native.kind_of(block) for block in blocks]
+    metered = usage_native.anthropic(value.get("usage"), value, dialect, kinds)
     if value.get("type") == "error" or (value.get("error") and "content" not in value):
         return in_body(value)._replace(request_id=request_id(headers), metered=metered)
-    blocks = items(value, "content")
     answer = "".join(text(block, "text") for block in blocks if block.get("type") == "text")
     return Reply(
         text=answer,
@@ -103,8 +106,10 @@ class MessageStream(Stream):
     def __init__(self, dialect: Dialect, *, keeps_text: bool = True) -> None:
         super().__init__(dialect, keeps_text=keeps_text)
         self._seen: dict[str, Json] = {}
+        self._kinds: list[str] = []
 
     def take(self, value: Table) -> None:
+        self._begun(value.get("content_block"))
         match value.get("type"):
             case "content_block_delta":
                 self._delta(table(value, "delta"), value.get("index"))
@@ -116,9 +121,9 @@ class MessageStream(Stream):
             case "message_start":
                 message = table(value, "message")
                 self.started(text(message, "model"), text(message, "id"))
-                self._report(table(message, "usage"))
+                self._report(table(message, "usage"), message)
             case "message_delta":
-                self._report(table(value, "usage"))
+                self._report(table(value, "usage"), value)
                 if text(value, "delta", "stop_reason"):
                     self.finished(_finish(table(value, "delta")))
             case "message_stop":
@@ -127,6 +132,11 @@ class MessageStream(Stream):
                 self.failed(value)
             case None if value.get("error"):
                 self.failed(value)
+
+    def _begun(self, block: Json) -> None:
+        if isinstance(block, dict) and len(self._kinds) < _MOST_BLOCKS:
+            self._kinds.append(usage_native.kind_of(block))
+            self.leaves(unread_of(reports_in(block, "content."), set(), self.dialect.reported))
 
     def _delta(self, delta: Table, index: Json) -> None:
         match delta.get("type"):
@@ -137,10 +147,11 @@ class MessageStream(Stream):
             case "input_json_delta":
                 self.tool_call(ToolCallPiece(_position(index), arguments=text(delta, "partial_json")))
 
-    def _report(self, usage: Table) -> None:
+    def _report(self, usage: Table, beside: Table) -> None:
         if usage:
             usage_native.merged(self._seen, usage)
-            self.usage(usage_native.anthropic(dict(self._seen), {"model": self.model}))
+            body = {**beside, "model": self.model}
+            self.usage(usage_native.anthropic(dict(self._seen), body, self.dialect, self._kinds))
 
 
 def _finish(value: Table) -> str:

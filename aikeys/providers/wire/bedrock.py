@@ -82,19 +82,19 @@ class EventStream:
         return None
 
 
-def decode(status: int, headers: Headers, body: bytes, _dialect: Dialect) -> Reply | ApiError:
+def decode(status: int, headers: Headers, body: bytes, dialect: Dialect) -> Reply | ApiError:
     """Return the reply of Converse or InvokeModel: of the latter only what it used."""
     if status >= 400:
         return refusal(status, headers, body)
     value = read_table(body)
-    stream = ConverseStream(_dialect)
+    stream = ConverseStream(dialect)
     for position, block in enumerate(_blocks(value)):
         stream.block(position, block)
     reply = stream.end().reply
     reason = text(value, "stopReason")
     return reply._replace(
         finish=_FINISHES.get(reason, reason[:40]),
-        metered=_metered(value, headers, _dialect),
+        metered=_metered(value, headers, dialect),
         model=text(value, "model"),
         request_id=request_id(headers),
     )
@@ -136,7 +136,7 @@ class ConverseStream(_Framed):
             reason = text(value, "messageStop", "stopReason")
             self.finished(_FINISHES.get(reason, reason[:40]))
         if "metadata" in value:
-            self.usage(usage_native.bedrock(at(value, "metadata", "usage")))
+            self.usage(usage_native.bedrock(at(value, "metadata", "usage"), self.dialect))
             self.is_done = True
 
     def block(self, position: int, block: Table) -> None:
@@ -163,7 +163,9 @@ class InvokeStream(_Framed, MessageStream):
         metrics = table(inner, "amazon-bedrock-invocationMetrics")
         if metrics:
             if self.metered.usage is None:
-                self.usage(usage_native.bedrock({name: metrics.get(theirs) for name, theirs in _METRICS.items()}))
+                self.usage(
+                    usage_native.bedrock({name: metrics.get(theirs) for name, theirs in _METRICS.items()}, self.dialect)
+                )
             self.is_done = True
 
 
@@ -176,7 +178,11 @@ def _metered(value: Table, headers: Headers, dialect: Dialect) -> Metered:
     raw = value.get("usage")
     shapes: tuple[Metered, ...] = ()
     if isinstance(raw, dict):
-        shapes = (usage_native.bedrock(raw), usage_native.anthropic(raw, value), usage_openai.metered(value, dialect))
+        shapes = (
+            usage_native.bedrock(raw, dialect),
+            usage_native.anthropic(raw, value, dialect),
+            usage_openai.metered(value, dialect),
+        )
     found = next((metered for metered in shapes if metered.usage is not None), None)
     if found is not None:
         return found
@@ -187,7 +193,7 @@ def _metered(value: Table, headers: Headers, dialect: Dialect) -> Metered:
             counted[name] = int(count[:15])
     if "inputTokens" in counted:
         counted.setdefault("outputTokens", 0)  # embeddings
-    return usage_native.bedrock(counted)
+    return usage_native.bedrock(counted, dialect)
 
 
 def _headers(data: bytes) -> Iterator[tuple[bytes, bytes]]:

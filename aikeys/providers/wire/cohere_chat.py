@@ -71,7 +71,7 @@ def encode(request: Request, dialect: Dialect) -> Outgoing:
     return Outgoing("POST", dialect.chat, JSON_HEADERS, write(body))
 
 
-def decode(status: int, headers: Headers, body: bytes, _dialect: Dialect) -> Reply | ApiError:
+def decode(status: int, headers: Headers, body: bytes, dialect: Dialect) -> Reply | ApiError:
     """Return the reply, or the error; Unreadable when it is neither."""
     if status >= 400:
         return refusal(status, headers, body)
@@ -85,7 +85,7 @@ def decode(status: int, headers: Headers, body: bytes, _dialect: Dialect) -> Rep
         reasoning=thoughts or text(message, "tool_plan"),
         tool_calls=tuple(_tool_call(call) for call in items(message, "tool_calls")),
         finish=_finish(value),
-        metered=usage_native.cohere(value),
+        metered=usage_native.cohere(value, dialect),
         model=text(value, "model"),
         request_id=request_id(headers) or text(value, "id") or text(value, "generation_id"),
         choices=(answer,),
@@ -122,7 +122,7 @@ class CohereStream(Stream):
             self.reasoning(text(content, "thinking"))
 
     def _ended(self, delta: Table) -> None:
-        self.usage(usage_native.cohere(delta))
+        self.usage(usage_native.cohere(delta, self.dialect))
         reason = text(delta, "finish_reason")
         if reason == "ERROR" or text(delta, "error"):
             self.failed({"message": text(delta, "error")})
@@ -144,7 +144,7 @@ class CohereLinesStream(Stream):
             case "text-generation":
                 self.text(text(value, "text"))
             case "stream-end":
-                self.usage(usage_native.cohere(table(value, "response")))
+                self.usage(usage_native.cohere(table(value, "response"), self.dialect))
                 self.finished(_finish(value))
                 self.is_done = True
 

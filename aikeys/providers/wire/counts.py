@@ -3,6 +3,7 @@
 - A count is a whole number from 0 to 10¹². Negative ones, fractions, texts and booleans are odd, never a quiet zero.
 - A whole is never smaller than its parts: no reported token is dropped.
 - Costs are exact decimals of USD, rounded up to the pico-dollar.
+- What is read is noted, so that what nobody read can be found (unread.py). What is odd was not read.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 from decimal import ROUND_CEILING, Context, Decimal
 
 from aikeys.money import PUSD_PER_USD
+from aikeys.providers.usage import Usage
 from aikeys.providers.wire.exact_json import Table, at, text
+from aikeys.providers.wire.unread import Read
 from aikeys.providers.wire.values import Json
 
 _LARGEST_COUNT = 10**12
@@ -22,28 +25,32 @@ _STANDARD = frozenset({"", "auto", "default", "on_demand", "standard", "traffic_
 
 
 class Counts:
-    """The counts of one usage object, and the names of those that were odd."""
+    """The counts of one usage object, the names of those that were odd, and which were read."""
 
-    __slots__ = ("odd", "raw")
+    __slots__ = ("odd", "raw", "read")
 
-    def __init__(self, raw: Table, odd: list[str] | None = None) -> None:
+    def __init__(self, raw: Table, above: Counts | None = None) -> None:
+        """Begin; the counts of an object inside another one are noted with those of that one."""
         self.raw = raw
-        self.odd = [] if odd is None else odd
+        self.odd: list[str] = [] if above is None else above.odd
+        self.read: Read = set() if above is None else above.read
 
     def seen(self, *path: str) -> int | None:
         """Return the count at that path, None where there is none that could be true."""
-        if len(path) == 1:
-            found = self.raw.get(path[0])
-            if found is None or (type(found) is int and 0 <= found <= _LARGEST_COUNT):
-                return found
-        found = self.raw
-        for name in path:
-            if not isinstance(found, dict):
+        holder = self.raw
+        for name in path[:-1]:
+            inner = holder.get(name)
+            if not isinstance(inner, dict):
                 return None
-            found = found.get(name)
-        if found is None or (type(found) is int and 0 <= found <= _LARGEST_COUNT):
+            holder = inner
+        found = holder.get(path[-1])
+        if found is None:
+            return None
+        if type(found) is int and 0 <= found <= _LARGEST_COUNT:
+            self.read.add((id(holder), path[-1]))
             return found
         if isinstance(found, Decimal) and found.is_finite() and found.adjusted() < 12 and found == int(found) >= 0:
+            self.read.add((id(holder), path[-1]))
             return int(found)
         self.odd.append(".".join(path))
         return None
@@ -64,6 +71,7 @@ class Counts:
             if found is None:
                 continue
             if type(found) is int and 0 <= found <= _LARGEST_COUNT:
+                self.read.add((id(inner), name))
                 return found
             seen = self.seen(table, name)
             if seen is not None:
@@ -78,6 +86,10 @@ class Counts:
                 return found
         return 0
 
+    def largest(self, *paths: tuple[str, ...]) -> int:
+        """Return the largest of several counts that say the same, 0 where none is."""
+        return max((self.of(*path) for path in paths), default=0)
+
     def at_least(self, whole: int, parts: int, name: str) -> int:
         """Return the whole, or its parts where they are more, which is odd."""
         if parts <= whole:
@@ -91,8 +103,21 @@ def named(counts: dict[str, int]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted((name, count) for name, count in counts.items() if count > 0))
 
 
+def with_fees(usage: Usage | None, fees: dict[str, int]) -> Usage | None:
+    """Return a usage with further units."""
+    if usage is None or not fees:
+        return usage
+    other = dict(usage.other)
+    for unit, count in fees.items():
+        other[unit] = other.get(unit, 0) + count
+    return usage._replace(other=named(other))
+
+
 def billed_pusd(usage: Table, cost: str, odd: list[str]) -> int | None:
-    """Return what the reply says it cost, in pico-USD; None where it does not say. `cost` is the dialect's."""
+    """Return what the reply says it cost, in pico-USD; None where it does not say. `cost` is the dialect's.
+
+    What it says is the sum of everything that was used: beside it nothing is unread.
+    """
     if not cost:
         return None
     stated = at(usage, *cost.split(".")[1:])

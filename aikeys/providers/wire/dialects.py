@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple, cast
 
 from aikeys.errors import BadConfiguration, Usage
+from aikeys.providers.reported import NONE_LISTED, Reported
 from aikeys.providers.wire.values import EFFORTS, EmbeddingRequest, File, Image, Request
 
 FEATURES = {
@@ -38,6 +39,7 @@ FEATURES = {
 }
 REASONING = ("subset", "additive", "apart", "hidden")
 _STREAM_USAGE = ("include_usage", "always", "never")
+_NO_SETTINGS = ("protocol", "reported")
 _COSTS = ("", "usage.cost", "usage.cost.total_cost", "usage.cost_in_usd_ticks")
 
 
@@ -52,6 +54,9 @@ class Dialect(NamedTuple):
     cost: where the reply states what it cost, "" nowhere.
     responses_only: patterns of models that the chat API does not have, with spaces between.
     counter: where the input's tokens are counted for free, "" nowhere.
+    searches_per_prompt: patterns of models, with spaces between, that bill one search for a prompt, however many they
+    make.
+    reported: what a reply may report that changes no cost, or is a fee.
     """
 
     provider: str
@@ -73,6 +78,8 @@ class Dialect(NamedTuple):
     cost: str = ""
     responses_only: str = ""
     counter: str = ""
+    searches_per_prompt: str = ""
+    reported: Reported = NONE_LISTED
 
     def of_model(self, model: str) -> Dialect:
         """Return how this model is spoken to: some are in the responses API only."""
@@ -139,7 +146,9 @@ _OF_PROTOCOL: dict[str, dict[str, object]] = {
 }
 
 
-def dialect_of(name: str, title: str, protocol: str, wire: Mapping[str, object]) -> Dialect:
+def dialect_of(
+    name: str, title: str, protocol: str, wire: Mapping[str, object], reported: Reported = NONE_LISTED
+) -> Dialect:
     """Return the dialect of a provider of the catalogue; BadConfiguration names what its `wire` table has wrong."""
     where = f"the wire table of {name}"
     if protocol == "none":
@@ -149,8 +158,8 @@ def dialect_of(name: str, title: str, protocol: str, wire: Mapping[str, object])
     fields = dict(_OF_PROTOCOL[protocol])
     for key, value in wire.items():
         known = Dialect._field_defaults.get(key)
-        if known is None or key == "protocol":
-            settings = ", ".join(each for each in Dialect._field_defaults if each != "protocol")
+        if known is None or key in _NO_SETTINGS:
+            settings = ", ".join(each for each in Dialect._field_defaults if each not in _NO_SETTINGS)
             raise BadConfiguration(f"{where} has an unknown setting {key}", f"known settings: {settings}")
         if key == "lacks":
             fields[key] = _lacks(where, value)
@@ -159,7 +168,7 @@ def dialect_of(name: str, title: str, protocol: str, wire: Mapping[str, object])
         else:
             fields[key] = value
     fields["lacks"] = _all_lacks(fields.get("lacks", Dialect._field_defaults["lacks"]), protocol)
-    dialect = Dialect(name, title, protocol, **fields)  # type: ignore[arg-type]  # checked just above
+    dialect = Dialect(name, title, protocol, **fields, reported=reported)  # type: ignore[arg-type]  # checked just above
     for key, words in (("reasoning", REASONING), ("stream_usage", _STREAM_USAGE), ("cost", _COSTS)):
         if getattr(dialect, key) not in words:
             raise BadConfiguration(f"{where}: {key} is none of {', '.join(words)}", "see catalogue.toml")

@@ -15,9 +15,11 @@ from aikeys.errors import Usage
 from aikeys.providers.wire import usage_native
 from aikeys.providers.wire.dialects import Dialect, check
 from aikeys.providers.wire.exact_json import Table, given, items, read, table, text, write
+from aikeys.providers.wire.grounding_gemini import NOT_GROUNDED, grounded, made_medium
 from aikeys.providers.wire.openai_chat import JSON_HEADERS, tool_input
 from aikeys.providers.wire.refusals import Headers, refusal, request_id
 from aikeys.providers.wire.streams import Stream
+from aikeys.providers.wire.unread import items_of
 from aikeys.providers.wire.values import (
     ApiError,
     File,
@@ -99,26 +101,32 @@ def decode(status: int, headers: Headers, body: bytes, dialect: Dialect) -> Repl
 class GenerateStream(Stream):
     """Chunks of a reply: each is a whole GenerateContentResponse. There is no mark of the end but a finish reason.
 
-    Every chunk reports the usage so far: it is counted when the model stops and at the end, not every time.
+    Every chunk reports the usage so far: it is counted when the model stops and at the end, not every time. A chunk may
+    leave out what an earlier one reported: of each field the last report counts.
     """
 
     def __init__(self, dialect: Dialect, *, keeps_text: bool = True) -> None:
         super().__init__(dialect, keeps_text=keeps_text)
         self._calls_seen = 0
-        self._uncounted: Table | None = None
-        self._searches = 0
+        self._reported: dict[str, Json] = {}
+        self._is_counted = True
+        self._grounded = NOT_GROUNDED
+        self._made: set[str] = set()
 
     def take(self, value: Table) -> None:
         if not self.model:
             self.started(text(value, "modelVersion"), text(value, "responseId"))
         if isinstance(value.get("usageMetadata"), dict):
-            self._uncounted = table(value, "usageMetadata")
+            known = {name: each for name, each in table(value, "usageMetadata").items() if each is not None}
+            self._reported.update(known)
+            self._is_counted = False
+        found = grounded(value, self.model, self.dialect)
+        if found is not NOT_GROUNDED:
+            self._grounded = self._grounded.plus(found)
         for position, candidate in enumerate(items(value, "candidates")):
             index = candidate.get("index")
             for part in items(candidate, "content", "parts"):
                 self._piece(part, index if type(index) is int else position)
-            if "groundingMetadata" in candidate:
-                self._searches = max(self._searches, usage_native.google_searches(value))
             if text(candidate, "finishReason"):
                 self.count()
                 self.finished(self._finish(candidate))
@@ -129,11 +137,17 @@ class GenerateStream(Stream):
             self.failed(value)
 
     def count(self) -> None:
-        if self._uncounted is not None:
-            self.usage(usage_native.gemini(self._uncounted, self._searches))
-            self._uncounted = None
+        if not self._is_counted:
+            metered = usage_native.gemini(dict(self._reported), self.dialect, self._grounded)
+            self.usage(metered)
+            self._is_counted = True
+            used = dict(metered.usage.other) if metered.usage else {}
+            kinds = [f"parts.inlineData.{kind}" for kind in self._made if not used.get(f"output_{kind}_tokens")]
+            self.leaves(items_of(kinds, self.dialect.reported))
 
     def _piece(self, part: Table, choice: int) -> None:
+        if "inlineData" in part and (medium := made_medium(part)):
+            self._made.add(medium)
         said = text(part, "text")
         if said:
             if part.get("thought") is True:

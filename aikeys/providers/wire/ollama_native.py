@@ -40,6 +40,6 @@ class OllamaStream(Stream):
         if value.get("error"):
             self.failed(value)
         if value.get("done") is True:
-            self.usage(usage_native.ollama(value))
+            self.usage(usage_native.ollama(value, self.dialect))
             self.finished({"": "stop"}.get(text(value, "done_reason"), text(value, "done_reason")[:40]))
             self.is_done = True

@@ -14,6 +14,8 @@ from aikeys.providers.wire.dialects import Dialect, check
 from aikeys.providers.wire.exact_json import Table, given, items, read_table, table, text, write
 from aikeys.providers.wire.refusals import Headers, in_body, refusal, request_id
 from aikeys.providers.wire.streams import Stream
+from aikeys.providers.wire.tools_openai import CITATION, kinds_in_message
+from aikeys.providers.wire.unread import items_of
 from aikeys.providers.wire.values import (
     ApiError,
     File,
@@ -96,16 +98,28 @@ def decode(status: int, headers: Headers, body: bytes, dialect: Dialect) -> Repl
 class ChatStream(Stream):
     """Chunks of a chat completion."""
 
+    def __init__(self, dialect: Dialect, *, keeps_text: bool = True) -> None:
+        super().__init__(dialect, keeps_text=keeps_text)
+        self._is_cited = False
+
+    def count(self) -> None:
+        """Name a citation of the web that no search stands beside."""
+        usage = self.metered.usage
+        if self._is_cited and not (usage and dict(usage.other).get("web_searches")):
+            self.leaves(items_of((CITATION,), self.dialect.reported))
+
     def take(self, value: Table) -> None:
         if not self.model:
             self.started(text(value, "model"), text(value, "id"))
         choices = value.get("choices")
+        reports = value.get("usage") is not None or "x_groq" in value or usage_openai.may_report(value)
         if isinstance(choices, list):
             for choice in choices:
                 if isinstance(choice, dict):
                     self._choice(choice)
-        if value.get("usage") is not None or "x_groq" in value:
-            self.usage(usage_openai.metered(value, self.dialect))
+                    reports = reports or usage_openai.may_report(choice)
+        if reports:
+            self.usage(usage_openai.metered({**value, "model": text(value, "model") or self.model}, self.dialect))
         if value.get("error"):
             self.failed(value)
 
@@ -122,6 +136,8 @@ class ChatStream(Stream):
                 self.reasoning(thought)
             if delta.get("tool_calls"):
                 self._tool_calls(items(delta, "tool_calls"))
+            if delta.get("annotations") or delta.get("executed_tools"):
+                self._done_by_tools(delta)
         elif text(choice, "text"):
             self.text(text(choice, "text"))
         if choice.get("finish_reason"):
@@ -134,6 +150,11 @@ class ChatStream(Stream):
         thought = "" if isinstance(content, str) else _text(content, "thinking")
         if thought:
             self.reasoning(thought)
+
+    def _done_by_tools(self, delta: Table) -> None:
+        kinds = set(kinds_in_message(delta))
+        self._is_cited = self._is_cited or CITATION in kinds
+        self.leaves(items_of(kinds - {CITATION}, self.dialect.reported))
 
     def _tool_calls(self, calls: list[Table]) -> None:
         for number, call in enumerate(calls):

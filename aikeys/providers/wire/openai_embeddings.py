@@ -71,9 +71,9 @@ def decode(status: int, headers: Headers, body: bytes, dialect: Dialect) -> Repl
 
 def _metered(value: Table, dialect: Dialect) -> Metered:
     if "usageMetadata" in value:
-        return usage_native.gemini(value["usageMetadata"])
+        return usage_native.gemini(value["usageMetadata"], dialect)
     if "meta" in value and "usage" not in value:
-        return usage_native.cohere(value)
+        return usage_native.cohere(value, dialect)
     return usage_openai.metered(value, dialect, embeds=True)
 
 

@@ -12,6 +12,7 @@ from aikeys.providers.wire.exact_json import Table, given, items, read_table, ta
 from aikeys.providers.wire.openai_chat import JSON_HEADERS, data_url, schema_shape, tool_choice
 from aikeys.providers.wire.refusals import Headers, in_body, refusal, request_id
 from aikeys.providers.wire.streams import Stream
+from aikeys.providers.wire.unread import is_report, reports_in, unread_of
 from aikeys.providers.wire.values import (
     ApiError,
     File,
@@ -29,6 +30,24 @@ from aikeys.providers.wire.values import (
 )
 
 _LACKS = frozenset({"audio", "n", "names", "penalties", "seed", "stop"})
+_OF_AN_ITEM = ("id", "type", "action", "container_id", "environment")
+_OF_AN_EVENT = frozenset(
+    (
+        *(
+            "type",
+            "sequence_number",
+            "item_id",
+            "output_index",
+            "content_index",
+            "summary_index",
+            "delta",
+            "text",
+            "item",
+        ),
+        *("part", "response", "logprobs", "obfuscation", "arguments", "annotation", "annotation_index", "name"),
+    )
+)
+_MOST_ITEMS = 10_000
 _ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
 
@@ -91,10 +110,15 @@ def decode(status: int, headers: Headers, body: bytes, dialect: Dialect) -> Repl
 
 
 class ResponsesStream(Stream):
-    """The events of a response."""
+    """The events of a response. The items of its output come one by one; the last event may leave them out."""
+
+    def __init__(self, dialect: Dialect, *, keeps_text: bool = True) -> None:
+        super().__init__(dialect, keeps_text=keeps_text)
+        self._done: dict[str, Table] = {}
 
     def take(self, value: Table) -> None:
         kind = text(value, "type")
+        self._beside(kind, value)
         match kind:
             case "response.output_text.delta" | "response.refusal.delta":
                 self.text(text(value, "delta"))
@@ -105,6 +129,8 @@ class ResponsesStream(Stream):
             case "response.output_item.added" if text(value, "item", "type") == "function_call":
                 made = _tool_call(table(value, "item"))
                 self.tool_call(ToolCallPiece(_position(value), made.id, made.name, made.arguments))
+            case "response.output_item.done":
+                self._item_done(value)
             case "response.created":
                 self.started(text(value, "response", "model"), text(value, "response", "id"))
             case "error":
@@ -116,12 +142,38 @@ class ResponsesStream(Stream):
 
     def _ended(self, kind: str, response: Table) -> None:
         self.started(text(response, "model"), text(response, "id"))
-        self.usage(usage_openai.metered(response, self.dialect))
+        self.usage(usage_openai.metered({**response, "output": self._output(response)}, self.dialect))
         if kind == "response.failed":
             self.failed(response if response.get("error") else {})
         else:
             self.finished(_finish(response))
         self.is_done = True
+
+    def _beside(self, kind: str, value: Table) -> None:
+        """Look at what an event reports that is no end of the response."""
+        if not value.keys() <= _OF_AN_EVENT:
+            self.leaves(unread_of(reports_in(value), set(), self.dialect.reported))
+        if "response" in value and kind not in _ENDS:
+            self.leaves(usage_openai.metered(table(value, "response"), self.dialect).unread)
+
+    def _item_done(self, value: Table) -> None:
+        """Keep what an item costs, which is not its text."""
+        item = table(value, "item")
+        if len(self._done) < _MOST_ITEMS:
+            kept: Table = {name: each for name, each in item.items() if name in _OF_AN_ITEM or is_report(name)}
+            self._done[text(item, "id") or f"{value.get('output_index')}"] = kept
+
+    def _output(self, response: Table) -> list[Table]:
+        """Return the items of the last event, and those that only came one by one."""
+        last = items(response, "output")
+        known = {text(item, "id") for item in last}
+        more = [item for name, item in self._done.items() if name not in known]
+        return last + more if len(self._done) > len(last) else last
+
+    def count(self) -> None:
+        """Name what the items of a stream cost that never came to its last event."""
+        if self.metered.raw is None and self._done:
+            self.leaves(usage_openai.metered({"output": list(self._done.values())}, self.dialect).unread)
 
 
 def _position(value: Table) -> int:

@@ -18,6 +18,7 @@ from aikeys.providers.wire.dialects import Dialect
 from aikeys.providers.wire.exact_json import Table, read_table
 from aikeys.providers.wire.refusals import in_body
 from aikeys.providers.wire.sse import Frame, Frames, ServerSentEvents
+from aikeys.providers.wire.unread import Unread, together
 from aikeys.providers.wire.values import (
     UNMETERED,
     ApiError,
@@ -65,6 +66,7 @@ class Stream(ABC):
         self._reasoning: list[str] = []
         self._calls: dict[int, _Call] = {}
         self._text_bytes = 0
+        self._unread: Unread = ()
         self._error: ApiError | None = None
         self._broken: Unreadable | None = None
         self._is_closed = False
@@ -147,13 +149,22 @@ class Stream(ABC):
             self._events.append(Finished(reason))
 
     def usage(self, metered: Metered) -> None:
-        """A report of usage came in: it replaces the one before, but one that says nothing replaces none."""
+        """A report of usage came in: it replaces the one before, but one that says nothing replaces none.
+
+        What nobody read of an earlier report stays.
+        """
+        self.leaves(metered.unread)
         if metered.usage is None and metered.billed_pusd is None and self.metered.raw is not None:
             return
         if metered != UNMETERED:
             self.metered = metered
             if metered.raw is not None:
                 self._events.append(UsageSeen(metered))
+
+    def leaves(self, unread: Unread) -> None:
+        """The reply reported something that nobody read."""
+        if unread:
+            self._unread = together(self._unread, unread)
 
     def failed(self, value: Json) -> None:
         """The provider reported an error in the stream."""
@@ -202,8 +213,14 @@ class Stream(ABC):
             reasoning="".join(self._reasoning),
             tool_calls=tuple(ToolCall(c.id, c.name, "".join(c.arguments), c.signature) for c in calls),
             finish=self.finish,
-            metered=self.metered,
+            metered=self._metered(),
             model=self.model,
             request_id=self.reply_id,
             choices=choices,
         )
+
+    def _metered(self) -> Metered:
+        """Return the last report; beside what the provider says it charges, nothing is unread."""
+        if self.metered.billed_pusd is not None or self.metered.unread == self._unread:
+            return self.metered
+        return self.metered._replace(unread=self._unread)

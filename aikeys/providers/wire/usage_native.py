@@ -2,16 +2,23 @@
 
 - Anthropic: input, cache reads and cache writes are disjoint, the input is their sum. `iterations` holds what the top
   leaves out (compaction) and what other models used (advisor). Streamed reports are merged field by field.
-- Gemini: thoughts and tool results are not in the candidates and the prompt, they are added. Zeros are left out.
+  A search that is in the content counts where the usage says nothing of searches.
+- Gemini: thoughts and tool results are not in the candidates and the prompt, they are added. Zeros are left out. What
+  was looked up with Google stands beside the usage (grounding_gemini.py).
 - Cohere: what is billed is `billed_units`, not the larger `tokens`.
 - Bedrock: disjoint for Claude, included for others: the total decides.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aikeys.providers.usage import Usage
-from aikeys.providers.wire.counts import Counts, named, service_of
-from aikeys.providers.wire.exact_json import Table, items, table, text
+from aikeys.providers.wire.counts import Counts, named, service_of, with_fees
+from aikeys.providers.wire.dialects import Dialect
+from aikeys.providers.wire.exact_json import Table, items, text
+from aikeys.providers.wire.grounding_gemini import NOT_GROUNDED, Grounded
+from aikeys.providers.wire.unread import Unread, fees_of, items_of, reports_in, together, unread_of
 from aikeys.providers.wire.values import UNMETERED, Json, Metered, ModelUsage
 
 _INPUT_FIELDS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
@@ -26,18 +33,36 @@ _MODALITIES: dict[Json, str] = {
     5: "image",
 }
 """Vertex writes the names as numbers; TEXT is what remains, and pages of documents are read as images."""
+_SEARCH = "content.server_tool_use.web_search"
 _GEMINI_COUNTS = ("promptTokenCount", "candidatesTokenCount", "totalTokenCount", "thoughtsTokenCount")
 
 
-def anthropic(raw: Json, body: Table) -> Metered:
-    """Return what a message's usage says; `body` is the message (its model and service)."""
+def anthropic(raw: Json, body: Table, dialect: Dialect, kinds: Sequence[str] = ()) -> Metered:
+    """Return what a message's usage says; `body` is the message (model, service), `kinds` what its blocks are."""
+    left = items_of(kinds, dialect.reported)
+    beside = reports_in(body, plain=("usage",))
+    for block in items(body, "content"):
+        beside += reports_in(block, "content.")
     if not isinstance(raw, dict):
-        return UNMETERED
+        return UNMETERED._replace(unread=together(left, unread_of(beside, set(), dialect.reported)))
     counts = Counts(raw)
-    if counts.seen("input_tokens") is None or counts.seen("output_tokens") is None:
-        return Metered(None, None, service_of(raw, body), (), raw, tuple(counts.odd))
-    usage, others = _with_iterations(counts, text(body, "model"))
-    return Metered(usage, None, service_of(raw, body), others, raw, tuple(dict.fromkeys(counts.odd)))
+    usage: Usage | None = None
+    others: tuple[ModelUsage, ...] = ()
+    if counts.seen("input_tokens") is not None and counts.seen("output_tokens") is not None:
+        usage, others = _with_iterations(counts, text(body, "model"))
+        searches = kinds.count(_SEARCH)
+        if searches and counts.seen("server_tool_use", "web_search_requests") is None:
+            usage = with_fees(usage, {"web_searches": searches})
+    known = (("usage", raw), *beside)
+    usage = with_fees(usage, fees_of(known, counts.read, dialect.reported))
+    left = together(left, unread_of(known, counts.read, dialect.reported))
+    return Metered(usage, None, service_of(raw, body), others, raw, tuple(dict.fromkeys(counts.odd)), left)
+
+
+def kind_of(block: Table) -> str:
+    """Return what a content block is, as the lists of the catalogue name it."""
+    kind = text(block, "type")
+    return f"content.{kind}.{text(block, 'name')}" if kind == "server_tool_use" else f"content.{kind or 'text'}"
 
 
 def merged(seen: dict[str, Json], report: Table) -> None:
@@ -48,27 +73,32 @@ def merged(seen: dict[str, Json], report: Table) -> None:
         seen[name] = value
 
 
-def gemini(raw: Json, searches: int = 0) -> Metered:
-    """Return what a usageMetadata says, with the searches of Google; {} and one without any count say nothing."""
-    if not isinstance(raw, dict) or not any(raw.get(name) is not None for name in _GEMINI_COUNTS):
-        return UNMETERED._replace(service=service_of(raw if isinstance(raw, dict) else {}))
-    counts = Counts(raw)
+def gemini(raw: Json, dialect: Dialect, grounded: Grounded = NOT_GROUNDED) -> Metered:
+    """Return what a usageMetadata says, with what was looked up; {} and one without any count say nothing."""
+    found = raw if isinstance(raw, dict) else {}
+    counts = Counts(found)
+    service = service_of(found)
+    if not any(found.get(name) is not None for name in _GEMINI_COUNTS):
+        return UNMETERED._replace(service=service, unread=_gemini_unread(counts, dialect, grounded))
     prompt, answer = counts.of("promptTokenCount"), counts.of("candidatesTokenCount")
     thoughts, tools = counts.of("thoughtsTokenCount"), counts.of("toolUsePromptTokenCount")
     total = counts.seen("totalTokenCount")
     if total is not None and total != prompt + answer + thoughts + tools:
         counts.odd.append("totalTokenCount")
-    if counts.odd and counts.seen("promptTokenCount") is None and raw.get("promptTokenCount") is not None:
-        return Metered(None, None, service_of(raw), (), raw, tuple(dict.fromkeys(counts.odd)))
-    other = {"input_tool_tokens": tools, "web_searches": searches}
+    if counts.odd and counts.seen("promptTokenCount") is None and found.get("promptTokenCount") is not None:
+        odd = tuple(dict.fromkeys(counts.odd))
+        return Metered(None, None, service, (), found, odd, _gemini_unread(counts, dialect, grounded))
+    other = {"input_tool_tokens": tools, **dict(grounded.units)}
     for prefix, suffix, names in (
         ("input", "tokens", ("promptTokensDetails", "promptTokenDetails", "toolUsePromptTokensDetails")),
         ("cache", "read_tokens", ("cacheTokensDetails",)),
         ("output", "tokens", ("candidatesTokensDetails",)),
     ):
         for name in names:
-            _add_modalities(other, counts, items(raw, name), (prefix, suffix))
+            _add_modalities(other, counts, items(found, name), (prefix, suffix))
     cached = counts.of("cachedContentTokenCount")
+    for unit, count in fees_of((("usageMetadata", found),), counts.read, dialect.reported).items():
+        other[unit] = other.get(unit, 0) + count
     usage = Usage(
         input=counts.at_least(prompt + tools, cached, "cachedContentTokenCount"),
         cache_read=cached,
@@ -76,68 +106,81 @@ def gemini(raw: Json, searches: int = 0) -> Metered:
         reasoning=thoughts,
         other=named(other),
     )
-    return Metered(usage, None, service_of(raw), (), raw, tuple(dict.fromkeys(counts.odd)))
+    left = _gemini_unread(counts, dialect, grounded)
+    return Metered(usage, None, service, (), found, tuple(dict.fromkeys(counts.odd)), left)
 
 
-def cohere(body: Table) -> Metered:
+def _gemini_unread(counts: Counts, dialect: Dialect, grounded: Grounded) -> Unread:
+    left = unread_of((("usageMetadata", counts.raw),), counts.read, dialect.reported)
+    return together(left, grounded.unread)
+
+
+def cohere(body: Table, dialect: Dialect) -> Metered:
     """Return what a reply of v2, v1, embed or rerank says: `usage` or `meta`, and in it `billed_units`."""
-    raw = body.get("usage", body.get("meta"))
+    place = "usage" if "usage" in body else "meta"
+    raw = body.get(place)
+    known = [*reports_in(body), *((("meta", body["meta"]),) if "meta" in body else ())]
     if not isinstance(raw, dict):
-        return UNMETERED
+        return UNMETERED._replace(unread=unread_of(known, set(), dialect.reported))
     counts = Counts(raw)
     units = raw.get("billed_units")
-    if not isinstance(units, dict):
-        return UNMETERED._replace(raw=raw)
-    billed = Counts(units, counts.odd)
-    if all(billed.seen(name) is None for name in units):
-        return Metered(None, None, (), (), raw, tuple(dict.fromkeys(counts.odd)))
+    usage = None
+    if isinstance(units, dict):
+        billed = Counts(units, counts)
+        if any(Counts(units).seen(name) is not None for name in units):
+            usage = _of_billed_units(billed, counts)
+    usage = with_fees(usage, fees_of(known, counts.read, dialect.reported))
+    left = unread_of(known, counts.read, dialect.reported)
+    return Metered(usage, None, (), (), raw, tuple(dict.fromkeys(counts.odd)), left)
+
+
+def _of_billed_units(billed: Counts, counts: Counts) -> Usage:
     images, written = billed.of("image_tokens"), billed.of("output_tokens")
     other = {
         "input_image_tokens": images,
         "rerank_searches": billed.of("search_units"),
         "classifications": billed.of("classifications"),
     }
-    usage = Usage(
+    return Usage(
         input=billed.of("input_tokens") + images,
         output=written,
         reasoning=min(written, counts.of("tokens", "reasoning_tokens")),
         other=named(other),
     )
-    return Metered(usage, None, (), (), raw, tuple(dict.fromkeys(counts.odd)))
 
 
-def bedrock(raw: Json) -> Metered:
+def bedrock(raw: Json, dialect: Dialect) -> Metered:
     """Return what the usage of a Converse reply says."""
     if not isinstance(raw, dict):
         return UNMETERED
     counts = Counts(raw)
     fresh, written = counts.seen("inputTokens"), counts.seen("outputTokens")
-    if fresh is None or written is None:
-        return Metered(None, None, (), (), raw, tuple(counts.odd))
-    read, saved = counts.of("cacheReadInputTokens"), counts.of("cacheWriteInputTokens")
-    hour = sum(
-        Counts(each, counts.odd).of("inputTokens") for each in items(raw, "cacheDetails") if text(each, "ttl") == "1h"
-    )
-    total = counts.seen("totalTokens")
-    is_whole = total == fresh + written and read + saved <= fresh
-    usage = Usage(
-        input=fresh if is_whole else fresh + read + saved,
-        cache_read=read,
-        cache_write_5m=max(0, saved - hour),
-        cache_write_1h=min(saved, hour),
-        output=written,
-    )
-    return Metered(usage, None, (), (), raw, tuple(dict.fromkeys(counts.odd)))
+    usage = None
+    if fresh is not None and written is not None:
+        read, saved = counts.of("cacheReadInputTokens"), counts.of("cacheWriteInputTokens")
+        of_an_hour = [each for each in items(raw, "cacheDetails") if text(each, "ttl") == "1h"]
+        hour = sum(Counts(each, counts).of("inputTokens") for each in of_an_hour)
+        is_whole = counts.seen("totalTokens") == fresh + written and read + saved <= fresh
+        usage = Usage(
+            input=fresh if is_whole else fresh + read + saved,
+            cache_read=read,
+            cache_write_5m=max(0, saved - hour),
+            cache_write_1h=min(saved, hour),
+            output=written,
+        )
+    left = unread_of((("usage", raw),), counts.read, dialect.reported)
+    return Metered(usage, None, (), (), raw, tuple(dict.fromkeys(counts.odd)), left)
 
 
-def ollama(body: Table) -> Metered:
+def ollama(body: Table, dialect: Dialect) -> Metered:
     """Return what the last line of Ollama's own API says."""
     counts = Counts(body)
     read, written = counts.seen("prompt_eval_count"), counts.seen("eval_count")
+    left = unread_of(reports_in(body), set(), dialect.reported)
     if read is None and written is None:
-        return UNMETERED
+        return UNMETERED._replace(unread=left)
     raw = {name: body[name] for name in ("prompt_eval_count", "eval_count") if name in body}
-    return Metered(Usage(input=read or 0, output=written or 0), None, (), (), raw, tuple(counts.odd))
+    return Metered(Usage(input=read or 0, output=written or 0), None, (), (), raw, tuple(counts.odd), left)
 
 
 def _with_iterations(counts: Counts, model: str) -> tuple[Usage, tuple[ModelUsage, ...]]:
@@ -145,7 +188,7 @@ def _with_iterations(counts: Counts, model: str) -> tuple[Usage, tuple[ModelUsag
     top = _message(counts)
     own, others = Usage(), []
     for each in items(counts.raw, "iterations"):
-        part = _message(Counts(each, counts.odd))
+        part = _message(Counts(each, counts))
         name = text(each, "model")
         if name and name != model:
             others.append(ModelUsage(name, part))
@@ -193,13 +236,4 @@ def _add_modalities(other: dict[str, int], counts: Counts, details: list[Table],
         kind = _MODALITIES.get(modality) if isinstance(modality, str | int) else None
         if kind:
             unit = f"{name[0]}_{kind}_{name[1]}"
-            other[unit] = other.get(unit, 0) + Counts(detail, counts.odd).of("tokenCount")
-
-
-def google_searches(body: Table) -> int:
-    """Return how many searches of Google the model made: some models bill each, older ones one a prompt at most."""
-    made = 0
-    for candidate in items(body, "candidates"):
-        queries = table(candidate, "groundingMetadata").get("webSearchQueries")
-        made += len(queries) if isinstance(queries, list) else 0
-    return made
+            other[unit] = other.get(unit, 0) + Counts(detail, counts).of("tokenCount")

@@ -3,6 +3,7 @@
 - Cached tokens are a part of the input. Reasoning is a part of the output, or comes on top: the sums decide
   (total = input + output + reasoning, or = input + output); where they do not, the dialect does, and that is odd.
 - The same for audio that a total has on top of the input (Mistral).
+- Cached tokens that are more than the input, or that the total has on top of it, are no part of it (Grok at Azure).
 - Usage without input and output is missing, not zero.
 """
 
@@ -11,34 +12,38 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from aikeys.providers.usage import Usage
-from aikeys.providers.wire.counts import Counts, billed_pusd, named, service_of
+from aikeys.providers.wire import tools_openai
+from aikeys.providers.wire.counts import Counts, billed_pusd, named, service_of, with_fees
 from aikeys.providers.wire.dialects import Dialect
-from aikeys.providers.wire.exact_json import Table, items, text
+from aikeys.providers.wire.exact_json import Table, items, table, text
+from aikeys.providers.wire.unread import fees_of, is_report, reports_in, together, unread_of
 from aikeys.providers.wire.values import UNMETERED, Json, Metered
 
 _WRITTEN = ("output_tokens_details", "completion_tokens_details", "completion_token_details")
 _READ = ("input_tokens_details", "prompt_tokens_details", "prompt_token_details")
-_OUTPUT_TOOLS = {
-    "web_search_call": "web_searches",
-    "code_interpreter_call": "code_executions",
-    "file_search_call": "storage_searches",
-}
-_SERVER_TOOLS = {
-    "web_search_calls": "web_searches",
-    "x_search_calls": "social_searches",
-    "code_interpreter_calls": "code_executions",
-    "document_search_calls": "storage_searches",
-    "file_search_calls": "storage_searches",
-}
-
-
-_SEARCHES = (
-    ("num_search_queries",),
-    ("server_tool_use_details", "web_search_requests"),
-    ("server_tool_use", "web_search_requests"),
-    ("tool_calls_details", "search_web", "invocation"),
+_CACHED = (
+    (_READ[0], "cache_read_input_tokens"),
+    ("prompt_cache_hit_tokens",),
+    ("num_cached_tokens",),
+    ("cached_tokens",),
 )
-_SEARCHING = frozenset(path[0] for path in _SEARCHES)
+PLAIN = frozenset(
+    (
+        *(
+            "id",
+            "object",
+            "created",
+            "created_at",
+            "model",
+            "choices",
+            "system_fingerprint",
+            "service_tier",
+            "obfuscation",
+        ),
+        *("provider", "index", "delta", "message", "finish_reason", "native_finish_reason", "logprobs", "text"),
+    )
+)
+"""Fields of a reply and of its choices that report nothing."""
 _MODALITIES = ("audio_tokens", "image_tokens", "video_tokens")
 
 
@@ -50,11 +55,12 @@ class _Sums(NamedTuple):
 
 def metered(body: Table, dialect: Dialect, *, embeds: bool = False) -> Metered:
     """Return what a reply (or the response object of a finished stream) says of its usage."""
-    raw = body.get("usage")
-    if not isinstance(raw, dict):
-        raw = _groq(body)
-        if raw is None:
-            return UNMETERED._replace(service=service_of(body))
+    raw = _usage_object(body)
+    if raw is None:
+        counts = Counts({})
+        found = tools_openai.done(counts, body, dialect)
+        left = together(found.unread, unread_of(_reports(body, None), counts.read, dialect.reported))
+        return UNMETERED._replace(service=service_of(body), unread=left)
     return of_usage(raw, body, dialect, embeds=embeds)
 
 
@@ -64,8 +70,41 @@ def of_usage(raw: Table, body: Table, dialect: Dialect, *, embeds: bool = False)
     sums = _sums(counts, dialect, embeds)
     billed = billed_pusd(raw, dialect.cost, counts.odd)
     service = service_of(body, raw)
-    usage = None if sums is None else _usage(counts, sums, body)
-    return Metered(usage, billed, service, (), raw, tuple(dict.fromkeys(counts.odd)))
+    found = tools_openai.done(counts, body, dialect)
+    is_grok = dialect.provider == "azure-openai" and "grok" in text(body, "model").lower()
+    usage = None if sums is None else _usage(counts, sums, {**found.units}, caches_apart=is_grok)
+    known = (("usage", raw), *_reports(body, raw))
+    usage = with_fees(usage, fees_of(known, counts.read, dialect.reported))
+    left = () if billed is not None else together(found.unread, unread_of(known, counts.read, dialect.reported))
+    odd = tuple(dict.fromkeys(counts.odd))
+    return Metered(usage, billed, service, found.others if usage else (), raw, odd, left)
+
+
+def may_report(value: Table) -> bool:
+    """Tell whether a chunk, or a choice in it, has a field that reports what was used."""
+    return not value.keys() <= PLAIN and any(is_report(name) and value[name] for name in value.keys() - PLAIN)
+
+
+def _reports(body: Table, raw: Table | None) -> list[tuple[str, Json]]:
+    """Return what a reply reports beside the usage that is read, with the paths."""
+    found = [*reports_in(body, plain=PLAIN), ("x_groq.usage", _groq(body))]
+    for choice in items(body, "choices"):
+        found += reports_in(choice, "choices.", PLAIN)
+        found += reports_in(table(choice, "message"), "choices.message.")
+    for item in items(body, "output"):
+        found += reports_in(item, "output.")
+    return [(path, value) for path, value in found if value is not raw and value != raw]
+
+
+def _usage_object(body: Table) -> Table | None:
+    """Return the usage: at the top, in Groq's own field, or in a choice (Moonshot)."""
+    raw = body.get("usage")
+    if isinstance(raw, dict):
+        return raw
+    raw = _groq(body)
+    if raw is not None or not isinstance(body.get("choices"), list):
+        return raw
+    return next((found for each in items(body, "choices") if isinstance(found := each.get("usage"), dict)), None)
 
 
 def _groq(body: Table) -> Table | None:
@@ -116,20 +155,16 @@ def _reasoned(counts: Counts, sums: _Sums, total: int | None, default: str) -> _
     return _Sums(read, counts.at_least(written + on_top, reasoning, "reasoning_tokens"), reasoning)
 
 
-def _usage(counts: Counts, sums: _Sums, body: Table) -> Usage:
+def _usage(counts: Counts, sums: _Sums, other: dict[str, int], *, caches_apart: bool) -> Usage:
     of_input, of_output = counts.tables(_READ), counts.tables(_WRITTEN)
-    cached = counts.within(of_input, "cached_tokens")
-    if cached is None:
-        cached = counts.first((_READ[0], "cache_read_input_tokens"), ("prompt_cache_hit_tokens",), ("cached_tokens",))
+    cached = max(counts.within(of_input, "cached_tokens") or 0, counts.largest(*_CACHED))
     saved = counts.within(of_input, "cache_write_tokens") or 0
-    other = {f"input_{name}": counts.within(of_input, name) or 0 for name in _MODALITIES}
+    other |= {f"input_{name}": counts.within(of_input, name) or 0 for name in _MODALITIES}
     other |= {f"output_{name}": counts.within(of_output, name) or 0 for name in _MODALITIES}
     other["input_audio_seconds"] = counts.of("prompt_audio_seconds")
     other["output_citation_tokens"] = counts.of("citation_tokens")
-    for name, count in _tools(counts, body).items():
-        other[name] = other.get(name, 0) + count
     return Usage(
-        input=counts.at_least(sums.input, cached + saved, "cached_tokens"),
+        input=sums.input + cached + saved if caches_apart else _with_cached(counts, sums, cached + saved),
         cache_read=cached,
         cache_write_5m=saved,
         output=sums.output,
@@ -138,20 +173,10 @@ def _usage(counts: Counts, sums: _Sums, body: Table) -> Usage:
     )
 
 
-def _tools(counts: Counts, body: Table) -> dict[str, int]:
-    """What the provider's own tools did: reported, or (OpenAI responses) counted from the calls in the output."""
-    found = {"web_searches": counts.first(*_SEARCHES) if _SEARCHING & counts.raw.keys() else 0}
-    if isinstance(counts.raw.get("server_side_tool_usage_details"), dict):
-        for name, unit in _SERVER_TOOLS.items():
-            found[unit] = found.get(unit, 0) + counts.of("server_side_tool_usage_details", name)
-        return found
-    for item in items(body, "output") if "output" in body else ():
-        unit = _OUTPUT_TOOLS.get(text(item, "type"), "")
-        if unit and _is_billed(item.get("action")):
-            found[unit] = found.get(unit, 0) + 1
-    return found
-
-
-def _is_billed(action: Json) -> bool:
-    """Of a web search, only the search itself is billed: opening a page and looking through it are not."""
-    return not isinstance(action, dict) or action.get("type") in (None, "search")
+def _with_cached(counts: Counts, sums: _Sums, cached: int) -> int:
+    """The whole input: what is cached is a part of it, unless it cannot be."""
+    if cached > sums.input:
+        counts.odd.append("cached_tokens")
+        return sums.input + cached
+    is_apart = cached and counts.seen("total_tokens") == sums.input + cached + sums.output
+    return sums.input + cached if is_apart else sums.input

@@ -160,6 +160,8 @@ class Metered(NamedTuple):
     `usage` None: not reported. `billed_pusd`: what the provider says it charges, None where it does not say; zero is
     zero. `service`: how it was served, where not the standard way (`service_tier`, `speed`), in the words of pricing.
     `raw`: the usage object as reported. `odd`: names of counts that could not be true and what was made of them.
+    `unread`: what was reported and nobody read (unread.py), with its numbers; nothing where the provider says what it
+    charges.
     """
 
     usage: Usage | None = None
@@ -168,6 +170,7 @@ class Metered(NamedTuple):
     others: tuple[ModelUsage, ...] = ()
     raw: Mapping[str, Json] | None = None
     odd: tuple[str, ...] = ()
+    unread: tuple[tuple[str, int], ...] = ()
 
 
 UNMETERED = Metered()

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from aikeys.providers.catalogue import load
 from aikeys.providers.usage import Usage
-from aikeys.providers.wire.usage_native import anthropic, bedrock, cohere, gemini, merged, ollama
+from aikeys.providers.wire import usage_native
+from aikeys.providers.wire.grounding_gemini import Grounded
+from aikeys.providers.wire.usage_native import merged
 from aikeys.providers.wire.values import ModelUsage
+
+_KNOWN = load()
+anthropic = partial(usage_native.anthropic, dialect=_KNOWN["anthropic"].dialect())
+gemini = partial(usage_native.gemini, dialect=_KNOWN["gemini"].dialect())
+cohere = partial(usage_native.cohere, dialect=_KNOWN["cohere"].dialect())
+ollama = partial(usage_native.ollama, dialect=_KNOWN["ollama"].dialect())
+bedrock = partial(usage_native.bedrock, dialect=_KNOWN["anthropic"].dialect())
 
 
 def test_anthropics_input_is_the_sum_of_three_disjoint_counts() -> None:
@@ -153,7 +165,7 @@ def test_modalities_are_counted_by_name_and_by_number() -> None:
         "cacheTokensDetails": [{"modality": "AUDIO", "tokenCount": 20}],
         "candidatesTokensDetails": [{"modality": 2, "tokenCount": 1290}],
     }
-    found = gemini(usage, searches=2).usage
+    found = gemini(usage, grounded=Grounded((("web_searches", 2),))).usage
     assert found is not None
     assert dict(found.other) == {
         "cache_audio_read_tokens": 20,

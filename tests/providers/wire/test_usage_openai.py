@@ -121,9 +121,9 @@ def test_a_whole_number_with_a_point_is_a_count() -> None:
     assert read({"prompt_tokens": Decimal("12.0"), "completion_tokens": 5}).usage == Usage(input=12, output=5)
 
 
-def test_more_cached_tokens_than_input_are_odd_and_all_of_them_input() -> None:
+def test_more_cached_tokens_than_input_are_odd_and_stand_beside_it() -> None:
     found = read({"prompt_tokens": 10, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 161}})
-    assert found.usage == Usage(input=161, cache_read=161, output=5)
+    assert found.usage == Usage(input=171, cache_read=161, output=5)
     assert found.odd == ("cached_tokens",)
 
 
