@@ -56,12 +56,12 @@ def _dispatch(argv: list[str]) -> int:
 
     own_memory.protect()
     if "exec" in argv or "__names" in argv:
-        from aikeys.cli import words
-        from aikeys.errors import Usage
+        from aikeys.cli.console import words
+        from aikeys.errors import UsageError
 
         try:
             found = words.split(argv)
-        except Usage:  # the command tree finds and shows it again
+        except UsageError:  # the command tree finds and shows it again
             return _tree(argv)
         if found.command == "exec" and "--version" not in found.global_options:
             words.apply(found.global_options)

@@ -1,5 +1,5 @@
 """Every way aikeys fails, with its exit status and the HTTP status of the gateway. Raised where it happens, shown by
-cli/boundary.py and gateway/error_bodies.py only.
+cli/boundary.py and gateway/http/error_bodies.py only.
 
 The exit statuses are frozen (design: exit statuses); unknown non-zero means failure. HTTP 500 and 503 are failures of
 aikeys itself: what they say is for whoever runs the gateway, never for its clients.
@@ -55,7 +55,7 @@ class MachineFailed(AikeysError):
     http_status = 503
 
 
-class Usage(AikeysError):
+class UsageError(AikeysError):
     code = "usage"
     exit_status = 2
     http_status = 400
@@ -125,7 +125,7 @@ class CannotDecide(AikeysError):
     http_status = 422
 
 
-class Findings(AikeysError):
+class FindingsError(AikeysError):
     code = "findings"
     exit_status = 25
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 
 PUSD_PER_USD = 10**12
 _DECIMALS = 12
@@ -16,17 +16,17 @@ _HALF_BITS = 32
 
 
 def parse_usd(text: str) -> int:
-    """Return an amount such as `5`, `0.25` or `$12.50` in pico-USD; Usage for anything else, also below zero."""
+    """Return an amount such as `5`, `0.25` or `$12.50` in pico-USD; UsageError for anything else, also below zero."""
     match = _AMOUNT.fullmatch(text.strip())
     if match is None or match[1]:
-        raise Usage(
+        raise UsageError(
             f"{text!r} is not an amount in USD", "write a plain number such as 5 or 0.25, with at most 12 decimals"
         )
     return int(match[2]) * PUSD_PER_USD + int((match[3] or "").ljust(_DECIMALS, "0"))
 
 
 def read_usd(text: str) -> int:
-    """Return in pico-USD what `usd_text` wrote, below zero too; Usage for anything else."""
+    """Return in pico-USD what `usd_text` wrote, below zero too; UsageError for anything else."""
     return -parse_usd(text[1:]) if text.startswith("-") else parse_usd(text)
 
 

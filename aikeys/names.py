@@ -16,7 +16,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.secret import hidden, looks_random, refuse_secret
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ _LIKE_KEYS = ("sk-", "AIza", "gsk_", "xai-", "hf_", "pplx-")
 
 
 def label(text: str, of: str = "the label") -> Label:
-    """Return the value of a label; Usage says what is wrong with `of`."""
+    """Return the value of a label; UsageError says what is wrong with `of`."""
     return Label(_checked(text, of, LONGEST_LABEL))
 
 
@@ -52,39 +52,41 @@ def fit_label(text: str) -> Label | None:
     """Return a value found in the surroundings (git, CI) as a label, None where it cannot be one."""
     try:
         return label(text)
-    except Usage:
+    except UsageError:
         return None
 
 
 def model_name(text: str) -> ModelName:
-    """Return the name of a model as somebody asks for it; Usage."""
+    """Return the name of a model as somebody asks for it; UsageError."""
     return ModelName(_checked(text, "the name of the model", LONGEST_MODEL))
 
 
 def model_pattern(text: str) -> str:
-    """Return the same where `*` may stand for any run of characters; Usage."""
+    """Return the same where `*` may stand for any run of characters; UsageError."""
     _checked(text.replace("*", "x"), "the pattern of models", LONGEST_MODEL)
     return composed(text)
 
 
 def token_name(text: str, of: str = "the token's name") -> TokenName:
-    """Return the name of a token; Usage."""
+    """Return the name of a token; UsageError."""
     return TokenName(_checked(text, of, LONGEST_TOKEN_NAME))
 
 
 def key_name(text: str) -> KeyName:
-    """Return the name of a key; Usage. What looks like a key itself is refused and not repeated."""
+    """Return the name of a key; UsageError. What looks like a key itself is refused and not repeated."""
     if not text:
-        raise Usage("a key's name is empty", "give a name such as openai or openai-work")
+        raise UsageError("a key's name is empty", "give a name such as openai or openai-work")
     if len(text) > LONGEST_KEY_NAME:
-        raise Usage(f"a key's name has {len(text)} characters, {LONGEST_KEY_NAME} are allowed", "choose a shorter name")
+        raise UsageError(
+            f"a key's name has {len(text)} characters, {LONGEST_KEY_NAME} are allowed", "choose a shorter name"
+        )
     if text.startswith(_LIKE_KEYS) or _has_random_run(text) or looks_random(text) or hidden(text) != text:
-        raise Usage(
+        raise UsageError(
             "the name looks like a key itself",
             "give the key at the question or with --stdin; if it was one, it is in the shell's history now: replace it",
         )
     if text[0] not in _FIRST or not _REST.issuperset(text):
-        raise Usage(
+        raise UsageError(
             f"{shown_key(text)} cannot be a key's name",
             "use a to z, digits, dot, dash and underscore; begin with a letter or a digit",
         )
@@ -148,7 +150,7 @@ def quoted(text: str) -> str:
 
 
 def unquoted(text: str) -> str | None:
-    """Return what a quoted text stands for, None where it is not quoted; Usage where the quoting is wrong."""
+    """Return what a quoted text stands for, None where it is not quoted; UsageError where the quoting is wrong."""
     if not text.startswith(QUOTE):
         return None
     import json
@@ -157,16 +159,16 @@ def unquoted(text: str) -> str | None:
         found = str(json.loads(text if text.endswith(QUOTE) else ""))
         found.encode()
     except ValueError:
-        raise Usage(
+        raise UsageError(
             f"{shown(text)} begins with a quote and is no quoted name", 'write it as JSON: "a \\u001b name"'
         ) from None
     if not found:
-        raise Usage("the quoted name is empty", "leave it out")
+        raise UsageError("the quoted name is empty", "leave it out")
     return found
 
 
 def sought(text: str, group: str) -> str:
-    """Return a name to look for, any one where it is quoted; Usage for an unquoted one that no door takes."""
+    """Return a name to look for, any one where it is quoted; UsageError for an unquoted one that no door takes."""
     old = unquoted(text)
     if old is not None or not text:
         return old or ""
@@ -190,7 +192,7 @@ def _checked(text: str, of: str, longest: int) -> str:
     refuse_secret(text)
     if wrong := problem(text, longest):
         hint = f"write at most {longest} characters" if "over" in wrong else "write it in letters that can be seen"
-        raise Usage(f"{of} {wrong}", hint)
+        raise UsageError(f"{of} {wrong}", hint)
     return composed(text)
 
 

@@ -23,7 +23,7 @@ SCHEMA = "aikeys.allowed/1"
 _LARGEST_LIST = 1 << 22
 
 
-class Found(NamedTuple):
+class ProjectFile(NamedTuple):
     """A project's file as it was read. `fault`: why it can never count, empty where it could; `hint` mends that."""
 
     path: str
@@ -49,7 +49,7 @@ class Allowed(NamedTuple):
     allowed_at: int
 
 
-def find(start: str) -> Found | None:
+def find(start: str) -> ProjectFile | None:
     """Return the nearest `.aikeys.toml` in a folder or above it, as git looks for `.git`; None where there is none."""
     folder = os.path.realpath(start)
     while True:
@@ -62,7 +62,7 @@ def find(start: str) -> Found | None:
         folder = above
 
 
-def says(found: Found) -> config.Project:
+def says(found: ProjectFile) -> config.Project:
     """Return what a file says; BadConfiguration where it is none that could count, or says anything else."""
     if found.fault:
         raise BadConfiguration(found.fault, found.hint)
@@ -88,14 +88,14 @@ def allowed(home: str) -> tuple[Allowed, ...]:
     return found
 
 
-def is_allowed(home: str, found: Found) -> bool:
+def is_allowed(home: str, found: ProjectFile) -> bool:
     """Tell whether a file counts: this place, this owner, these bytes."""
     if found.fault:
         return False
     return any((row.path, row.owner, row.sha256) == (found.path, found.owner, found.sha256) for row in allowed(home))
 
 
-def allow(home: str, found: Found, now_s: int) -> None:
+def allow(home: str, found: ProjectFile, now_s: int) -> None:
     """Let a file count from now on, in the place of what was there before; BadConfiguration, MachineFailed."""
     says(found)
     folders.make(home)
@@ -136,22 +136,24 @@ def _is_there(path: str) -> bool:
         return os.path.islink(path)
 
 
-def _read(path: str) -> Found:
+def _read(path: str) -> ProjectFile:
     """Read a file once, without waiting; what cannot be read is a fault."""
     try:
         found, descriptor = files.open_any(path)
     except AikeysError as error:
-        return Found(path, -1, b"", error.message, error.hint)
+        return ProjectFile(path, -1, b"", error.message, error.hint)
     except OSError:
-        return Found(path, -1, b"", f"{path} leads to a file that is not there", "remove it, or bring that file back")
+        return ProjectFile(
+            path, -1, b"", f"{path} leads to a file that is not there", "remove it, or bring that file back"
+        )
     try:
         owner = os.fstat(descriptor).st_uid
         if found is not None:
             content = b"" if found.is_kind else files.read_open(descriptor, config.LARGEST_FILE)
-            return Found(path, owner, content, found.message, found.hint)
-        return Found(path, owner, files.read_open(descriptor, config.LARGEST_FILE), "", "")
+            return ProjectFile(path, owner, content, found.message, found.hint)
+        return ProjectFile(path, owner, files.read_open(descriptor, config.LARGEST_FILE), "", "")
     except OSError as error:
         problem = files.cannot_read(path, error)
-        return Found(path, -1, b"", problem.message, problem.hint)
+        return ProjectFile(path, -1, b"", problem.message, problem.hint)
     finally:
         os.close(descriptor)

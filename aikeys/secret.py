@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 
 TOKEN_PREFIX = "aik_"  # noqa: S105  it is none
 _SHORTEST = 8
@@ -102,7 +102,7 @@ def looks_random(text: str) -> bool:
 
 
 def refuse_secret(*texts: str) -> None:
-    """Raise Usage where a token or a key stands in one of these texts, which would be kept and shown."""
+    """Raise UsageError where a token or a key stands in one of these texts, which would be kept and shown."""
     refuse_token(*texts)
     for text in texts:
         if len(text) < _SHORTEST:
@@ -110,19 +110,19 @@ def refuse_secret(*texts: str) -> None:
         import re
 
         if re.search(_KEY, text, re.ASCII):
-            raise Usage(
+            raise UsageError(
                 "a key stands where a name belongs: it is a secret, and in the history of the shell where it was typed",
                 "make a new one at its provider, and give keys when asked or with --stdin: aikeys add NAME",
             )
 
 
 def refuse_token(*texts: str) -> None:
-    """Raise Usage where a token stands in one of these texts, which would be kept and shown; it is not repeated."""
+    """Raise UsageError for a token in one of these texts, which would be kept and shown, without repeating it."""
     for text in texts:
         for rest in text.split(TOKEN_PREFIX)[1:]:
             start = rest[:_TELLING]
             if len(start) == _TELLING and start.isascii() and start.isalnum():
-                raise Usage(
+                raise UsageError(
                     "a token stands where a name belongs: it is a secret, is in the shell's history now, and should be "
                     "revoked",
                     "its id: aikeys token show - < FILE; then: aikeys token revoke ID",

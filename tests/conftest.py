@@ -154,4 +154,4 @@ def passphrase_home(bare_home: Aikeys) -> Aikeys:
 @pytest.fixture(autouse=True)
 def _time_passes_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test that sets the clock says that time has passed, not that somebody put the clock forward."""
-    monkeypatch.setattr("aikeys.ledger.clock_jumps.Pace.expected_us", lambda _pace, _now_us: None)
+    monkeypatch.setattr("aikeys.ledger.clock_jumps.ClockPace.expected_us", lambda _pace, _now_us: None)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aikeys import money
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 
 
 @given(st.integers(min_value=0, max_value=10**26))
@@ -23,7 +23,7 @@ def test_halves_sum_to_the_whole(amounts: list[int]) -> None:
 
 @pytest.mark.parametrize("text", ["-1", "nan", "inf", "1e3", "", "1.0000000000001", "1,5", "٣", "0x10", "1 2", "1_000"])
 def test_what_is_no_amount_is_refused(text: str) -> None:
-    with pytest.raises(Usage):
+    with pytest.raises(UsageError):
         money.parse_usd(text)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aikeys import names
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 
 
 @given(st.text(max_size=220))
@@ -41,13 +41,13 @@ def test_two_spellings_that_look_the_same_are_one_name() -> None:
 
 @pytest.mark.parametrize("text", ['"', '"a', "\"a'", '"a" ', '""', '"\\ud800"', '"a"b'])
 def test_a_wrong_quoting_is_refused(text: str) -> None:
-    with pytest.raises(Usage):
+    with pytest.raises(UsageError):
         names.unquoted(text)
 
 
 def test_a_models_pattern_may_hold_stars_and_a_models_name_may_not() -> None:
     assert names.model_pattern("openai/*") == "openai/*"
-    with pytest.raises(Usage, match=r"has a \*"):
+    with pytest.raises(UsageError, match=r"has a \*"):
         names.model_name("openai/*")
 
 
@@ -57,7 +57,7 @@ def test_a_models_pattern_may_hold_stars_and_a_models_name_may_not() -> None:
      "a1b2c3-d4e5f6-g7h8i9-j0k1l2-m3n4o5"],
 )  # fmt: skip
 def test_a_key_is_no_name_of_a_key(text: str) -> None:
-    with pytest.raises(Usage) as refused:
+    with pytest.raises(UsageError) as refused:
         names.key_name(text)
     assert text not in refused.value.message + refused.value.hint
 

@@ -12,7 +12,7 @@ import pytest
 from aikeys import project
 from aikeys.config import Project
 from aikeys.errors import BadConfiguration
-from aikeys.project import Found
+from aikeys.project import ProjectFile
 
 OTHER = 65534
 NAME = ".aikeys.toml"
@@ -34,7 +34,7 @@ def shop(tmp_path: Path) -> Path:
     return folder
 
 
-def found_in(folder: Path) -> Found:
+def found_in(folder: Path) -> ProjectFile:
     found = project.find(str(folder))
     assert found is not None
     return found

@@ -30,7 +30,7 @@ class Rules(NamedTuple):
 RULES = Rules()
 
 
-class Spender(NamedTuple):
+class SpendLabels(NamedTuple):
     """Whose money it was, as reports group it; empty where unknown."""
 
     key: str
@@ -44,7 +44,7 @@ class Spend(NamedTuple):
     """What somebody spent on a day."""
 
     day: int
-    spender: Spender
+    spender: SpendLabels
     pusd: int
 
 
@@ -55,11 +55,11 @@ class Finding(NamedTuple):
     day: int
     spent_pusd: int
     median_pusd: int
-    top: Spender
+    top: SpendLabels
     top_pusd: int
 
 
-class Pace(NamedTuple):
+class TokenPace(NamedTuple):
     """What a token spent in the last five minutes and the last hour, and its tightest budget."""
 
     token: str
@@ -86,7 +86,7 @@ def is_unusual(spent_pusd: int, before: Iterable[int], rules: Rules = RULES) -> 
 def find(spending: Iterable[Spend], day: int, rules: Rules = RULES) -> list[Finding]:
     """Return what is unusual on a day: for everything, for each key and each model; the largest first."""
     days: dict[str, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
-    spenders: dict[str, defaultdict[Spender, int]] = defaultdict(lambda: defaultdict(int))
+    spenders: dict[str, defaultdict[SpendLabels, int]] = defaultdict(lambda: defaultdict(int))
     for spend in spending:
         if day - rules.history_days <= spend.day <= day:
             for scope in _scopes(spend.spender):
@@ -108,7 +108,7 @@ def median(amounts: Sequence[int]) -> int:
     return _median_2(active) // 2 if active else 0
 
 
-def runs_away(pace: Pace) -> bool:
+def runs_away(pace: TokenPace) -> bool:
     """Tell whether a token spends so fast that somebody should look."""
     five_minutes = pace.five_minutes_pusd
     return (
@@ -118,7 +118,7 @@ def runs_away(pace: Pace) -> bool:
     )
 
 
-def _scopes(spender: Spender) -> list[str]:
+def _scopes(spender: SpendLabels) -> list[str]:
     named = (("key", spender.key), ("model", spender.model))
     return [ALL, *(f"{kind}:{name}" for kind, name in named if name)]
 

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from aikeys.alerts.messages import SUBSCRIBED
-from aikeys.errors import Damaged, Usage
+from aikeys.errors import Damaged, UsageError
 from aikeys.network.addresses import is_loopback_host
 from aikeys.secret import refuse_secret
 from aikeys.storage.canonical import pack
@@ -44,18 +44,18 @@ class Webhook(NamedTuple):
     sign_key: str = ""
 
 
-class Command(NamedTuple):
+class CommandChannel(NamedTuple):
     """A program with its arguments, the first an absolute path."""
 
     argv: tuple[str, ...]
     time_limit_s: int = 30
 
 
-Settings = Email | Webhook | Command
-_KINDS: dict[str, type[Email | Webhook | Command]] = {
+Settings = Email | Webhook | CommandChannel
+_KINDS: dict[str, type[Email | Webhook | CommandChannel]] = {
     "email": Email,
     "webhook": Webhook,
-    "command": Command,
+    "command": CommandChannel,
 }
 
 
@@ -69,7 +69,7 @@ class Channel(NamedTuple):
     @property
     def kind(self) -> str:
         """Return email, webhook or command."""
-        return type(self.settings).__name__.lower()
+        return next(kind for kind, made in _KINDS.items() if isinstance(self.settings, made))
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -91,7 +91,7 @@ class Channel(NamedTuple):
                 return f"{to} by {host}:{port}"
             case Webhook(url=url, url_key=key):
                 return host_of(url) if url else f"the address in key {key}"
-            case Command(argv=argv):
+            case CommandChannel(argv=argv):
                 return argv[0]
 
 
@@ -129,36 +129,36 @@ def digest(kind: str, text: str) -> str:
 
 
 def check_name(name: str) -> str:
-    """Return a channel's name; raises Usage."""
+    """Return a channel's name; raises UsageError."""
     refuse_secret(name)
     if not _NAME.fullmatch(name):
-        raise Usage(f"{name!a} cannot be an alert's name", "use letters, digits, dot, dash and underscore")
+        raise UsageError(f"{name!a} cannot be an alert's name", "use letters, digits, dot, dash and underscore")
     return name
 
 
 def check_on(text: str) -> tuple[str, ...]:
-    """Return the kinds named in a comma-separated list; raises Usage."""
+    """Return the kinds named in a comma-separated list; raises UsageError."""
     kinds = [kind.strip() for kind in text.split(",") if kind.strip()]
     unknown = [kind for kind in kinds if kind not in SUBSCRIBED]
     if unknown or not kinds:
-        raise Usage(f"{', '.join(unknown) or text!a} is no kind of alert", f"kinds: {', '.join(SUBSCRIBED)}")
+        raise UsageError(f"{', '.join(unknown) or text!a} is no kind of alert", f"kinds: {', '.join(SUBSCRIBED)}")
     return tuple(kind for kind in SUBSCRIBED if kind in kinds)
 
 
 def check_address(text: str) -> str:
-    """Return an e-mail address; raises Usage for anything that could also be a header or a list."""
+    """Return an e-mail address; raises UsageError for anything that could also be a header or a list."""
     if not _ADDRESS.fullmatch(text) or len(text) > 254:
-        raise Usage(f"{text!a} is not an e-mail address", "write one plain address: ops@example.com")
+        raise UsageError(f"{text!a} is not an e-mail address", "write one plain address: ops@example.com")
     return text
 
 
 def parse_server(text: str) -> tuple[str, int]:
-    """Return host and port of `smtp.example.com:587`; without a port it is 587. Raises Usage."""
+    """Return host and port of `smtp.example.com:587`; without a port it is 587. Raises UsageError."""
     host, colon, port = text.rpartition(":") if not text.endswith("]") else (text, "", "")
     if not colon:
         host, port = text, "587"
     if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port[:6]) < 65536:
-        raise Usage("the SMTP server is not HOST:PORT", "for example --smtp smtp.example.com:587")
+        raise UsageError("the SMTP server is not HOST:PORT", "for example --smtp smtp.example.com:587")
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
@@ -168,21 +168,21 @@ def usual_security(host: str, port: int) -> str:
 
 
 def check_email(settings: Email) -> Email:
-    """Return settings that can be used; raises Usage."""
+    """Return settings that can be used; raises UsageError."""
     check_address(settings.to)
     check_address(settings.sender)
     if not re.fullmatch(r"[A-Za-z0-9.:_-]{1,255}", settings.host) or not 0 < settings.port < 65536:
-        raise Usage("the SMTP server is not HOST:PORT", "for example --smtp smtp.example.com:587")
+        raise UsageError("the SMTP server is not HOST:PORT", "for example --smtp smtp.example.com:587")
     if settings.security not in SECURITIES:
-        raise Usage(f"{settings.security!a} is no way to secure mail", f"one of: {', '.join(SECURITIES)}")
+        raise UsageError(f"{settings.security!a} is no way to secure mail", f"one of: {', '.join(SECURITIES)}")
     if bool(settings.user) != bool(settings.password_key):
-        raise Usage(
+        raise UsageError(
             "a user at the SMTP server needs a password, and the other way round", "--smtp-user, --password-key"
         )
     if not settings.user.isprintable():
-        raise Usage("the user at the SMTP server has an unprintable character", "write it as the server knows it")
+        raise UsageError("the user at the SMTP server has an unprintable character", "write it as the server knows it")
     if settings.user and settings.security == PLAIN and not is_loopback_host(settings.host):
-        raise Usage("a password is never sent unencrypted to another machine", "use --security starttls or tls")
+        raise UsageError("a password is never sent unencrypted to another machine", "use --security starttls or tls")
     return settings
 
 
@@ -194,23 +194,23 @@ def holds_key(argument: str) -> bool:
 
 
 def check_url(url: str) -> str:
-    """Return a webhook's address; raises Usage, whose text repeats no part of it but the host."""
+    """Return a webhook's address; raises UsageError, whose text repeats no part of it but the host."""
     from urllib.parse import urlsplit
 
     hint = "give an address such as https://hooks.example.com/alerts"
     if not url.isascii() or any(sign <= " " or sign in '\x7f\\"<>' for sign in url):
-        raise Usage("the webhook's address holds a character that no address has", hint)
+        raise UsageError("the webhook's address holds a character that no address has", hint)
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise Usage("the webhook's address is not an address", hint) from None
+        raise UsageError("the webhook's address is not an address", hint) from None
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise Usage("the webhook's address is not an https address with a host", hint)
+        raise UsageError("the webhook's address is not an https address with a host", hint)
     if "@" in parts.netloc:
-        raise Usage("the webhook's address holds a user name or password", hint)
+        raise UsageError("the webhook's address holds a user name or password", hint)
     if parts.scheme == "http" and not is_loopback_host(parts.hostname):
-        raise Usage(f"alerts are not sent unencrypted to {parts.hostname}", "use its https address")
+        raise UsageError(f"alerts are not sent unencrypted to {parts.hostname}", "use its https address")
     return url
 
 

@@ -12,14 +12,16 @@ import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 
-from aikeys.alerts.channels import Command
-from aikeys.alerts.sending import NotTaken, Outgoing, document
+from aikeys.alerts.channels import CommandChannel
+from aikeys.alerts.sending import NotTaken, OutgoingAlert, document
 
 GRACE_S = 2.0
 _KEPT = ("AIKEYS_HOME", "AIKEYS_LEDGER", "AIKEYS_NO_INPUT")
 
 
-def send(settings: Command, outgoing: Outgoing, environ: Mapping[str, str], grace_s: float = GRACE_S) -> None:
+def send(
+    settings: CommandChannel, outgoing: OutgoingAlert, environ: Mapping[str, str], grace_s: float = GRACE_S
+) -> None:
     """Run the program to its end; raises NotTaken where it cannot be run, fails or takes too long."""
     program = program_name(settings)
     try:
@@ -47,7 +49,7 @@ def send(settings: Command, outgoing: Outgoing, environ: Mapping[str, str], grac
         raise NotTaken(f"{program} ended with status {process.returncode}")
 
 
-def program_name(settings: Command) -> str:
+def program_name(settings: CommandChannel) -> str:
     """Return the program's name without its directory, which may tell a person's name (pure)."""
     return os.path.basename(settings.argv[0])
 

@@ -11,15 +11,15 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from aikeys.alerts import outbox
-from aikeys.alerts.channels import Channel, Command, Email, Webhook
+from aikeys.alerts.channels import Channel, CommandChannel, Email, Webhook
 from aikeys.alerts.outbox import Claimed
-from aikeys.alerts.sending import Outgoing, Rejected
+from aikeys.alerts.sending import OutgoingAlert, Rejected
 from aikeys.errors import AikeysError
 from aikeys.ledger.store import Act, Ledger
 from aikeys.secret import Secret
 
 
-class Means(NamedTuple):
+class DeliveryContext(NamedTuple):
     """What sending may use: secrets by the name of their key, and the environment for commands."""
 
     secrets: Mapping[str, Secret]
@@ -42,7 +42,7 @@ class Summary(NamedTuple):
     lacking: tuple[str, ...]
 
 
-def deliver(ledger: Ledger, means: Means, now_us: int) -> Summary:
+def deliver(ledger: Ledger, means: DeliveryContext, now_us: int) -> Summary:
     """Send every message that is due; raises only what the ledger raises."""
     with ledger.reading() as connection:
         due = outbox.due(connection, now_us)
@@ -69,7 +69,7 @@ def deliver(ledger: Ledger, means: Means, now_us: int) -> Summary:
     return Summary(tuple(sent), tuple(failures), tuple(sorted(lacking)))
 
 
-def send(channel: Channel, outgoing: Outgoing, means: Means, now_s: int) -> None:
+def send(channel: Channel, outgoing: OutgoingAlert, means: DeliveryContext, now_s: int) -> None:
     """Send one message now; raises NetworkFailed, NotTaken, Rejected."""
     match channel.settings:
         case Email() as settings:
@@ -82,7 +82,7 @@ def send(channel: Channel, outgoing: Outgoing, means: Means, now_s: int) -> None
             secret = means.secrets.get(settings.url_key)
             url = secret.reveal().decode("utf-8", "replace").strip() if secret is not None else settings.url
             webhook.send(settings, url, means.secrets.get(settings.sign_key), outgoing, now_s)
-        case Command() as settings:
+        case CommandChannel() as settings:
             from aikeys.alerts import command
 
             command.send(settings, outgoing, means.environ)
@@ -91,15 +91,15 @@ def send(channel: Channel, outgoing: Outgoing, means: Means, now_s: int) -> None
 def audit(channel: Channel, kind: str, attempt: int) -> Act:
     """Return the act of one attempt: what went where, without a word of the message."""
     program = ""
-    if isinstance(channel.settings, Command):
+    if isinstance(channel.settings, CommandChannel):
         from aikeys.alerts.command import program_name
 
         program = f" program={program_name(channel.settings)}"
     return Act("alert-send", channel.name, f"kind={kind} attempt={attempt}{program}")
 
 
-def _attempt(ledger: Ledger, channel: Channel, claimed: Claimed, means: Means, now_us: int) -> Failure | None:
-    outgoing = Outgoing(claimed.message_id, claimed.created_us // 1_000_000, claimed.message)
+def _attempt(ledger: Ledger, channel: Channel, claimed: Claimed, means: DeliveryContext, now_us: int) -> Failure | None:
+    outgoing = OutgoingAlert(claimed.message_id, claimed.created_us // 1_000_000, claimed.message)
     act = audit(channel, claimed.message.kind, claimed.attempt)
     try:
         send(channel, outgoing, means, now_us // 1_000_000)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from aikeys.alerts.channels import STARTTLS, TLS, Email, check_email
 from aikeys.alerts.messages import one_line
-from aikeys.alerts.sending import NotTaken, Outgoing, Rejected
+from aikeys.alerts.sending import NotTaken, OutgoingAlert, Rejected
 from aikeys.errors import AikeysError, BadConfiguration, NetworkFailed
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ TIMEOUT_S = 20.0
 _PERMANENT = 500
 
 
-def send(settings: Email, password: Secret | None, outgoing: Outgoing) -> None:
+def send(settings: Email, password: Secret | None, outgoing: OutgoingAlert) -> None:
     """Hand the message to the SMTP server; raises NetworkFailed, NotTaken, Rejected."""
     check_email(settings)
     mail = compose(settings, outgoing)
@@ -39,7 +39,7 @@ def send(settings: Email, password: Secret | None, outgoing: Outgoing) -> None:
         connection.send_message(mail, settings.sender, [settings.to])
 
 
-def compose(settings: Email, outgoing: Outgoing) -> EmailMessage:
+def compose(settings: Email, outgoing: OutgoingAlert) -> EmailMessage:
     """Return the mail (pure)."""
     from datetime import UTC, datetime
     from email.message import EmailMessage

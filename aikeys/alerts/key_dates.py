@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from aikeys import clock
-from aikeys.alerts.messages import KEY, Message
+from aikeys.alerts.messages import KEY, AlertMessage
 
 SOON_S = 14 * 86400
 
@@ -25,7 +25,7 @@ class Due(NamedTuple):
     """A message, and the occasion it is sent once for."""
 
     once: str
-    message: Message
+    message: AlertMessage
 
 
 def due_messages(keys: Iterable[KeyDates], now_s: int, soon_s: int = SOON_S) -> list[Due]:
@@ -58,4 +58,4 @@ def _due(key: KeyDates, what: str, at_s: int, now_s: int) -> Due:
         *(("at", clock.rfc3339(at_s)), ("past", "true" if is_past else "false")),
     )
     state = "past" if is_past else "soon"
-    return Due(f"key:{key.name}:{what}:{at_s}:{state}", Message(KEY, sentence[4:], text, facts))
+    return Due(f"key:{key.name}:{what}:{at_s}:{state}", AlertMessage(KEY, sentence[4:], text, facts))

@@ -16,7 +16,7 @@ SUBSCRIBED = KINDS[:-1]  # a test goes to the channel that is tested
 _LONGEST_SUBJECT = 200
 
 
-class Message(NamedTuple):
+class AlertMessage(NamedTuple):
     """One alert: `kind` of KINDS, a subject for people, the whole text, and the same as (name, value) for programs.
 
     Names in `facts` are those of the JSON output (`who`, `spent_usd`, …), values text.
@@ -28,23 +28,23 @@ class Message(NamedTuple):
     facts: tuple[tuple[str, str], ...] = ()
 
 
-def encode(message: Message) -> str:
+def encode(message: AlertMessage) -> str:
     """Return the stored form; never raises, because it is written in the transaction that settles a call."""
     facts = [[one_line(name), one_line(value)] for name, value in message.facts]
     subject = one_line(message.subject)[:_LONGEST_SUBJECT]
     return json.dumps([message.kind, subject, many_lines(message.text), facts], ensure_ascii=True)
 
 
-def decode(text: str) -> Message:
+def decode(text: str) -> AlertMessage:
     """Return what `encode` wrote; raises ValueError."""
     try:
         kind, subject, body, facts = json.loads(text)
-        return Message(str(kind), str(subject), str(body), tuple((str(name), str(value)) for name, value in facts))
+        return AlertMessage(str(kind), str(subject), str(body), tuple((str(name), str(value)) for name, value in facts))
     except (TypeError, ValueError):
         raise ValueError("no message") from None
 
 
-def without_person(message: Message, name: str) -> Message:
+def without_person(message: AlertMessage, name: str) -> AlertMessage:
     """Return the message with a person's name taken out wherever it stands as a word."""
     word = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
 
@@ -52,7 +52,7 @@ def without_person(message: Message, name: str) -> Message:
         return word.sub("(erased)", text)
 
     facts = tuple((fact, clean(value)) for fact, value in message.facts)
-    return Message(message.kind, clean(message.subject), clean(message.text), facts)
+    return AlertMessage(message.kind, clean(message.subject), clean(message.text), facts)
 
 
 def one_line(text: str) -> str:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from aikeys.alerts import channels as channel_form
 from aikeys.alerts.channels import Channel
-from aikeys.alerts.messages import Message, decode, encode, one_line, without_person
+from aikeys.alerts.messages import AlertMessage, decode, encode, one_line, without_person
 from aikeys.errors import ExistsAlready, NotFound
 from aikeys.ledger.store import Act, Writer
 from aikeys.storage.canonical import pack
@@ -39,10 +39,10 @@ class Claimed(NamedTuple):
     channel: str
     created_us: int
     attempt: int
-    message: Message
+    message: AlertMessage
 
 
-class Row(NamedTuple):
+class OutboxRow(NamedTuple):
     """A message as a list shows it; times in microseconds since 1970."""
 
     id: int
@@ -55,7 +55,7 @@ class Row(NamedTuple):
     error: str
 
 
-def put(writer: Writer, once: str, message: Message) -> None:
+def put(writer: Writer, once: str, message: AlertMessage) -> None:
     """Queue a message for every channel that wants its kind, the first time that `once` is given.
 
     `once` names the occasion: `budget:team:support:month:20789:80`. It stays for ever, so no person's name is in it
@@ -149,7 +149,9 @@ def claim(writer: Writer, names: Collection[str], after: int) -> Claimed | None:
     try:
         message = decode(text)
     except ValueError:
-        message = Message("", "an alert of aikeys that was damaged", f"The alert {once} was damaged in the ledger.")
+        message = AlertMessage(
+            "", "an alert of aikeys that was damaged", f"The alert {once} was damaged in the ledger."
+        )
     return Claimed(number, message_id(once, channel), channel, created_us, attempts + 1, message)
 
 
@@ -174,13 +176,13 @@ def mark_failed(writer: Writer, claimed: Claimed, error: str, *, rejected: bool)
     return GIVEN_UP if gone else WAITING
 
 
-def newest(connection: sqlite3.Connection, count: int) -> list[Row]:
+def newest(connection: sqlite3.Connection, count: int) -> list[OutboxRow]:
     """Return the newest messages of the outbox, oldest first."""
     rows = connection.execute(
-        f"SELECT * FROM (SELECT {', '.join(Row._fields)} FROM outbox ORDER BY id DESC LIMIT ?) ORDER BY id",  # noqa: S608
+        f"SELECT * FROM (SELECT {', '.join(OutboxRow._fields)} FROM outbox ORDER BY id DESC LIMIT ?) ORDER BY id",  # noqa: S608
         (count,),
     )
-    return [Row(*row) for row in rows]
+    return [OutboxRow(*row) for row in rows]
 
 
 def counts(connection: sqlite3.Connection) -> dict[tuple[str, str], int]:

@@ -9,18 +9,18 @@ import json
 from typing import NamedTuple
 
 from aikeys import clock
-from aikeys.alerts.messages import Message
+from aikeys.alerts.messages import AlertMessage
 from aikeys.errors import ProviderRefused
 
 SCHEMA = "aikeys.alert/1"
 
 
-class Outgoing(NamedTuple):
+class OutgoingAlert(NamedTuple):
     """A message on its way: `id` (hex) is the same at every attempt, `at_s` when it was put out."""
 
     id: str
     at_s: int
-    message: Message
+    message: AlertMessage
 
 
 class NotTaken(ProviderRefused):
@@ -35,7 +35,7 @@ class Rejected(ProviderRefused):
     code = "alert_rejected"
 
 
-def document(outgoing: Outgoing) -> bytes:
+def document(outgoing: OutgoingAlert) -> bytes:
     """Return the message as programs get it: one line of JSON, `aikeys.alert/1`."""
     message = outgoing.message
     fields = {

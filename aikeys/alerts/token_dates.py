@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from aikeys import clock
 from aikeys.alerts.key_dates import Due
-from aikeys.alerts.messages import KEY, Message
+from aikeys.alerts.messages import KEY, AlertMessage
 
 
 class TokenDates(NamedTuple):
@@ -32,4 +32,4 @@ def _ending(token: TokenDates) -> Due:
         f"What it may do: aikeys token show {token.id}\nIssue another: aikeys token issue\n"
     )
     facts = (("token", token.id), *((("name", token.name),) if token.name else ()), ("due", "expiry"), ("at", at))
-    return Due(f"token:{token.id}:expiry:{token.expires_s}", Message(KEY, subject, text, facts))
+    return Due(f"token:{token.id}:expiry:{token.expires_s}", AlertMessage(KEY, subject, text, facts))

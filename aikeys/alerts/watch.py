@@ -10,12 +10,12 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 
 from aikeys.alerts import anomalies, outbox
-from aikeys.alerts.anomalies import ALL, RULES, Finding, Pace, Spend, Spender
+from aikeys.alerts.anomalies import ALL, RULES, Finding, Spend, SpendLabels, TokenPace
 from aikeys.alerts.key_dates import Due
-from aikeys.alerts.messages import ANOMALY, VELOCITY, Message
+from aikeys.alerts.messages import ANOMALY, VELOCITY, AlertMessage
 from aikeys.ledger.calendar import HOUR_US, Calendar, date_of
 from aikeys.ledger.queries import Reading
-from aikeys.ledger.questions import Asked
+from aikeys.ledger.questions import SumQuery
 from aikeys.ledger.store import Ledger
 from aikeys.money import joined, shown_usd, usd_text
 
@@ -49,16 +49,16 @@ def put_all(ledger: Ledger, found: Iterable[Due]) -> None:
 
 def _findings(reading: Reading, calendar: Calendar, now_us: int) -> Iterator[Finding]:
     today = calendar.day_of(now_us)
-    asked = Asked(_BY, (), today - 1 - RULES.history_days, today + 1, calendar)
+    asked = SumQuery(_BY, (), today - 1 - RULES.history_days, today + 1, calendar)
     spending = [
-        Spend(int(day), Spender(*map(str, labels)), figures.cost_pusd)
+        Spend(int(day), SpendLabels(*map(str, labels)), figures.cost_pusd)
         for ((day, *labels), _), figures in reading.sums(asked).cells.items()
     ]
     for day in (today - 1, today):
         yield from anomalies.find(spending, day)
 
 
-def _paces(connection: sqlite3.Connection, now_us: int, first_day: int) -> Iterator[Pace]:
+def _paces(connection: sqlite3.Connection, now_us: int, first_day: int) -> Iterator[TokenPace]:
     """Yield the pace of every token that has a budget of its own and spent in the last hour."""
     limits: dict[str, int] = {}
     for who, limit in connection.execute("SELECT who, limit_pusd FROM budget WHERE who LIKE 'token:%'"):
@@ -76,7 +76,7 @@ def _paces(connection: sqlite3.Connection, now_us: int, first_day: int) -> Itera
     for token, *halves in spent:
         limit_pusd = limits.get(token, limits.get("*"))
         if limit_pusd is not None:
-            yield Pace(token, joined(*halves[2:]), joined(*halves[:2]), limit_pusd)
+            yield TokenPace(token, joined(*halves[2:]), joined(*halves[:2]), limit_pusd)
 
 
 def _unusual(found: Finding) -> Due:
@@ -96,10 +96,10 @@ def _unusual(found: Finding) -> Due:
         *((f"top_{field}", value) for field, value in found.top._asdict().items() if value),
     )
     subject = f"unusual spending, {scope}: {spent} on {date}"
-    return Due(f"anomaly:{found.scope}:{found.day}", Message(ANOMALY, subject, text, facts))
+    return Due(f"anomaly:{found.scope}:{found.day}", AlertMessage(ANOMALY, subject, text, facts))
 
 
-def _runaway(pace: Pace, now_us: int) -> Due:
+def _runaway(pace: TokenPace, now_us: int) -> Due:
     fast, hour = shown_usd(pace.five_minutes_pusd), shown_usd(pace.hour_pusd)
     text = (
         f"The token {pace.token} spent {fast} in five minutes and {hour} in an hour. Its budget is "
@@ -111,8 +111,8 @@ def _runaway(pace: Pace, now_us: int) -> Due:
         *(("hour_usd", usd_text(pace.hour_pusd)), ("limit_usd", usd_text(pace.limit_pusd))),
     )
     subject = f"the token {pace.token} spent {fast} in five minutes"
-    return Due(f"velocity:{pace.token}:{now_us // HOUR_US}", Message(VELOCITY, subject, text, facts))
+    return Due(f"velocity:{pace.token}:{now_us // HOUR_US}", AlertMessage(VELOCITY, subject, text, facts))
 
 
-def _spender(spender: Spender) -> str:
+def _spender(spender: SpendLabels) -> str:
     return ", ".join(f"{field} {value}" for field, value in spender._asdict().items() if value) or "unlabelled"

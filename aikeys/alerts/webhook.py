@@ -12,9 +12,9 @@ import os
 from typing import TYPE_CHECKING
 
 from aikeys.alerts.channels import AUTO, SLACK, TEAMS, Webhook, check_url, host_of, style_of
-from aikeys.alerts.messages import Message
-from aikeys.alerts.sending import NotTaken, Outgoing, Rejected, document
-from aikeys.errors import BadConfiguration, NetworkFailed, Usage
+from aikeys.alerts.messages import AlertMessage
+from aikeys.alerts.sending import NotTaken, OutgoingAlert, Rejected, document
+from aikeys.errors import BadConfiguration, NetworkFailed, UsageError
 
 if TYPE_CHECKING:
     from aikeys.secret import Secret
@@ -23,11 +23,11 @@ TIMEOUT_S = 15.0
 _AGAIN = (408, 425, 429)
 
 
-def send(settings: Webhook, url: str, sign: Secret | None, outgoing: Outgoing, now_s: int) -> None:
+def send(settings: Webhook, url: str, sign: Secret | None, outgoing: OutgoingAlert, now_s: int) -> None:
     """Post the message to `url`; raises NetworkFailed, NotTaken, Rejected."""
     try:
         check_url(url)
-    except Usage as error:
+    except UsageError as error:
         raise Rejected(error.message, error.hint) from None
     content = body(settings.style if settings.style != AUTO else style_of(url), outgoing)
     headers = {"Content-Type": "application/json", "Idempotency-Key": outgoing.id, "User-Agent": "aikeys"}
@@ -38,7 +38,7 @@ def send(settings: Webhook, url: str, sign: Secret | None, outgoing: Outgoing, n
     _judge(_post(url, content, headers), host_of(url))
 
 
-def body(style: str, outgoing: Outgoing) -> bytes:
+def body(style: str, outgoing: OutgoingAlert) -> bytes:
     """Return the message as the receiver wants it (pure)."""
     if style == SLACK:
         return json.dumps({"text": _slack_text(outgoing.message)}, ensure_ascii=False).encode()
@@ -54,13 +54,13 @@ def signature(sign: Secret, now_s: int, content: bytes) -> str:
     return "sha256=" + hmac.new(sign.reveal(), b"%d." % now_s + content, "sha256").hexdigest()
 
 
-def _slack_text(message: Message) -> str:
+def _slack_text(message: AlertMessage) -> str:
     """Slack's mrkdwn; escaped as its documentation asks, so that no label can mention a channel or make a link."""
     text = f"aikeys: {message.subject}\n{message.text}"
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _teams_card(message: Message) -> dict[str, object]:
+def _teams_card(message: AlertMessage) -> dict[str, object]:
     """An adaptive card, as a Teams workflow takes it; each line a block, for a card joins lines."""
     lines = [f"aikeys: {message.subject}", *(line for line in message.text.splitlines() if line.strip())]
     blocks: list[dict[str, object]] = [{"type": "TextBlock", "text": _no_link(line), "wrap": True} for line in lines]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
 
-from aikeys.budgets.group_commit import Answer
+from aikeys.budgets.group_commit import JobAnswer
 
 
 class Answers(Protocol):
@@ -17,11 +17,11 @@ class Answers(Protocol):
         ...
 
     def is_wanted(self, ticket: Any) -> bool:
-        """Tell whether somebody still waits for the answer; called in the desk's thread."""
+        """Tell whether somebody still waits for the answer; called in the reserver's thread."""
         ...
 
-    def give(self, answers: Sequence[Answer], unwanted: Callable[[Any], None]) -> None:
-        """Hand answers over; values that nobody wants any more go to `unwanted`. Called in the desk's thread."""
+    def give(self, answers: Sequence[JobAnswer], unwanted: Callable[[Any], None]) -> None:
+        """Hand answers over; values that nobody wants any more go to `unwanted`. Called in the reserver's thread."""
         ...
 
 
@@ -36,7 +36,7 @@ class Futures:
         """Tell whether it was not cancelled."""
         return not ticket.cancelled()
 
-    def give(self, answers: Sequence[Answer], unwanted: Callable[[Any], None]) -> None:
+    def give(self, answers: Sequence[JobAnswer], unwanted: Callable[[Any], None]) -> None:
         """Set results."""
         for ticket, value, error in answers:
             if ticket.done() or not ticket.set_running_or_notify_cancel():

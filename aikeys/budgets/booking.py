@@ -5,8 +5,7 @@ The only caller of ledger.recording.append_call: what is recorded always reaches
 
 from __future__ import annotations
 
-from aikeys.budgets.counters import Counter, span_of
-from aikeys.budgets.standing import (
+from aikeys.budgets.budget_cache import (
     add_to_counters,
     applying,
     ensure_counter,
@@ -14,6 +13,7 @@ from aikeys.budgets.standing import (
     is_anybody_limited,
     whos_in,
 )
+from aikeys.budgets.counters import Counter, span_of
 from aikeys.budgets.store import Applied
 from aikeys.budgets.thresholds import tell
 from aikeys.ledger.calendar import Calendar

@@ -21,7 +21,7 @@ from aikeys.budgets.store import (
 from aikeys.budgets.terms import Terms, terms_text
 from aikeys.budgets.thresholds import tell
 from aikeys.budgets.who import USER, Limited, Who, concrete_who, limited_who, own_of, somebody
-from aikeys.errors import NotFound, Usage
+from aikeys.errors import NotFound, UsageError
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.store import Act, Writer
 
@@ -57,7 +57,7 @@ def set_budget(writer: Writer, who: Who, terms: Terms) -> Budget:
 def remove_budget(writer: Writer, shown: str, period: str | None = None) -> Budget:
     """Remove the budget of a WHO as a person reads it, and return it.
 
-    Raises NotFound naming the nearest, Usage where there are several periods and none was named.
+    Raises NotFound naming the nearest, UsageError where there are several periods and none was named.
     """
     connection = writer.connection
     budgets = [(named(connection, limited_who(budget.who)), budget) for budget in read_budgets(connection)]
@@ -69,7 +69,7 @@ def remove_budget(writer: Writer, shown: str, period: str | None = None) -> Budg
         raise NotFound(f"there is no budget for {shown}{over}", f"{hint}see: aikeys budget list")
     if len(found) > 1:
         periods = ", ".join(one.terms.period for _, one in found)
-        raise Usage(f"{shown} has several budgets: {periods}", "say which: --period " + found[0][1].terms.period)
+        raise UsageError(f"{shown} has several budgets: {periods}", "say which: --period " + found[0][1].terms.period)
     who, budget = found[0]
     is_erased = shown.startswith(f"{USER}:{ERASED}")
     limited = limited_who(budget.who) if is_erased else who

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
-from aikeys.budgets.counters import Span, Sums, each_with_calls, reserved_pusd, span_of, sums_of
+from aikeys.budgets.counters import PeriodRun, Sums, each_with_calls, reserved_pusd, span_of, sums_of
 from aikeys.budgets.late import told
 from aikeys.budgets.store import Budget, applying, read_budgets, shown_text, somebody_known
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.thresholds import percent_tenths
 from aikeys.budgets.who import USER, Somebody, Who, limited_who, somebody
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.ledger import lost_ledgers
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.queries import raw_runs
@@ -29,7 +29,7 @@ _EVER_US = 1 << 62
 _NOBODY = somebody(USER, "0" * 64)
 
 
-class Standing(NamedTuple):
+class BudgetState(NamedTuple):
     """How full a budget is. `who` as a person reads it; without a budget `terms` is None and the state undecided."""
 
     who: str
@@ -59,13 +59,13 @@ class Standing(NamedTuple):
 
 
 def parse_percent(text: str) -> Decimal:
-    """Return a share between 0 and 100 percent; Usage for anything else."""
+    """Return a share between 0 and 100 percent; UsageError for anything else."""
     try:
         share = Decimal(text.strip().removesuffix("%"))
     except InvalidOperation:
         share = Decimal(-1)
     if not (share.is_finite() and 0 <= share <= 100):
-        raise Usage(f"{ascii(text)[1:-1]!r} is no percentage", "write a number from 0 to 100: --max-unpriced 5")
+        raise UsageError(f"{ascii(text)[1:-1]!r} is no percentage", "write a number from 0 to 100: --max-unpriced 5")
     return share
 
 
@@ -82,14 +82,14 @@ def worst_of(states: Iterable[str]) -> str:
     return max(states, key=STATES.index, default=UNDECIDED)
 
 
-def tightest(standings: Sequence[Standing]) -> Standing | None:
+def tightest(states: Sequence[BudgetState]) -> BudgetState | None:
     """Return the budget that decides: of the worst state the fullest."""
-    return max(standings, key=lambda one: (STATES.index(one.state), one.tenths or 0), default=None)
+    return max(states, key=lambda one: (STATES.index(one.state), one.tenths or 0), default=None)
 
 
-def standings_of(
+def budget_states_of(
     ledger: Ledger, wanted: Sequence[Who], now_us: int, max_unpriced: Decimal | None = None
-) -> list[Standing]:
+) -> list[BudgetState]:
     """Return how full the budgets of some WHOs are, of all where none is named.
 
     A budget for each becomes one line for everybody it applies to who had calls in its period.
@@ -104,25 +104,25 @@ def standings_of(
 
 def checked(
     ledger: Ledger, wanted: Sequence[Who], now_us: int, max_unpriced: Decimal | None
-) -> tuple[list[Standing], list[str]]:
+) -> tuple[list[BudgetState], list[str]]:
     """Return the budgets, and what else there is to say: that there are none, what could mislead."""
-    standings = standings_of(ledger, wanted, now_us, max_unpriced)
-    if not standings:
+    states = budget_states_of(ledger, wanted, now_us, max_unpriced)
+    if not states:
         return [], ["; ".join(["there is no budget", *_lost_note(ledger)])]
-    return standings, [*notes_of(ledger, standings), *late_notes(ledger, standings, now_us)]
+    return states, [*notes_of(ledger, states), *late_notes(ledger, states, now_us)]
 
 
-def notes_of(ledger: Ledger, standings: Sequence[Standing], tokens: Sequence[str] | None = None) -> list[str]:
+def notes_of(ledger: Ledger, states: Sequence[BudgetState], tokens: Sequence[str] | None = None) -> list[str]:
     """Return what could mislead about some budgets; with `tokens` of the runs only theirs count."""
-    if not standings:
+    if not states:
         return []
-    notes = [said for said in _lost_note(ledger) if any(said in one.reason for one in standings)]
-    unpriced = max(one.unpriced for one in standings)
+    notes = [said for said in _lost_note(ledger) if any(said in one.reason for one in states)]
+    unpriced = max(one.unpriced for one in states)
     if unpriced == 1:
         notes.append("1 request has no price and is not in the sums")
     elif unpriced:
         notes.append(f"{unpriced} requests have no price and are not in the sums")
-    runs = unmetered_runs(ledger, standings, tokens)
+    runs = unmetered_runs(ledger, states, tokens)
     if runs == 1:
         notes.append("1 exec run was not metered: what it spent is not in the sums")
     elif runs:
@@ -137,9 +137,9 @@ def _lost_note(ledger: Ledger) -> list[str]:
     return [lost.sentence] if lost else []
 
 
-def late_notes(ledger: Ledger, standings: Sequence[Standing], now_us: int) -> list[str]:
+def late_notes(ledger: Ledger, states: Sequence[BudgetState], now_us: int) -> list[str]:
     """Return what calls that are under way can take beyond these budgets."""
-    shown = {one.who for one in standings if one.terms is not None}
+    shown = {one.who for one in states if one.terms is not None}
     with ledger.reading() as connection:
         day = Calendar(ledger.zone).day_of(now_us)
         return [said for who, said in told(connection, read_budgets(connection), day) if who in shown]
@@ -152,10 +152,10 @@ def state_with(state: str, sums: Sums, max_unpriced: Decimal | None) -> tuple[st
     return state, ""
 
 
-def unmetered_runs(ledger: Ledger, standings: Sequence[Standing], tokens: Sequence[str] | None = None) -> int:
+def unmetered_runs(ledger: Ledger, states: Sequence[BudgetState], tokens: Sequence[str] | None = None) -> int:
     """Return how many raw exec runs, whose cost is unknown, fall into the longest of these periods."""
     starts = [
-        None if one.terms and one.terms.period == "total" else one.start for one in standings if one.terms or one.start
+        None if one.terms and one.terms.period == "total" else one.start for one in states if one.terms or one.start
     ]
     first = 0 if None in starts or not starts else min(start for start in starts if start is not None)
     with ledger.reading() as connection:
@@ -175,28 +175,28 @@ class _View:
         self.day = day
         self.max_unpriced = max_unpriced
 
-    def of_budget(self, budget: Budget) -> list[Standing]:
+    def of_budget(self, budget: Budget) -> list[BudgetState]:
         who = limited_who(budget.who)
         if not who.is_each:
-            return [self._standing(who.somebody, budget)]
+            return [self._budget_cache(who.somebody, budget)]
         span = span_of(budget.terms.period, self.day)
         everybody = each_with_calls(self.connection, who.kind, span)
         under_it = [one for one in applying(self.connection, everybody) if one.budget == budget]
         if not under_it:
             state, reason = self.doubted(span, OK, "nobody had calls")
-            return [Standing(str(who), budget.terms, span.start, 0, 0, 0, 0, state, reason)]
-        return [self._standing(*one) for one in under_it]
+            return [BudgetState(str(who), budget.terms, span.start, 0, 0, 0, 0, state, reason)]
+        return [self._budget_cache(*one) for one in under_it]
 
-    def of_who(self, who: Who) -> list[Standing]:
+    def of_who(self, who: Who) -> list[BudgetState]:
         if who.is_each:
             budgets = [budget for budget in read_budgets(self.connection) if budget.who == who.limited]
             found = [one for budget in budgets for one in self.of_budget(budget)]
         else:
             stored = somebody_known(self.connection, who) or _NOBODY
-            found = [self._standing(*one, shown=str(who)) for one in applying(self.connection, [stored])]
-        return found or [Standing(str(who), None, 0, 0, 0, 0, 0, UNDECIDED, "there is no budget")]
+            found = [self._budget_cache(*one, shown=str(who)) for one in applying(self.connection, [stored])]
+        return found or [BudgetState(str(who), None, 0, 0, 0, 0, 0, UNDECIDED, "there is no budget")]
 
-    def _standing(self, who: Somebody, budget: Budget, shown: str = "") -> Standing:
+    def _budget_cache(self, who: Somebody, budget: Budget, shown: str = "") -> BudgetState:
         terms = budget.terms
         span = span_of(terms.period, self.day)
         sums = sums_of(self.connection, who, span)
@@ -204,9 +204,9 @@ class _View:
         state, reason = state_with(state_of(sums.spent_pusd, terms), sums, self.max_unpriced)
         state, reason = self.doubted(span, state, reason)
         name = shown or shown_text(self.connection, who)
-        return Standing(name, terms, span.start, sums.spent_pusd, held, sums.requests, sums.unpriced, state, reason)
+        return BudgetState(name, terms, span.start, sums.spent_pusd, held, sums.requests, sums.unpriced, state, reason)
 
-    def doubted(self, span: Span, state: str, reason: str) -> tuple[str, str]:
+    def doubted(self, span: PeriodRun, state: str, reason: str) -> tuple[str, str]:
         """Return a state, and why: of a period that began in a lost ledger nothing is ok."""
         if self.lost is None:
             return state, reason

@@ -32,7 +32,7 @@ _FAMILY = (  # the words of a token and of all below it
 COLUMNS = {"team": "s.team", "project": "s.project", "environment": "s.environment", "user": "s.user", "key": "s.key"}
 
 
-class Span(NamedTuple):
+class PeriodRun(NamedTuple):
     """One run of a period: its first day. `days` are the first day and the first one after."""
 
     period: str
@@ -64,9 +64,9 @@ class Sums(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def span_of(period: str, day: int) -> Span:
+def span_of(period: str, day: int) -> PeriodRun:
     """Return the run of a period that a day is in."""
-    return Span(period, period_start(period, day))
+    return PeriodRun(period, period_start(period, day))
 
 
 def find_counters(connection: sqlite3.Connection, whos: Sequence[Somebody], day: int) -> list[Counter]:
@@ -80,7 +80,7 @@ def find_counters(connection: sqlite3.Connection, whos: Sequence[Somebody], day:
     return [_counter(row) for row in rows]
 
 
-def ensure_counter(connection: sqlite3.Connection, who: Somebody, span: Span) -> Counter:
+def ensure_counter(connection: sqlite3.Connection, who: Somebody, span: PeriodRun) -> Counter:
     """Return a counter; where there is none it is filled from the roll-ups and the open reservations."""
     found = find_counter(connection, who, span)
     if found is not None:
@@ -91,7 +91,7 @@ def ensure_counter(connection: sqlite3.Connection, who: Somebody, span: Span) ->
     return counter
 
 
-def find_counter(connection: sqlite3.Connection, who: Somebody, span: Span) -> Counter | None:
+def find_counter(connection: sqlite3.Connection, who: Somebody, span: PeriodRun) -> Counter | None:
     """Return a counter, None where there is none."""
     row = connection.execute(
         "SELECT spent, reserved FROM counter WHERE who = ? AND period = ? AND start = ?", (who, *span)
@@ -114,7 +114,7 @@ def _counter(row: tuple[str, str, int, str, str]) -> Counter:
     return Counter(Somebody(who), period, start, stored_pusd(spent, of), stored_pusd(held, of))
 
 
-def made_counter(connection: sqlite3.Connection, who: Somebody, span: Span) -> Counter:
+def made_counter(connection: sqlite3.Connection, who: Somebody, span: PeriodRun) -> Counter:
     """Make a counter from what it stands for, and store nothing."""
     return Counter(who, *span, spent_pusd(connection, who, span), reserved_pusd(connection, who, span))
 
@@ -144,12 +144,12 @@ def drop_counters(connection: sqlite3.Connection, who: Limited, period: str) -> 
         connection.execute("DELETE FROM counter WHERE who = ? AND period = ?", (limited.somebody, period))
 
 
-def spent_pusd(connection: sqlite3.Connection, who: Somebody, span: Span) -> int:
+def spent_pusd(connection: sqlite3.Connection, who: Somebody, span: PeriodRun) -> int:
     """Return what the calls of a WHO cost."""
     return sums_of(connection, who, span).spent_pusd
 
 
-def sums_of(connection: sqlite3.Connection, who: Somebody, span: Span) -> Sums:
+def sums_of(connection: sqlite3.Connection, who: Somebody, span: PeriodRun) -> Sums:
     """Return the sums of a WHO's calls from the roll-ups, costs added in halves."""
     kind, _, name = who.partition(":")
     table, condition, values = "rollup_day r", "", [*span.days]
@@ -169,7 +169,7 @@ def sums_of(connection: sqlite3.Connection, who: Somebody, span: Span) -> Sums:
     return Sums(joined(high or 0, low or 0), requests or 0, unpriced or 0)
 
 
-def each_with_calls(connection: sqlite3.Connection, kind: str, span: Span) -> list[Somebody]:
+def each_with_calls(connection: sqlite3.Connection, kind: str, span: PeriodRun) -> list[Somebody]:
     """Return those of a kind (stored WHOs) that had calls."""
     if kind == TOKEN:
         query = "SELECT DISTINCT r.token FROM rollup_token r WHERE r.day >= ? AND r.day < ?"
@@ -182,7 +182,7 @@ def each_with_calls(connection: sqlite3.Connection, kind: str, span: Span) -> li
     return sorted(somebody(kind, text) for text in words if text)
 
 
-def reserved_pusd(connection: sqlite3.Connection, who: Somebody, span: Span) -> int:
+def reserved_pusd(connection: sqlite3.Connection, who: Somebody, span: PeriodRun) -> int:
     """Return what the open reservations of a WHO hold."""
     kind, _, name = who.partition(":")
     if kind == ORG:
@@ -209,7 +209,7 @@ def word_text(connection: sqlite3.Connection, number: int) -> str:
     return str(row[0])
 
 
-def _drop_old(connection: sqlite3.Connection, who: Somebody, span: Span) -> None:
+def _drop_old(connection: sqlite3.Connection, who: Somebody, span: PeriodRun) -> None:
     """Keep this run of the period and the one before it, where calls may still settle."""
     if span.period != "total":
         before = period_start(span.period, span.start - 1)

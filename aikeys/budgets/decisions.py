@@ -45,7 +45,7 @@ class Room(NamedTuple):
         return self.limit_pusd - self.spent_pusd - self.reserved_pusd
 
 
-class Price(NamedTuple):
+class Ask(NamedTuple):
     """What a call can cost: at worst, and at least for it to be worth sending (input's worst case + minimum output)."""
 
     worst_pusd: int
@@ -88,7 +88,7 @@ class Undecided(NamedTuple):
 Decision = Go | Wait | Refuse | Busy | Undecided
 
 
-def decide(rooms: Sequence[Room], price: Price, *, last: bool = False) -> Decision:
+def decide(rooms: Sequence[Room], price: Ask, *, last: bool = False) -> Decision:
     """Decide about a call; `last` when its time to wait is over. Rooms that only warn have no say."""
     blocking = [room for room in rooms if room.at_limit in BLOCKING]
     if blocking and not price.is_bounded:

@@ -11,21 +11,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from aikeys.budgets.budget_cache import whos_in
 from aikeys.budgets.decisions import Refuse, Room, Undecided, Wait
 from aikeys.budgets.queues import Front, Queues, Waiter, in_order, line_of, who_is_ahead
 from aikeys.budgets.rates import Counted, Full, RateReached, admit, take_back
 from aikeys.budgets.refusals import refusal
 from aikeys.budgets.reservations import Reservation, attempt, weigh
-from aikeys.budgets.standing import whos_in
 from aikeys.budgets.store import shown_text
 from aikeys.errors import AikeysError, MachineFailed
 from aikeys.ledger.calendar import Calendar
-from aikeys.ledger.memory import Memory, remembering
 from aikeys.ledger.store import Ledger, Writer
+from aikeys.ledger.write_cache import WriteCache, cached_writing
 from aikeys.storage import sqlite
 
 
-class Job:
+class WriteJob:
     """Something to write. `reservation`: what a settle or release ends; None for an act, which can do anything.
 
     What ends a reservation is tried again until it is written; `give_up_s` is when its caller is told that it is not.
@@ -40,7 +40,7 @@ class Job:
         self.give_up_s: float | None = None
 
 
-class Answer(NamedTuple):
+class JobAnswer(NamedTuple):
     """What a job or a request came to."""
 
     ticket: Any
@@ -51,7 +51,7 @@ class Answer(NamedTuple):
 class Done(NamedTuple):
     """What became of everybody: the answers, who is through, who waits for what, and what counts for a rate."""
 
-    answers: list[Answer]
+    answers: list[JobAnswer]
     through: list[Waiter]
     waiting: list[tuple[Waiter, Room]]
     counted: dict[bytes, Counted]
@@ -60,7 +60,7 @@ class Done(NamedTuple):
 class Work(NamedTuple):
     """What a transaction is to do. `is_open`: who waits for any budget may have room now."""
 
-    jobs: Sequence[Job]
+    jobs: Sequence[WriteJob]
     newcomers: Sequence[Waiter]
     whos: frozenset[str] = frozenset()
     is_open: bool = False
@@ -69,11 +69,11 @@ class Work(NamedTuple):
         return bool(self.jobs or self.newcomers or self.whos or self.is_open)
 
 
-class Place(NamedTuple):
+class RoundContext(NamedTuple):
     """Where it is done, by which process; `now_s` is the clock of the deadlines."""
 
     ledger: Ledger
-    memory: Memory
+    cache: WriteCache
     process: str
     calendar: Calendar
     now_s: Callable[[], float]
@@ -81,7 +81,7 @@ class Place(NamedTuple):
     """What its open reservations count for in rates."""
 
 
-def commit(place: Place, queues: Queues, work: Work) -> Done:
+def commit(place: RoundContext, queues: Queues, work: Work) -> Done:
     """Do it all and return when it is on disk; raises what concerns everybody (a full disk), and then nothing is."""
     try:
         return _Transaction(place, queues, is_careful=False).run(work)
@@ -92,7 +92,7 @@ def commit(place: Place, queues: Queues, work: Work) -> Done:
 
 
 class _Transaction:
-    def __init__(self, place: Place, queues: Queues, *, is_careful: bool) -> None:
+    def __init__(self, place: RoundContext, queues: Queues, *, is_careful: bool) -> None:
         self._place = place
         self._queues = queues
         self._is_careful = is_careful
@@ -105,31 +105,31 @@ class _Transaction:
     def run(self, work: Work) -> Done:
         self._whos.update(work.whos)
         self._is_open = work.is_open
-        with remembering(self._place.ledger, self._place.memory) as writer:
+        with cached_writing(self._place.ledger, self._place.cache) as writer:
             for job in work.jobs:
                 self._try(writer, job.ticket, self._act if job.reservation is None else self._book, job)
             self._reserve_all(writer, work.newcomers)
         return self._done
 
-    def _book(self, writer: Writer, job: Job) -> None:
+    def _book(self, writer: Writer, job: WriteJob) -> None:
         value = job.work(writer)
         if job.reservation is not None:
             self._whos.update(whos_in(writer, job.reservation.context))
             counted = self._place.counted.get(job.reservation.id)
             if counted is not None:
                 self._whos.update(line_of(who).who for who in counted.whos)
-        self._done.answers.append(Answer(job.ticket, value))
+        self._done.answers.append(JobAnswer(job.ticket, value))
 
-    def _act(self, writer: Writer, job: Job) -> None:
+    def _act(self, writer: Writer, job: WriteJob) -> None:
         """Let somebody write who may change anything: at once, like every other writer."""
         writer.write_out()
-        self._place.memory.forget()
-        memory, writer.memory = writer.memory, None
+        self._place.cache.forget()
+        cache, writer.cache = writer.cache, None
         value = job.work(writer)
-        self._place.memory.forget()  # the dictionary of contexts is shared
-        writer.memory = memory
+        self._place.cache.forget()  # the dictionary of contexts is shared
+        writer.cache = cache
         self._is_open = True
-        self._done.answers.append(Answer(job.ticket, value))
+        self._done.answers.append(JobAnswer(job.ticket, value))
 
     def _reserve_all(self, writer: Writer, newcomers: Sequence[Waiter]) -> None:
         queues = self._queues
@@ -179,7 +179,7 @@ class _Transaction:
         again_s = self._now_s + (full.free_us - writer.now_us) / 1_000_000
         if again_s > waiter.until_s:
             self._done.through.append(waiter)
-            self._done.answers.append(Answer(waiter.ticket, error=RateReached(full, writer.now_us)))
+            self._done.answers.append(JobAnswer(waiter.ticket, error=RateReached(full, writer.now_us)))
         else:
             waiter.again_s = again_s
             self._waits(waiter, line_of(full.rate.who))
@@ -193,16 +193,16 @@ class _Transaction:
     def _answer(self, writer: Writer, waiter: Waiter, outcome: Any) -> None:
         self._done.through.append(waiter)
         if isinstance(outcome, Reservation):
-            self._done.answers.append(Answer(waiter.ticket, outcome))
+            self._done.answers.append(JobAnswer(waiter.ticket, outcome))
         else:
-            self._done.answers.append(Answer(waiter.ticket, error=_refusal(writer, waiter, outcome)))
+            self._done.answers.append(JobAnswer(waiter.ticket, error=_refusal(writer, waiter, outcome)))
 
-    def _try(self, writer: Writer, ticket: Any, do: Callable[[Writer, Any], None], what: Job | Waiter) -> None:
+    def _try(self, writer: Writer, ticket: Any, do: Callable[[Writer, Any], None], what: WriteJob | Waiter) -> None:
         """Do one thing; where everything was tried before, on its own."""
         if not self._is_careful:
             do(writer, what)
             return
-        connection, head, memory = writer.connection, writer.head, writer.memory
+        connection, head, cache = writer.connection, writer.head, writer.cache
         done = self._done
         before = Done([*done.answers], [*done.through], [*done.waiting], {**done.counted})
         connection.execute("SAVEPOINT job")
@@ -214,12 +214,12 @@ class _Transaction:
             if isinstance(error, MachineFailed) or not connection.in_transaction:
                 raise
             connection.execute("ROLLBACK TO job")
-            writer.head, writer.memory = head, memory
-            self._place.memory.forget()
+            writer.head, writer.cache = head, cache
+            self._place.cache.forget()
             self._done = before
             if isinstance(what, Waiter):
                 self._done.through.append(what)
-            self._done.answers.append(Answer(ticket, error=error))
+            self._done.answers.append(JobAnswer(ticket, error=error))
         connection.execute("RELEASE job")
 
 

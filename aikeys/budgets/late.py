@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from aikeys.budgets.counters import Span, made_counter, span_of
+from aikeys.budgets.counters import PeriodRun, made_counter, span_of
 from aikeys.budgets.decisions import BLOCKING
 from aikeys.budgets.open_reservations import whos_filed
 from aikeys.budgets.store import Budget, applying, shown_text
@@ -101,7 +101,7 @@ def _said(found: Late) -> Iterator[tuple[tuple[Underway, ...], str]]:
         yield found.unbounded, f" of unknown cost, which is not reserved ({_models(found.unbounded)})"
 
 
-def _underway(connection: sqlite3.Connection, budget: Budget, span: Span) -> dict[Somebody, list[Underway]]:
+def _underway(connection: sqlite3.Connection, budget: Budget, span: PeriodRun) -> dict[Somebody, list[Underway]]:
     """Return the open calls that count for a budget, by whom it limits."""
     limited, found = limited_who(budget.who), dict[Somebody, list[Underway]]()
     known: dict[int, list[Somebody]] = {}

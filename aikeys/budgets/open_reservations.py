@@ -41,14 +41,14 @@ class Open(NamedTuple):
     day: int
 
 
-class Held(NamedTuple):
+class ReservedSum(NamedTuple):
     """What calls hold that are not booked: how many, and how much in all."""
 
     calls: int
     pusd: int
 
 
-class Filed(NamedTuple):
+class StoredContext(NamedTuple):
     """A stored context with the digests that stand for its user and address, empty for nobody."""
 
     context: Context
@@ -88,7 +88,7 @@ def whos_filed(connection: sqlite3.Connection, number: int) -> tuple[Somebody, .
     return whos_of(Context(Labels(team, project, environment), token, key), user, above)
 
 
-def filed_context(connection: sqlite3.Connection, number: int) -> Filed:
+def filed_context(connection: sqlite3.Connection, number: int) -> StoredContext:
     """Return a stored context; erased names are empty in it."""
     team, project, environment, user, tags, *texts, address, door = connection.execute(_CONTEXT, (number,)).fetchone()
 
@@ -102,11 +102,11 @@ def filed_context(connection: sqlite3.Connection, number: int) -> Filed:
     labels = Labels(word(team), word(project), word(environment), person(user), text_pairs(word(tags)))
     token, key, provider, model, answered, price = map(word, texts)
     context = Context(labels, token, key, provider, model, answered, price, person(address), word(door))
-    return Filed(context, user, address)
+    return StoredContext(context, user, address)
 
 
 @contextmanager
-def with_names(writer: Writer, filed: Filed) -> Iterator[Context]:
+def with_names(writer: Writer, filed: StoredContext) -> Iterator[Context]:
     """Yield a stored context in which everybody has a name, so that recording it finds the same row.
 
     Somebody who was erased has one for the length of the transaction only.

@@ -14,8 +14,8 @@ from math import inf
 from typing import Any, NamedTuple
 
 from aikeys.budgets.decisions import Room
-from aikeys.budgets.rates import Rate
-from aikeys.budgets.reservations import Request
+from aikeys.budgets.rates import RateLimit
+from aikeys.budgets.reservations import ReserveRequest
 from aikeys.budgets.who import Somebody
 
 Order = tuple[int, int]
@@ -34,7 +34,7 @@ class Waiter:
 
     __slots__ = ("again_s", "order", "rates", "request", "room", "ticket", "until_s")
 
-    def __init__(self, request: Request, rates: Rates, order: Order, until_s: float, ticket: Any) -> None:
+    def __init__(self, request: ReserveRequest, rates: Rates, order: Order, until_s: float, ticket: Any) -> None:
         self.request = request
         self.rates = rates
         self.order = order
@@ -46,7 +46,7 @@ class Waiter:
 class Rates(NamedTuple):
     """The rates a call counts for, and about how many tokens it will use."""
 
-    rates: Sequence[Rate] = ()
+    rates: Sequence[RateLimit] = ()
     tokens: int = 0
 
 

@@ -30,7 +30,7 @@ _ADD = (
 _TAKE = "UPDATE rate SET requests = max(0, requests - ?), tokens = max(0, tokens + ?) WHERE slot = ? AND who = ?"
 
 
-class Rate(NamedTuple):
+class RateLimit(NamedTuple):
     """What somebody may do in a minute: so many requests, so many tokens; None is no limit.
 
     `who`: `key:openai`, `provider:openai` or `token:ID`; no name of a person.
@@ -54,7 +54,7 @@ class Counted(NamedTuple):
 class Full(NamedTuple):
     """This rate does not let the call through before `free_us`, as far as one can see now."""
 
-    rate: Rate
+    rate: RateLimit
     free_us: int
 
 
@@ -77,7 +77,7 @@ class RateReached(RateLimited):
         super().__init__(used_up if full.rate.is_told else "a higher limit of a minute is used up", again)
 
 
-def admit(writer: Writer, rates: Sequence[Rate], tokens: int = 0) -> Counted | Full:
+def admit(writer: Writer, rates: Sequence[RateLimit], tokens: int = 0) -> Counted | Full:
     """Count a call that is about to be reserved, in the transaction that reserves it; Full counts nothing."""
     connection, now_us = writer.connection, writer.now_us
     slot = now_us // _SLOT_US
@@ -107,7 +107,7 @@ def _change(writer: Writer, counted: Counted, requests: int, tokens: int) -> Non
     writer.connection.executemany(_TAKE, [(requests, tokens, slot, who) for who in counted.whos])
 
 
-def _free_us(connection: sqlite3.Connection, rate: Rate, tokens: int, slot: int) -> int:
+def _free_us(connection: sqlite3.Connection, rate: RateLimit, tokens: int, slot: int) -> int:
     """Return when a rate lets a call through: 0 is now."""
     rows = connection.execute(_MINUTE, (slot - _SLOTS, rate.who)).fetchall()
     requests = sum(row[1] for row in rows)

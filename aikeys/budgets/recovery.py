@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from aikeys.budgets.open_reservations import Held, open_of, processes
+from aikeys.budgets.open_reservations import ReservedSum, open_of, processes
 from aikeys.budgets.reservations import book_lost
 from aikeys.errors import AikeysError
 from aikeys.ledger.calendar import Calendar
@@ -44,9 +44,9 @@ def recover(ledger: Ledger, own: str = "", trouble: Callable[[AikeysError], None
     return tuple(sorted(entries))
 
 
-def held_by_the_dead(ledger: Ledger) -> Held | None:
+def held_by_the_dead(ledger: Ledger) -> ReservedSum | None:
     """Return what calls of dead processes hold, for a ledger that cannot be written; None where there are none."""
     directory = os.path.dirname(ledger.path)
     with ledger.reading() as connection:
         found = [one for name in processes(connection) if is_gone(directory, name) for one in open_of(connection, name)]
-    return Held(len(found), sum(one.pusd for one in found)) if found else None
+    return ReservedSum(len(found), sum(one.pusd for one in found)) if found else None

@@ -5,7 +5,7 @@ Of a budget whose name is not for them (empty) neither name nor amounts: it is *
 
 from __future__ import annotations
 
-from aikeys.budgets.decisions import Busy, Price, Refuse, Room, Undecided
+from aikeys.budgets.decisions import Ask, Busy, Refuse, Room, Undecided
 from aikeys.budgets.who import HIGHER
 from aikeys.errors import AikeysError, CannotDecide
 from aikeys.money import shown_usd, usd_text
@@ -25,7 +25,7 @@ class BudgetExceeded(AikeysError):
     exit_status = 22
     http_status = 402
 
-    def __init__(self, message: str, hint: str, room: Room, price: Price, *, revoke: bool) -> None:
+    def __init__(self, message: str, hint: str, room: Room, price: Ask, *, revoke: bool) -> None:
         super().__init__(message, hint)
         self.room = room
         self.price = price
@@ -45,7 +45,7 @@ class BudgetBusy(AikeysError):
         self.room = room
 
 
-def exceeded(room: Room, price: Price, who: str, *, revoke: bool) -> BudgetExceeded:
+def exceeded(room: Room, price: Ask, who: str, *, revoke: bool) -> BudgetExceeded:
     """Return the refusal of a call that does not fit; `who` as a person reads it."""
     if not who:
         message = f"{HIGHER} does not allow this call, which could cost {_range(price)}"
@@ -60,7 +60,7 @@ def exceeded(room: Room, price: Price, who: str, *, revoke: bool) -> BudgetExcee
     )
 
 
-def busy(room: Room, price: Price, who: str) -> BudgetBusy:
+def busy(room: Room, price: Ask, who: str) -> BudgetBusy:
     """Return the refusal of a call that waited for open reservations in vain."""
     if not who:
         message = f"{HIGHER} is taken up by calls that have not ended; this one could cost {_range(price)}"
@@ -73,7 +73,7 @@ def busy(room: Room, price: Price, who: str) -> BudgetBusy:
     )
 
 
-def refusal(outcome: Refuse | Busy | Undecided, price: Price, who: str) -> AikeysError:
+def refusal(outcome: Refuse | Busy | Undecided, price: Ask, who: str) -> AikeysError:
     """Return what a decision against a call is told as."""
     match outcome:
         case Refuse():
@@ -92,7 +92,7 @@ def undecided(who: str) -> CannotDecide:
     )
 
 
-def facts(room: Room, price: Price) -> dict[str, str]:
+def facts(room: Room, price: Ask) -> dict[str, str]:
     """Return the same for programs, money as decimal strings of USD."""
     return {
         "period": room.period,
@@ -104,7 +104,7 @@ def facts(room: Room, price: Price) -> dict[str, str]:
     }
 
 
-def _range(price: Price) -> str:
+def _range(price: Ask) -> str:
     worst = f"up to {shown_usd(price.worst_pusd)}"
     return worst if price.floor_pusd == price.worst_pusd else f"{worst} (at least {shown_usd(price.floor_pusd)})"
 

@@ -14,8 +14,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from aikeys.budgets.booking import book
+from aikeys.budgets.budget_cache import add_to_counters, applying, ensure_counter, find_counters, whos_filed, whos_in
 from aikeys.budgets.counters import span_of
-from aikeys.budgets.decisions import Busy, Decision, Go, Price, Refuse, Room, Undecided, Wait, decide
+from aikeys.budgets.decisions import Ask, Busy, Decision, Go, Refuse, Room, Undecided, Wait, decide
 from aikeys.budgets.open_reservations import (
     LOST,
     Open,
@@ -26,15 +27,7 @@ from aikeys.budgets.open_reservations import (
     take_open,
     with_names,
 )
-from aikeys.budgets.standing import (
-    add_to_counters,
-    applying,
-    ensure_counter,
-    find_counters,
-    whos_filed,
-    whos_in,
-)
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import MAX_COST_PUSD, UNPRICED, WORST_CASE, Call, Context
 from aikeys.ledger.recording import file_context
@@ -47,14 +40,14 @@ def everything(_who: str) -> bool:
     return True
 
 
-class Request(NamedTuple):
+class ReserveRequest(NamedTuple):
     """A call that wants to be sent: the texts it will be recorded with, and what it can cost.
 
     The context names the price that bounds the call, and none where nothing does.
     """
 
     context: Context
-    price: Price
+    price: Ask
     once: str = ""
     """The token that this call uses up, where it is for a single use."""
     tells: Callable[[str], bool] = everything
@@ -81,14 +74,14 @@ class Settled(NamedTuple):
     excess_pusd: int
 
 
-def check_price(price: Price) -> None:
+def check_price(price: Ask) -> None:
     """Raise Usage unless 0 ≤ floor ≤ worst, and worst is an amount the ledger can hold."""
     if not 0 <= price.floor_pusd <= price.worst_pusd <= MAX_COST_PUSD:
-        raise Usage("a call's worst case lies below its floor, below zero or above 9 million USD")
+        raise UsageError("a call's worst case lies below its floor, below zero or above 9 million USD")
 
 
 def attempt(
-    writer: Writer, request: Request, process: str, calendar: Calendar, *, last: bool = False
+    writer: Writer, request: ReserveRequest, process: str, calendar: Calendar, *, last: bool = False
 ) -> Reservation | Wait | Refuse | Busy | Undecided:
     """Reserve if it can be done now; `last` when the call's time to wait is over."""
     decision = weigh(writer, request, calendar, last=last)
@@ -105,7 +98,7 @@ def attempt(
     return reservation
 
 
-def weigh(writer: Writer, request: Request, calendar: Calendar, *, last: bool = False) -> Decision:
+def weigh(writer: Writer, request: ReserveRequest, calendar: Calendar, *, last: bool = False) -> Decision:
     """Decide about a call and reserve nothing."""
     day = calendar.day_of(writer.now_us)
     rooms = []

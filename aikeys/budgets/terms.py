@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from aikeys.budgets.decisions import AT_LIMIT, BLOCK
-from aikeys.errors import Damaged, Usage
+from aikeys.errors import Damaged, UsageError
 
 DAY, WEEK, MONTH, TOTAL = PERIODS = ("day", "week", "month", "total")
 DEFAULT_ALERTS = (80, 100)
@@ -27,12 +27,12 @@ class Terms(NamedTuple):
 
 
 def parse_period(text: str) -> str:
-    """Return a period; Usage for anything else."""
+    """Return a period; UsageError for anything else."""
     return _one_of(text, PERIODS, "a period")
 
 
 def parse_at_limit(text: str) -> str:
-    """Return what happens at the limit; Usage for anything else."""
+    """Return what happens at the limit; UsageError for anything else."""
     return _one_of(text, AT_LIMIT, "a way to act at the limit")
 
 
@@ -42,10 +42,10 @@ def parse_alerts(text: str) -> tuple[int, ...]:
     for part in text.split(",") if text.strip() else []:
         word = part.strip().removesuffix("%")
         if not (word.isascii() and word.isdigit() and len(word) < 5 and 1 <= int(word) <= _HIGHEST_ALERT):
-            raise Usage(f"{ascii(part)[1:-1]!r} is not a threshold", "write whole percents: --alert 80,100")
+            raise UsageError(f"{ascii(part)[1:-1]!r} is not a threshold", "write whole percents: --alert 80,100")
         percents.add(int(word))
     if len(percents) > _MOST_ALERTS:
-        raise Usage(f"{len(percents)} thresholds are too many", f"give at most {_MOST_ALERTS}")
+        raise UsageError(f"{len(percents)} thresholds are too many", f"give at most {_MOST_ALERTS}")
     return tuple(sorted(percents))
 
 
@@ -80,5 +80,5 @@ def stored_pusd(text: str, of: str) -> int:
 
 def _one_of(text: str, known: tuple[str, ...], what: str) -> str:
     if text not in known:
-        raise Usage(f"{ascii(text)[1:-1]!r} is not {what}", f"one of: {', '.join(known)}")
+        raise UsageError(f"{ascii(text)[1:-1]!r} is not {what}", f"one of: {', '.join(known)}")
     return text

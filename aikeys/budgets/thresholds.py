@@ -11,8 +11,8 @@ import sqlite3
 from typing import NamedTuple
 
 from aikeys.alerts import outbox
-from aikeys.alerts.messages import BUDGET, Message
-from aikeys.budgets.counters import COLUMNS, Counter, Span, column_value, word_text
+from aikeys.alerts.messages import BUDGET, AlertMessage
+from aikeys.budgets.counters import COLUMNS, Counter, PeriodRun, column_value, word_text
 from aikeys.budgets.decisions import BLOCKING
 from aikeys.budgets.store import Budget, shown_text
 from aikeys.budgets.who import ORG, TOKEN, USER, Somebody, Who, somebody
@@ -59,7 +59,7 @@ def tell(writer: Writer, budget: Budget, counter: Counter, before_pusd: int) -> 
         outbox.put(writer, once, message_of(writer.connection, budget, counter, percent))
 
 
-def message_of(connection: sqlite3.Connection, budget: Budget, counter: Counter, percent: int) -> Message:
+def message_of(connection: sqlite3.Connection, budget: Budget, counter: Counter, percent: int) -> AlertMessage:
     """Return what an alert says."""
     who = shown_text(connection, counter.who)
     terms, spent = budget.terms, counter.spent_pusd
@@ -68,7 +68,7 @@ def message_of(connection: sqlite3.Connection, budget: Budget, counter: Counter,
     lines = [f"{who} has spent {amounts} {_THIS[counter.period]}" + (f", {reach}." if reach else ".")]
     if counter.reserved_pusd:
         lines.append(f"Open reservations hold another {shown_usd(counter.reserved_pusd)}.")
-    spenders = most_spent(connection, counter.who, Span(counter.period, counter.start))
+    spenders = most_spent(connection, counter.who, PeriodRun(counter.period, counter.start))
     if spenders:
         lines += ["", "Most was spent by:", *(f"  {one.who}  {shown_usd(one.pusd)}" for one in spenders)]
     lines += ["", _consequence(terms.at_limit), *_next_steps(who, counter)]
@@ -84,10 +84,10 @@ def message_of(connection: sqlite3.Connection, budget: Budget, counter: Counter,
         ("at_limit", terms.at_limit),
         ("most_spent_by", ", ".join(f"{one.who} {usd_text(one.pusd)}" for one in spenders)),
     )
-    return Message(BUDGET, f"budget {who}: {amounts} ({percent} % reached)", "\n".join(lines), facts)
+    return AlertMessage(BUDGET, f"budget {who}: {amounts} ({percent} % reached)", "\n".join(lines), facts)
 
 
-def most_spent(connection: sqlite3.Connection, who: Somebody, span: Span) -> list[Spender]:
+def most_spent(connection: sqlite3.Connection, who: Somebody, span: PeriodRun) -> list[Spender]:
     """Return who spent most of a sum, by the first of team, project, user and key that tells anybody apart.
 
     Roll-ups know what a token spent, not for whom: a token's list is empty.
@@ -103,7 +103,7 @@ def most_spent(connection: sqlite3.Connection, who: Somebody, span: Span) -> lis
     return []
 
 
-def _by(connection: sqlite3.Connection, dimension: str, kind: str, name: str, span: Span) -> list[Spender]:
+def _by(connection: sqlite3.Connection, dimension: str, kind: str, name: str, span: PeriodRun) -> list[Spender]:
     condition, values = "", [*span.days]
     if kind:
         known = column_value(connection, kind, name)

@@ -14,15 +14,15 @@ from typing import NamedTuple
 
 from aikeys.alerts.outbox import first_wrong_channel
 from aikeys.budgets.changes import REMOVE, SET, limited_in
-from aikeys.budgets.counters import Span, made_counter, read_counters, span_of
+from aikeys.budgets.counters import PeriodRun, made_counter, read_counters, span_of
 from aikeys.budgets.store import Budget, read_budgets, shown_limited, shown_text
 from aikeys.budgets.terms import read_terms
 from aikeys.budgets.who import Limited
 from aikeys.errors import Damaged
 from aikeys.ledger.calendar import Calendar, date_of
-from aikeys.ledger.kept_objects import first_wrong as first_wrong_object
 from aikeys.ledger.store import Ledger
-from aikeys.ledger.verify import Known, Verdict, verify
+from aikeys.ledger.stored_objects import first_wrong as first_wrong_object
+from aikeys.ledger.verify import Known, LedgerVerdict, verify
 
 _HINT = "put an unchanged copy of ledger.db back; aikeys-ledger(5) says what is checked"
 
@@ -30,7 +30,7 @@ _HINT = "put an unchanged copy of ledger.db back; aikeys-ledger(5) says what is 
 class Whole(NamedTuple):
     """What was found: the chain's verdict, and how many budgets there are."""
 
-    verdict: Verdict
+    verdict: LedgerVerdict
     budgets: int
 
 
@@ -86,8 +86,8 @@ def _replayed(connection: sqlite3.Connection, path: str) -> dict[tuple[Limited, 
 def _check_counters(connection: sqlite3.Connection, ledger: Ledger) -> None:
     for counter in read_counters(connection):
         who, period, start, *_ = counter
-        is_run = span_of(period, start) == Span(period, start)
-        if not is_run or made_counter(connection, who, Span(period, start)) != counter:
+        is_run = span_of(period, start) == PeriodRun(period, start)
+        if not is_run or made_counter(connection, who, PeriodRun(period, start)) != counter:
             since = "" if period == "total" else f" from {date_of(start)}"
             shown = shown_text(connection, who)
             raise Damaged(f"{ledger.path}: the counter of {shown} ({period}{since}) is not the sum of its calls", _HINT)

@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from typing import NamedTuple, NewType
 
 from aikeys import names
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.ledger.calls import Context
 from aikeys.secret import refuse_secret
 
@@ -56,7 +56,7 @@ class Who(NamedTuple):
 
 
 def parse_who(text: str) -> Who:
-    """Return a WHO as a person writes it; Usage names what is wrong. A token is named by its whole id."""
+    """Return a WHO as a person writes it; UsageError names what is wrong. A token is named by its whole id."""
     refuse_secret(text)
     kind, colon, name = text.partition(":")
     if kind == ORG and not colon:
@@ -64,9 +64,9 @@ def parse_who(text: str) -> Who:
     if kind not in LABELLED:
         nearest = get_close_matches(kind, [ORG, *LABELLED], n=1)
         hint = f"did you mean {nearest[0]}? write" if nearest else "write"
-        raise Usage(f"{names.shown(text)} is no WHO", f"{hint} {_FORMS}")
+        raise UsageError(f"{names.shown(text)} is no WHO", f"{hint} {_FORMS}")
     if not name:
-        raise Usage(f"{kind}: lacks a name", f"write {_FORMS}")
+        raise UsageError(f"{kind}: lacks a name", f"write {_FORMS}")
     if name == EACH:
         return Who(kind, is_each=True)
     old = names.unquoted(name)
@@ -74,24 +74,24 @@ def parse_who(text: str) -> Who:
 
 
 def _checked(kind: str, name: str) -> str:
-    """Return a name that somebody can have; Usage."""
+    """Return a name that somebody can have; UsageError."""
     if kind == TOKEN:
         return _token_id(name)
     if EACH in name:
-        raise Usage(f"{names.shown(name)} mixes a name and *", f"{kind}:* stands for each {kind}, alone")
+        raise UsageError(f"{names.shown(name)} mixes a name and *", f"{kind}:* stands for each {kind}, alone")
     if kind == KEY:
         return names.key_name(name)
     try:
         return names.label(name, f"the name of a {kind}")
-    except Usage as wrong:
-        raise Usage(wrong.message, f"write {_FORMS}; an odd name of an old ledger as JSON: {_ODD}") from None
+    except UsageError as wrong:
+        raise UsageError(wrong.message, f"write {_FORMS}; an odd name of an old ledger as JSON: {_ODD}") from None
 
 
 def _token_id(name: str) -> str:
     """Return the id of a token: calls are counted by it, a budget by another name would limit nobody."""
     digits = name.lower()
     if len(digits) != _TOKEN_DIGITS or set(digits) - _HEX:
-        raise Usage(
+        raise UsageError(
             f"{names.shown(name)} is no id of a token, which has {_TOKEN_DIGITS} digits", "see: aikeys token list"
         )
     return digits

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from aikeys.alerts.key_dates import Due
     from aikeys.ledger.store import Ledger
     from aikeys.secret import Secret
-    from aikeys.vault.bearers import Borrowed
     from aikeys.vault.opening import Opened, Place
+    from aikeys.vault.tokens.admission import Access
 
 
 def look_around(where: Place, ledger: Ledger) -> None:
@@ -73,17 +73,17 @@ def secrets_of_due(where: Place, ledger: Ledger) -> tuple[dict[str, Secret], Aik
     return secrets, problem
 
 
-def _use_up(ledger: Ledger, opened: Opened | Borrowed) -> None:
+def _use_up(ledger: Ledger, opened: Opened | Access) -> None:
     """Use up a single-use token, before it opens anything; TokenRefused where it was used."""
     from aikeys.ledger.token_acts import use_up
 
-    bearer = getattr(opened, "bearer", None)
-    if bearer is not None and bearer.claims.is_once:
+    holder = getattr(opened, "holder", None)
+    if holder is not None and holder.claims.is_once:
         with ledger.writing() as writer:
-            use_up(writer, bearer.shown_id)
+            use_up(writer, holder.shown_id)
 
 
-def open_keys(ledger: Ledger, opened: Opened | Borrowed | None, names: Sequence[str]) -> dict[str, Secret]:
+def open_keys(ledger: Ledger, opened: Opened | Access | None, names: Sequence[str]) -> dict[str, Secret]:
     """Open keys by name, each recorded before it is used."""
     if opened is None:
         return {}
@@ -92,8 +92,8 @@ def open_keys(ledger: Ledger, opened: Opened | Borrowed | None, names: Sequence[
     from aikeys.vault.names import exact_key
 
     keys = [exact_key(opened.rows, name) for name in names]
-    bearer = getattr(opened, "bearer", None)
+    holder = getattr(opened, "holder", None)
     for key in keys:
-        act = Act("alert-open", key.name, f"token={bearer.shown_id}" if bearer else "")
+        act = Act("alert-open", key.name, f"token={holder.shown_id}" if holder else "")
         ledger.event(act, signer=opened.signer())
     return {key.name: Secret(opened.content(key).secret) for key in keys}

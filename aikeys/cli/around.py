@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aikeys.config import Project
     from aikeys.ledger.calls import Labels
     from aikeys.ledger.store import Ledger
-    from aikeys.project import Found
+    from aikeys.project import ProjectFile
 
 _BUDGETED = ("team", "project", "environment", "user")
 
@@ -56,7 +56,7 @@ class Around:
             if kind in kinds:
                 terminal.warn(f"no {kind} is set, so this counts for no budget of a {kind}: give it, or allow the file")
 
-    def _counted(self, found: Found) -> Project:
+    def _counted(self, found: ProjectFile) -> Project:
         from aikeys.config import Project
         from aikeys.project import is_allowed, says
 
@@ -69,7 +69,7 @@ class Around:
         return Project()
 
 
-def _would_label(found: Found) -> tuple[str, ...]:
+def _would_label(found: ProjectFile) -> tuple[str, ...]:
     """Return which labels a file would set that a budget could be for; what it says is used for nothing else."""
     from aikeys import config
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from aikeys import clock
-from aikeys.errors import AikeysError, Denied, MachineFailed, TokenRefused, Usage
+from aikeys.errors import AikeysError, Denied, MachineFailed, TokenRefused, UsageError
 from aikeys.storage.files import is_there
 from aikeys.tokens import admission
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from aikeys.remote.client import Gateway
     from aikeys.remote.login import Login
     from aikeys.tokens.sight import Sight
-    from aikeys.vault.bearers import Bearer, Borrowed, Doorkeeper
     from aikeys.vault.format import Key, Rows
     from aikeys.vault.opening import Place
+    from aikeys.vault.tokens.admission import Access, Holder, TokenVerifier
 
 VARIABLE = "AIKEYS_TOKEN"
 GATEWAY = "AIKEYS_GATEWAY"
@@ -37,17 +37,17 @@ _LOGIN_FILE = "login.json"
 
 
 class _Keeper:
-    """The one doorkeeper of this process."""
+    """The one token verifier of this process."""
 
     def __init__(self) -> None:
-        self.doorkeeper: Doorkeeper | None = None
-        self.bearer: Bearer | None = None
+        self.token_verifier: TokenVerifier | None = None
+        self.holder: Holder | None = None
 
 
-_keeper = _Keeper()
+_token_verifier = _Keeper()
 
 
-def is_bearer() -> bool:
+def is_holder() -> bool:
     """Tell whether a token was given."""
     return bool(os.environ.get(VARIABLE, "").strip())
 
@@ -57,26 +57,26 @@ def enter(command: str) -> None:
     if command in admission.AT_GATEWAY and gateway_url():
         return
     if command in admission.NOT_AT_GATEWAY and (url := gateway_url()):
-        raise Usage(
+        raise UsageError(
             f"aikeys {command} cannot be done through a gateway, and AIKEYS_GATEWAY or a login names {url}",
             f"run it where the gateway's vault is; for the vault of this machine: unset {GATEWAY}, or aikeys logout",
         )
     takes = admission.of_command(command)
-    if not is_bearer() or takes == admission.FREE:
+    if not is_holder() or takes == admission.FREE:
         return
     if takes is None:
-        who = bearer() if _place().vault.exists or not gateway_url() else None
+        who = holder() if _place().vault.exists or not gateway_url() else None
         _record(who.shown_id if who else "", command, "owner", "denied")
         raise Denied(f"aikeys {command} is for the owner of the vault: no token can do it", f"unset {VARIABLE}")
     require(command)
 
 
-def require(way: str) -> "Bearer":
-    """Return the bearer where the token has what a command, or one of its ways such as `exec --metered`, takes.
+def require(way: str) -> "Holder":
+    """Return the holder where the token has what a command, or one of its ways such as `exec --metered`, takes.
 
     Denied names the first scope it lacks and who could grant it.
     """
-    from aikeys.tokens.wishes import grantor
+    from aikeys.tokens.token_request import grantor
 
     command, scopes = way.partition(" --")[0], admission.of_command(way)
     if scopes is None:
@@ -99,50 +99,50 @@ def watched(command: str) -> "Iterator[None]":
     try:
         yield
     except Denied:
-        if is_bearer() and _keeper.bearer is not None:
-            _record(_keeper.bearer.shown_id, command, "", "denied")
+        if is_holder() and _token_verifier.holder is not None:
+            _record(_token_verifier.holder.shown_id, command, "", "denied")
         raise
 
 
 def admit_again() -> None:
     """Check the token once more, at the next look of what goes on and on; TokenRefused once it is over."""
-    if is_bearer():
-        _keeper.bearer = None
+    if is_holder():
+        _token_verifier.holder = None
         _admitted("")
 
 
-def admitted_now() -> "Bearer":
-    """Return the bearer; TokenRefused, Damaged."""
+def admitted_now() -> "Holder":
+    """Return the holder; TokenRefused, Damaged."""
     return _admitted("")
 
 
-def admitted_quietly() -> "Bearer | None":
-    """Return the bearer, None where the token is refused; nothing is recorded: a shell asks at every tab."""
+def admitted_quietly() -> "Holder | None":
+    """Return the holder, None where the token is refused; nothing is recorded: a shell asks at every tab."""
     try:
-        return doorkeeper().admit(os.environ[VARIABLE], clock.now_s())
+        return token_verifier().admit(os.environ[VARIABLE], clock.now_s())
     except AikeysError:
         return None
 
 
 def refuse_on_copy(command: str) -> None:
     """Raise Denied where a token would change a copy of a home: nobody but this copy would learn of it."""
-    if is_bearer() and doorkeeper().is_copy:
+    if is_holder() and token_verifier().is_copy:
         raise Denied(
             f"this is a copy of the vault: aikeys {command} with a token would change nothing but the copy",
             f"run it where the vault is, or through its gateway: set {GATEWAY}",
         )
 
 
-def bearer() -> "Bearer | None":
+def holder() -> "Holder | None":
     """Return who stands behind AIKEYS_TOKEN, None where the owner is at work; TokenRefused, Damaged."""
-    return _admitted("") if is_bearer() else None
+    return _admitted("") if is_holder() else None
 
 
 def sight() -> "Sight":
     """Return what whoever runs this command may see of calls, sums and budgets; TokenRefused, Damaged."""
     from aikeys.tokens.sight import EVERYTHING, sight_of
 
-    who = bearer()
+    who = holder()
     if who is None:
         return EVERYTHING
     return sight_of(who.claims, who.above, [key.name for key in rows_reached().keys])
@@ -150,7 +150,7 @@ def sight() -> "Sight":
 
 def sees_calls() -> bool:
     """Tell whether whoever runs this command may see everybody's calls."""
-    who = bearer()
+    who = holder()
     return who is None or who.may("usage:read")
 
 
@@ -164,7 +164,7 @@ def gateway_url() -> str:
         from aikeys.remote.client import checked_url
 
         return checked_url(given)
-    login = None if is_bearer() else _login()
+    login = None if is_holder() else _login()
     return login.url if login else ""
 
 
@@ -180,7 +180,7 @@ def gateway() -> "Gateway | None":
     from aikeys.secret import Secret
     from aikeys.tokens import text
 
-    if is_bearer():
+    if is_holder():
         token = Secret(os.environ[VARIABLE].strip().encode("utf-8", "surrogateescape"))
     elif (known := _login()) is not None and known.url == url:
         token = logins.token_of(home.folder(), known)
@@ -201,35 +201,35 @@ def _login() -> "Login | None":
     return login.read(folder)
 
 
-def borrowed() -> "Borrowed":
+def access() -> "Access":
     """Return the vault as the token opens it."""
-    return doorkeeper().borrow(_admitted(""))
+    return token_verifier().access_of(_admitted(""))
 
 
 def rows_in_scope() -> "Rows":
     """Return the vault's rows without the keys that the token is not for."""
     if not _admitted("").claims.is_granted_keys:
-        return doorkeeper().rows._replace(keys=(), versions=())
+        return token_verifier().rows._replace(keys=(), versions=())
     return rows_reached()
 
 
 def rows_reached() -> "Rows":
     """Return the vault's rows with the keys that the token names, whether or not it opens any."""
     who = _admitted("")
-    rows = doorkeeper().rows
+    rows = token_verifier().rows
     keys = tuple(key for key in rows.keys if who.claims.reaches(key.id))
     ids = {key.id for key in keys}
     return rows._replace(keys=keys, versions=tuple(row for row in rows.versions if row.key_id in ids))
 
 
-def doorkeeper() -> "Doorkeeper":
+def token_verifier() -> "TokenVerifier":
     """Return what checks tokens in this process."""
-    from aikeys.vault.bearers import Doorkeeper
+    from aikeys.vault.tokens.admission import TokenVerifier
 
-    if _keeper.doorkeeper is None:
+    if _token_verifier.token_verifier is None:
         where = _place()
-        _keeper.doorkeeper = Doorkeeper(where, where.ledger)
-    return _keeper.doorkeeper
+        _token_verifier.token_verifier = TokenVerifier(where, where.ledger)
+    return _token_verifier.token_verifier
 
 
 def ledger_of_copy(where: "Place", ledger: "Ledger") -> "Ledger":
@@ -247,14 +247,14 @@ def record_denied(command: str, keys: "Sequence[Key]") -> None:
     _record(who.shown_id, command, "env:read", "denied", f"keys={','.join(out)}")
 
 
-def _admitted(command: str) -> "Bearer":
-    if _keeper.bearer is None:
+def _admitted(command: str) -> "Holder":
+    if _token_verifier.holder is None:
         try:
-            _keeper.bearer = doorkeeper().admit(os.environ[VARIABLE], clock.now_s())
+            _token_verifier.holder = token_verifier().admit(os.environ[VARIABLE], clock.now_s())
         except AikeysError as refusal:
             _record(_id_in(os.environ[VARIABLE]), command, "", refusal.code)
             raise
-    return _keeper.bearer
+    return _token_verifier.holder
 
 
 def _id_in(given: str) -> str:

@@ -21,7 +21,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from aikeys.cli import terminal
-from aikeys.errors import AikeysError, Cancelled, CannotExecute, MachineFailed, ProgramNotFound, Usage
+from aikeys.errors import AikeysError, Cancelled, CannotExecute, MachineFailed, ProgramNotFound, UsageError
 from aikeys.secret import without_keys
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _note(typed: Sequence[str], *, is_fast: bool) -> None:
 
 
 def _masking(typed: Sequence[str]) -> Callable[[str], str]:
-    from aikeys.cli.typed import masking
+    from aikeys.cli.console.typed import masking
 
     return masking(typed)
 
@@ -104,7 +104,7 @@ def _status(main: Callable[[], int | None]) -> int:
 def _show(failure: Exception, *, exec_statuses: bool, typed: Sequence[str]) -> int:
     if type(failure).__name__ == "NoArgsIsHelpError" and hasattr(failure, "format_message"):
         terminal.help_text(failure.format_message())
-        return Usage.exit_status
+        return UsageError.exit_status
     known = _known(failure) or _of_machine(failure) or _of_arguments(failure, typed)
     if known is None:
         terminal.error(f"internal error: {type(failure).__name__}")
@@ -180,14 +180,14 @@ def _of_arguments(failure: Exception, typed: Sequence[str]) -> AikeysError | Non
     wrong = next((word for word in typed if any("\ud800" <= sign <= "\udfff" for sign in word)), None)
     if wrong is None:
         return None
-    return Usage(f"{terminal.printable(wrong)[:80]} is not text in UTF-8", "write it in UTF-8")
+    return UsageError(f"{terminal.printable(wrong)[:80]} is not text in UTF-8", "write it in UTF-8")
 
 
 def _is_typers(failure: Exception, name: str) -> bool:
     return type(failure).__name__ == name and type(failure).__module__.startswith("typer.")
 
 
-def _usage(failure: Any) -> Usage:
+def _usage(failure: Any) -> UsageError:
     text = " ".join(str(failure.format_message()).split())
     text, _, suggestion = text.partition(". Did you mean ")
     advice = ""
@@ -201,7 +201,7 @@ def _usage(failure: Any) -> Usage:
     advice += f"see {path} --help"
     if suggestion:
         advice = f"did you mean {suggestion.rstrip('?')}? {advice}"
-    return Usage(text[:1].lower() + text[1:], advice)
+    return UsageError(text[:1].lower() + text[1:], advice)
 
 
 def _in_our_words(text: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from aikeys.errors import Denied, NotFound, Usage
+from aikeys.errors import Denied, NotFound, UsageError
 
 if TYPE_CHECKING:
     from aikeys.budgets.terms import Terms
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from aikeys.ledger.store import Ledger, Writer
     from aikeys.tokens.claims import Claims
     from aikeys.tokens.sight import Own
-    from aikeys.vault.bearers import Bearer
     from aikeys.vault.format import Rows
+    from aikeys.vault.tokens.admission import Holder
 
 _HINT = "the owner of the vault can change it"
 
@@ -24,16 +24,16 @@ _HINT = "the owner of the vault can change it"
 class Rights(NamedTuple):
     """Who changes budgets: None is the owner of the vault, who may change any."""
 
-    bearer: Bearer | None
+    holder: Holder | None
     rows: Rows | None
     children: frozenset[str]
 
     def require_set(self, writer: Writer, who: Who, after: Terms) -> None:
         """Raise Denied where the token may not set a budget to these terms."""
-        if self.bearer is None:
+        if self.holder is None:
             return
         if not self._reaches(who):
-            raise Denied(f"token {self.bearer.shown_id} sets budgets of its own labels, and {who} is none", _HINT)
+            raise Denied(f"token {self.holder.shown_id} sets budgets of its own labels, and {who} is none", _HINT)
         self._require_narrower(writer, who, after.period, after)
 
     def require_remove(self, writer: Writer, shown: str, period: str | None) -> None:
@@ -42,11 +42,11 @@ class Rights(NamedTuple):
         from aikeys.budgets.terms import PERIODS
         from aikeys.budgets.who import parse_who
 
-        if self.bearer is None:
+        if self.holder is None:
             return
         try:
             who: Who | None = parse_who(shown)
-        except Usage:
+        except UsageError:
             who = None
         periods = [each for each in PERIODS if period in (None, each)]
         is_there = who is not None and any(present_terms(writer.connection, who, each) for each in periods)
@@ -67,7 +67,7 @@ class Rights(NamedTuple):
         """Tell the same of a budget by the text that names it."""
         from aikeys.budgets.who import parse_who
 
-        return self.bearer is None or self.tells(parse_who(shown))
+        return self.holder is None or self.tells(parse_who(shown))
 
     def _reaches(self, who: Who) -> bool:
         from aikeys.tokens.limiting import reaches
@@ -87,7 +87,7 @@ class Rights(NamedTuple):
 
     @property
     def _line(self) -> tuple[Claims, ...]:
-        return (self.bearer.claims, *self.bearer.above) if self.bearer else ()
+        return (self.holder.claims, *self.holder.above) if self.holder else ()
 
     def _uses(self, claims: Claims, key: str) -> bool:
         found = self.rows.key_named(key) if self.rows else None
@@ -98,10 +98,10 @@ class Rights(NamedTuple):
         from aikeys.budgets.who import TOKEN
         from aikeys.cli import home, token_register
 
-        if who.kind != TOKEN or who.is_each or self.bearer is None:
+        if who.kind != TOKEN or who.is_each or self.holder is None:
             return None
         if who.name in self.children:
-            return self.bearer.claims.labels
+            return self.holder.claims.labels
         above = next((each for each in self._line if each.shown_id == who.name), None)
         if above is not None:
             return above.labels
@@ -115,12 +115,12 @@ def rights(ledger: Ledger) -> Rights:
     from aikeys.cli import authority
     from aikeys.ledger.token_acts import family
 
-    who = authority.bearer()
+    who = authority.holder()
     if who is None:
         return Rights(None, None, frozenset())
     with ledger.reading() as connection:
         children = frozenset(family(connection, who.shown_id))
-    return Rights(who, authority.doorkeeper().rows, children)
+    return Rights(who, authority.token_verifier().rows, children)
 
 
 def _holding(writer: Writer, who: Who, period: str) -> Terms | None:

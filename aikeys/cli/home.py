@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from aikeys.cli import terminal
-from aikeys.errors import BadConfiguration, Cancelled, Damaged, MachineFailed, NotFound, Usage, WrongPassphrase
+from aikeys.errors import BadConfiguration, Cancelled, Damaged, MachineFailed, NotFound, UsageError, WrongPassphrase
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from aikeys.names import Label
     from aikeys.providers.catalogue import Provider
     from aikeys.secret import Secret
-    from aikeys.vault.bearers import Borrowed
     from aikeys.vault.format import Rows
     from aikeys.vault.opening import Opened, Place
-    from aikeys.vault.unlock.order import Means, Used
+    from aikeys.vault.tokens.admission import Access
+    from aikeys.vault.unlock.order import UnlockedBy, UnlockInputs
 
 _INVISIBLE = "\ufeff\u200b"  # a byte order mark, and what copying from a web page leaves behind
 _WHITE = " \t\n\r\v\f"
@@ -97,17 +97,17 @@ def default_home(environ: Mapping[str, str]) -> str:
     return os.path.join(data, "aikeys")
 
 
-def means(*, data_on_stdin: bool = False) -> Means:
+def means(*, data_on_stdin: bool = False) -> UnlockInputs:
     """Return how the vault may be opened now; without a terminal nothing is asked."""
-    from aikeys.vault.unlock.order import Means
+    from aikeys.vault.unlock.order import UnlockInputs
 
     def ask(question: str) -> str:
         return terminal.ask_hidden(question, data_on_stdin=data_on_stdin)
 
-    return Means(os.environ, ask if terminal.can_ask(data_on_stdin=data_on_stdin) else None)
+    return UnlockInputs(os.environ, ask if terminal.can_ask(data_on_stdin=data_on_stdin) else None)
 
 
-def unlock(where: Place, *, data_on_stdin: bool = False, ledger: Ledger | None = None) -> Used:
+def unlock(where: Place, *, data_on_stdin: bool = False, ledger: Ledger | None = None) -> UnlockedBy:
     """Check and open the vault. A ledger that is given stays open for what is done next."""
     from aikeys.vault.opening import picture
     from aikeys.vault.unlock.order import open_rows
@@ -135,24 +135,24 @@ def unlock_to_take_away(where: Place) -> tuple[Place, Opened]:
     return where, open_rows(rows, means()).opened
 
 
-def open_keys(where: Place, *, data_on_stdin: bool = False, ledger: Ledger | None = None) -> Opened | Borrowed:
+def open_keys(where: Place, *, data_on_stdin: bool = False, ledger: Ledger | None = None) -> Opened | Access:
     """Return what opens keys: the vault, or with AIKEYS_TOKEN what that token may hold. A ledger given stays open."""
     from aikeys.cli import authority
 
-    if not authority.is_bearer():
+    if not authority.is_holder():
         return unlock(where, data_on_stdin=data_on_stdin, ledger=ledger).opened
-    borrowed = authority.borrowed()
+    access = authority.access()
     if ledger is not None:
         authority.ledger_of_copy(where, ledger)
-    return borrowed
+    return access
 
 
 def rows(where: Place, ledger: Ledger | None = None) -> Rows:
-    """Return the vault's rows, checked as far as one can without opening it; a token's bearer may hold a copy."""
+    """Return the vault's rows, checked as far as one can without opening it; a token's holder may hold a copy."""
     from aikeys.cli import authority
     from aikeys.vault.opening import picture
 
-    return authority.doorkeeper().rows if authority.is_bearer() else picture(where, ledger)
+    return authority.token_verifier().rows if authority.is_holder() else picture(where, ledger)
 
 
 def look(where: Place) -> tuple[Rows, bool]:
@@ -161,7 +161,7 @@ def look(where: Place) -> tuple[Rows, bool]:
     from aikeys.vault.opening import picture
     from aikeys.vault.unlock.order import quietly
 
-    if authority.is_bearer():
+    if authority.is_holder():
         return authority.rows_in_scope(), True
     rows = picture(where)
     authenticated = False
@@ -192,14 +192,14 @@ def read_secret(question: str, *, from_stdin: bool) -> Secret:
     try:
         text = data.decode()
     except UnicodeDecodeError:
-        raise Usage("the key is not text in UTF-8", "check what was piped in") from None
+        raise UsageError("the key is not text in UTF-8", "check what was piped in") from None
     key = text.strip(_INVISIBLE + _WHITE)
     if not key and not from_stdin:
         raise Cancelled("no key was typed", "type it at the question, or pipe it in with --stdin")
     if not key:
-        raise Usage("the key is empty", "pipe it in with --stdin, or type it at the question")
+        raise UsageError("the key is empty", "pipe it in with --stdin, or type it at the question")
     if reason := unfit(key):
-        raise Usage(f"the key {reason}", "give one key at a time")
+        raise UsageError(f"the key {reason}", "give one key at a time")
     around = text.replace(key, "", 1)
     if any(mark in around for mark in _INVISIBLE):
         terminal.say("an invisible mark (U+FEFF or U+200B) around the key was taken off")
@@ -209,22 +209,22 @@ def read_secret(question: str, *, from_stdin: bool) -> Secret:
 
 
 def duration_s(text: str) -> int:
-    """Return a duration such as 24h, 90d or 30m in seconds; raises Usage."""
+    """Return a duration such as 24h, 90d or 30m in seconds; raises UsageError."""
     number, unit = text[:-1], text[-1:]
     if not (number.isascii() and number.isdigit()) or unit not in _UNITS_S or len(number) > 6:
-        raise Usage(f"{terminal.printable(text)} is not a duration", "write 30m, 24h, 90d or 12w")
+        raise UsageError(f"{terminal.printable(text)} is not a duration", "write 30m, 24h, 90d or 12w")
     return int(number) * _UNITS_S[unit]
 
 
 def date_s(text: str) -> int:
-    """Return the end of a day such as 2027-03-31 (UTC) in seconds since 1970; raises Usage."""
+    """Return the end of a day such as 2027-03-31 (UTC) in seconds since 1970; raises UsageError."""
     from datetime import UTC, datetime, timedelta
 
     try:
         day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
         return int((day + timedelta(days=1)).timestamp())
     except (ValueError, OverflowError):
-        raise Usage(f"{terminal.printable(text)} is not a date", "write it as 2027-03-31") from None
+        raise UsageError(f"{terminal.printable(text)} is not a date", "write it as 2027-03-31") from None
 
 
 def labels_text(**given: Label | None) -> str:

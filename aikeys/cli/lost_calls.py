@@ -14,13 +14,13 @@ from aikeys.cli import terminal
 from aikeys.errors import MachineFailed
 
 if TYPE_CHECKING:
-    from aikeys.budgets.open_reservations import Held
+    from aikeys.budgets.open_reservations import ReservedSum
     from aikeys.ledger.store import Ledger
 
 WAY_OUT = "aikeys ledger resolve"
 
 
-def book_lost_calls(ledger: Ledger) -> Held | None:
+def book_lost_calls(ledger: Ledger) -> ReservedSum | None:
     """Book the calls of processes that are gone; return what such calls still hold, None for nothing.
 
     They may be anybody's: who sees their own calls alone is told nothing of them.
@@ -29,7 +29,7 @@ def book_lost_calls(ledger: Ledger) -> Held | None:
         return None
     from aikeys.budgets.recovery import held_by_the_dead, recover
     from aikeys.cli import authority
-    from aikeys.cli.till import tell_of_the_dead
+    from aikeys.cli.prompts.session import tell_of_the_dead
 
     if os.access(ledger.path, os.W_OK) and os.access(os.path.dirname(ledger.path), os.W_OK):
         with suppress(MachineFailed):  # a full disk is no reason to answer nothing
@@ -60,7 +60,7 @@ def warn_of_lost_ledger(before_us: int | None) -> None:
         terminal.warn(f"{sentence(before_us)}; {WAY_OUT}")
 
 
-def sentence(held: Held) -> str:
+def sentence(held: ReservedSum) -> str:
     """Return what calls hold that no total has."""
     from aikeys.cli.render.counted import counted
     from aikeys.money import shown_usd

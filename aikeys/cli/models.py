@@ -15,34 +15,34 @@ if TYPE_CHECKING:
     from aikeys.names import Label
     from aikeys.pricing.book import Book
     from aikeys.providers.catalogue import Provider
-    from aikeys.spending.names import Held, Names, Target
-    from aikeys.vault.bearers import Bearer
+    from aikeys.spending.names import ModelNames, SpendingKey, Target
     from aikeys.vault.format import Rows
     from aikeys.vault.opening import Place
+    from aikeys.vault.tokens.admission import Holder
 
 
-class Shelf(NamedTuple):
+class ModelIndex(NamedTuple):
     """The models somebody can name, and what they cost; nothing secret, no lock is opened."""
 
     settings: Config
     catalogue: dict[str, Provider]
     book: Book
-    names: Names
-    keys: tuple[Held, ...]
+    names: ModelNames
+    keys: tuple[SpendingKey, ...]
 
 
-def shelf(where: Place, rows: Rows | None) -> Shelf:
+def model_index(where: Place, rows: Rows | None) -> ModelIndex:
     """Return the models of a home; without rows of a vault nobody holds a key."""
     from aikeys import config
     from aikeys.pricing.book import Book
     from aikeys.providers import catalogue
-    from aikeys.spending.names import Names, held_of
+    from aikeys.spending.names import ModelNames, held_of
 
     settings = config.load(where.home)
     providers = catalogue.load(settings.providers, settings.reported)
     book = Book(where.home, settings.prices, settings.aliases, providers)
     keys = tuple(held_of(rows, key) for key in rows.keys) if rows else ()
-    return Shelf(settings, providers, book, Names(keys, providers, book, settings.aliases), keys)
+    return ModelIndex(settings, providers, book, ModelNames(keys, providers, book, settings.aliases), keys)
 
 
 def rows_if_any(where: Place, ledger: Ledger | None = None) -> Rows | None:
@@ -54,34 +54,36 @@ def rows_if_any(where: Place, ledger: Ledger | None = None) -> Rows | None:
 
     if not where.vault.exists:
         return None
-    return authority.rows_reached() if authority.is_bearer() else home.rows(where, ledger)
+    return authority.rows_reached() if authority.is_holder() else home.rows(where, ledger)
 
 
-def targets(shelf: Shelf, text: str, where: Place) -> list[Target]:
+def targets(model_index: ModelIndex, text: str, where: Place) -> list[Target]:
     """Return the model that a text names and its stand-ins; Denied where only the token is not for its key."""
     from aikeys.cli import authority
     from aikeys.spending.targets import stand_ins, targets_of
 
-    who = authority.bearer()
+    who = authority.holder()
     if who is None:
-        return targets_of(shelf.names, text, shelf.settings.fallbacks)
+        return targets_of(model_index.names, text, model_index.settings.fallbacks)
     try:
-        first = shelf.names.resolve(text)
+        first = model_index.names.resolve(text)
     except AikeysError:
-        _refuse_out_of_scope(_every_name(shelf, where), text, who)
+        _refuse_out_of_scope(_every_name(model_index, where), text, who)
         raise
-    return [first, *stand_ins(shelf.names, first, text, shelf.settings.fallbacks, lenient=True)]
+    return [first, *stand_ins(model_index.names, first, text, model_index.settings.fallbacks, lenient=True)]
 
 
-def _every_name(shelf: Shelf, where: Place) -> Names:
+def _every_name(model_index: ModelIndex, where: Place) -> ModelNames:
     """Return the names among all keys of the vault, whatever a token is for."""
-    from aikeys.spending.names import Names, held_of
+    from aikeys.spending.names import ModelNames, held_of
 
     rows = home.rows(where)
-    return Names([held_of(rows, key) for key in rows.keys], shelf.catalogue, shelf.book, shelf.settings.aliases)
+    return ModelNames(
+        [held_of(rows, key) for key in rows.keys], model_index.catalogue, model_index.book, model_index.settings.aliases
+    )
 
 
-def _refuse_out_of_scope(every: Names, text: str, who: Bearer) -> None:
+def _refuse_out_of_scope(every: ModelNames, text: str, who: Holder) -> None:
     """Raise Denied where the name is right, and only the token is not for the key."""
     try:
         target = every.resolve(text)
@@ -95,15 +97,15 @@ def _refuse_out_of_scope(every: Names, text: str, who: Bearer) -> None:
 
 
 def wanted(models: Iterable[str], settings: Config) -> list[str]:
-    """Return the models named, or the default of config.toml; Usage without either."""
-    from aikeys.errors import Usage
+    """Return the models named, or the default of config.toml; UsageError without either."""
+    from aikeys.errors import UsageError
 
     found = list(dict.fromkeys(models)) or ([settings.model] if settings.model else [])
     if not found:
-        raise Usage("which model?", "name it with -m provider/model, or set [defaults] model in config.toml")
+        raise UsageError("which model?", "name it with -m provider/model, or set [defaults] model in config.toml")
     return found
 
 
-def labels_of(key: Held) -> dict[str, Label]:
+def labels_of(key: SpendingKey) -> dict[str, Label]:
     """Return the labels that a key was stored with."""
     return home.labels_of(key.labels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Options:
+class GlobalOptions:
     """The global options of this run, as the command line gave them."""
 
     __slots__ = ("home", "no_input", "quiet", "verbose", "yes")

@@ -20,10 +20,10 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn, cast
 
-from aikeys.cli.escapes import harmless
-from aikeys.cli.escapes import printable as printable  # noqa: PLC0414  re-exported on purpose
-from aikeys.cli.options import Options as Options  # noqa: PLC0414  re-exported on purpose
-from aikeys.errors import Cancelled, MachineFailed, Usage
+from aikeys.cli.console.escapes import harmless
+from aikeys.cli.console.escapes import printable as printable  # noqa: PLC0414  re-exported on purpose
+from aikeys.cli.options import GlobalOptions as GlobalOptions  # noqa: PLC0414  re-exported on purpose
+from aikeys.errors import Cancelled, MachineFailed, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -42,7 +42,7 @@ _DIM = "\033[2m"
 _PLAIN = "\033[0m"
 
 
-options = Options()
+options = GlobalOptions()
 _masks: list[Callable[[str], str]] = []
 """What every message passes before it is escaped (`typed.py`)."""
 
@@ -138,7 +138,7 @@ def note_in_handler(text: str) -> None:
 
 
 def read_stdin(limit_bytes: int, *, is_asked_for: bool = False, instead: str = "") -> bytes:
-    """Read what is piped in, nothing where stdin is closed; Usage where it is too much.
+    """Read what is piped in, nothing where stdin is closed; UsageError where it is too much.
 
     A terminal is read only where that `is_asked_for`. Who has to wait is told so; `instead` says how to do without.
     """
@@ -148,7 +148,7 @@ def read_stdin(limit_bytes: int, *, is_asked_for: bool = False, instead: str = "
     with _reading():
         data = _read_to_its_end(stream, limit_bytes + 1, instead)
     if len(data) > limit_bytes:
-        raise Usage(f"standard input holds more than {limit_bytes >> 20} MiB", "pipe in less")
+        raise UsageError(f"standard input holds more than {limit_bytes >> 20} MiB", "pipe in less")
     return data
 
 
@@ -186,7 +186,7 @@ def _reading() -> Iterator[None]:
         yield
     except OSError as failure:
         reason = os.strerror(failure.errno or 0).lower()
-        raise Usage(f"standard input cannot be read: {reason}", "pipe it in, or read it with <") from None
+        raise UsageError(f"standard input cannot be read: {reason}", "pipe it in, or read it with <") from None
 
 
 def say(text: str) -> None:
@@ -272,17 +272,17 @@ def confirm(question: str, default: bool = False, *, data_on_stdin: bool = False
 
 
 def read_stdin_secret() -> bytes:
-    """Read a secret of at most 64 KiB from stdin, without the line end after it; Usage where there is none."""
+    """Read a secret of at most 64 KiB from stdin, without the line end after it; UsageError where there is none."""
     stream = sys.stdin
     if stream is None or stream.closed:
-        raise Usage("standard input is closed", "pipe the key in, or leave --stdin out to be asked")
+        raise UsageError("standard input is closed", "pipe the key in, or leave --stdin out to be asked")
     with _reading():
         data = stream.buffer.read(SECRET_LIMIT_BYTES + 1)
     if len(data) > SECRET_LIMIT_BYTES:
-        raise Usage("standard input holds more than 64 KiB", "pipe in the key alone")
+        raise UsageError("standard input holds more than 64 KiB", "pipe in the key alone")
     secret = data.removesuffix(b"\n").removesuffix(b"\r")
     if not secret:
-        raise Usage("standard input is empty", "pipe the key in, or leave --stdin out to be asked")
+        raise UsageError("standard input is empty", "pipe the key in, or leave --stdin out to be asked")
     return secret
 
 
@@ -309,7 +309,7 @@ def _ask(question: str, *, hidden: bool, data_on_stdin: bool, instead: str) -> s
     try:
         return line.decode()
     except UnicodeDecodeError:
-        raise Usage("the answer is not UTF-8", "pipe it in, or set the terminal to UTF-8") from None
+        raise UsageError("the answer is not UTF-8", "pipe it in, or set the terminal to UTF-8") from None
 
 
 def _cancel() -> NoReturn:
@@ -321,7 +321,7 @@ def _open_tty() -> int:
 
 
 def _read_hidden(descriptor: int, question: str) -> bytes:
-    from aikeys.cli.silence import silent
+    from aikeys.cli.console.silence import silent
 
     with silent(descriptor, lambda: _put(descriptor, question)):
         _put(descriptor, question)

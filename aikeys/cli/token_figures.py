@@ -10,23 +10,23 @@ from aikeys import clock
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from aikeys.cli.render.token_rows import Row
+    from aikeys.cli.render.token_rows import TokenRow
     from aikeys.cli.token_register import Chain, Register
     from aikeys.vault.opening import Place
 
 
-def rows(where: Place, register: Register, chains: Iterable[Chain]) -> list[Row]:
+def rows(where: Place, register: Register, chains: Iterable[Chain]) -> list[TokenRow]:
     """Return tokens with what is left of their budgets and their last calls, as far as this home's ledger knows.
 
-    A token's bearer is told what they may see of them.
+    A token's holder is told what they may see of them.
     """
     from aikeys.budgets.remaining import remaining
     from aikeys.budgets.who import TOKEN, Somebody, somebody
     from aikeys.cli import authority
-    from aikeys.cli.render.token_rows import Row
+    from aikeys.cli.render.token_rows import TokenRow
     from aikeys.ledger.calendar import date_of
     from aikeys.ledger.token_acts import last_call_days
-    from aikeys.vault.issuing import names_of
+    from aikeys.vault.tokens.issuing import names_of
 
     tokens, chains, sight = register.tokens, list(chains), authority.sight()
     left: dict[Somebody, int] = {}
@@ -43,7 +43,7 @@ def rows(where: Place, register: Register, chains: Iterable[Chain]) -> list[Row]
         gone = next((each.id for each in tokens.chains[claims.id] if each.id in tokens.revoked_us), None)
         day = days.get(claims.shown_id) if sight.tells_calls_of((claims, *above)) else None
         found.append(
-            Row(
+            TokenRow(
                 claims,
                 names_of(tokens.rows, claims),
                 tokens.state(claims.id, now_us // 1_000_000),

@@ -1,19 +1,19 @@
-"""The tokens of a vault as whoever runs this command may see them: all for the owner, some for a token's bearer."""
+"""The tokens of a vault as whoever runs this command may see them: all for the owner, some for a token's holder."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
 from aikeys.cli import home, terminal
-from aikeys.errors import AikeysError, Denied, NotFound, Usage
+from aikeys.errors import AikeysError, Denied, NotFound, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aikeys.tokens.claims import Claims
-    from aikeys.vault.bearers import Bearer
     from aikeys.vault.opening import Place
-    from aikeys.vault.revoking import Tokens
+    from aikeys.vault.tokens.admission import Holder
+    from aikeys.vault.tokens.revoking import Tokens
 
 Chain = tuple["Claims", ...]
 
@@ -22,21 +22,21 @@ class Register(NamedTuple):
     """Every token, and who asks: None for the owner."""
 
     tokens: Tokens
-    bearer: Bearer | None
+    holder: Holder | None
     chains: dict[bytes, Chain]
     """Those that may be seen, each with the claims above it."""
 
     @property
     def caller(self) -> Chain:
         """Return the chain of the token that asks, nothing for the owner."""
-        return (self.bearer.claims, *self.bearer.above) if self.bearer else ()
+        return (self.holder.claims, *self.holder.above) if self.holder else ()
 
     def token(self, wanted: str) -> Chain:
         """Return the token with this id, beginning of an id, or name; NotFound also where it may not be seen."""
         from aikeys import clock
         from aikeys.tokens.finding import find_token
 
-        if wanted in self.tokens.wrong and self.bearer is None:
+        if wanted in self.tokens.wrong and self.holder is None:
             raise NotFound(
                 f"the row of token {wanted} was edited or forged: it opens nothing", "delete it: aikeys token prune"
             )
@@ -45,30 +45,30 @@ class Register(NamedTuple):
         return self.chains[find_token(known, wanted, now_s).id]
 
     def may_revoke(self, chain: Chain) -> bool:
-        """Tell whether whoever asks may revoke a token: the owner any, a bearer none above its own."""
+        """Tell whether whoever asks may revoke a token: the owner any, a holder none above its own."""
         from aikeys.tokens.visibility import may_revoke
 
-        return self.bearer is None or may_revoke(self.caller, chain)
+        return self.holder is None or may_revoke(self.caller, chain)
 
     def require_revocable(self, chain: Chain) -> None:
-        """Raise Denied where a bearer may see a token and not revoke it."""
-        if self.bearer is not None and not self.may_revoke(chain):
+        """Raise Denied where a holder may see a token and not revoke it."""
+        if self.holder is not None and not self.may_revoke(chain):
             raise Denied(
-                f"token {self.bearer.shown_id} may not revoke {chain[0].shown_id}, from which it descends",
+                f"token {self.holder.shown_id} may not revoke {chain[0].shown_id}, from which it descends",
                 "the owner of the vault can",
             )
 
 
 def read(where: Place) -> Register:
     """Return the tokens; Damaged, NotFound without a vault."""
-    from aikeys.vault.revoking import read_tokens
+    from aikeys.vault.tokens.revoking import read_tokens
 
     return _register(read_tokens(where))
 
 
 def read_to_take_away(where: Place) -> Register:
     """Return the same where a ledger that is missing or cannot be read is no reason to stop."""
-    from aikeys.vault.revoking import read_without_ledger
+    from aikeys.vault.tokens.revoking import read_without_ledger
 
     try:
         return read(where)
@@ -82,15 +82,15 @@ def _register(tokens: Tokens) -> Register:
     from aikeys.cli import authority
     from aikeys.tokens.visibility import visible
 
-    bearer = authority.bearer()
+    holder = authority.holder()
     chains = tokens.chains
-    if bearer is not None:
-        chains = {token_id: chain for token_id, chain in chains.items() if visible(bearer.claims, chain)}
-    return Register(tokens, bearer, chains)
+    if holder is not None:
+        chains = {token_id: chain for token_id, chain in chains.items() if visible(holder.claims, chain)}
+    return Register(tokens, holder, chains)
 
 
 def refuse_secret(given: str) -> str:
-    """Return an id or a name; Usage where a token's text was given, which is in the shell's history now."""
+    """Return an id or a name; UsageError where a token's text was given, which is in the shell's history now."""
     from aikeys.tokens import text
 
     if not given.strip().startswith(text.PREFIX):
@@ -99,7 +99,7 @@ def refuse_secret(given: str) -> str:
         which = text.read(given).name
     except AikeysError:
         which = "ID"
-    raise Usage(
+    raise UsageError(
         "a token was given as an argument: it is in the shell's history now, and should be revoked",
         f"aikeys token revoke {which}; to look at one: aikeys token show - < FILE",
     )
@@ -107,7 +107,7 @@ def refuse_secret(given: str) -> str:
 
 def active(where: Place, now_s: int) -> list[Claims]:
     """Return the active tokens, by age; nothing where the tokens cannot be read."""
-    from aikeys.vault.revoking import read_tokens
+    from aikeys.vault.tokens.revoking import read_tokens
 
     try:
         tokens = read_tokens(where)
@@ -179,11 +179,11 @@ def print_ids() -> None:
     from aikeys import clock
     from aikeys.cli import authority
     from aikeys.tokens.visibility import visible
-    from aikeys.vault.revoking import read_tokens
+    from aikeys.vault.tokens.revoking import read_tokens
 
     where, now_s = home.place(), clock.now_s()
     shown = active(where, now_s)
-    if authority.is_bearer():
+    if authority.is_holder():
         who = authority.admitted_quietly()
         chains = read_tokens(where).chains if who else {}
         shown = [claims for claims in shown if who and visible(who.claims, chains.get(claims.id, (claims,)))]

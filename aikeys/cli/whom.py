@@ -18,7 +18,7 @@ _LEAST_DIGITS = 4
 
 
 def whom(text: str, ledger: Ledger) -> Who:
-    """Return a WHO with the token it names; Usage, NotFound where no token or several fit."""
+    """Return a WHO with the token it names; UsageError, NotFound where no token or several fit."""
     from aikeys.budgets.who import EACH, TOKEN, parse_who
     from aikeys.cli.token_register import refuse_secret
     from aikeys.names import QUOTE
@@ -32,23 +32,23 @@ def whom(text: str, ledger: Ledger) -> Who:
 def whom_asked(text: str, ledger: Ledger) -> Who:
     """Return the same where nothing is set: a whole id is taken as it is, no call need ever have had it."""
     from aikeys.budgets.who import parse_who
-    from aikeys.errors import Usage
+    from aikeys.errors import UsageError
 
     try:
         return parse_who(text)
-    except Usage:
+    except UsageError:
         return whom(text, ledger)
 
 
 def whom_as_stored(text: str, ledger: Ledger) -> str:
     """Return the same as text, unchanged where it names no token: a budget may stand for what is gone."""
-    from aikeys.errors import Usage
+    from aikeys.errors import UsageError
     from aikeys.secret import refuse_secret
 
     refuse_secret(text)
     try:
         return str(whom(text, ledger))
-    except (NotFound, Usage):
+    except (NotFound, UsageError):
         return text
 
 

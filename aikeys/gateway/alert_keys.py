@@ -16,12 +16,12 @@ from aikeys.errors import AikeysError, TokenRefused
 from aikeys.ledger import token_acts
 from aikeys.ledger.store import Act, Ledger
 from aikeys.secret import Secret
-from aikeys.vault.bearers import Bearer, Doorkeeper
 from aikeys.vault.names import exact_key
+from aikeys.vault.tokens.admission import Holder, TokenVerifier
 
 if TYPE_CHECKING:
-    from aikeys.vault.bearers import Borrowed
     from aikeys.vault.opening import Opened, Place
+    from aikeys.vault.tokens.admission import Access
 
 OPEN = "alert-open"
 
@@ -29,46 +29,49 @@ OPEN = "alert-open"
 class AlertKeys:
     """What `opened`, the vault or a service token, opens for alerts, for as long as it may."""
 
-    def __init__(self, place: Place, opened: Opened | Borrowed) -> None:
+    def __init__(self, place: Place, opened: Opened | Access) -> None:
         self._place = place
         self._opened = opened
         self._refused = ""
 
     def __call__(self, names: Sequence[str]) -> dict[str, Secret]:
         """Return keys by name; TokenRefused, Denied, NotFound, Damaged: then nothing is opened."""
-        with closing(self._place.ledger.open()) as ledger, closing(Doorkeeper(self._place, ledger)) as keeper:
+        with (
+            closing(self._place.ledger.open()) as ledger,
+            closing(TokenVerifier(self._place, ledger)) as token_verifier,
+        ):
             try:
-                opened = self._as_of_now(keeper)
+                opened = self._as_of_now(token_verifier)
                 found = {name: Secret(opened.content(exact_key(opened.rows, name)).secret) for name in names}
             except AikeysError as refusal:
                 self._note(ledger, refusal)
                 raise
-            _record(ledger, getattr(opened, "bearer", None), names)
+            _record(ledger, getattr(opened, "holder", None), names)
         self._refused = ""
         return found
 
-    def _as_of_now(self, keeper: Doorkeeper) -> Opened | Borrowed:
+    def _as_of_now(self, token_verifier: TokenVerifier) -> Opened | Access:
         opened = self._opened
-        bearer: Bearer | None = getattr(opened, "bearer", None)
-        if bearer is not None:
-            return keeper.borrow(keeper.admit(bearer.given.reveal().decode(), clock.now_s()))
-        if keeper.rows.header.signing_public != opened.rows.header.signing_public:
+        holder: Holder | None = getattr(opened, "holder", None)
+        if holder is not None:
+            return token_verifier.access_of(token_verifier.admit(holder.given.reveal().decode(), clock.now_s()))
+        if token_verifier.rows.header.signing_public != opened.rows.header.signing_public:
             raise TokenRefused(
                 "the vault was replaced, or compromised, while this gateway ran", "start the gateway anew"
             )
-        return opened._replace(rows=keeper.rows)
+        return opened._replace(rows=token_verifier.rows)
 
     def _note(self, ledger: Ledger, refusal: AikeysError) -> None:
-        bearer: Bearer | None = getattr(self._opened, "bearer", None)
-        if bearer is not None and self._refused != refusal.code:
-            ledger.event(Act("access", bearer.shown_id, "command=gateway"), refusal.code)
+        holder: Holder | None = getattr(self._opened, "holder", None)
+        if holder is not None and self._refused != refusal.code:
+            ledger.event(Act("access", holder.shown_id, "command=gateway"), refusal.code)
             self._refused = refusal.code
 
 
-def _record(ledger: Ledger, bearer: Bearer | None, names: Sequence[str]) -> None:
+def _record(ledger: Ledger, holder: Holder | None, names: Sequence[str]) -> None:
     """Write down what is opened; a single-use token is used up in the same transaction."""
     with ledger.writing() as writer:
-        if bearer is not None and bearer.claims.is_once:
-            token_acts.use_up(writer, bearer.shown_id)
+        if holder is not None and holder.claims.is_once:
+            token_acts.use_up(writer, holder.shown_id)
         for name in names:
-            writer.act(Act(OPEN, name, f"token={bearer.shown_id}" if bearer else ""))
+            writer.act(Act(OPEN, name, f"token={holder.shown_id}" if holder else ""))

@@ -12,17 +12,18 @@ from collections.abc import Callable
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from aikeys.errors import AikeysError, NotFound, Usage
-from aikeys.gateway import admin, calls, error_bodies, health, hosts, keys, listing, native
-from aikeys.gateway.door import STATE, TOKEN, Refusals, address_of, admit, new_request_id, shape_of, shown
-from aikeys.gateway.error_bodies import Told, TooLarge
-from aikeys.gateway.listeners import REQUEST_ID, RESERVED, refusal
+from aikeys.errors import AikeysError, NotFound, UsageError
+from aikeys.gateway.http import error_bodies, hosts
+from aikeys.gateway.http.admission import STATE, TOKEN, RefusalLog, address_of, admit, new_request_id, shape_of, shown
+from aikeys.gateway.http.client_streams import REQUEST_ID, RESERVED, refusal
+from aikeys.gateway.http.error_bodies import Told, TooLarge
+from aikeys.gateway.routes import admin, calls, health, keys, models, native
 from aikeys.gateway.settings import LOOPBACK
-from aikeys.gateway.state import State
+from aikeys.gateway.state import WorkerState
 from aikeys.tokens import admission
 
 AccessLog = Callable[[web.Request, int, float], None]
-_REFUSALS: web.AppKey[Refusals] = web.AppKey("refusals", Refusals)
+_REFUSALS: web.AppKey[RefusalLog] = web.AppKey("refusals", RefusalLog)
 
 
 class WrongHost(AikeysError):
@@ -41,18 +42,18 @@ class UpgradeRefused(AikeysError):
     http_status = 426
 
 
-def make_app(state: State, log: AccessLog) -> web.Application:
+def make_app(state: WorkerState, log: AccessLog) -> web.Application:
     """Return the application of one worker."""
     app = web.Application(middlewares=[_guarded(log)], client_max_size=state.settings.largest_request_bytes)
     app.on_response_prepare.append(_signed)
     app[STATE] = state
-    app[_REFUSALS] = Refusals()
+    app[_REFUSALS] = RefusalLog()
     add = app.router
     add.add_post("/v1/chat/completions", calls.chat)
     for path in ("/v1/responses", "/v1/embeddings", "/v1/completions"):
         add.add_post(path, calls.passed_on)
-    add.add_get("/v1/models", listing.models)
-    add.add_get("/v1/models/{model:.+}", listing.model)
+    add.add_get("/v1/models", models.models)
+    add.add_get("/v1/models/{model:.+}", models.model)
     add.add_post("/v1/messages", native.messages)
     add.add_post("/v1/messages/count_tokens", native.messages)
     for version in ("v1", "v1beta"):
@@ -131,12 +132,12 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     return await handler(request)
 
 
-def _check_host(request: web.Request, state: State) -> None:
+def _check_host(request: web.Request, state: WorkerState) -> None:
     """Raise Usage (400) where the Host is none, WrongHost (421) where it is not a name of this gateway."""
     settings = state.settings
     host = hosts.host_in(request.headers.getall("host", []))
     if host is None:
-        raise Usage("the request names no host, or more than one", "send one Host header: HOST or HOST:PORT")
+        raise UsageError("the request names no host, or more than one", "send one Host header: HOST or HOST:PORT")
     asked = hosts.host_in([request.host])  # of an address with a host in it: GET http://HOST/ HTTP/1.1
     came_to = request.transport.get_extra_info("sockname") if request.transport is not None else None
     own = (str(came_to[0]),) if isinstance(came_to, tuple) else ()
@@ -154,7 +155,7 @@ def _of_http(request: web.Request, other: web.HTTPException) -> Told:
         return error_bodies.told(NotFound(f"there is no route {native.path_shown(request)}", "aikeys-gateway(7)"))
     if other.status >= 500:
         return error_bodies.told(other)
-    return error_bodies.told(Usage("the request cannot be read", "send plain HTTP/1.1"))
+    return error_bodies.told(UsageError("the request cannot be read", "send plain HTTP/1.1"))
 
 
 def _places(failure: Exception) -> list[str]:

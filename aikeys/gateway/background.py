@@ -16,7 +16,7 @@ from aikeys import clock
 from aikeys.errors import AikeysError
 
 if TYPE_CHECKING:
-    from aikeys.gateway.state import State
+    from aikeys.gateway.state import WorkerState
     from aikeys.ledger.store import Ledger, Signer
     from aikeys.secret import Secret
 
@@ -27,7 +27,7 @@ _DELIVER_EVERY_S = 10.0
 
 
 def start(
-    state: State, signer: Signer | None, open_keys: OpenKeys | None, *, is_first: bool
+    state: WorkerState, signer: Signer | None, open_keys: OpenKeys | None, *, is_first: bool
 ) -> list[asyncio.Task[None]]:
     """Start what is to go on in this worker."""
     warming = asyncio.create_task(_warm_up(state))
@@ -47,26 +47,26 @@ async def stop(chores: list[asyncio.Task[None]]) -> None:
             await chore
 
 
-async def _warm_up(state: State) -> None:
+async def _warm_up(state: WorkerState) -> None:
     """Read the certificates before the first request to a provider needs them."""
     if any(row.base_url.startswith("https:") for row in state.rows.versions):
         with suppress(OSError, ValueError):  # whoever sends then hears of it
             await asyncio.to_thread(state.upstream.warm_up)
 
 
-async def vouch(state: State, signer: Signer) -> None:
+async def vouch(state: WorkerState, signer: Signer) -> None:
     """Sign the ledger now and then, and at the end, as an unlocked gateway can."""
     try:
         while True:
             await asyncio.sleep(_VOUCH_EVERY_S)
             with suppress(AikeysError):
-                await state.desk.act(lambda writer: writer.checkpoint(signer))
+                await state.reserver.act(lambda writer: writer.checkpoint(signer))
     finally:
         with suppress(AikeysError, RuntimeError, asyncio.CancelledError):
-            await asyncio.shield(state.desk.act(lambda writer: writer.checkpoint(signer)))
+            await asyncio.shield(state.reserver.act(lambda writer: writer.checkpoint(signer)))
 
 
-async def _alert(state: State, open_keys: OpenKeys | None) -> None:
+async def _alert(state: WorkerState, open_keys: OpenKeys | None) -> None:
     """Look around and deliver, again and again; what goes wrong is said once until it is another thing."""
     said = ""
     while True:
@@ -83,7 +83,7 @@ async def _alert(state: State, open_keys: OpenKeys | None) -> None:
 def deliver_once(ledger: Ledger, open_keys: OpenKeys | None) -> str:
     """Put out what is unusual and send what is due; return what went wrong, or nothing."""
     from aikeys.alerts import outbox
-    from aikeys.alerts.delivery import Means, deliver
+    from aikeys.alerts.delivery import DeliveryContext, deliver
     from aikeys.alerts.watch import put_all, watch
 
     ledger.open()
@@ -98,7 +98,7 @@ def deliver_once(ledger: Ledger, open_keys: OpenKeys | None) -> str:
             due = outbox.due(connection, now_us)
         names = sorted({name for channel in channels if channel.name in due for name in channel.keys})
         secrets, wrong = _opened(names, open_keys)
-        summary = deliver(ledger, Means(secrets, os.environ), clock.now_us())
+        summary = deliver(ledger, DeliveryContext(secrets, os.environ), clock.now_us())
     finally:
         ledger.close()
     wrong += [f"{one.channel}: {one.error.message} ({one.state})" for one in summary.failures]

@@ -12,10 +12,10 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from aikeys.budgets.queues import Rates
-from aikeys.budgets.reservations import Request, Reservation, Settled
-from aikeys.gateway import desk as desks
-from aikeys.gateway.aside import aside
-from aikeys.gateway.state import State
+from aikeys.budgets.reservations import Reservation, ReserveRequest, Settled
+from aikeys.gateway import reserver as reservers
+from aikeys.gateway.off_the_loop import off_the_loop
+from aikeys.gateway.state import WorkerState
 from aikeys.ledger.calls import Call
 from aikeys.ledger.store import Ledger, Writer
 from aikeys.providers.transport import Parcel, Timeouts
@@ -23,11 +23,11 @@ from aikeys.secret import Secret
 from aikeys.spending.authorise import Caller
 from aikeys.spending.call import Asking, Outcome, make_call
 from aikeys.spending.entry import context_of
-from aikeys.spending.io import Audience, CallerLeft, Conditions, Incoming, Listener
+from aikeys.spending.io import Audience, CallerLeft, Conditions, IncomingReply, Listener
 from aikeys.spending.names import Target
 from aikeys.spending.room import Left, left_for
-from aikeys.vault.bearers import Bearer
-from aikeys.vault.revoking import revoke
+from aikeys.vault.tokens.admission import Holder
+from aikeys.vault.tokens.revoking import revoke
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,11 +36,11 @@ R = TypeVar("R")
 class Asker(NamedTuple):
     """Whose token a call is made with, and how urgent it is."""
 
-    bearer: Bearer
+    holder: Holder
     priority: int
 
 
-async def answered(state: State, asker: Asker, asking: Asking, listener: Listener) -> Outcome:
+async def answered(state: WorkerState, asker: Asker, asking: Asking, listener: Listener) -> Outcome:
     """Make a call in a task of its own, which goes on where the client leaves."""
     io = LoopIo(state, asker, listener)
     task = asyncio.get_running_loop().create_task(make_call(io, asking, listener))
@@ -52,7 +52,7 @@ async def answered(state: State, asker: Asker, asking: Asking, listener: Listene
 class LoopIo:
     """An Io of one event loop, for one call."""
 
-    def __init__(self, state: State, asker: Asker, listener: Listener) -> None:
+    def __init__(self, state: WorkerState, asker: Asker, listener: Listener) -> None:
         self._state = state
         self._asker = asker
         self._listener = listener
@@ -67,30 +67,30 @@ class LoopIo:
             return Left()
         return left_for(self._state.ledger, caller, context_of(caller, target), now_us)
 
-    async def aside(self, size_bytes: int, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    async def off_the_loop(self, size_bytes: int, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Do what is large in a thread."""
-        return await aside(size_bytes, work, *args, **kwargs)
+        return await off_the_loop(size_bytes, work, *args, **kwargs)
 
     async def uninterrupted(self, work: Coroutine[Any, Any, R]) -> R:
         """Do it in a task that nobody cancels."""
         return await asyncio.shield(work)
 
-    async def reserve(self, request: Request, rates: Rates) -> Reservation:
+    async def reserve(self, request: ReserveRequest, rates: Rates) -> Reservation:
         """Reserve; whoever leaves meanwhile waits no more."""
         try:
-            return await desks.reserve(self._state.desk, request, self._asker.priority, rates, self._is_gone)
-        except desks.Gone:
+            return await reservers.reserve(self._state.reserver, request, self._asker.priority, rates, self._is_gone)
+        except reservers.Gone:
             raise CallerLeft from None
 
     async def release(self, reservation: Reservation) -> None:
         """Give it back."""
-        await self._state.desk.release(reservation)
+        await self._state.reserver.release(reservation)
 
     async def settle(
         self, reservation: Reservation, call: Call, also: Callable[[Writer], None] | None
     ) -> Settled | None:
         """Book it."""
-        settled: Settled | None = await self._state.desk.settle(reservation, call, also)
+        settled: Settled | None = await self._state.reserver.settle(reservation, call, also)
         return settled
 
     async def revoke(self, token: bytes) -> None:
@@ -99,10 +99,10 @@ class LoopIo:
 
     async def key_of(self, target: Target) -> Secret:
         """Open a key with the token of the request, looked at again."""
-        self._state.admit_again(self._asker.bearer)
-        return self._state.secret_of(self._asker.bearer, target)
+        self._state.admit_again(self._asker.holder)
+        return self._state.secret_of(self._asker.holder, target)
 
-    def send(self, parcel: Parcel, timeouts: Timeouts) -> AbstractAsyncContextManager[Incoming]:
+    def send(self, parcel: Parcel, timeouts: Timeouts) -> AbstractAsyncContextManager[IncomingReply]:
         """Send."""
         return self._state.upstream.send(parcel, timeouts)
 

@@ -25,11 +25,11 @@ from aiohttp import web
 
 from aikeys.errors import BadConfiguration, MachineFailed
 from aikeys.gateway import background
-from aikeys.gateway.access_log import AccessLog, Write
 from aikeys.gateway.app import access_line, make_app
-from aikeys.gateway.connections import Runner, Unforeseen, more_files
+from aikeys.gateway.http.access_log import AccessLog, Write
+from aikeys.gateway.http.connections import Runner, Unforeseen, more_files
 from aikeys.gateway.settings import Settings
-from aikeys.gateway.state import Knowledge, State
+from aikeys.gateway.state import Knowledge, WorkerState
 
 if TYPE_CHECKING:
     import ssl
@@ -51,7 +51,7 @@ _LAST_WORD = 2
 Say = Callable[[str], None]
 
 
-class Means:
+class WorkerSetup:
     """What every worker needs: where, the gateway's private key, what it knows, and how it talks to the operator."""
 
     def __init__(
@@ -76,7 +76,7 @@ class Means:
 def listening_socket(settings: Settings) -> socket.socket:
     """Return a socket bound to the address; MachineFailed where it is taken, BadConfiguration where it is none.
 
-    Usage where it would take tokens in the clear from other machines: no way of starting a gateway goes around this.
+    UsageError where it would take tokens in the clear from elsewhere: no way of starting a gateway goes around this.
     """
     settings.check()
     try:
@@ -101,7 +101,7 @@ def listening_socket(settings: Settings) -> socket.socket:
     return found
 
 
-def run(means: Means, sock: socket.socket, say: Say, ready: Callable[[], None]) -> int:
+def run(means: WorkerSetup, sock: socket.socket, say: Say, ready: Callable[[], None]) -> int:
     """Serve until a signal says stop; return the exit status, 1 where the ledger's thread failed."""
     more_files()
     if means.settings.workers == 1:
@@ -110,12 +110,18 @@ def run(means: Means, sock: socket.socket, say: Say, ready: Callable[[], None]) 
 
 
 async def _work(
-    means: Means, sock: socket.socket, say: Say, ready: Callable[[], None], *, is_first: bool, alive: int | None = None
+    means: WorkerSetup,
+    sock: socket.socket,
+    say: Say,
+    ready: Callable[[], None],
+    *,
+    is_first: bool,
+    alive: int | None = None,
 ) -> int:
     """One worker, until it is told to stop or `alive`, a pipe from its foreman, ends."""
     loop = asyncio.get_running_loop()
     stop, hurry = asyncio.Event(), asyncio.Event()
-    state = State(means.place, means.gateway, means.settings, means.knowledge, say)
+    state = WorkerState(means.place, means.gateway, means.settings, means.knowledge, say)
 
     def on_signal() -> None:
         if hurry.is_set():
@@ -171,7 +177,9 @@ def _orphaned(loop: asyncio.AbstractEventLoop, alive: int, stop: asyncio.Event) 
     stop.set()
 
 
-async def wind_up(state: State, site: web.BaseSite, runner: web.AppRunner, hurry: asyncio.Event | None = None) -> None:
+async def wind_up(
+    state: WorkerState, site: web.BaseSite, runner: web.AppRunner, hurry: asyncio.Event | None = None
+) -> None:
     """Take no new connections, and let what is under way come to its end for at most `stop_s`, or until `hurry`.
 
     What has not come to its end by then is cut off and settled.
@@ -229,7 +237,7 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
 class _Foreman:
     """Starts workers, starts them again when they die, and passes signals on."""
 
-    def __init__(self, means: Means, sock: socket.socket, say: Say, ready: Callable[[], None]) -> None:
+    def __init__(self, means: WorkerSetup, sock: socket.socket, say: Say, ready: Callable[[], None]) -> None:
         self._means = means
         self._sock = sock
         self._say = say

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.providers.transport import Timeouts
 
 DEFAULT_PORT = 8787
@@ -45,11 +45,11 @@ class Settings(NamedTuple):
         return f"{'https' if self.tls_cert else 'http'}://{host}:{self.port}"
 
     def check(self) -> None:
-        """Raise Usage where tokens would travel in the clear between machines, or where TLS is half given."""
+        """Raise UsageError where tokens would travel in the clear between machines, or where TLS is half given."""
         if bool(self.tls_cert) != bool(self.tls_key):
-            raise Usage("--tls-cert and --tls-key belong together", "give both")
+            raise UsageError("--tls-cert and --tls-key belong together", "give both")
         if not self.is_loopback and not self.tls_cert and not self.is_behind_proxy:
-            raise Usage(
+            raise UsageError(
                 f"{self.host} is reached by other machines, and tokens would travel in the clear",
                 "give --tls-cert and --tls-key, or --behind-proxy where a proxy brings TLS",
             )

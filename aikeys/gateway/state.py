@@ -14,20 +14,20 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from aikeys import clock, sealing
-from aikeys.budgets.group_desk import GroupDesk, Means
+from aikeys.budgets.reserver import Reserver, ReserverSetup
 from aikeys.budgets.store import is_anybody_blocked
-from aikeys.gateway.desk import LoopAnswers
+from aikeys.gateway.reserver import LoopAnswers
 from aikeys.gateway.settings import Settings
 from aikeys.gateway.upstream import Upstream
 from aikeys.network.proxies import without_proxies
 from aikeys.pricing.book import Book
 from aikeys.secret import KeySecret, Secret
 from aikeys.spending.io import Conditions
-from aikeys.spending.names import Names, Target, held_of
+from aikeys.spending.names import ModelNames, Target, held_of
 from aikeys.storage import ballast
 from aikeys.tokens.claims import ALL_KEYS, Claims
-from aikeys.vault.bearers import Bearer, Doorkeeper
 from aikeys.vault.names import exact_key
+from aikeys.vault.tokens.admission import Holder, TokenVerifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from aikeys.providers.catalogue import Provider
     from aikeys.vault.format import Key, Rows
     from aikeys.vault.opening import Place
-    from aikeys.vault.revoking import Tokens
+    from aikeys.vault.tokens.revoking import Tokens
 
 _ALLOWS_HTTP = b"h"
 """In front of a secret that is kept: its row allows plain http to a private network."""
@@ -58,8 +58,8 @@ def sha256(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
-class State:
-    """One worker's doorkeeper, desk, ledger and connections. Made inside its event loop."""
+class WorkerState:
+    """One worker's token verifier, reserver, ledger and connections. Made inside its event loop."""
 
     def __init__(
         self, place: Place, gateway: Secret, settings: Settings, knowledge: Knowledge, say: Callable[[str], None]
@@ -70,12 +70,14 @@ class State:
         self.say = say
         self.ledger: Ledger = place.ledger.open()
         self._loop = loop = asyncio.get_running_loop()
-        self.keeper = Doorkeeper(place, self.ledger, sha256, loop.call_soon)
+        self.token_verifier = TokenVerifier(place, self.ledger, sha256, loop.call_soon)
         answers = LoopAnswers(loop)
         self.broken: asyncio.Future[None] = loop.create_future()
         """Done when the ledger's thread has failed: this process can serve no more."""
-        means = Means(answers=answers, make_room=lambda: ballast.drop(place.home), say=say, ended=self._desk_ended)
-        self.desk = GroupDesk(place.ledger_directory, means)
+        means = ReserverSetup(
+            answers=answers, make_room=lambda: ballast.drop(place.home), say=say, ended=self._reserver_ended
+        )
+        self.reserver = Reserver(place.ledger_directory, means)
         self.conditions = Conditions(knowledge.book, knowledge.config.limits, settings.timeouts, settings.drain_s)
         environ = os.environ if settings.uses_proxy else without_proxies(os.environ)
         self.upstream = Upstream(settings.largest_reply_bytes, environ=environ)
@@ -88,20 +90,20 @@ class State:
         self._pocket: dict[tuple[bytes, str, int], bytes] = {}
         self._is_anybody_blocked: bool | None = None
         self._rows: Rows | None = None
-        self._names: Names | None = None
-        self._names_of: dict[tuple[str, ...], Names] = {}
+        self._names: ModelNames | None = None
+        self._names_of: dict[tuple[str, ...], ModelNames] = {}
 
-    def _desk_ended(self) -> None:
+    def _reserver_ended(self) -> None:
         self._loop.call_soon_threadsafe(self.broken.set_result, None)
 
     def note_refusal(self, failure: AikeysError) -> None:
         """Hear of every request that was refused."""
 
     async def close(self) -> None:
-        """Let go of everything; what is asked of the desk by now is written."""
+        """Let go of everything; what is asked of the reserver by now is written."""
         await self.upstream.close()
-        await asyncio.to_thread(self.desk.close)
-        self.keeper.close()
+        await asyncio.to_thread(self.reserver.close)
+        self.token_verifier.close()
         self.ledger.close()
 
     def is_anybody_blocked(self) -> bool:
@@ -116,18 +118,18 @@ class State:
     def _turn_ends(self) -> None:
         self._is_anybody_blocked = None
 
-    def admit(self, given: str) -> Bearer:
+    def admit(self, given: str) -> Holder:
         """Return who stands behind a token; TokenRefused (401), Damaged."""
-        return self.keeper.admit(given, clock.now_s())
+        return self.token_verifier.admit(given, clock.now_s())
 
-    def admit_again(self, bearer: Bearer) -> None:
+    def admit_again(self, holder: Holder) -> None:
         """Check a token once more, after what may have taken a while; TokenRefused once it is over."""
-        self.keeper.admit(bearer.given.reveal().decode(), clock.now_s(), in_use=True)
+        self.token_verifier.admit(holder.given.reveal().decode(), clock.now_s(), in_use=True)
 
     @property
     def rows(self) -> Rows:
         """Return the vault's rows as of now."""
-        rows = self.keeper.rows
+        rows = self.token_verifier.rows
         if rows is not self._rows:
             self._rows, self._names = rows, None
             self._names_of.clear()
@@ -135,14 +137,14 @@ class State:
         return rows
 
     @property
-    def names(self) -> Names:
+    def names(self) -> ModelNames:
         """Return what resolves names of models."""
         rows = self.rows
         if self._names is None:
             self._names = self._names_among(rows.keys)
         return self._names
 
-    def names_for(self, claims: Claims) -> Names:
+    def names_for(self, claims: Claims) -> ModelNames:
         """Return what resolves names of models among the keys that a token is for."""
         every = self.names
         if claims.keys == ALL_KEYS:
@@ -153,22 +155,22 @@ class State:
             self._names_of[claims.keys] = found
         return found
 
-    def _names_among(self, keys: Iterable[Key]) -> Names:
+    def _names_among(self, keys: Iterable[Key]) -> ModelNames:
         known, rows = self.knowledge, self.rows
-        return Names([held_of(rows, key) for key in keys], known.catalogue, known.book, known.config.aliases)
+        return ModelNames([held_of(rows, key) for key in keys], known.catalogue, known.book, known.config.aliases)
 
-    def secret_of(self, bearer: Bearer, target: Target) -> Secret:
+    def secret_of(self, holder: Holder, target: Target) -> Secret:
         """Open a key with a token; Denied (403) where the token is not for it."""
         rows = self.rows
         key = exact_key(rows, target.key.name)
-        own = sha256(b"aikeys/1/pocket" + bearer.given.reveal())
+        own = sha256(b"aikeys/1/pocket" + holder.given.reveal())
         place = (sha256(own), key.name, key.version)
         context = f"{key.name}:{key.version}".encode()
         kept = self._pocket.get(place)
         if kept is not None:
             said = sealing.unseal(own, kept, context)
             return KeySecret(said[1:], allows_http=said[:1] == _ALLOWS_HTTP)
-        secret = self.keeper.borrow(bearer, self._gateway).content(key).key_secret
+        secret = self.token_verifier.access_of(holder, self._gateway).content(key).key_secret
         if len(self._pocket) >= _MOST_KEPT:
             self._pocket.clear()
         said = (_ALLOWS_HTTP if secret.allows_http else b"-") + secret.reveal()

@@ -33,7 +33,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_@+=:,./-]+", re.ASCII)
 Pairs = list[tuple[str, str]]
 
 
-class Place(NamedTuple):
+class ServicePlace(NamedTuple):
     """Where a service keeps its vault, whose that is, and the program it runs."""
 
     home: str
@@ -45,10 +45,10 @@ class Place(NamedTuple):
 def unit(settings: Settings, home: str, ledger: str = "") -> str:
     """Return the unit for the vault in `home`; `ledger`: the directory that AIKEYS_LEDGER names."""
     folder, user = _whose(os.path.abspath(home))
-    return text(settings, Place(folder, user, _program(), os.path.abspath(ledger) if ledger else ""))
+    return text(settings, ServicePlace(folder, user, _program(), os.path.abspath(ledger) if ledger else ""))
 
 
-def text(settings: Settings, place: Place) -> str:
+def text(settings: Settings, place: ServicePlace) -> str:
     """Return the unit for a place (pure)."""
     sections = (
         ("Unit", _unit()),
@@ -59,7 +59,7 @@ def text(settings: Settings, place: Place) -> str:
     return "\n\n".join([_steps(place), *blocks])
 
 
-def _steps(place: Place) -> str:
+def _steps(place: ServicePlace) -> str:
     """Return how it is installed, as comments."""
     run = f"sudo -u {place.user} env AIKEYS_HOME={_word(place.home)}"
     made = "/dev/shm/aikeys-gateway.cred"  # noqa: S108  memory; a new file, of its owner alone
@@ -101,7 +101,7 @@ def _unit() -> Pairs:
     ]
 
 
-def _service(settings: Settings, place: Place) -> Pairs:
+def _service(settings: Settings, place: ServicePlace) -> Pairs:
     stop_s = int(settings.stop_s) + _LAST_STEPS_S
     loaded = [(credential.NAME, CREDENTIAL_FILE)]
     if settings.tls_cert:
@@ -125,7 +125,7 @@ def _service(settings: Settings, place: Place) -> Pairs:
     ]
 
 
-def _command(settings: Settings, place: Place) -> list[str]:
+def _command(settings: Settings, place: ServicePlace) -> list[str]:
     found = [*place.program, "gateway", "--sealed"]
     if settings.host != Settings().host:
         found += ["--host", settings.host]
@@ -142,12 +142,12 @@ def _command(settings: Settings, place: Place) -> list[str]:
     return found
 
 
-def _environment(place: Place) -> list[tuple[str, str]]:
+def _environment(place: ServicePlace) -> list[tuple[str, str]]:
     found = [("AIKEYS_HOME", place.home), ("AIKEYS_NO_INPUT", "1")]
     return [*found, ("AIKEYS_LEDGER", place.ledger)] if place.ledger else found
 
 
-def _files(place: Place) -> Pairs:
+def _files(place: ServicePlace) -> Pairs:
     """Return what of the file system it sees: everything read-only but the home and the ledger."""
     found: Pairs = []
     if place.home.startswith(STATE) and _PLAIN.fullmatch(place.home):  # systemd 252 takes no quotes here

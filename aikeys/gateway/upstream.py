@@ -93,7 +93,7 @@ class Upstream:
         self._sessions.clear()
 
     @asynccontextmanager
-    async def send(self, parcel: Parcel, timeouts: Timeouts) -> AsyncIterator[Reply]:
+    async def send(self, parcel: Parcel, timeouts: Timeouts) -> AsyncIterator[UpstreamReply]:
         """Send, and yield the reply when its head is there; leaving the block gives up what was not read.
 
         Raises NotSent or Broken; where it is cancelled, the request may have gone out.
@@ -104,7 +104,7 @@ class Upstream:
         reply = None
         try:
             came = intake(parcel.secrets, response.status, response.headers.items())
-            reply = Reply(response, came, self.largest_bytes, until_s, timeouts.between_s)
+            reply = UpstreamReply(response, came, self.largest_bytes, until_s, timeouts.between_s)
             yield reply
         finally:
             if reply is not None:
@@ -181,7 +181,7 @@ class Upstream:
         return found
 
 
-class Reply:
+class UpstreamReply:
     """A reply as it comes in; header names are in lower case."""
 
     def __init__(

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from aikeys.errors import AikeysError, BadConfiguration
-from aikeys.network.addresses import listeners
+from aikeys.network.addresses import plain_http_reach
 from aikeys.providers import recognition
 from aikeys.providers.catalogue import Provider, check_base_url
 from aikeys.secret import Secret
@@ -55,7 +55,7 @@ class Skipped(NamedTuple):
     reason: str
 
 
-class Found(NamedTuple):
+class FoundKeys(NamedTuple):
     candidates: tuple[Candidate, ...]
     skipped: tuple[Skipped, ...]
 
@@ -69,7 +69,7 @@ class _Entry(NamedTuple):
     end_line: int
 
 
-def from_dotenv(text: str, file: str, catalogue: _Catalogue) -> Found:
+def from_dotenv(text: str, file: str, catalogue: _Catalogue) -> FoundKeys:
     """Find keys in a `.env` file: quotes, `export`, comments and values over several lines as python-dotenv reads."""
     from io import StringIO
 
@@ -89,15 +89,15 @@ def from_dotenv(text: str, file: str, catalogue: _Catalogue) -> Found:
         elif binding.key and binding.value is not None and _VARIABLE.match(binding.key):
             entries.append(_Entry(binding.key, _secret(binding.value), line, end_line))
     found = _sort_out(entries, file, catalogue)
-    return Found(found.candidates, tuple(sorted((*skipped, *found.skipped), key=lambda one: one.line)))
+    return FoundKeys(found.candidates, tuple(sorted((*skipped, *found.skipped), key=lambda one: one.line)))
 
 
-def from_environment(environ: Mapping[str, str], catalogue: _Catalogue) -> Found:
+def from_environment(environ: Mapping[str, str], catalogue: _Catalogue) -> FoundKeys:
     """Find keys in environment variables; they have no file and no line."""
     return _sort_out([_Entry(name, _secret(value), 0, 0) for name, value in environ.items()], "", catalogue)
 
 
-def from_llm(text: str, file: str, catalogue: _Catalogue) -> Found:
+def from_llm(text: str, file: str, catalogue: _Catalogue) -> FoundKeys:
     """Find keys in the `keys.json` of simonw/llm, which maps a name to a key."""
     import json
 
@@ -121,12 +121,12 @@ def from_llm(text: str, file: str, catalogue: _Catalogue) -> Found:
             skipped.append(Skipped(name, file, line, "the value is not text"))
     names = {entry.variable: provider for entry in entries if (provider := _llm_provider(entry.variable, catalogue))}
     found = _sort_out(entries, file, catalogue, names)
-    return Found(found.candidates, tuple(sorted((*skipped, *found.skipped), key=lambda one: one.line)))
+    return FoundKeys(found.candidates, tuple(sorted((*skipped, *found.skipped), key=lambda one: one.line)))
 
 
 def _sort_out(
     entries: Iterable[_Entry], file: str, catalogue: _Catalogue, names: Mapping[str, str] | None = None
-) -> Found:
+) -> FoundKeys:
     """Take the provider keys out of the entries; `names` are variables known beyond the catalogue's."""
     entries = list(entries)
     last = {entry.variable: entry for entry in entries}
@@ -149,7 +149,7 @@ def _sort_out(
         if entry.variable in wanted and _text(entry.value) and not _checked(_text(entry.value))
     )
     used, overwritten = _by_last(candidates)
-    return Found(used, (*skipped, *overwritten))
+    return FoundKeys(used, (*skipped, *overwritten))
 
 
 def _by_last(candidates: list[Candidate]) -> tuple[tuple[Candidate, ...], tuple[Skipped, ...]]:
@@ -206,11 +206,11 @@ def _checked(url: str) -> str:
         known = "" if "$" in url else check_base_url(url)
     except AikeysError:
         return ""
-    return "" if listeners(known) == "far" else known
+    return "" if plain_http_reach(known) == "far" else known
 
 
 def _base_refusal(url: str) -> str:
-    if url.lower().startswith("http:") and listeners(url.lower()) == "far":
+    if url.lower().startswith("http:") and plain_http_reach(url.lower()) == "far":
         return "plain http to another machine: anybody on the way could read the key"
     return "not a base URL that can be taken"
 

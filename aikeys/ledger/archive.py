@@ -17,13 +17,13 @@ from collections.abc import Callable
 from hashlib import file_digest
 from typing import NamedTuple
 
-from aikeys.errors import Damaged, MachineFailed, NotFound, Usage
+from aikeys.errors import Damaged, MachineFailed, NotFound, UsageError
 from aikeys.ledger import lost_ledgers, segments, token_acts
 from aikeys.ledger.entries import Entry, Head
-from aikeys.ledger.memory import is_any_act
 from aikeys.ledger.projections import ERASED, archived_digest, imports_digest
 from aikeys.ledger.rollups import OF_CALLS, ROLLED, SUMS
 from aikeys.ledger.store import Act, Ledger, Signer, Writer, checked, read_base, read_head
+from aikeys.ledger.write_cache import is_any_act
 
 ARCHIVED = "ledger archive"
 _ADD = ", ".join(f"{name} = {name} + excluded.{name}" for name in SUMS.split(", "))
@@ -75,7 +75,7 @@ def _anchors_text(connection: sqlite3.Connection) -> str:
 def last_before(ledger: Ledger, before_us: int, keep_from: int) -> Head:
     """Return the last entry to archive: none of an instant or later, none still open, none from `keep_from` on.
 
-    Raises NotFound where there is nothing to archive, Usage where the act is among it by which a lost ledger is known.
+    Raises NotFound where there is nothing to archive, UsageError where the act of a lost ledger is among it.
     """
     with ledger.reading() as connection:
         base = read_base(connection, ledger)
@@ -87,7 +87,7 @@ def last_before(ledger: Ledger, before_us: int, keep_from: int) -> Head:
         digest = ledger.hash_at(stays - 1)
         lost = lost_ledgers.find(connection)
     if lost is not None and lost.entry < stays:
-        raise Usage(f"entry {lost.entry} stays until it is settled: {lost.sentence}", lost_ledgers.WAY_OUT)
+        raise UsageError(f"entry {lost.entry} stays until it is settled: {lost.sentence}", lost_ledgers.WAY_OUT)
     if stays - 1 <= base.number or digest is None:
         raise NotFound("there is nothing to archive before that day", "see the oldest calls: aikeys ledger export")
     return Head(stays - 1, digest)
@@ -107,7 +107,7 @@ def write(
                 end, digest = segments.write_body(body, frames, base, advance)
                 if end != last:
                     raise Damaged(f"{ledger.path}: entry {last.number} does not follow from those before it")
-                header = segments.Header(
+                header = segments.SegmentHeader(
                     ledger.ledger_id,
                     ledger.zone,
                     base.number + 1,

@@ -32,7 +32,7 @@ class Walk(NamedTuple):
     cuts: dict[int, str]
 
 
-class _Sums:
+class _ArchivedSums:
     """The sums of archived calls, added up as `archived` has them."""
 
     def __init__(self, zone: str) -> None:
@@ -82,7 +82,7 @@ def check_segments(
     at = Head(first.first - 1, first.base)
     if at.number == 0 and at != genesis(ledger.ledger_id, ledger.zone):
         raise Damaged(f"{found[0].path}: the first entry does not begin this ledger", _HINT)
-    sums = _Sums(ledger.zone)
+    sums = _ArchivedSums(ledger.zone)
     for segment in found:
         if at != Head(segment.header.first - 1, segment.header.base):
             raise Damaged(f"{segment.path} does not follow entry {at.number}", "give every archive in between")
@@ -121,7 +121,7 @@ def _opened(path: str, ledger: Ledger, is_signed: Check | None) -> segments.Segm
     return segment
 
 
-def _walked(segment: segments.Segment, at: Head, sums: _Sums, walk: Walk) -> Head:
+def _walked(segment: segments.Segment, at: Head, sums: _ArchivedSums, walk: Walk) -> Head:
     number, digest, whole = *at, sha256()
     if number in walk.wanted:
         walk.wanted[number] = digest

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from aikeys.errors import Damaged, Usage
+from aikeys.errors import Damaged, UsageError
 from aikeys.storage import descriptors
 
 HOUR_US = 3_600_000_000
@@ -49,11 +49,11 @@ class Calendar:
 
 
 def typed_calendar(zone: str) -> Calendar:
-    """Return the days of a zone that somebody typed; Usage for what is none."""
+    """Return the days of a zone that somebody typed; UsageError for what is none."""
     try:
         return Calendar(zone)
     except Damaged:
-        raise Usage(f"{zone!r} is not a time zone", "write it as Europe/Berlin or UTC") from None
+        raise UsageError(f"{zone!r} is not a time zone", "write it as Europe/Berlin or UTC") from None
 
 
 def date_of(day: int) -> date:

@@ -29,7 +29,7 @@ class Jump(NamedTuple):
     to_us: int
 
 
-class Pace:
+class ClockPace:
     """The wall clock against one that counts on evenly, from one writing of a process to the next."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class Times:
         self.latest_us = max(self.latest_us, at_us)
 
 
-def note_jump(writer: "Writer", pace: Pace, newest_us: int | None) -> None:
+def note_jump(writer: "Writer", pace: ClockPace, newest_us: int | None) -> None:
     """Write a jump down before anything else of a transaction; `newest_us` is when the newest entry was written."""
     now_us = writer.now_us
     should_us = pace.expected_us(now_us)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import (
     BILLED,
@@ -65,18 +65,18 @@ def correct(
 ) -> Correction:
     """Book that call `number` did cost `cost_pusd`. Given again, it counts from what the last correction left.
 
-    Raises NotFound without such a call, Usage where it is a correction itself or its cost is known already.
+    Raises NotFound without such a call, UsageError where it is a correction itself or its cost is known already.
     """
     ledger, connection = writer.ledger, writer.connection
     call, earlier = _call(connection, ledger, number)
     before_pusd = call.cost_pusd + sum(one.cost_pusd for one in earlier)
     if call.cost_source not in _UNSURE:
-        raise Usage(
+        raise UsageError(
             f"what call {number} did cost is known already ({call.cost_source})",
             "only worst_case, estimated and unpriced calls can be corrected",
         )
     if earlier and before_pusd == cost_pusd:
-        raise Usage(f"call {number} was corrected to that cost already", f"see: aikeys log {number}")
+        raise UsageError(f"call {number} was corrected to that cost already", f"see: aikeys log {number}")
     with _names_lent(writer, number, call.context) as context:
         calendar, head = Calendar(ledger.zone), writer.head
         for one in _moves(call, earlier, cost_pusd):
@@ -144,7 +144,7 @@ def _call(connection: sqlite3.Connection, ledger: Ledger, number: int) -> tuple[
     if recorded is None:
         raise no_call(connection, ledger, number)
     if recorded.call.corrects is not None:
-        raise Usage(
+        raise UsageError(
             f"entry {number} is a correction of {recorded.call.corrects}",
             f"correct that one: aikeys ledger resolve {recorded.call.corrects} --cost USD",
         )

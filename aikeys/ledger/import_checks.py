@@ -14,10 +14,10 @@ import re
 import sqlite3
 from typing import NamedTuple
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.ledger.calls import COMPUTED, ESTIMATED, MAX_COST_PUSD, UNPRICED, Call, Context
 from aikeys.ledger.import_ids import id_of
-from aikeys.ledger.interchange import IMPORT, Item, Reader, call_row, exported
+from aikeys.ledger.interchange import IMPORT, Item, LineReader, call_row, exported
 from aikeys.ledger.listing import Finder, Recorded, corrections_of
 from aikeys.ledger.store import Ledger, read_base, read_head
 
@@ -41,7 +41,7 @@ class Corrected(NamedTuple):
 class Checks:
     """Checks against one ledger; `connection` may be in a transaction or not."""
 
-    def __init__(self, connection: sqlite3.Connection, ledger: Ledger, reader: Reader) -> None:
+    def __init__(self, connection: sqlite3.Connection, ledger: Ledger, reader: LineReader) -> None:
         self._connection = connection
         self._ledger = ledger
         self._reader = reader
@@ -50,7 +50,7 @@ class Checks:
         self._as_imported: dict[Context, Context] = {}
 
     def is_known(self, item: Item) -> bool:
-        """Tell whether a line's call is here, as the line says; Usage where its id is, and its content is another."""
+        """Tell whether a line's call is here, as the line says; UsageError where only its id is."""
         number = self._number_of(item.id)
         is_own = number is None and item.id.startswith(self._own)
         if is_own:
@@ -62,36 +62,36 @@ class Checks:
         recorded = self._found.at(number)
         if recorded is None:
             lack = "no call" if number <= read_head(self._connection, self._ledger).number else "not here"
-            raise Usage(
+            raise UsageError(
                 f"its id is that of entry {number} of this ledger, which is {lack}: was an older copy put back?"
             )
         other = self._difference(item, recorded)
         if other is None:
             return True
         if is_own:
-            raise Usage(
+            raise UsageError(
                 f"its id is that of entry {number} of this ledger, which is another call ({other}): "
                 "was an older copy put back, or the line changed?",
                 f"what a call cost is corrected by: aikeys ledger resolve {number} --cost USD",
             )
-        raise Usage(f"its id was imported before with other content ({other}): entry {number}")
+        raise UsageError(f"its id was imported before with other content ({other}): entry {number}")
 
     def corrected(self, item: Item) -> Corrected | None:
-        """Return the call that a line corrects, None where it is not here; Usage where it cannot be corrected so."""
+        """Return the call that a line corrects, None where it is not here; UsageError where it cannot be."""
         what = f"it corrects {item.corrects[:80]}, which is"
         is_own = item.corrects.startswith(self._own)
         number = own_number(item.corrects, self._own) if is_own else self._number_of(item.corrects)
         if number is None:
             return None
         if number > read_head(self._connection, self._ledger).number:
-            raise Usage(f"{what} not here: import that first")
+            raise UsageError(f"{what} not here: import that first")
         if number <= read_base(self._connection, self._ledger).number:
-            raise Usage(f"{what} archived: its cost can no longer change")
+            raise UsageError(f"{what} archived: its cost can no longer change")
         recorded = self._found.at(number)
         if recorded is None:
-            raise Usage(f"{what} no call")
+            raise UsageError(f"{what} no call")
         if recorded.call.corrects is None and recorded.call.context.door != IMPORT:
-            raise Usage(
+            raise UsageError(
                 f"{what} a call that this ledger measured itself: an import cannot change it",
                 f"correct it by: aikeys ledger resolve {number} --cost USD",
             )
@@ -147,20 +147,20 @@ class Checks:
 
 
 def own_number(identity: str, own: str) -> int:
-    """Return the number in an id of this ledger (`own`: its beginning); Usage where it is none."""
+    """Return the number in an id of this ledger (`own`: its beginning); UsageError where it is none."""
     text = identity.removeprefix(own)
     if not _NUMBER.fullmatch(text):
-        raise Usage(f"{identity[:80]} names this ledger and none of its entries")
+        raise UsageError(f"{identity[:80]} names this ledger and none of its entries")
     return int(text)
 
 
 def check_correction(item: Item, corrected: Corrected) -> None:
-    """Raise Usage where a correction does not fit the call that it corrects."""
+    """Raise UsageError where a correction does not fit the call that it corrects."""
     call = corrected.call
     if call.corrects is not None:
-        raise Usage(f"it corrects {item.corrects[:80]}, which is a correction itself")
+        raise UsageError(f"it corrects {item.corrects[:80]}, which is a correction itself")
     if call.at_us != item.call.at_us:
-        raise Usage("its at is not that of the call it corrects")
+        raise UsageError("its at is not that of the call it corrects")
     after_pusd = corrected.cost_pusd + item.call.cost_pusd
     if not 0 <= after_pusd <= MAX_COST_PUSD:
-        raise Usage(f"the corrected cost would be {'below zero' if after_pusd < 0 else 'above 9 million USD'}")
+        raise UsageError(f"the corrected cost would be {'below zero' if after_pusd < 0 else 'above 9 million USD'}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aikeys.ledger.calls import COMPUTED, ESTIMATED, UNPRICED, Call
-from aikeys.pricing.book import Book, Found
+from aikeys.pricing.book import Book, FoundPrice
 from aikeys.pricing.cost import cost, unpriced
 from aikeys.pricing.price_text import price_text
 
@@ -16,7 +16,7 @@ class BookPricing:
 
     def __init__(self, book: Book) -> None:
         self._book = book
-        self._found: dict[tuple[str, str], Found | None] = {}
+        self._found: dict[tuple[str, str], FoundPrice | None] = {}
 
     def __call__(self, call: Call) -> Call:
         provider = call.context.provider

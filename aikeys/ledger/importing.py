@@ -14,14 +14,14 @@ from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
 from aikeys import clock
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import UNPRICED, Call
 from aikeys.ledger.entries import Head
 from aikeys.ledger.import_checks import Checks, Corrected, check_correction
-from aikeys.ledger.interchange import Item, Reader
+from aikeys.ledger.interchange import Item, LineReader
 from aikeys.ledger.pieces import in_pieces
-from aikeys.ledger.staged import Line, Staged, staged
+from aikeys.ledger.staged import Staged, StagedLine, staged
 from aikeys.ledger.store import Act, Ledger, Writer
 
 LONGEST_LINE = 1 << 20
@@ -35,7 +35,7 @@ class Pricing(Protocol):
     def __call__(self, call: Call) -> Call: ...
 
 
-class Counts(NamedTuple):
+class ImportCounts(NamedTuple):
     """What an import did: calls taken, known before, lines that are no calls, and taken calls without a price."""
 
     imported: int
@@ -44,28 +44,30 @@ class Counts(NamedTuple):
     unpriced: int
 
 
-class Plan(NamedTuple):
+class ImportPlan(NamedTuple):
     """A file whose lines were checked: those to be booked, and what the import will have done."""
 
     lines: Staged
-    counts: Counts
+    counts: ImportCounts
 
 
 def import_calls(
     ledger: Ledger, lines: Iterable[bytes], booking: Booking, pricing: Pricing, advance: Callable[[int], None]
-) -> Counts:
+) -> ImportCounts:
     """Check every line and book its call; `advance` is told the size of each line as it is checked."""
     with checked(ledger, lines, pricing, advance) as plan:
         return book_calls(ledger, plan, booking, lambda _: None)
 
 
 @contextmanager
-def checked(ledger: Ledger, lines: Iterable[bytes], pricing: Pricing, advance: Callable[[int], None]) -> Iterator[Plan]:
-    """Yield what is to be booked; Usage names the first line that cannot be taken."""
+def checked(
+    ledger: Ledger, lines: Iterable[bytes], pricing: Pricing, advance: Callable[[int], None]
+) -> Iterator[ImportPlan]:
+    """Yield what is to be booked; UsageError names the first line that cannot be taken."""
     with staged() as kept:
         others = known = unpriced = 0
         with ledger.looking() as connection:
-            reader = Reader(clock.now_us())
+            reader = LineReader(clock.now_us())
             look = _Look(Checks(connection, ledger, reader), kept, pricing)
             for number, line in enumerate(lines, 1):
                 advance(len(line))
@@ -77,17 +79,17 @@ def checked(ledger: Ledger, lines: Iterable[bytes], pricing: Pricing, advance: C
                 others += item is None
                 known += item is not None and taken is None
                 unpriced += taken is not None and taken.call.cost_source == UNPRICED
-        yield Plan(kept, Counts(kept.count, known, others, unpriced))
+        yield ImportPlan(kept, ImportCounts(kept.count, known, others, unpriced))
 
 
-def book_calls(ledger: Ledger, plan: Plan, booking: Booking, advance: Callable[[int], None]) -> Counts:
+def book_calls(ledger: Ledger, plan: ImportPlan, booking: Booking, advance: Callable[[int], None]) -> ImportCounts:
     """Book what was checked, in pieces; `advance` is told of each call. What is booked stays, whatever comes after."""
     imported, calendar, checks, planned = 0, Calendar(ledger.zone), _Rechecks(ledger), plan.counts
 
     def announce(writer: Writer) -> None:
         writer.act(_act(planned.imported, planned.known))
 
-    def write(writer: Writer, line: Line) -> None:
+    def write(writer: Writer, line: StagedLine) -> None:
         nonlocal imported
         with _told(line.number, f"{imported} calls are imported and stay; the rest needs another look at the file"):
             if checks.is_new(writer, line.item):
@@ -123,21 +125,21 @@ class _Look:
             self._check_correction(item)
         elif item.is_unpriced:
             item = item._replace(call=self._pricing(item.call))
-        earlier = self._kept.add(Line(number, item))
+        earlier = self._kept.add(StagedLine(number, item))
         if earlier is None:
             return item
         if earlier.item != item:
-            raise Usage(f"its id stands in line {earlier.number} with other content")
+            raise UsageError(f"its id stands in line {earlier.number} with other content")
         return None
 
     def _check_correction(self, item: Item) -> None:
         if item.is_unpriced:
-            raise Usage("it is a correction, but cost_usd is missing")
+            raise UsageError("it is a correction, but cost_usd is missing")
         found, key = self._checks.corrected(item), item.corrects
         if found is None:
             line = self._kept.find(item.corrects)
             if line is None:
-                raise Usage(f"it corrects {item.corrects[:80]}, which is not here: import that first")
+                raise UsageError(f"it corrects {item.corrects[:80]}, which is not here: import that first")
             call = line.item.call._replace(corrects=1 if line.item.corrects else None)
             found = Corrected(0, call, call.cost_pusd)
         place = found.number or key
@@ -154,25 +156,25 @@ class _Rechecks:
         self._ledger = ledger
 
     def is_new(self, writer: Writer, item: Item) -> bool:
-        """Tell whether an id is still new, and take it; Usage where it came meanwhile with other content."""
+        """Tell whether an id is still new, and take it; UsageError where it came meanwhile with other content."""
         row = (item.id, writer.head.number + 1)  # what booking appends first
         if writer.connection.execute("INSERT OR IGNORE INTO imported VALUES (?, ?)", row).rowcount:
             return True
         return not self._checks(writer).is_known(item)
 
     def completed(self, writer: Writer, item: Item) -> Call:
-        """Return the call to book; Usage where what it corrects cannot be corrected any more."""
+        """Return the call to book; UsageError where what it corrects cannot be corrected any more."""
         call = item.call._replace(settled_us=writer.now_us)
         if not item.corrects:
             return call
         found = self._checks(writer).corrected(item)
         if found is None:
-            raise Usage(f"it corrects {item.corrects[:80]}, which is not here: import that first")
+            raise UsageError(f"it corrects {item.corrects[:80]}, which is not here: import that first")
         check_correction(item, found)
         return call._replace(corrects=found.number)
 
     def _checks(self, writer: Writer) -> Checks:
-        return Checks(writer.connection, self._ledger, Reader(writer.now_us))
+        return Checks(writer.connection, self._ledger, LineReader(writer.now_us))
 
 
 @contextmanager
@@ -180,12 +182,12 @@ def _told(number: int, hint: str) -> Iterator[None]:
     """Name the line that is refused, and what became of the others."""
     try:
         yield
-    except Usage as error:
+    except UsageError as error:
         first, _, rest = hint.partition("; ")
-        raise Usage(f"line {number}: {error.message}", f"{first}; {error.hint or rest}") from None
+        raise UsageError(f"line {number}: {error.message}", f"{first}; {error.hint or rest}") from None
 
 
-def _read(reader: Reader, line: bytes) -> Item | None:
+def _read(reader: LineReader, line: bytes) -> Item | None:
     if len(line) > LONGEST_LINE:
-        raise Usage("it is longer than 1 MiB")
+        raise UsageError("it is longer than 1 MiB")
     return reader.read(line)

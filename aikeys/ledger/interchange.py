@@ -16,7 +16,7 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from aikeys.clock import rfc3339
-from aikeys.errors import Usage as Refused
+from aikeys.errors import UsageError as Refused
 from aikeys.ledger.calls import (
     BILLED,
     COST_SOURCES,
@@ -31,7 +31,7 @@ from aikeys.ledger.calls import (
 )
 from aikeys.ledger.entries import Entry
 from aikeys.ledger.listing import Recorded
-from aikeys.ledger.store import Names
+from aikeys.ledger.store import ActNames
 from aikeys.money import PUSD_PER_USD, usd_text
 from aikeys.names import escaped, key_name, label
 from aikeys.providers.usage import Usage
@@ -102,7 +102,7 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _decode = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=_each_once).decode
 
 
-class Reader:
+class LineReader:
     """Reads lines; `now_us` is the time of the import. Remembers contexts: most lines share one."""
 
     def __init__(self, now_us: int) -> None:
@@ -219,7 +219,7 @@ def call_row(recorded: Recorded, identity: str, corrects: str) -> dict[str, obje
     return {name: value for name, value in row.items() if value not in ("", None, {})}
 
 
-def act_row(entry: Entry, names: Names) -> dict[str, object]:
+def act_row(entry: Entry, names: ActNames) -> dict[str, object]:
     """Return an act as one line says it."""
     row: dict[str, object] = {
         "kind": "act",

@@ -11,7 +11,7 @@ from aikeys.errors import Damaged, NotFound
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import Call, Context, Labels, read_extra, text_pairs
 from aikeys.ledger.entries import Entry
-from aikeys.ledger.store import Ledger, Names, checked, read_base
+from aikeys.ledger.store import ActNames, Ledger, checked, read_base
 from aikeys.ledger.token_acts import last_call_days
 from aikeys.providers.usage import Usage
 
@@ -225,14 +225,14 @@ def _call(row: tuple[int, ...], texts: Texts) -> Call:
     )
 
 
-def acts(connection: sqlite3.Connection, ledger: Ledger) -> Iterator[tuple[Entry, Names]]:
+def acts(connection: sqlite3.Connection, ledger: Ledger) -> Iterator[tuple[Entry, ActNames]]:
     """Yield the acts in their order, with the names of who did it and whom it is about; raises Damaged."""
     names: dict[bytes | None, str] = {
         row[0]: row[1] for row in connection.execute("SELECT digest, name FROM person WHERE name IS NOT NULL")
     }
     for row in connection.execute(f"SELECT {', '.join(Entry._fields)} FROM entry ORDER BY id"):  # noqa: S608
         entry = checked(row, ledger.path)
-        yield entry, Names(names.get(entry.actor, ""), names.get(entry.person, ""))
+        yield entry, ActNames(names.get(entry.actor, ""), names.get(entry.person, ""))
 
 
 def require_person(connection: sqlite3.Connection, name: str) -> None:
@@ -241,7 +241,7 @@ def require_person(connection: sqlite3.Connection, name: str) -> None:
         raise NotFound("the ledger knows nobody of that name", "see: aikeys report --by user")
 
 
-class Asked(NamedTuple):
+class ActQuery(NamedTuple):
     """Which acts are wanted: from an instant on, by a person or about them or their tokens, of one kind; empty: any."""
 
     since_us: int = 0
@@ -249,7 +249,9 @@ class Asked(NamedTuple):
     act: str = ""
 
 
-def newest_acts(connection: sqlite3.Connection, ledger: Ledger, count: int, asked: Asked) -> list[tuple[Entry, Names]]:
+def newest_acts(
+    connection: sqlite3.Connection, ledger: Ledger, count: int, asked: ActQuery
+) -> list[tuple[Entry, ActNames]]:
     """Return the newest acts that were asked for, oldest first."""
     conditions: list[tuple[str, tuple[object, ...]]] = [("at_us >= ?", (asked.since_us,))]
     if asked.who:
@@ -264,4 +266,4 @@ def newest_acts(connection: sqlite3.Connection, ledger: Ledger, count: int, aske
         f"WHERE {' AND '.join(condition for condition, _ in conditions)} ORDER BY id DESC LIMIT ?",
         (*(value for _, values in conditions for value in values), count),
     ).fetchall()
-    return [(checked(row[:-2], ledger.path), Names(row[-2] or "", row[-1] or "")) for row in reversed(rows)]
+    return [(checked(row[:-2], ledger.path), ActNames(row[-2] or "", row[-1] or "")) for row in reversed(rows)]

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from aikeys.clock import rfc3339
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import ESTIMATED, Call, Context, Labels
 from aikeys.ledger.entries import Head
@@ -61,11 +61,13 @@ def find(connection: sqlite3.Connection, since_us: int | None = None) -> Lost | 
 def settle(writer: Writer, cost_pusd: int, booking: Callable[[Writer, Call, Calendar], Head]) -> tuple[Lost, int]:
     """Book what the time of a lost ledger did cost; returns what was lost, and the call's number (0: it cost nothing).
 
-    Raises Usage where nothing is to be settled.
+    Raises UsageError where nothing is to be settled.
     """
     lost = find(writer.connection)
     if lost is None:
-        raise Usage("this ledger stands for no lost one, or that is settled", f"see: aikeys audit --act '{RESOLVE}'")
+        raise UsageError(
+            "this ledger stands for no lost one, or that is settled", f"see: aikeys audit --act '{RESOLVE}'"
+        )
     number = 0
     if cost_pusd:
         call = Call(lost.before_us, writer.now_us, _CONTEXT, cost_pusd=cost_pusd, cost_source=ESTIMATED)

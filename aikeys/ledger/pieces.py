@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from aikeys.ledger.entries import Head
-from aikeys.ledger.memory import Memory, remembering
 from aikeys.ledger.store import Ledger, Writer
+from aikeys.ledger.write_cache import WriteCache, cached_writing
 
 LONGEST_S = 0.050
 _AIM_S, _LEAST_S = 0.030, 0.010
@@ -34,13 +34,13 @@ def in_pieces(
     now_s: Callable[[], float] = time.monotonic,
 ) -> None:
     """Write all things in their order; `announce` says what is done, with the first piece. Nothing without things."""
-    memory, waiting = Memory(), iter(things)
+    cache, waiting = WriteCache(), iter(things)
     thing = next(waiting, None)
     head: Head | None = None
     commit_s = (_AIM_S - _LEAST_S) / 2
     is_first = True
     while thing is not None:
-        with remembering(ledger, memory) as writer:
+        with cached_writing(ledger, cache) as writer:
             pause_s = _PAUSE_S if head in (None, writer.head) else _LONGER_S
             until_s = now_s() + max(_LEAST_S, _AIM_S - commit_s)
             while thing is not None:

@@ -25,14 +25,14 @@ from aikeys.ledger.questions import (
     ROLL_UPS,
     SLOT,
     TAG,
-    Answer,
-    Asked,
+    CallSums,
     Figures,
-    Frame,
     Keys,
+    LedgerSums,
     Met,
-    Metered,
     Runs,
+    SqlFrame,
+    SumQuery,
     figures_of,
     is_wanted,
 )
@@ -87,7 +87,7 @@ class Reading:
         self._path = ledger.path
         self._words: dict[int, str] = {}
 
-    def sums(self, asked: Asked) -> Answer:
+    def sums(self, asked: SumQuery) -> LedgerSums:
         """Answer from roll-ups where they can, else from the calls; CannotDecide where archived hours are asked for."""
         if "hour" in asked.by or asked.between or asked.calendar.zone.key != self._calendar.zone.key:
             return self._by_hour(asked)
@@ -118,7 +118,7 @@ class Reading:
         lost = lost_ledgers.find(self._connection, start_us)
         return lost.before_us if lost else None
 
-    def prices(self, answer: Answer) -> list[str]:
+    def prices(self, answer: LedgerSums) -> list[str]:
         """Return the texts of the prices that the calls met were computed with; from roll-ups, at any time."""
         column, met = ("slot", answer.slots) if answer.slots else ("id", answer.contexts)
         query = (
@@ -137,7 +137,7 @@ class Reading:
         row = self._connection.execute("SELECT settled_us FROM call ORDER BY id DESC LIMIT 1").fetchone()
         return row[0] if row else None
 
-    def durations(self, asked: Asked, column: str) -> dict[Keys, dict[int, int]]:
+    def durations(self, asked: SumQuery, column: str) -> dict[Keys, dict[int, int]]:
         """Return how many calls took how many ms, by `by`; `column` is latency_ms or first_token_ms."""
         frame = self._frame(asked)
         found: dict[Keys, dict[int, int]] = {}
@@ -153,7 +153,7 @@ class Reading:
                 counts[took_ms] = counts.get(took_ms, 0) + count
         return found
 
-    def metered(self, asked: Asked) -> Iterator[Metered]:
+    def metered(self, asked: SumQuery) -> Iterator[CallSums]:
         """Yield usage and cost by day, labels and price; calls with further units or odd counts come one by one.
 
         What was archived comes with its sums, and without a price.
@@ -172,31 +172,31 @@ class Reading:
                     usage = Usage._make([*used, read_extra(extra).other])
                     requests = 0 if corrects else count
                     what = (met.labels(context), source, bool(corrects), requests, usage)
-                    yield Metered(frame.day(at), *what, joined(high, low))
+                    yield CallSums(frame.day(at), *what, joined(high, low))
         yield from self._metered_archived(asked, frame)
 
-    def _metered_archived(self, asked: Asked, frame: Frame) -> Iterator[Metered]:
+    def _metered_archived(self, asked: SumQuery, frame: SqlFrame) -> Iterator[CallSums]:
         met = Met(asked, frame, self._archived)
         for day, identity, source, requests, _, *used, high, low in self._archived_rows(frame):
             if met.keys(identity, day) is not None:
                 total, read, written, output, reasoning = used
                 usage = Usage(total, read, written, 0, output, reasoning)
-                yield Metered(day, met.labels(identity), source, False, requests, usage, joined(high, low))
+                yield CallSums(day, met.labels(identity), source, False, requests, usage, joined(high, low))
 
     def rolled_tags(self) -> list[str]:
         """Return the names of the tags that are declared."""
         return [row[0] for row in self._connection.execute("SELECT name FROM rolled_tag ORDER BY name")]
 
-    def _by_hour(self, asked: Asked) -> Answer:
+    def _by_hour(self, asked: SumQuery) -> LedgerSums:
         frame = self._frame(asked)
         if not asked.needs <= {*SLOT} or frame.step_us != HOUR_US or not self._has_hours(frame):
             return self._by_call(asked)
         return self._rolled(asked, "rollup_hour", "hour", (asked.start_us // HOUR_US, asked.end_us // HOUR_US))
 
-    def _by_slot(self, asked: Asked) -> Answer:
+    def _by_slot(self, asked: SumQuery) -> LedgerSums:
         return self._rolled(asked, "rollup_day", "day", (asked.first, asked.end))
 
-    def _rolled(self, asked: Asked, table: str, at: str, span: tuple[int, int]) -> Answer:
+    def _rolled(self, asked: SumQuery, table: str, at: str, span: tuple[int, int]) -> LedgerSums:
         """Let SQL add up by the labels asked for; which slots a filter leaves is found out before."""
         when = f"{at} >= ? AND {at} < ?"
         found = self._connection.execute(f"SELECT DISTINCT slot FROM {table} WHERE {when}", span)  # noqa: S608
@@ -214,7 +214,7 @@ class Reading:
         )
         met = Met(asked._replace(where=()), self._frame(asked), lambda ids: self._labels(columns, ids))
         met.add((row[0], row[1:width], *row[width:]) for row in rows)
-        return Answer(met.cells, ROLL_UPS, slots=frozenset(slots))
+        return LedgerSums(met.cells, ROLL_UPS, slots=frozenset(slots))
 
     def _present(self, slots: list[int]) -> list[int]:
         """Return the slots; Damaged where one has no labels: joining would leave its money out."""
@@ -223,7 +223,7 @@ class Reading:
             raise Damaged(f"{self._path} has lost the labels of its calls", HINT)
         return slots
 
-    def _by_words(self, asked: Asked, table: str, column: str, text_of: Callable[[int], str | None]) -> Answer:
+    def _by_words(self, asked: SumQuery, table: str, column: str, text_of: Callable[[int], str | None]) -> LedgerSums:
         """What no row of the roll-up holds is the rest of the day: calls without a token, or without that tag."""
         name = next(iter(asked.needs))
         frame = self._frame(asked)
@@ -257,8 +257,8 @@ class Reading:
             if any(figures):
                 put("", days, source, figures)
         if wanted is not None:  # others' calls share the slots, not the contexts
-            return Answer(cells, ROLL_UPS, contexts=frozenset(self._contexts_with(name, wanted)))
-        return Answer(cells, ROLL_UPS, slots=frozenset(self._slots_of(asked)))
+            return LedgerSums(cells, ROLL_UPS, contexts=frozenset(self._contexts_with(name, wanted)))
+        return LedgerSums(cells, ROLL_UPS, slots=frozenset(self._slots_of(asked)))
 
     def _contexts_with(self, name: str, wanted: Iterable[str]) -> Iterator[int]:
         if name == "token":
@@ -267,7 +267,7 @@ class Reading:
         for text in wanted:
             yield from contexts_of_labels(self._connection, [(name.removeprefix(TAG), text)])
 
-    def _by_call(self, asked: Asked) -> Answer:
+    def _by_call(self, asked: SumQuery) -> LedgerSums:
         frame = self._frame(asked)
         met = Met(asked, frame, self._context)
         time = frame.time if {"day", "hour"} & {*asked.by} else "0"
@@ -276,9 +276,9 @@ class Reading:
         contexts = frozenset(met.identities())
         archived = Met(asked, frame, self._archived, met.cells)
         archived.add(self._archived_rows(frame))
-        return Answer(met.cells, CALLS, contexts=contexts)
+        return LedgerSums(met.cells, CALLS, contexts=contexts)
 
-    def _archived_rows(self, frame: Frame) -> Iterator[tuple[Any, ...]]:
+    def _archived_rows(self, frame: SqlFrame) -> Iterator[tuple[Any, ...]]:
         if frame.step_us:
             query = "SELECT max(day) FROM archived WHERE day >= ? AND day < ?"
             last = self._connection.execute(query, frame.days).fetchone()[0]
@@ -291,23 +291,23 @@ class Reading:
         for day, slot, token, tags, *rest in self._connection.execute(query, frame.days):
             yield (day, (slot, token, tags), *rest)
 
-    def _slots_of(self, asked: Asked) -> Iterator[int]:
+    def _slots_of(self, asked: SumQuery) -> Iterator[int]:
         query = "SELECT DISTINCT slot FROM rollup_day WHERE day >= ? AND day < ?"
         return (row[0] for row in self._connection.execute(query, (asked.first, asked.end)))
 
-    def _frame(self, asked: Asked) -> Frame:
+    def _frame(self, asked: SumQuery) -> SqlFrame:
         """Return how SQL finds the calls of a question and their time."""
         if asked.calendar.zone.key == self._calendar.zone.key and "hour" not in asked.by and not asked.between:
             days = (asked.first, asked.end)
-            return Frame("day", "day >= ? AND day < ?", days, days, 0, asked.calendar)
+            return SqlFrame("day", "day >= ? AND day < ?", days, days, 0, asked.calendar)
         start_us, end_us = asked.start_us, asked.end_us
         bounds = (start_us, end_us, *map(asked.calendar.start_us, range(asked.first, asked.end + 1)))
         step_us = HOUR_US if all(at_us % HOUR_US == 0 for at_us in bounds) else _QUARTER_US
         days = (self._calendar.day_of(start_us), self._calendar.day_of(end_us - 1) + 1)
         condition = "day >= ? AND day < ? AND at_us >= ? AND at_us < ?"
-        return Frame(f"at_us / {step_us}", condition, (*days, start_us, end_us), days, step_us, asked.calendar)
+        return SqlFrame(f"at_us / {step_us}", condition, (*days, start_us, end_us), days, step_us, asked.calendar)
 
-    def _has_hours(self, frame: Frame) -> bool:
+    def _has_hours(self, frame: SqlFrame) -> bool:
         """Tell whether the hourly roll-up, of which the oldest are dropped, still holds every call asked for."""
         start_us, end_us = frame.values[2:]
         kept_us = min(end_us, hours_from(self._connection) * HOUR_US)

@@ -38,7 +38,7 @@ Keys = tuple[str | int, ...]
 Where = tuple[tuple[str, tuple[str, ...]], ...]
 
 
-class Asked(NamedTuple):
+class SumQuery(NamedTuple):
     """A question. `by`: names of SLOT, `token`, `tag:NAME`, `day`, `hour`; `where`: a group and the texts it may have.
 
     Days are those of `calendar`: first ≤ day < end. `between` narrows them down to the instants start ≤ at < end, in µs
@@ -66,7 +66,7 @@ class Asked(NamedTuple):
         return {*self.by, *(name for name, _ in self.where)} - {"day", "hour"}
 
 
-class Answer(NamedTuple):
+class LedgerSums(NamedTuple):
     """Sums by (keys in the order of `by`, cost source). A day is its number, an hour its start in µs since 1970.
 
     `read` says where from; `slots` and `contexts` are what was met there.
@@ -85,7 +85,7 @@ class Runs(NamedTuple):
     is_all: bool
 
 
-class Metered(NamedTuple):
+class CallSums(NamedTuple):
     """Calls of one day, context and cost source, added up. `labels` also hold token, tags (`tag:NAME`) and price."""
 
     day: int
@@ -97,7 +97,7 @@ class Metered(NamedTuple):
     cost_pusd: int
 
 
-class Frame(NamedTuple):
+class SqlFrame(NamedTuple):
     """How SQL finds calls and their time: days of the ledger, or with `step_us` instants in steps since 1970."""
 
     time: str
@@ -126,8 +126,8 @@ class Met:
 
     def __init__(
         self,
-        asked: Asked,
-        frame: Frame,
+        asked: SumQuery,
+        frame: SqlFrame,
         look_up: Callable[[Any], dict[str, str]],
         cells: dict[tuple[Keys, str], Figures] | None = None,
     ) -> None:

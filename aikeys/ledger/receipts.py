@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from aikeys.errors import Damaged, Usage
+from aikeys.errors import Damaged, UsageError
 from aikeys.ledger.entries import Head
 from aikeys.ledger.store import Ledger
 
@@ -40,7 +40,7 @@ def receipt_text(receipt: Receipt) -> str:
 
 
 def parse_receipt(text: str) -> Receipt:
-    """Read the line again; raises Usage for anything else."""
+    """Read the line again; raises UsageError for anything else."""
     try:
         form, ledger_id, number, digest, signer = text.strip().split(":")
         if form != _FORM or not (number.isascii() and number.isdigit() and len(number) <= 18):
@@ -48,7 +48,7 @@ def parse_receipt(text: str) -> Receipt:
         public = None if signer == _NOBODY else _bytes(signer, 32)
         return Receipt(_bytes(ledger_id, 16), Head(int(number), _bytes(digest, 32)), public)
     except ValueError:
-        raise Usage("that is no receipt", "give the whole line that aikeys ledger head printed") from None
+        raise UsageError("that is no receipt", "give the whole line that aikeys ledger head printed") from None
 
 
 def check_receipts(
@@ -62,7 +62,7 @@ def check_receipts(
         if number > head.number:
             raise Damaged(f"{ledger.path} ends at entry {head.number}, the receipt has seen {number}", _HINT)
         if number < first - 1:
-            raise Usage(
+            raise UsageError(
                 f"entry {number} of the receipt was archived", "give the archive with it: ledger verify --archive FILE"
             )
         if hashes[number] != receipt.head.hash:

@@ -10,13 +10,13 @@ from typing import NamedTuple
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import Call, Context, call_hash, context_digest, extra_bytes, numbers_of, pairs_text
 from aikeys.ledger.entries import Head
-from aikeys.ledger.rollups import Place, add_call, word_id
+from aikeys.ledger.rollups import RollupKey, add_call, word_id
 from aikeys.ledger.store import Writer
 
 _INSERT = f"INSERT INTO call VALUES ({', '.join('?' * 19)})"  # noqa: S608
 
 
-class Filed(NamedTuple):
+class ContextRow(NamedTuple):
     """A context's row: its id, its slot's id, the word of its token (None without one), and its digest."""
 
     id: int
@@ -39,17 +39,17 @@ def append_call(writer: Writer, call: Call, calendar: Calendar) -> Head:
         (*numbers, call.cost_source, call.status, filed.id, extra, day, digest),
     )
     writer.head = Head(number, digest)
-    add_call(writer, call, Place(filed.slot, filed.token, day))
+    add_call(writer, call, RollupKey(filed.slot, filed.token, day))
     return writer.head
 
 
-def file_context(writer: Writer, context: Context) -> Filed:
+def file_context(writer: Writer, context: Context) -> ContextRow:
     """Return the row of a context, a new one where it is new; the writer remembers it."""
     filed = writer.filed[context] = _file(writer, context)
     return filed
 
 
-def _file(writer: Writer, context: Context) -> Filed:
+def _file(writer: Writer, context: Context) -> ContextRow:
     connection = writer.connection
     user = writer.person(context.labels.user) if context.labels.user else b""
     address = writer.person(context.address) if context.address else b""
@@ -57,7 +57,7 @@ def _file(writer: Writer, context: Context) -> Filed:
     token = word_id(connection, context.token) if context.token else None
     row = connection.execute("SELECT id, slot FROM context WHERE digest = ?", (digest,)).fetchone()
     if row:
-        return Filed(row[0], row[1], token, digest)
+        return ContextRow(row[0], row[1], token, digest)
 
     def word(text: str) -> int:
         return word_id(connection, text)
@@ -80,4 +80,4 @@ def _file(writer: Writer, context: Context) -> Filed:
             *(address, word(context.door), digest),
         ),
     ).fetchone()
-    return Filed(added[0], slot, token, digest)
+    return ContextRow(added[0], slot, token, digest)

@@ -52,7 +52,7 @@ def sums_of(call: Call) -> Sums:
     )
 
 
-class Place(NamedTuple):
+class RollupKey(NamedTuple):
     """Where a call is added up: its slot, the word of its token (or None) and its day."""
 
     slot: int
@@ -107,21 +107,21 @@ class Waiting:
         return self._tags[tags]
 
 
-def add_call(writer: Writer, call: Call, place: Place) -> None:
+def add_call(writer: Writer, call: Call, place: RollupKey) -> None:
     """Add a call to every roll-up it belongs to."""
     connection, tags, sums = writer.connection, call.context.labels.tags, sums_of(call)
-    if writer.memory is None:
+    if writer.cache is None:
         first_hour = forget_old_hours(connection, writer.now_us)
         for table, key in _rows_of(call, place, first_hour, rolled_tags(connection, tags)):
             add(connection, table, (*key, *sums))
     else:
-        waiting = writer.memory.part(Waiting)
+        waiting = writer.cache.part(Waiting)
         first_hour = waiting.first_hour(connection, writer.now_us)
         for table, key in _rows_of(call, place, first_hour, waiting.rolled_tags(connection, tags) if tags else ()):
             waiting.add(table, key, sums)
 
 
-def _rows_of(call: Call, place: Place, first_hour: int, tags: Iterable[int]) -> Iterator[tuple[str, RowKey]]:
+def _rows_of(call: Call, place: RollupKey, first_hour: int, tags: Iterable[int]) -> Iterator[tuple[str, RowKey]]:
     """Yield table and key of every roll-up a call belongs to."""
     slot, token, day = place
     source = call.cost_source

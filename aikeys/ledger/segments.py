@@ -43,7 +43,7 @@ _CALLS = """SELECT id, at_us, settled_us, input, cache_read, cache_write_5m, cac
 _HINT = "bring the archive back from where you keep copies"
 
 
-class Header(NamedTuple):
+class SegmentHeader(NamedTuple):
     """What a segment says of itself; `base` and `end` are hashes of entries first - 1 and last."""
 
     ledger_id: bytes
@@ -60,11 +60,11 @@ class Segment(NamedTuple):
     """A segment's file: its path, header and signature."""
 
     path: str
-    header: Header
+    header: SegmentHeader
     signature: bytes
 
 
-def header_bytes(header: Header) -> bytes:
+def header_bytes(header: SegmentHeader) -> bytes:
     """Return what is signed."""
     return pack("aikeys/1/segment", *header)
 
@@ -108,7 +108,7 @@ def write_body(
     return Head(number, hashed), digest.digest()
 
 
-def put_together(body: IO[bytes], path: str, header: Header, signer: Signer) -> Segment:
+def put_together(body: IO[bytes], path: str, header: SegmentHeader, signer: Signer) -> Segment:
     """Write the lines and the compressed part into the segment's file; it is on disk when this returns."""
     message = header_bytes(header)
     signature = signer.sign(message)
@@ -140,7 +140,7 @@ def open_segment(file: IO[bytes], path: str) -> Segment:
     try:
         purpose, *fields = unpack(bytes.fromhex(file.readline(_LONGEST_LINE).decode("ascii")))
         signature = bytes.fromhex(file.readline(_LONGEST_LINE).decode("ascii"))
-        header = Header(*_typed(fields))
+        header = SegmentHeader(*_typed(fields))
     except (ValueError, TypeError):
         raise Damaged(f"{path} is damaged: its header cannot be read", _HINT) from None
     if purpose != "aikeys/1/segment":

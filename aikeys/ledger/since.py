@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, timedelta
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.ledger.calendar import Calendar, number_of
 
 _AGO = re.compile(r"([1-9]\d{0,4})([mhdw])", re.ASCII)
@@ -15,21 +15,23 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def day_start_us(text: str, option: str, calendar: Calendar) -> int:
-    """Return the instant a day such as 2026-11-01 begins in the ledger's zone; Usage for anything else."""
+    """Return the instant a day such as 2026-11-01 begins in the ledger's zone; UsageError for anything else."""
     try:
         day = date.fromisoformat(text) if _DAY.fullmatch(text) else None
     except ValueError:
         day = None
     if day is None or not 1971 <= day.year <= 9000:
-        raise Usage(f"{option} {text[:40]!r} is not a date", f"write {option} 2026-11-01")
+        raise UsageError(f"{option} {text[:40]!r} is not a date", f"write {option} 2026-11-01")
     return calendar.start_us(number_of(day))
 
 
 def since_us(text: str, calendar: Calendar, now_us: int) -> int:
-    """Return the instant that --since names; Usage for what is none or lies in the future."""
+    """Return the instant that --since names; UsageError for what is none or lies in the future."""
     found = _instant(text, calendar, now_us)
     if found > now_us:
-        raise Usage(f"--since {text} lies in the future", "write a day that has begun, or 30d for the last 30 days")
+        raise UsageError(
+            f"--since {text} lies in the future", "write a day that has begun, or 30d for the last 30 days"
+        )
     return found
 
 
@@ -46,5 +48,7 @@ def _instant(text: str, calendar: Calendar, now_us: int) -> int:
     if moment is not None and moment.tzinfo is not None:
         return (moment - _EPOCH) // timedelta(microseconds=1)
     if not _DAY.fullmatch(text):
-        raise Usage(f"--since {text[:40]!r} is not a time", "write --since 30d, 2026-11-01 or 2026-11-01T10:00:00Z")
+        raise UsageError(
+            f"--since {text[:40]!r} is not a time", "write --since 30d, 2026-11-01 or 2026-11-01T10:00:00Z"
+        )
     return day_start_us(text, "--since", calendar)

@@ -19,7 +19,7 @@ _TABLE = "CREATE TABLE line(number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,
 _AT_ONCE = 256
 
 
-class Line(NamedTuple):
+class StagedLine(NamedTuple):
     """A checked line: its number in the file and what it says."""
 
     number: int
@@ -35,7 +35,7 @@ class Staged:
         self._places: dict[Context, int] = {}
         self.count = 0
 
-    def add(self, line: Line) -> Line | None:
+    def add(self, line: StagedLine) -> StagedLine | None:
         """Keep a line; where another one has its id nothing is kept and that one is returned."""
         try:
             self._connection.execute(
@@ -46,17 +46,17 @@ class Staged:
         self.count += 1
         return None
 
-    def find(self, identity: str) -> Line | None:
+    def find(self, identity: str) -> StagedLine | None:
         """Return the line with that id."""
         row = self._connection.execute("SELECT number, content FROM line WHERE id = ?", (identity,)).fetchone()
-        return Line(row[0], self._unpacked(row[1])) if row else None
+        return StagedLine(row[0], self._unpacked(row[1])) if row else None
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self) -> Iterator[StagedLine]:
         """Yield all lines in the order of the file."""
         rows = self._connection.execute("SELECT number, content FROM line ORDER BY number")
         while found := rows.fetchmany(_AT_ONCE):
             for number, content in found:
-                yield Line(number, self._unpacked(content))
+                yield StagedLine(number, self._unpacked(content))
 
     def _packed(self, item: Item) -> bytes:
         call = item.call

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from aikeys import clock
 from aikeys.errors import BadConfiguration, Damaged
-from aikeys.ledger.clock_jumps import Pace, note_jump
+from aikeys.ledger.clock_jumps import ClockPace, note_jump
 from aikeys.ledger.entries import Anchor, Entry, Head, chain_hash, checkpoint_message, genesis, person_digest
 from aikeys.storage import files, folders, sqlite
 from aikeys.storage.locks import TURN_NAME
@@ -21,7 +21,7 @@ from aikeys.storage.record import NamedTuple
 from aikeys.storage.writers_turn import turn
 
 if TYPE_CHECKING:
-    from aikeys.ledger.memory import Memory
+    from aikeys.ledger.write_cache import WriteCache
 
 FILE_NAME = "ledger.db"
 HINT = "put an unchanged copy of ledger.db back; without one move it away, then: aikeys ledger import --new-ledger"
@@ -48,7 +48,7 @@ class Act(NamedTuple):
     person: str = ""
 
 
-class Names(NamedTuple):
+class ActNames(NamedTuple):
     """Whom an act's digests stand for; empty for nobody, and for whoever was erased."""
 
     actor: str
@@ -62,7 +62,7 @@ class Signer(NamedTuple):
     sign: Callable[[bytes], bytes]
 
 
-class Change(NamedTuple):
+class VaultChange(NamedTuple):
     """What an act did to a vault: its intent's number, the vault, its new epoch and state."""
 
     intent: int | None = None
@@ -71,7 +71,7 @@ class Change(NamedTuple):
     manifest: bytes | None = None
 
 
-_NO_CHANGE = Change()
+_NO_CHANGE = VaultChange()
 
 
 class Writer:
@@ -82,16 +82,16 @@ class Writer:
         self.ledger = ledger
         self.now_us = now_us
         self.filed: dict[Any, Any] = {}  # contexts and their rows (recording.py): most calls of an import share one
-        self.memory: Memory | None = None  # of a writer that commits many calls at once (memory.py)
+        self.cache: WriteCache | None = None  # of a writer that commits many calls at once (memory.py)
         self.head, newest_us = _newest(connection, ledger)
         note_jump(self, ledger.pace, newest_us)
 
     def write_out(self) -> None:
         """Write what waits for the commit: before anything reads counters or roll-ups."""
-        if self.memory is not None:
-            self.memory.write_out(self.connection)
+        if self.cache is not None:
+            self.cache.write_out(self.connection)
 
-    def act(self, act: Act, status: str = "ok", *, phase: str = "event", change: Change = _NO_CHANGE) -> Head:
+    def act(self, act: Act, status: str = "ok", *, phase: str = "event", change: VaultChange = _NO_CHANGE) -> Head:
         """Append an act and return the new head."""
         actor = self.person(_user_name())
         about = self.person(act.person) if act.person else None
@@ -145,7 +145,7 @@ class Ledger:
         self._connection: sqlite3.Connection | None = None
         self.ledger_id = b""
         self.zone = "UTC"
-        self.pace = Pace()
+        self.pace = ClockPace()
 
     @property
     def exists(self) -> bool:
@@ -283,7 +283,7 @@ class Ledger:
     def intent(self, act: Act, vault_id: bytes, epoch: int) -> Head:
         """Announce an act that will move a vault to `epoch`; returns the head, whose number is the intent's."""
         with self.writing() as writer:
-            head = writer.act(act, "", phase="intent", change=Change(None, vault_id, epoch))
+            head = writer.act(act, "", phase="intent", change=VaultChange(None, vault_id, epoch))
             writer.connection.execute("INSERT INTO open_intent VALUES (?, ?, ?)", (head.number, vault_id, epoch))
         return head
 
@@ -299,7 +299,7 @@ class Ledger:
             if row is None:
                 return
             act, subject, vault_id, epoch = row
-            change = Change(intent, vault_id, epoch, manifest)
+            change = VaultChange(intent, vault_id, epoch, manifest)
             writer.act(Act(act, subject), status, phase="outcome", change=change)
             connection.execute("DELETE FROM open_intent WHERE entry = ?", (intent,))
             if manifest is not None:
@@ -318,7 +318,7 @@ class Ledger:
                 "SELECT entry, epoch FROM open_intent WHERE vault_id = ? ORDER BY entry", (vault_id,)
             ).fetchall()
 
-    def entries(self, newest: int | None = None) -> list[tuple[Entry, Names]]:
+    def entries(self, newest: int | None = None) -> list[tuple[Entry, ActNames]]:
         """Return acts, oldest first, each with the names of its actor and of whom it is about."""
         limit = -1 if newest is None else newest
         with self._using() as connection:
@@ -328,7 +328,7 @@ class Ledger:
                 "(SELECT * FROM entry ORDER BY id DESC LIMIT ?) e ORDER BY id",
                 (limit,),
             ).fetchall()
-        return [(checked(row[:-2], self.path), Names(row[-2] or "", row[-1] or "")) for row in rows]
+        return [(checked(row[:-2], self.path), ActNames(row[-2] or "", row[-1] or "")) for row in rows]
 
     def version(self) -> int:
         """Return a number that changes when another process writes."""

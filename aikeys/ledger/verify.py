@@ -67,7 +67,7 @@ class SignerChange(NamedTuple):
     public: bytes
 
 
-class Verdict(NamedTuple):
+class LedgerVerdict(NamedTuple):
     """What was found: the head, and the newest entry that a key vouched for, when, and by which public key.
 
     `first` is the number of the first entry that was there to be checked, `entries` how many were; `changes` of the
@@ -86,7 +86,7 @@ class Verdict(NamedTuple):
     latest_us: int = 0
 
 
-def verify(ledger: Ledger, known: Known = Known(), advance: Callable[[int], None] = lambda _: None) -> Verdict:  # noqa: B008
+def verify(ledger: Ledger, known: Known = Known(), advance: Callable[[int], None] = lambda _: None) -> LedgerVerdict:  # noqa: B008
     """Check the whole ledger; `advance` is told how many more entries have passed."""
     with ledger.reading() as connection:
         _check_form(connection, ledger)
@@ -109,7 +109,7 @@ def verify(ledger: Ledger, known: Known = Known(), advance: Callable[[int], None
         if known.signers and chain.cut is not None and chain.cut.entry > signed[0]:
             raise Damaged(f"{ledger.path}: entries up to {base.number} were taken away by nobody with the key", _HINT)
     times = chain.times
-    return Verdict(
+    return LedgerVerdict(
         head, *signed, first, head.number - first + 1, tuple(chain.changes), tuple(times.jumps), times.latest_us
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.storage.record import NamedTuple
 
 _FLAGS = {
@@ -62,7 +62,7 @@ def parse(argv: Sequence[str]) -> ExecArguments:
     found = _Found()
     try:
         _read(argv[:end], found)
-    except Usage:
+    except UsageError:
         if not separated and found.names:  # `exec openai ls -l`: the options are the program's
             raise _no_separator() from None
         raise
@@ -92,17 +92,19 @@ def parse(argv: Sequence[str]) -> ExecArguments:
 
 def _check(found: _Found, command: tuple[str, ...]) -> None:
     if not command or not command[0]:
-        raise Usage("no program stands after --", _FORM)
+        raise UsageError("no program stands after --", _FORM)
     if "all" in found.flags and found.names:
-        raise Usage(f"--all and the name {found.names[0]} exclude each other", "name the keys, or give --all alone")
+        raise UsageError(
+            f"--all and the name {found.names[0]} exclude each other", "name the keys, or give --all alone"
+        )
     if {"metered", "unmetered"} <= found.flags:
-        raise Usage("--metered and --unmetered exclude each other", "give one of them")
+        raise UsageError("--metered and --unmetered exclude each other", "give one of them")
     if found.limits and "metered" not in found.flags:
-        raise Usage(f"{found.limits[0][0]} limits a run that is metered", "add --metered")
+        raise UsageError(f"{found.limits[0][0]} limits a run that is metered", "add --metered")
     options = [option for option, _ in found.limits if option != "--model"]
     twice = next((option for option in options if options.count(option) > 1), "")
     if twice:
-        raise Usage(f"{twice} stands there twice", "give it once")
+        raise UsageError(f"{twice} stands there twice", "give it once")
 
 
 def _read(words: Sequence[str], found: _Found) -> None:
@@ -120,14 +122,14 @@ def _read(words: Sequence[str], found: _Found) -> None:
         elif word:
             found.names.append(word)
         else:
-            raise Usage("an empty word stands where a key's name is expected", _FORM)
+            raise UsageError("an empty word stands where a key's name is expected", _FORM)
         if "help" in found.flags:
             return
 
 
 def _take_value(found: _Found, option: str, value: str, *, joined: bool) -> None:
     if not value or (value.startswith("--") and not joined):
-        raise Usage(f"{option} needs a value", f"write {option} {_WITH_VALUE[option]}")
+        raise UsageError(f"{option} needs a value", f"write {option} {_WITH_VALUE[option]}")
     if option == "--home":
         found.home = value
         return
@@ -136,17 +138,17 @@ def _take_value(found: _Found, option: str, value: str, *, joined: bool) -> None
         return
     variable, _, name = value.partition("=")
     if not variable or not name:
-        raise Usage(f"--env {value} is not of the form VAR=NAME", "such as --env MY_KEY=openai")
+        raise UsageError(f"--env {value} is not of the form VAR=NAME", "such as --env MY_KEY=openai")
     other = found.env.setdefault(variable, name)
     if other != name:
-        raise Usage(f"{other} and {name} are both to be set in {variable}", "give each key its own variable")
+        raise UsageError(f"{other} and {name} are both to be set in {variable}", "give each key its own variable")
 
 
 def _flag(option: str, *, has_value: bool) -> str:
     if option not in _FLAGS:
         raise _unknown(option)
     if has_value:
-        raise Usage(f"{option} takes no value", f"write {option} alone")
+        raise UsageError(f"{option} takes no value", f"write {option} alone")
     return _FLAGS[option]
 
 
@@ -157,13 +159,13 @@ def _short_flags(word: str) -> list[str]:
     return [_SHORT[letter] for letter in letters]
 
 
-def _unknown(option: str) -> Usage:
+def _unknown(option: str) -> UsageError:
     from difflib import get_close_matches
 
     near = get_close_matches(option, [*_FLAGS, *_WITH_VALUE], n=1)
     hint = f"did you mean {near[0]}?" if near else "aikeys exec --help lists the options"
-    return Usage(f"exec has no option {option}", hint)
+    return UsageError(f"exec has no option {option}", hint)
 
 
-def _no_separator() -> Usage:
-    return Usage("exec needs -- before the program", _FORM)
+def _no_separator() -> UsageError:
+    return UsageError("exec needs -- before the program", _FORM)

@@ -6,7 +6,7 @@ A key and its base URL travel as one pair: a leftover OPENAI_BASE_URL would send
 from collections.abc import Iterator, Mapping, Sequence
 from os import fsdecode, fsencode
 
-from aikeys.errors import BadConfiguration, Usage
+from aikeys.errors import BadConfiguration, UsageError
 from aikeys.secret import Secret
 from aikeys.storage.record import NamedTuple
 
@@ -24,7 +24,7 @@ _NOT_FOR_KEYS = frozenset(
 _NOT_FOR_KEYS_BEGIN = ("LD_", "DYLD_", "PYTHON", "LC_", "XDG_", "MALLOC_", "BASH_FUNC_", "DBUS_")
 
 
-class Lent(NamedTuple):
+class LentKey(NamedTuple):
     """A key with everything `exec` sets or clears for it. An empty base URL means the provider's default."""
 
     name: str
@@ -47,7 +47,7 @@ class _Claim(NamedTuple):
 
 def child_environment(
     parent: Mapping[bytes, bytes],
-    lent: Sequence[Lent],
+    lent: Sequence[LentKey],
     renamed: Mapping[str, str],
     clean: bool,
 ) -> dict[bytes, bytes]:
@@ -56,11 +56,11 @@ def child_environment(
     for key in keys.values():
         _check_key(key)
         if not key.env and key.name not in renamed.values():
-            raise Usage(f"{key.name} has no variable of its own", f"say which: --env VAR={key.name}")
+            raise UsageError(f"{key.name} has no variable of its own", f"say which: --env VAR={key.name}")
     for variable, name in renamed.items():
         _check_variable(variable, name)
         if name not in keys:
-            raise Usage(f"--env {variable}={name} names a key that is not lent", f"add {name} to the names")
+            raise UsageError(f"--env {variable}={name} names a key that is not lent", f"add {name} to the names")
     claims: dict[str, _Claim] = {}
     for key in keys.values():
         for variable, claim in _claims_of(key, renamed):
@@ -73,7 +73,7 @@ def child_environment(
     return child
 
 
-def replaced(parent: Mapping[bytes, bytes], child: Mapping[bytes, bytes], lent: Sequence[Lent]) -> list[str]:
+def replaced(parent: Mapping[bytes, bytes], child: Mapping[bytes, bytes], lent: Sequence[LentKey]) -> list[str]:
     """Return the variables of lent keys' addresses that the child gets otherwise than its parent, or not at all."""
     variables = dict.fromkeys(variable for key in lent for variable in (*key.base_url_env, *key.clear))
     return [name for name in variables if (was := parent.get(fsencode(name))) and child.get(fsencode(name)) != was]
@@ -85,7 +85,7 @@ def nested(parent: Mapping[bytes, bytes]) -> str | None:
     return fsdecode(value) if value else None
 
 
-def _check_key(key: Lent) -> None:
+def _check_key(key: LentKey) -> None:
     if key.is_admin:
         raise BadConfiguration(
             f"{key.name} is an admin key: exec never hands it out",
@@ -103,17 +103,17 @@ def _check_variable(variable: str, name: str) -> None:
         not variable or variable[0] in "0123456789" or any(letter in "=\0" or letter.isspace() for letter in variable)
     )
     if wrong:
-        raise Usage(f"{variable!r} cannot be the name of an environment variable", f"write --env VAR={name}")
+        raise UsageError(f"{variable!r} cannot be the name of an environment variable", f"write --env VAR={name}")
     if variable.startswith("AIKEYS_"):
-        raise Usage(f"{variable} belongs to aikeys and cannot hold a key", f"write --env VAR={name}")
+        raise UsageError(f"{variable} belongs to aikeys and cannot hold a key", f"write --env VAR={name}")
     if fsencode(variable.upper()) in _NOT_FOR_KEYS or variable.startswith(_NOT_FOR_KEYS_BEGIN):
-        raise Usage(
+        raise UsageError(
             f"{variable} steers programs, which may print what it holds: no place for a key",
             f"take another variable, such as --env MY_KEY={name}",
         )
 
 
-def _claims_of(key: Lent, renamed: Mapping[str, str]) -> Iterator[tuple[str, _Claim]]:
+def _claims_of(key: LentKey, renamed: Mapping[str, str]) -> Iterator[tuple[str, _Claim]]:
     base_url = fsencode(key.base_url) if key.base_url else None
     for variable in key.base_url_env:
         yield variable, _Claim(key.name, base_url, is_secret=False)
@@ -129,12 +129,14 @@ def _claim(claims: dict[str, _Claim], variable: str, claim: _Claim) -> None:
     before = claims.get(variable)
     if before is not None:
         if before.owner != claim.owner and (before.is_secret or claim.is_secret or before.value != claim.value):
-            raise Usage(
+            raise UsageError(
                 f"{before.owner} and {claim.owner} both need {variable}",
                 "lend one of them only, or set one key elsewhere with --env VAR=NAME",
             )
         if before.owner == claim.owner and claim.is_secret:
-            raise Usage(f"{variable} is already set for {claim.owner} and cannot hold its key", "take another variable")
+            raise UsageError(
+                f"{variable} is already set for {claim.owner} and cannot hold its key", "take another variable"
+            )
     claims[variable] = claim
 
 

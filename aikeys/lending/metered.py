@@ -14,15 +14,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from aikeys.errors import Denied, Usage
-from aikeys.lending.environment import Lent
+from aikeys.errors import Denied, UsageError
+from aikeys.lending.environment import LentKey
 from aikeys.names import Label
 from aikeys.providers.catalogue import Provider
 from aikeys.providers.native_routes import routes_of
 from aikeys.secret import Secret
 from aikeys.tokens import scopes
 from aikeys.tokens.claims import Claims, wider
-from aikeys.tokens.wishes import LONGEST_TTL_S, Identity, Wish, claims_of
+from aikeys.tokens.token_request import LONGEST_TTL_S, Identity, TokenRequest, claims_of
 
 SCOPES = ("chat:read", "chat:write", "embeddings:write")
 _AT_THE_ROOT = ("anthropic", "gemini")
@@ -34,14 +34,14 @@ _MARK = b"AIKEYS_EXEC"
 
 
 def address(url: str, provider: Provider, key: str) -> str:
-    """Return what a provider's base URL variables get for a gateway at `url`; Usage where there is no such address."""
+    """Return what a provider's base URL variables get for a gateway at `url`; UsageError where it has none."""
     otherwise = f"without --metered the program gets the key itself: aikeys exec {key} -- CMD"
     if not routes_of(provider):
-        raise Usage(f"{key}: nothing meters what is sent to {provider.title}", otherwise)
+        raise UsageError(f"{key}: nothing meters what is sent to {provider.title}", otherwise)
     if provider.protocol == "azure":
-        raise Usage(f"{key}: the routes that SDKs ask of {provider.title} are not metered", otherwise)
+        raise UsageError(f"{key}: the routes that SDKs ask of {provider.title} are not metered", otherwise)
     if not provider.base_url_env:
-        raise Usage(
+        raise UsageError(
             f"{key}: no variable tells {provider.title}'s SDKs where the gateway is",
             "run aikeys gateway, and set its address in the program",
         )
@@ -50,7 +50,7 @@ def address(url: str, provider: Provider, key: str) -> str:
     return f"{url}/{quote(provider.name, safe='')}" + ("/v1" if provider.base_url_env[0] == _WITH_V1 else "")
 
 
-def lent_instead(key: Lent, provider: Provider, url: str, token: Secret) -> Lent:
+def lent_instead(key: LentKey, provider: Provider, url: str, token: Secret) -> LentKey:
     """Return what the program gets in place of a key: the token, and the gateway's address in the key's variables."""
     variables = tuple(dict.fromkeys((*key.base_url_env, *provider.base_url_env)))
     return key._replace(secret=token, base_url=address(url, provider, key.name), base_url_env=variables)
@@ -62,7 +62,9 @@ def check_one_key_each(keys: Sequence[tuple[str, Provider]]) -> None:
     for key, provider in keys:
         other = first.setdefault(provider.name, key)
         if other != key:
-            raise Usage(f"{other} and {key} are both keys of {provider.title}", "lend one of them to a metered program")
+            raise UsageError(
+                f"{other} and {key} are both keys of {provider.title}", "lend one of them to a metered program"
+            )
 
 
 def metered_environment(child: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
@@ -79,21 +81,21 @@ def _with_local(value: bytes) -> bytes:
     return value if {_LOCAL, b"*"} & {*hosts} else b",".join((*hosts, _LOCAL))
 
 
-def run_claims(wish: Wish, identity: Identity, parent: Claims | None) -> Claims:
+def run_claims(token_request: TokenRequest, identity: Identity, parent: Claims | None) -> Claims:
     """Return the claims of a run's token; Denied where they would be wider than those of who starts it."""
     if parent is None:
-        lasting = wish._replace(scopes=SCOPES, ttl_s=wish.ttl_s or LONGEST_TTL_S)
+        lasting = token_request._replace(scopes=SCOPES, ttl_s=token_request.ttl_s or LONGEST_TTL_S)
         return claims_of(lasting, identity, None)
     if parent.is_once:
         raise Denied(f"token {parent.shown_id} is for a single use: no run is metered with it", "use another token")
     left_s = parent.expires_at - identity.now_s
-    asked = wish._replace(
+    asked = token_request._replace(
         scopes=tuple(scope for scope in SCOPES if scope in scopes.expanded(parent.scopes)),
-        ttl_s=wish.ttl_s or max(left_s, 1),
-        models=wish.models or parent.models,
-        labels=tuple({**dict(wish.labels), **{name: Label(value) for name, value in parent.labels}}.items()),
-        budget_pusd=parent.budget_pusd if wish.budget_pusd is None else wish.budget_pusd,
-        rpm=parent.rpm if wish.rpm is None else wish.rpm,
+        ttl_s=token_request.ttl_s or max(left_s, 1),
+        models=token_request.models or parent.models,
+        labels=tuple({**dict(token_request.labels), **{name: Label(value) for name, value in parent.labels}}.items()),
+        budget_pusd=parent.budget_pusd if token_request.budget_pusd is None else token_request.budget_pusd,
+        rpm=parent.rpm if token_request.rpm is None else token_request.rpm,
         tpm=parent.tpm,
     )
     made = claims_of(asked, identity, None)._replace(parent=parent.id)

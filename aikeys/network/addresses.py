@@ -59,7 +59,7 @@ def takes_plain_http(address: str, *, private: bool) -> bool:
     )
 
 
-def listeners(url: str) -> Literal["", "near", "far"]:
+def plain_http_reach(url: str) -> Literal["", "near", "far"]:
     """Return who can listen: nobody to https or this machine, else those of a private network, or anybody.
 
     Private are addresses that the Internet does not route, names without a dot, and the ends that RFC 6762, RFC 8375

@@ -19,7 +19,7 @@ from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.store import Act, Ledger, Writer
 from aikeys.policy import plan
 from aikeys.policy.editing import edited
-from aikeys.policy.plan import Change
+from aikeys.policy.plan import PolicyChange
 from aikeys.policy.text import Policy
 from aikeys.pricing import overrides
 from aikeys.storage import files, folders
@@ -39,7 +39,7 @@ def check(wanted: Policy) -> None:
     overrides.read(wanted.prices or {}, ())
 
 
-def apply(ledger: Ledger, home: str, wanted: Policy, agreed: list[Change], digest: str) -> list[str]:
+def apply(ledger: Ledger, home: str, wanted: Policy, agreed: list[PolicyChange], digest: str) -> list[str]:
     """Make a policy hold; `agreed` is what was shown to the user. Raises Cancelled where it has changed since.
 
     Returns which calls under way its budgets come too late for, a sentence each.
@@ -72,7 +72,7 @@ def _of(connection: sqlite3.Connection, home: str) -> Policy:
     return Policy(named, found, dict(settings.aliases), {name: dict(table) for name, table in settings.prices.items()})
 
 
-def _change(writer: Writer, change: Change) -> Budget | None:
+def _change(writer: Writer, change: PolicyChange) -> Budget | None:
     """Make one change; return the budget that it set."""
     match change.section:
         case "budgets":

@@ -12,7 +12,7 @@ from aikeys.policy.text import SECTIONS, Policy, channel_table
 _ONE = {"budgets": "budget", "alerts": "alert", "aliases": "alias", "prices": "price"}
 
 
-class Change(NamedTuple):
+class PolicyChange(NamedTuple):
     """One thing that differs: `before` or `after` is None where it is made or removed."""
 
     section: str
@@ -33,7 +33,7 @@ class Change(NamedTuple):
         return [f"{sign} {_ONE[self.section]} {name}  {_shown(value)}" for sign, value in found]
 
 
-def changes(now: Policy, wanted: Policy) -> list[Change]:
+def changes(now: Policy, wanted: Policy) -> list[PolicyChange]:
     """Return what has to change so that what is wanted holds; sections it does not speak of stay."""
     found = []
     for section in SECTIONS:
@@ -42,14 +42,14 @@ def changes(now: Policy, wanted: Policy) -> list[Change]:
             before: Mapping[Any, Any] = getattr(now, section) or {}
             names = sorted({*before, *after})
             found += [
-                Change(section, name, before.get(name), after.get(name))
+                PolicyChange(section, name, before.get(name), after.get(name))
                 for name in names
                 if before.get(name) != after.get(name)
             ]
     return found
 
 
-def summary(found: list[Change]) -> str:
+def summary(found: list[PolicyChange]) -> str:
     """Return the counts for the ledger: `budgets=+1~2-0 alerts=+0~0-1`."""
     counts = []
     for section in SECTIONS:
@@ -60,7 +60,7 @@ def summary(found: list[Change]) -> str:
     return " ".join(counts)
 
 
-def spoken(found: list[Change]) -> str:
+def spoken(found: list[PolicyChange]) -> str:
     """Return the counts for a person: `1 budget changed, 2 aliases added`."""
     counts = []
     for section in SECTIONS:

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple, NoReturn
 
 from aikeys.alerts import channels
-from aikeys.alerts.channels import Channel, Command, Email, Webhook
+from aikeys.alerts.channels import Channel, CommandChannel, Email, Webhook
 from aikeys.alerts.messages import SUBSCRIBED
 from aikeys.budgets.terms import Terms, alerts_text, parse_alerts, parse_at_limit, parse_period
 from aikeys.budgets.who import parse_who
@@ -25,7 +25,11 @@ SECTIONS = ("budgets", "alerts", "aliases", "prices")
 _NO_BUDGETS = "\nbudgets = []"
 _HOW_TO_HAVE_SOME = "# none; to have some, write [[budgets]] tables instead of this line"
 _BUDGET = ("who", "usd", "period", "at_limit", "alerts")
-_KINDS: dict[str, type[Email | Webhook | Command]] = {"email": Email, "webhook": Webhook, "command": Command}
+_KINDS: dict[str, type[Email | Webhook | CommandChannel]] = {
+    "email": Email,
+    "webhook": Webhook,
+    "command": CommandChannel,
+}
 
 Budgets = Mapping[tuple[str, str], Terms]
 Prices = Mapping[str, Mapping[str, object]]
@@ -83,7 +87,7 @@ def channel_table(channel: Channel) -> dict[str, Any]:
     return {"kind": channel.kind, "on": list(channel.on), **settings}
 
 
-def _filled(settings: Email | Webhook | Command) -> list[tuple[str, Any]]:
+def _filled(settings: Email | Webhook | CommandChannel) -> list[tuple[str, Any]]:
     return [(name, value) for name, value in settings._asdict().items() if value != ""]
 
 
@@ -158,7 +162,7 @@ def _channel(name: str, fields: dict[str, Any]) -> Channel:
     return Channel(channels.check_name(name), channels.check_on(",".join(map(str, on))), settings)
 
 
-def _check_settings(settings: Email | Webhook | Command) -> None:
+def _check_settings(settings: Email | Webhook | CommandChannel) -> None:
     match settings:
         case Email():
             channels.check_email(settings)
@@ -169,7 +173,7 @@ def _check_settings(settings: Email | Webhook | Command) -> None:
                 raise BadConfiguration("the webhook's address looks like a secret", "put it into the vault: url_key")
             if style not in channels.STYLES:
                 raise BadConfiguration("that is no style", f"one of: {', '.join(channels.STYLES)}")
-        case Command(argv=argv, time_limit_s=limit_s):
+        case CommandChannel(argv=argv, time_limit_s=limit_s):
             if not argv or not argv[0].startswith("/") or any(map(channels.holds_key, argv[1:])):
                 raise BadConfiguration("argv needs an absolute path first, and no keys after", 'argv = ["/usr/bin/x"]')
             if not 0 < limit_s <= channels.LONGEST_TIME_LIMIT_S:

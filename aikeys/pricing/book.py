@@ -30,14 +30,14 @@ _MOST_FOUND = 1000
 """Prices that were looked up: a book reads its files once."""
 
 
-class Found(NamedTuple):
+class FoundPrice(NamedTuple):
     """A price, and whether the name was certainly its: a fuzzy match is no price under a blocking budget."""
 
     price: Price
     is_certain: bool
 
 
-class State(NamedTuple):
+class BookStatus(NamedTuple):
     """One source of prices for `prices status`."""
 
     source: str
@@ -47,7 +47,7 @@ class State(NamedTuple):
     in_use: bool
 
 
-class _Shelf:
+class _PriceTable:
     """The models of one provider from one source."""
 
     def __init__(self, document: _Row, source: str) -> None:
@@ -76,7 +76,7 @@ class _Shelf:
         return (fitting[0][1], not names.is_rule(fitting[0][0])) if fitting else None
 
     def price(self, row: _Row) -> Price:
-        kept = self._prices.get(id(row))  # rows live as long as the shelf
+        kept = self._prices.get(id(row))  # rows live as long as the table
         if kept is None:
             source = f"{self.source}-{row['source']}" if "source" in row else self.source
             kept = self._prices[id(row)] = reading.price(row, self.provider, source, self.date)
@@ -110,16 +110,16 @@ class Book:
         self._aliases = aliases
         self._catalogue = catalogue
         self._own = overrides.read(prices, (*catalogue, *bundled_providers()))
-        self._shelves: dict[str, tuple[_Shelf, ...]] = {}
+        self._shelves: dict[str, tuple[_PriceTable, ...]] = {}
         self._snapshot: snapshot.Snapshot | None = None
         self._is_loaded = False
-        self._found: dict[tuple[str, str, bool], Found | None] = {}
+        self._found: dict[tuple[str, str, bool], FoundPrice | None] = {}
 
     def resolve(self, text: str) -> names.Name:
         """Return the provider and model that a text names; see names.py."""
         return names.resolve(text, self._aliases, {*self._catalogue, *bundled_providers()})
 
-    def find(self, provider: str, model: str, sends_to: str = "") -> Found | None:
+    def find(self, provider: str, model: str, sends_to: str = "") -> FoundPrice | None:
         """Return the price of a model; None where nobody knows the model (its price may still be empty: `is_known`).
 
         `sends_to` is the address sealed with the key that is used, "" where no key is.
@@ -135,13 +135,13 @@ class Book:
         self._found[key] = found
         return found
 
-    def _find(self, provider: str, model: str, is_run_here: bool) -> Found | None:
+    def _find(self, provider: str, model: str, is_run_here: bool) -> FoundPrice | None:
         spelled = names.spelled(model)
         own = self._own.get((provider, spelled)) or self._own.get((provider, overrides.ANY))
         if own is not None:
             return self._own_price(own, provider, model)
         if is_run_here:
-            return Found(Price(provider, model, free=True, source="local"), is_certain=True)
+            return FoundPrice(Price(provider, model, free=True, source="local"), is_certain=True)
         return self._listed(provider, spelled)
 
     def may_run_here(self, provider: str) -> bool:
@@ -156,27 +156,27 @@ class Book:
 
     def nearest(self, provider: str, model: str) -> list[str]:
         """Return up to three names of this provider's models that look alike, as `provider/model`."""
-        ids = [each for shelf in self._shelves_of(provider) for each in shelf.ids()]
+        ids = [each for table in self._tables_of(provider) for each in table.ids()]
         return [f"{provider}/{near}" for near in names.nearest(model, ids)]
 
     def models(self, provider: str) -> list[str]:
         """Return the ids of the provider's models, sorted."""
-        return sorted({each for shelf in self._shelves_of(provider) for each in shelf.ids()})
+        return sorted({each for table in self._tables_of(provider) for each in table.ids()})
 
-    def states(self) -> list[State]:
+    def states(self) -> list[BookStatus]:
         """Return what each source holds, the most trusted first. Reads every file."""
-        own = [State("config", "", len({provider for provider, _ in self._own}), len(self._own), in_use=True)]
+        own = [BookStatus("config", "", len({provider for provider, _ in self._own}), len(self._own), in_use=True)]
         bundled = [_bundled(provider) for provider in bundled_providers()]
-        date = max(shelf.date for shelf in bundled)
-        models = sum(len(shelf.rows) for shelf in bundled)
+        date = max(table.date for table in bundled)
+        models = sum(len(table.rows) for table in bundled)
         states = own if self._own else []
         kept = self._updated()
         if kept is not None:
-            count = sum(len(_Shelf(_document(line, name), "updated").rows) for name, line in kept.lines.items())
-            states.append(State("updated", kept.date, len(kept.lines), count, in_use=kept.date >= date))
-        return [*states, State("bundled", date, len(bundled), models, in_use=True)]
+            count = sum(len(_PriceTable(_document(line, name), "updated").rows) for name, line in kept.lines.items())
+            states.append(BookStatus("updated", kept.date, len(kept.lines), count, in_use=kept.date >= date))
+        return [*states, BookStatus("bundled", date, len(bundled), models, in_use=True)]
 
-    def _own_price(self, own: overrides.Override, provider: str, model: str) -> Found | None:
+    def _own_price(self, own: overrides.Override, provider: str, model: str) -> FoundPrice | None:
         """A price of the user keeps the limits that are known of the model, where it gives none."""
         target = names.resolve(own.like, {}, {*self._catalogue, *bundled_providers()}) if own.like else None
         listed = self._listed(
@@ -190,32 +190,32 @@ class Book:
                 context_window=price.context_window or listed.price.context_window,
                 max_output=price.max_output or listed.price.max_output,
             )
-        return Found(price, is_certain=True)
+        return FoundPrice(price, is_certain=True)
 
-    def _listed(self, provider: str, spelled: str) -> Found | None:
-        shelves = self._shelves_of(provider)
-        found = _on(shelves, spelled)
+    def _listed(self, provider: str, spelled: str) -> FoundPrice | None:
+        tables = self._tables_of(provider)
+        found = _on(tables, spelled)
         if found is not None:
             return found
-        for other in dict.fromkeys(name for shelf in shelves for name in shelf.falls_back):
-            found = _on(self._shelves_of(other), spelled)
+        for other in dict.fromkeys(name for table in tables for name in table.falls_back):
+            found = _on(self._tables_of(other), spelled)
             if found is not None:  # the other provider's ways of serving are not sold here
                 return found._replace(price=found.price._replace(variants=()))
         return None
 
-    def _shelves_of(self, provider: str) -> tuple[_Shelf, ...]:
+    def _tables_of(self, provider: str) -> tuple[_PriceTable, ...]:
         if provider not in self._shelves:
             self._shelves[provider] = tuple(self._read(provider))
         return self._shelves[provider]
 
-    def _read(self, provider: str) -> Iterator[_Shelf]:
+    def _read(self, provider: str) -> Iterator[_PriceTable]:
         bundled = _bundled(provider) if provider in bundled_providers() else None
         kept = self._updated()
         updated = None
         if kept is not None and provider in kept.lines:
-            updated = _Shelf(_document(kept.lines[provider], provider), "updated")
-        both = [shelf for shelf in (updated, bundled) if shelf is not None]
-        yield from sorted(both, key=lambda shelf: shelf.date, reverse=True)
+            updated = _PriceTable(_document(kept.lines[provider], provider), "updated")
+        both = [table for table in (updated, bundled) if table is not None]
+        yield from sorted(both, key=lambda table: table.date, reverse=True)
 
     def _updated(self) -> snapshot.Snapshot | None:
         if not self._is_loaded:
@@ -238,9 +238,9 @@ def bundled_providers() -> tuple[str, ...]:
     return tuple(sorted(file.removesuffix(".json") for file in os.listdir(_DATA) if file.endswith(".json")))
 
 
-def _bundled(provider: str) -> _Shelf:
+def _bundled(provider: str) -> _PriceTable:
     with open(os.path.join(_DATA, f"{provider}.json"), encoding="utf-8") as file:
-        return _Shelf(snapshot.parse(file.read(), provider), "bundled")
+        return _PriceTable(snapshot.parse(file.read(), provider), "bundled")
 
 
 def _document(line: bytes, provider: str) -> _Row:
@@ -250,13 +250,13 @@ def _document(line: bytes, provider: str) -> _Row:
         raise Damaged(f"{snapshot.FILE} is damaged: {error}", "fetch it again: aikeys prices update") from None
 
 
-def _on(shelves: tuple[_Shelf, ...], spelled: str) -> Found | None:
-    for shelf in shelves:
-        row = shelf.exact(spelled)
+def _on(tables: tuple[_PriceTable, ...], spelled: str) -> FoundPrice | None:
+    for table in tables:
+        row = table.exact(spelled)
         if row is not None:
-            return Found(shelf.price(row), is_certain=True)
-    for shelf in shelves:
-        found = shelf.by_rule(spelled)
+            return FoundPrice(table.price(row), is_certain=True)
+    for table in tables:
+        found = table.by_rule(spelled)
         if found is not None:
-            return Found(shelf.price(found[0]), found[1])
+            return FoundPrice(table.price(found[0]), found[1])
     return None

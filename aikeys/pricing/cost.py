@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import lcm
 
 from aikeys.pricing import units
-from aikeys.pricing.values import STANDARD, Line, Price, Priced, Rates, Service
+from aikeys.pricing.values import STANDARD, Price, Priced, PriceLine, Rates, Service
 from aikeys.providers.usage import Usage
 
 _AUDIO_TOKENS, _AUDIO_SECONDS = "input_audio_tokens", "input_audio_seconds"
@@ -20,7 +20,7 @@ def cost(price: Price, usage: Usage, *, at_us: int, service: Service = STANDARD)
     """
     cells = units.cells(usage)
     if price.free:
-        return Priced(0, tuple(Line(unit, count, 0) for unit, count in cells), (), price.reference)
+        return Priced(0, tuple(PriceLine(unit, count, 0) for unit, count in cells), (), price.reference)
     rates, unmet = rates_at(price, at_us, service)
     cells = _audio_once(cells, rates)
     if units.REQUESTS in rates:
@@ -44,7 +44,7 @@ def cost(price: Price, usage: Usage, *, at_us: int, service: Service = STANDARD)
         exact = exact * (common // scale) + count * pusd * (common // per)
         scale = common
         upto_pusd = -(-exact // scale)
-        lines.append(Line(unit, count, upto_pusd - charged_pusd))
+        lines.append(PriceLine(unit, count, upto_pusd - charged_pusd))
         charged_pusd = upto_pusd
     return Priced(charged_pusd, tuple(lines), tuple(unpriced), price.reference)
 

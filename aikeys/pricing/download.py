@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from aikeys.errors import BadConfiguration, MachineFailed, NetworkFailed, NotFound, Usage
+from aikeys.errors import BadConfiguration, MachineFailed, NetworkFailed, NotFound, UsageError
 from aikeys.network.addresses import is_loopback_host
 from aikeys.pricing.snapshot import LARGEST_BYTES
 
@@ -80,11 +80,11 @@ def _check(url: str) -> None:
         parts = urlsplit(url)
         host, scheme = parts.hostname, parts.scheme
     except ValueError:
-        raise Usage("that is not an address", hint) from None
+        raise UsageError("that is not an address", hint) from None
     if scheme not in ("http", "https") or not host:
-        raise Usage("a price book is fetched from https only", hint)
+        raise UsageError("a price book is fetched from https only", hint)
     if scheme == "http" and not is_loopback_host(host):
-        raise Usage("a price book is not fetched over plain http from another machine", hint)
+        raise UsageError("a price book is not fetched over plain http from another machine", hint)
 
 
 def _host(url: str) -> str:

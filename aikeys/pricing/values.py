@@ -104,7 +104,7 @@ class Price(NamedTuple):
         return f"{self.provider}/{self.model}@{self.version}:{self.source}"
 
 
-class Line(NamedTuple):
+class PriceLine(NamedTuple):
     """What so much of one unit costs; the lines of a `Priced` add up to its cost."""
 
     unit: str
@@ -116,7 +116,7 @@ class Priced(NamedTuple):
     """The cost of a usage. `unpriced` names every used unit whose cost is missing or may be too low, with its count."""
 
     cost_pusd: int
-    lines: tuple[Line, ...] = ()
+    lines: tuple[PriceLine, ...] = ()
     unpriced: tuple[tuple[str, int], ...] = ()
     reference: str = ""
 

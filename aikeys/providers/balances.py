@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from aikeys.errors import AikeysError, ProviderRefused, RateLimited
 from aikeys.providers.catalogue import Balance, Provider, check_base_url
-from aikeys.providers.inquiry import Answer, address, inquire, timeouts
+from aikeys.providers.inquiry import InquiryAnswer, address, inquire, timeouts
 from aikeys.providers.transport import Parcel, Transport
 from aikeys.providers.wire.exact_json import read_table
 from aikeys.providers.wire.values import Json, Outgoing, Unreadable
@@ -43,7 +43,7 @@ def balance(
 
     Raises NotSent, Broken, Unreadable, RateLimited or ProviderRefused, and Usage for an address no key is sent to.
     """
-    refusal: Answer | None = None
+    refusal: InquiryAnswer | None = None
     for one in _asked(provider, base_url):
         base, rest = address(provider, base_url, one.path)
         outgoing = Outgoing("GET", rest, (*provider.verify.headers, ("accept", "application/json")), b"")
@@ -107,7 +107,7 @@ def _plain(amount: Decimal) -> str:
     return f"{whole}.{decimals[:_MOST_DECIMALS].rstrip('0').ljust(2, '0')}"
 
 
-def _failure(provider: Provider, answer: Answer | None) -> AikeysError:
+def _failure(provider: Provider, answer: InquiryAnswer | None) -> AikeysError:
     if answer is None:
         return Unreadable(f"{provider.title} names no balance for this key")
     if answer.is_redirect:

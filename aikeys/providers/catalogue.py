@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from aikeys.errors import BadConfiguration, NotFound, Usage
+from aikeys.errors import BadConfiguration, NotFound, UsageError
 from aikeys.providers.reported import NONE_LISTED, Reported, reported_of
 
 if TYPE_CHECKING:  # most of what reads the catalogue never talks to a provider
@@ -140,18 +140,18 @@ def check_base_url(url: str) -> str:
 
     hint = "give an address such as https://api.example.com/v1"
     if any(character <= " " or character in '\x7f\\"<>' for character in url):
-        raise Usage("the base URL holds a character that no address has", hint)
+        raise UsageError("the base URL holds a character that no address has", hint)
     if "?" in url or "#" in url:
-        raise Usage("the base URL has a query or a fragment", hint)
+        raise UsageError("the base URL has a query or a fragment", hint)
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise Usage("the base URL is not an address", hint) from None
+        raise UsageError("the base URL is not an address", hint) from None
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise Usage("the base URL is not an http or https address with a host", hint)
+        raise UsageError("the base URL is not an http or https address with a host", hint)
     if "@" in parts.netloc:
-        raise Usage("the base URL holds a user name or password", hint)
+        raise UsageError("the base URL holds a user name or password", hint)
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
 
 
@@ -209,7 +209,7 @@ def _user_defined(name: str, table: object) -> Provider:
         raise BadConfiguration(f"{where} lacks env", 'Name the variables that get the key: env = ["EXAMPLE_API_KEY"]')
     try:
         base_url = check_base_url(texts["base_url"]) if texts["base_url"] else ""
-    except Usage as error:
+    except UsageError as error:
         raise BadConfiguration(f"{where}: {error.message}", error.hint) from None
     return Provider(
         name=name,

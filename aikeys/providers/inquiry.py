@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.providers.catalogue import Provider, check_base_url
 from aikeys.providers.transport import Parcel, Timeouts, Transport, checked_base_url
 
@@ -16,7 +16,7 @@ LONGEST_ANSWER_BYTES = 64 << 10
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
-class Answer(NamedTuple):
+class InquiryAnswer(NamedTuple):
     """What came back; of a body only the first LONGEST_ANSWER_BYTES."""
 
     status: int
@@ -33,7 +33,7 @@ def timeouts(seconds: float) -> Timeouts:
     return Timeouts(connect_s=seconds, first_byte_s=seconds, between_s=seconds, total_s=2 * seconds)
 
 
-def inquire(transport: Transport, parcel: Parcel, limits: Timeouts) -> Answer:
+def inquire(transport: Transport, parcel: Parcel, limits: Timeouts) -> InquiryAnswer:
     """Send, and return the answer, whatever its status; raises NotSent or Broken."""
     with transport.send(parcel, limits) as incoming:
         body = b""
@@ -41,21 +41,21 @@ def inquire(transport: Transport, parcel: Parcel, limits: Timeouts) -> Answer:
             body += piece
             if len(body) >= LONGEST_ANSWER_BYTES:
                 break
-        return Answer(incoming.status, incoming.headers, body[:LONGEST_ANSWER_BYTES])
+        return InquiryAnswer(incoming.status, incoming.headers, body[:LONGEST_ANSWER_BYTES])
 
 
 def address(provider: Provider, base_url: str, path: str) -> tuple[str, str]:
-    """Return the base and the path where a key may be sent; Usage says why it is sent nowhere.
+    """Return the base and the path where a key may be sent; UsageError says why it is sent nowhere.
 
     A path that is a whole address is another host of the provider's own: only a key of its own base URL goes there.
     """
     if not base_url:
-        raise Usage(f"no base URL is known for {provider.title}")
+        raise UsageError(f"no base URL is known for {provider.title}")
     if not path:
-        raise Usage(f"{provider.title} has no known address that checks such a key")
+        raise UsageError(f"{provider.title} has no known address that checks such a key")
     base = check_base_url(base_url)
     if path.startswith("/"):
         return checked_base_url(base, provider.title), path
     if base not in {check_base_url(url) for url in (provider.base_url, *dict(provider.regions).values()) if url}:
-        raise Usage(f"only {provider.title}'s own address can be asked")
+        raise UsageError(f"only {provider.title}'s own address can be asked")
     return checked_base_url(path, provider.title), ""

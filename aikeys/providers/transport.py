@@ -22,7 +22,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
-from aikeys.errors import BadConfiguration, NetworkFailed, Usage
+from aikeys.errors import BadConfiguration, NetworkFailed, UsageError
 from aikeys.network.addresses import address_in, is_loopback, takes_plain_http
 from aikeys.network.deadlines import HeadDeadline
 from aikeys.network.proxies import Proxy, proxy_for, unreadable
@@ -63,7 +63,7 @@ class NotSent(NetworkFailed):
         self.may_pass = may_pass
 
 
-class NoPlainHttp(Usage):
+class NoPlainHttp(UsageError):
     """A key would travel in the clear to another machine, and its sealed row does not allow that."""
 
     def __init__(self, key: str) -> None:
@@ -145,12 +145,12 @@ class Transport(Protocol):
 
 @lru_cache(maxsize=1024)
 def checked_base_url(base_url: str, title: str) -> str:
-    """Return the address a key may be sent to; Usage says why it may not."""
+    """Return the address a key may be sent to; UsageError says why it may not."""
     if not base_url:
-        raise Usage(f"no base URL is known for this key of {title}", "store it anew with --base-url URL")
+        raise UsageError(f"no base URL is known for this key of {title}", "store it anew with --base-url URL")
     base = check_base_url(base_url)
     if not may_be_plain(base):
-        raise Usage("a key is never sent over plain http to another network", "give the key an https base URL")
+        raise UsageError("a key is never sent over plain http to another network", "give the key an https base URL")
     return base
 
 

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from aikeys.errors import AikeysError
 from aikeys.providers.catalogue import Provider
-from aikeys.providers.inquiry import Answer, address, inquire, timeouts
+from aikeys.providers.inquiry import InquiryAnswer, address, inquire, timeouts
 from aikeys.providers.recognition import is_admin
 from aikeys.providers.transport import HttpxTransport, Parcel, Transport
 from aikeys.providers.wire.values import Outgoing
@@ -21,7 +21,7 @@ _BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN, _TOO_MANY = 400, 401, 403, 429
 _GOOGLE_REFUSAL = b"API_KEY_INVALID"  # Google answers 400, not 401, to a key that it does not know
 
 
-class Verdict(NamedTuple):
+class KeyVerdict(NamedTuple):
     """What a provider said of a key; the detail is a few words that never hold the key."""
 
     state: Literal["valid", "refused", "unverified"]
@@ -30,7 +30,7 @@ class Verdict(NamedTuple):
 
 def verify(
     provider: Provider, base_url: str, secret: Secret, timeout_s: float = 10.0, transport: Transport | None = None
-) -> Verdict:
+) -> KeyVerdict:
     """Ask the provider whether the key works; what cannot be asked is unverified."""
     if transport is None:
         with closing(HttpxTransport()) as own:
@@ -42,19 +42,19 @@ def verify(
         outgoing = Outgoing(asked.method, rest, (*asked.headers, ("accept", "application/json")), b"")
         return _judged(inquire(transport, Parcel(outgoing, base, asked.auth, secret), timeouts(timeout_s)), asked.auth)
     except AikeysError as failure:
-        return Verdict("unverified", failure.message)
+        return KeyVerdict("unverified", failure.message)
 
 
-def _judged(answer: Answer, auth: str) -> Verdict:
+def _judged(answer: InquiryAnswer, auth: str) -> KeyVerdict:
     said = f"the provider answered {answer.status}"
     if 200 <= answer.status < 300:
-        return Verdict("valid", said)
+        return KeyVerdict("valid", said)
     if answer.is_redirect:
-        return Verdict("unverified", "redirected to another address")
+        return KeyVerdict("unverified", "redirected to another address")
     if answer.status in (_UNAUTHORIZED, _FORBIDDEN):
-        return Verdict("refused", said)
+        return KeyVerdict("refused", said)
     if answer.status == _BAD_REQUEST and auth == "x-goog-api-key" and _GOOGLE_REFUSAL in answer.body:
-        return Verdict("refused", said)
+        return KeyVerdict("refused", said)
     if answer.status == _TOO_MANY:
-        return Verdict("unverified", "rate limited")
-    return Verdict("unverified", said)
+        return KeyVerdict("unverified", "rate limited")
+    return KeyVerdict("unverified", said)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from aikeys.budgets.check import STATES, Standing
+from aikeys.budgets.check import STATES, BudgetState
 from aikeys.budgets.terms import PERIODS, Terms
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.money import parse_usd, read_usd
 from aikeys.providers.wire.exact_json import table, text
 from aikeys.remote.client import no_gateway, rows_in
@@ -34,7 +34,7 @@ def budgets_at(gateway: Gateway) -> tuple[list[dict[str, object]], str, int | No
 
 def checked_at(
     gateway: Gateway, wanted: Sequence[Who], max_unpriced: Decimal | None
-) -> tuple[list[Standing], list[str]]:
+) -> tuple[list[BudgetState], list[str]]:
     """Return how full budgets are, and what could mislead without being said."""
     query = [("who", str(who)) for who in wanted]
     query += [("max_unpriced", f"{max_unpriced:f}")] if max_unpriced is not None else []
@@ -45,7 +45,7 @@ def checked_at(
     return [_standing(row) for row in rows_in(found, "budgets")], [str(note) for note in notes]
 
 
-def _standing(row: Table) -> Standing:
+def _standing(row: Table) -> BudgetState:
     """Return a budget's state; what is not understood is never ok."""
     state, terms, spent, reserved = text(row, "state"), None, 0, 0
     try:
@@ -54,12 +54,12 @@ def _standing(row: Table) -> Standing:
             reserved = read_usd(text(row, "reserved_usd"))
         if row.get("spent_usd") is not None:
             spent = read_usd(text(row, "spent_usd"))
-    except Usage:
+    except UsageError:
         raise no_gateway() from None
     if state not in STATES or (terms is not None and terms.period not in PERIODS):
         raise no_gateway()
     calls, unpriced = _count(row, "requests"), _count(row, "unpriced_requests")
-    return Standing(text(row, "who"), terms, 0, spent, reserved, calls, unpriced, state, text(row, "reason"))
+    return BudgetState(text(row, "who"), terms, 0, spent, reserved, calls, unpriced, state, text(row, "reason"))
 
 
 def _listed(row: Table) -> dict[str, object]:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from aikeys.errors import AikeysError, NetworkFailed, ProviderRefused, Usage
+from aikeys.errors import AikeysError, NetworkFailed, ProviderRefused, UsageError
 from aikeys.money import parse_usd
 from aikeys.providers.transport import Timeouts
 from aikeys.providers.wire import openai_chat
@@ -61,12 +61,12 @@ class Answered(NamedTuple):
 
 
 def outgoing(request: Request, labels: Mapping[str, str]) -> Outgoing:
-    """Return the request as it goes to a gateway; Usage for more labels than one takes."""
+    """Return the request as it goes to a gateway; UsageError for more labels than one takes."""
     written = openai_chat.encode(request, DIALECT)
     if not labels:
         return written
     if len(labels) > _MOST_LABELS:
-        raise Usage(f"a gateway takes {_MOST_LABELS} labels with a call", "leave some out")
+        raise UsageError(f"a gateway takes {_MOST_LABELS} labels with a call", "leave some out")
     metadata = {_NAMES.get(name, name): value for name, value in labels.items()}
     return written._replace(body=write({**read_table(written.body), "metadata": metadata}))
 
@@ -79,7 +79,7 @@ def ask(
     now_s: Callable[[], float] = time.monotonic,
 ) -> Answered:
     """Ask, and hand every event of a stream on as it comes; raises what was refused before anything came."""
-    watch = _Watch(now_s, sink)
+    watch = _Timing(now_s, sink)
     with gateway.open(outgoing(request, labels), Timeouts()) as incoming:
         headers = dict(incoming.headers)
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -96,7 +96,7 @@ def ask(
     )
 
 
-class _Watch:
+class _Timing:
     """How long it took, and who hears it."""
 
     def __init__(self, now_s: Callable[[], float], sink: Sink) -> None:
@@ -127,7 +127,7 @@ def _whole(incoming: Incoming) -> tuple[Reply, AikeysError | None]:
     return found, None
 
 
-def _streamed(incoming: Incoming, watch: _Watch) -> tuple[Reply, AikeysError | None]:
+def _streamed(incoming: Incoming, watch: _Timing) -> tuple[Reply, AikeysError | None]:
     """Return the reply as far as it came, and why it is not whole."""
     stream = openai_chat.ChatStream(DIALECT)
     failure: AikeysError | None = None
@@ -152,5 +152,5 @@ def _streamed(incoming: Incoming, watch: _Watch) -> tuple[Reply, AikeysError | N
 def _cost_pusd(text: str) -> int | None:
     try:
         return parse_usd(text) if text else None
-    except Usage:
+    except UsageError:
         return None

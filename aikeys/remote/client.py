@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from aikeys.errors import NetworkFailed, Usage
+from aikeys.errors import NetworkFailed, UsageError
 from aikeys.network.addresses import is_loopback
 from aikeys.providers.catalogue import check_base_url
 from aikeys.providers.transport import HttpxTransport, Parcel, Timeouts
@@ -37,7 +37,7 @@ class NoGateway(NetworkFailed):
     code = "no_gateway"
 
 
-class Answer(NamedTuple):
+class GatewayAnswer(NamedTuple):
     """What came back, of a status below 300; names of headers are in lower case."""
 
     status: int
@@ -46,13 +46,13 @@ class Answer(NamedTuple):
 
 
 def checked_url(text: str) -> str:
-    """Return the address of a gateway in its one spelling; Usage says what is wrong with it."""
+    """Return the address of a gateway in its one spelling; UsageError says what is wrong with it."""
     try:
         url = check_base_url(text.strip()).removesuffix("/v1")
-    except Usage as wrong:
-        raise Usage(wrong.message.replace("the base URL", "the gateway's address"), _EXAMPLE) from None
+    except UsageError as wrong:
+        raise UsageError(wrong.message.replace("the base URL", "the gateway's address"), _EXAMPLE) from None
     if not url.startswith("https:") and not is_loopback(url):
-        raise Usage(
+        raise UsageError(
             "a token is never sent over plain http to another machine",
             "give the gateway's https address: it needs TLS files, or a proxy in front of it",
         )
@@ -88,11 +88,11 @@ class Gateway:
         """Delete something."""
         self.ask(Outgoing("DELETE", path, (), b""))
 
-    def ask(self, outgoing: Outgoing, timeouts: Timeouts = _PATIENCE) -> Answer:
+    def ask(self, outgoing: Outgoing, timeouts: Timeouts = _PATIENCE) -> GatewayAnswer:
         """Send a request and read its whole answer."""
         with self.open(outgoing, timeouts) as incoming:
             try:
-                return Answer(incoming.status, incoming.headers, b"".join(incoming.pieces()))
+                return GatewayAnswer(incoming.status, incoming.headers, b"".join(incoming.pieces()))
             except NetworkFailed as failure:
                 raise self._unreached(failure) from None
 
@@ -142,7 +142,7 @@ def _written(query: Query) -> str:
     return f"?{urlencode(list(query))}" if query else ""
 
 
-def _table(answer: Answer) -> Table:
+def _table(answer: GatewayAnswer) -> Table:
     from aikeys.providers.wire.exact_json import read_table
 
     try:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from aikeys.clock import rfc3339
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.providers.wire.exact_json import table, text
 from aikeys.remote.client import rows_in
 from aikeys.remote.usage import instant_us
@@ -39,5 +39,5 @@ def newest_calls_at(
 
 def _limit(count: int) -> str:
     if count > MOST:
-        raise Usage(f"a gateway shows at most {MOST:,} entries at once", f"give -n {MOST} or less")
+        raise UsageError(f"a gateway shows at most {MOST:,} entries at once", f"give -n {MOST} or less")
     return str(count)

@@ -28,7 +28,7 @@ from aikeys.errors import (
     ProviderRefused,
     RateLimited,
     TokenRefused,
-    Usage,
+    UsageError,
 )
 from aikeys.providers.wire.refusals import refusal
 from aikeys.providers.wire.values import ApiError
@@ -47,15 +47,15 @@ class OverBudget(AikeysError):
 
 
 _ERRORS: Mapping[int, type[AikeysError]] = {
-    400: Usage,
+    400: UsageError,
     401: TokenRefused,
     402: OverBudget,
     403: Denied,
     404: NotFound,
-    405: Usage,
+    405: UsageError,
     409: ExistsAlready,
-    413: Usage,
-    421: Usage,
+    413: UsageError,
+    421: UsageError,
     422: CannotDecide,
     429: RateLimited,
 }

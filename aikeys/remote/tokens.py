@@ -1,4 +1,4 @@
-"""/v1/keys in the words of `aikeys token`: a wish as a body, a row as claims (without what only a vault holds)."""
+"""/v1/keys in the words of `aikeys token`: a request as a body, a row as claims (without what only a vault holds)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.money import parse_usd, usd_text
 from aikeys.providers.wire.exact_json import table, text
 from aikeys.remote.client import no_gateway, rows_in
@@ -16,13 +16,13 @@ from aikeys.tokens.claims import ALL_KEYS, LABELS, Claims
 if TYPE_CHECKING:
     from aikeys.providers.wire.exact_json import Table
     from aikeys.remote.client import Gateway
-    from aikeys.tokens.wishes import Wish
+    from aikeys.tokens.token_request import TokenRequest
 
 _PATH = "/v1/keys"
 _NAMES = {"team": "team_id"}
 
 
-class Lent(NamedTuple):
+class RemoteToken(NamedTuple):
     """A token as a gateway tells it. `last_call`: a date, in UTC."""
 
     claims: Claims
@@ -31,23 +31,23 @@ class Lent(NamedTuple):
     last_call: str | None = None
 
 
-def issue(gateway: Gateway, wish: Wish) -> tuple[Lent, str]:
+def issue(gateway: Gateway, token_request: TokenRequest) -> tuple[RemoteToken, str]:
     """Issue a child of the token that asks; return it and its text."""
-    made = gateway.post(_PATH, _body(wish))
+    made = gateway.post(_PATH, _body(token_request))
     given = text(made, "key")
     if not given:
         raise no_gateway()
     return _lent(made, 0), given
 
 
-def lent(gateway: Gateway, now_s: int) -> list[Lent]:
+def lent(gateway: Gateway, now_s: int) -> list[RemoteToken]:
     """Return the tokens that may be seen, those that end first at the beginning."""
     found = [_lent(row, now_s) for row in rows_in(gateway.get(_PATH), "keys")]
     return sorted(found, key=lambda one: (one.claims.expires_at, one.claims.id))
 
 
-def find(known: list[Lent], wanted: str, now_s: int) -> Lent:
-    """Return the token with this id, beginning of an id, or name; NotFound, Usage where several fit."""
+def find(known: list[RemoteToken], wanted: str, now_s: int) -> RemoteToken:
+    """Return the token with this id, beginning of an id, or name; NotFound, UsageError where several fit."""
     claims = finding.find_token({one.claims.id: (one.claims, one.state) for one in known}, wanted, now_s)
     return next(one for one in known if one.claims is claims)
 
@@ -57,27 +57,27 @@ def revoke(gateway: Gateway, shown_id: str) -> None:
     gateway.delete(f"{_PATH}/{shown_id}")
 
 
-def _body(wish: Wish) -> dict[str, object]:
-    labels = dict(wish.labels)
+def _body(token_request: TokenRequest) -> dict[str, object]:
+    labels = dict(token_request.labels)
     found: Mapping[str, object] = {
-        "name": wish.name,
-        "for": wish.kind,
-        "scopes": sorted({*wish.scopes, *(scopes.of_role(wish.role) if wish.role else ())}),
-        "expires_in": wish.ttl_s,
+        "name": token_request.name,
+        "for": token_request.kind,
+        "scopes": sorted({*token_request.scopes, *(scopes.of_role(token_request.role) if token_request.role else ())}),
+        "expires_in": token_request.ttl_s,
         **{_NAMES.get(name, name): labels.pop(name, None) for name in LABELS},
         "tags": labels,
-        "models": list(wish.models),
-        "keys": list(wish.keys),
-        "addresses": list(wish.addresses),
-        "budget_usd": None if wish.budget_pusd is None else usd_text(wish.budget_pusd),
-        "rate_limit_per_minute": wish.rpm,
-        "tokens_per_minute": wish.tpm,
-        "once": wish.is_once or None,
+        "models": list(token_request.models),
+        "keys": list(token_request.keys),
+        "addresses": list(token_request.addresses),
+        "budget_usd": None if token_request.budget_pusd is None else usd_text(token_request.budget_pusd),
+        "rate_limit_per_minute": token_request.rpm,
+        "tokens_per_minute": token_request.tpm,
+        "once": token_request.is_once or None,
     }
     return {name: value for name, value in found.items() if value not in (None, "", [], {})}
 
 
-def _lent(row: Table, now_s: int) -> Lent:
+def _lent(row: Table, now_s: int) -> RemoteToken:
     """Return a row; NoGateway where it is none. What is not said is not limited."""
     expires_at = _instant_s(row, "expires_at")
     is_active = row.get("active") is True
@@ -90,10 +90,10 @@ def _lent(row: Table, now_s: int) -> Lent:
             None if budget is None else parse_usd(f"{budget}"), _whole(row, "rate_limit_per_minute"),
             _whole(row, "tokens_per_minute"), row.get("once") is True, b"", b"", b"", b"",
         )  # fmt: skip
-    except (ValueError, Usage):
+    except (ValueError, UsageError):
         raise no_gateway() from None
     state = "active" if is_active else "expired" if expires_at <= now_s else "revoked"
-    return Lent(claims, _texts(row, "keys"), state, text(row, "last_used_at")[:10] or None)
+    return RemoteToken(claims, _texts(row, "keys"), state, text(row, "last_used_at")[:10] or None)
 
 
 def _labels(row: Table) -> tuple[tuple[str, str], ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.ledger.calendar import Calendar, date_of
 from aikeys.ledger.calls import COST_SOURCES
 from aikeys.ledger.questions import Figures, Runs, Where
@@ -16,8 +16,8 @@ from aikeys.names import written
 from aikeys.providers.wire.exact_json import table, text
 from aikeys.remote.client import no_gateway, rows_in
 from aikeys.reports import rows as rows_
-from aikeys.reports.ranges import Typed, span_of
-from aikeys.reports.values import Coverage, Head, Report, Row
+from aikeys.reports.ranges import RangeWords, span_of
+from aikeys.reports.values import Coverage, Report, ReportHead, ReportRow
 
 if TYPE_CHECKING:
     from aikeys.providers.wire.exact_json import Table
@@ -44,7 +44,7 @@ class Question(NamedTuple):
     kind: str
     by: tuple[str, ...]
     where: Where
-    typed: Typed
+    typed: RangeWords
     top: int | None = None
 
 
@@ -56,12 +56,12 @@ def report_at(gateway: Gateway, question: Question, now_us: int) -> Report:
     asked += [("group_by", ",".join(question.by))]
     asked += [(name, written(value) if value else "") for name, values in question.where for value in values]
     found = gateway.get(_PATH, asked)
-    rows = [Row(_keys(row, question.by), _figures(row)) for row in rows_in(found, "breakdown")]
+    rows = [ReportRow(_keys(row, question.by), _figures(row)) for row in rows_in(found, "breakdown")]
     total = rows_.total_of(row.figures for row in rows)
     if total.cost_pusd != _pusd(found, "total_cost"):
         raise no_gateway()
     return Report(
-        Head(question.kind, question.by, _where(found, question.where), span, calendar.zone.key, _READ),
+        ReportHead(question.kind, question.by, _where(found, question.where), span, calendar.zone.key, _READ),
         tuple(rows if question.top is None else rows_.top(rows, question.top)),
         total,
         _coverage(table(found, "coverage")),
@@ -112,7 +112,7 @@ def _coverage(told: Table) -> Coverage:
 def _pusd(row: Table, name: str) -> int:
     try:
         return read_usd(text(row, name))
-    except Usage:
+    except UsageError:
         raise no_gateway() from None
 
 

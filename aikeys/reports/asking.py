@@ -3,21 +3,30 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from aikeys.errors import CannotDecide, Usage
+from aikeys.errors import CannotDecide, UsageError
 from aikeys.ledger.calendar import Calendar, typed_calendar
 from aikeys.ledger.queries import Reading, reading
-from aikeys.ledger.questions import ROLL_UPS, Answer, Asked, Figures, Where
+from aikeys.ledger.questions import ROLL_UPS, Figures, LedgerSums, SumQuery, Where
 from aikeys.ledger.store import MISSING_HINT, Ledger
 from aikeys.reports import rows as rows_
 from aikeys.reports.forecast import DAYS, forecast
 from aikeys.reports.groups import TIMES
 from aikeys.reports.own import Seen, seen
-from aikeys.reports.ranges import Span, Typed, before, month_of, span_of
-from aikeys.reports.values import AnomalyReport, Forecast, Head, LatencyReport, LatencyRow, Previous, Report, Row
+from aikeys.reports.ranges import DayRange, RangeWords, before, month_of, span_of
+from aikeys.reports.values import (
+    AnomalyReport,
+    Forecast,
+    LatencyReport,
+    LatencyRow,
+    Previous,
+    Report,
+    ReportHead,
+    ReportRow,
+)
 from aikeys.tokens.sight import EVERYTHING, Sight
 
 
-class Request(NamedTuple):
+class ReportRequest(NamedTuple):
     """What was asked for. `zone` is empty for the ledger's; `trend`: somebody will look at sparklines.
 
     `sight`: what whoever asks may see.
@@ -26,7 +35,7 @@ class Request(NamedTuple):
     kind: str
     by: tuple[str, ...]
     where: Where = ()
-    typed: Typed = Typed()
+    typed: RangeWords = RangeWords()
     zone: str = ""
     compare: bool = False
     top: int | None = None
@@ -41,16 +50,16 @@ def opened(ledger: Ledger) -> Ledger:
     return ledger.open()
 
 
-def report(ledger: Ledger, request: Request, now_us: int) -> Report:
+def report(ledger: Ledger, request: ReportRequest, now_us: int) -> Report:
     """Return the costs and usage asked for."""
     calendar = _calendar(ledger, request)
     today = calendar.day_of(now_us)
     span = span_of(request.typed, today)
     if request.compare and any(name in TIMES for name in request.by):
-        raise Usage("--compare cannot stand beside a time in --by", "group by labels, such as --by team,model")
+        raise UsageError("--compare cannot stand beside a time in --by", "group by labels, such as --by team,model")
     with reading(ledger) as books:
         own = seen(books, request.where, request.sight)
-        asked = Asked(rows_.asked_groups(request.by), own.where, span.first, span.end, calendar)
+        asked = SumQuery(rows_.asked_groups(request.by), own.where, span.first, span.end, calendar)
         answer = books.sums(asked)
         groups = rows_.grouped(answer.cells, request.by)
         found = rows_.rows_of(groups, request.by, calendar)
@@ -61,7 +70,7 @@ def report(ledger: Ledger, request: Request, now_us: int) -> Report:
             found = _with_trend(books, asked, found)
         total = rows_.total_of(groups.values())
         return Report(
-            Head(request.kind, request.by, own.said, span, calendar.zone.key, answer.read),
+            ReportHead(request.kind, request.by, own.said, span, calendar.zone.key, answer.read),
             tuple(found if request.top is None else rows_.top(found, request.top)),
             total,
             rows_.coverage_of(
@@ -76,7 +85,7 @@ def report(ledger: Ledger, request: Request, now_us: int) -> Report:
         )
 
 
-def latency(ledger: Ledger, request: Request, now_us: int) -> LatencyReport:
+def latency(ledger: Ledger, request: ReportRequest, now_us: int) -> LatencyReport:
     """Return how long calls took. Always reads the calls."""
     from aikeys.reports.latency import grouped, percentiles
 
@@ -84,7 +93,7 @@ def latency(ledger: Ledger, request: Request, now_us: int) -> LatencyReport:
     span = span_of(request.typed, calendar.day_of(now_us))
     with reading(ledger) as books:
         own = seen(books, request.where, request.sight)
-        asked = Asked(rows_.asked_groups(request.by), own.where, span.first, span.end, calendar)
+        asked = SumQuery(rows_.asked_groups(request.by), own.where, span.first, span.end, calendar)
         whole, first = (
             grouped(books.durations(asked, column), request.by) for column in ("latency_ms", "first_token_ms")
         )
@@ -97,11 +106,11 @@ def latency(ledger: Ledger, request: Request, now_us: int) -> LatencyReport:
         )
         for keys in sorted({*whole, *first})
     ]
-    head = Head(request.kind, request.by, own.said, span, calendar.zone.key, "calls", lost_us)
+    head = ReportHead(request.kind, request.by, own.said, span, calendar.zone.key, "calls", lost_us)
     return LatencyReport(head, tuple(rows))
 
 
-def anomalies(ledger: Ledger, request: Request, now_us: int) -> AnomalyReport:
+def anomalies(ledger: Ledger, request: ReportRequest, now_us: int) -> AnomalyReport:
     """Return the days out of the ordinary."""
     from aikeys.reports.unusual import unusual
 
@@ -110,13 +119,13 @@ def anomalies(ledger: Ledger, request: Request, now_us: int) -> AnomalyReport:
     span = span_of(request.typed, today)
     with reading(ledger) as books:
         own = seen(books, request.where, request.sight)
-        asked = Asked((), own.where, span.first, span.end, calendar)
+        asked = SumQuery((), own.where, span.first, span.end, calendar)
         found, read = unusual(books, asked, today)
         lost_us = books.lost_before_us(asked.start_us)
-    return AnomalyReport(Head(request.kind, (), own.said, span, calendar.zone.key, read, lost_us), found)
+    return AnomalyReport(ReportHead(request.kind, (), own.said, span, calendar.zone.key, read, lost_us), found)
 
 
-def lost_before_us(ledger: Ledger, request: Request, now_us: int) -> int | None:
+def lost_before_us(ledger: Ledger, request: ReportRequest, now_us: int) -> int | None:
     """Return up to when nothing is known of a report's range, because the ledger of that time was lost; else None."""
     calendar = _calendar(ledger, request)
     first = span_of(request.typed, calendar.day_of(now_us)).first
@@ -125,7 +134,7 @@ def lost_before_us(ledger: Ledger, request: Request, now_us: int) -> int | None:
 
 
 def focus_rows(
-    ledger: Ledger, request: Request, now_us: int, titles: Mapping[str, str]
+    ledger: Ledger, request: ReportRequest, now_us: int, titles: Mapping[str, str]
 ) -> Iterator[dict[str, str | None]]:
     """Yield the rows of FOCUS 1.2; `titles` are the providers' names for people. Reads all calls before the first."""
     from aikeys.reports import focus
@@ -134,30 +143,32 @@ def focus_rows(
     span = span_of(request.typed, calendar.day_of(now_us))
     with reading(ledger) as books:
         own = seen(books, request.where, request.sight)
-        asked = Asked((), own.where, span.first, span.end, calendar)
+        asked = SumQuery((), own.where, span.first, span.end, calendar)
         yield from focus.rows(books.metered(asked), calendar, titles, books.rolled_tags())
 
 
-def _calendar(ledger: Ledger, request: Request) -> Calendar:
+def _calendar(ledger: Ledger, request: ReportRequest) -> Calendar:
     return typed_calendar(request.zone) if request.zone else Calendar(ledger.zone)
 
 
-def _compared(books: Reading, asked: Asked, span: Span, found: list[Row]) -> tuple[Previous, list[Row]]:
+def _compared(
+    books: Reading, asked: SumQuery, span: DayRange, found: list[ReportRow]
+) -> tuple[Previous, list[ReportRow]]:
     answer = books.sums(asked._replace(first=span.first, end=span.end))
     groups = rows_.grouped(answer.cells, asked.by)
     earlier = rows_.rows_of(groups, asked.by, asked.calendar)
     return Previous(span, rows_.total_of(groups.values())), rows_.compared(found, earlier)
 
 
-def _with_trend(books: Reading, asked: Asked, found: list[Row]) -> list[Row]:
+def _with_trend(books: Reading, asked: SumQuery, found: list[ReportRow]) -> list[ReportRow]:
     by = (*asked.by, "day")
     daily = rows_.grouped(books.sums(asked._replace(by=by)).cells, by)
-    return rows_.with_trend(found, daily, Span(asked.first, asked.end), asked.by, asked.calendar)
+    return rows_.with_trend(found, daily, DayRange(asked.first, asked.end), asked.by, asked.calendar)
 
 
-def _forecast(books: Reading, asked: Asked, today: int, total: Figures, own: Seen) -> Forecast | None:
+def _forecast(books: Reading, asked: SumQuery, today: int, total: Figures, own: Seen) -> Forecast | None:
     """Only a month that is still running has one, from the first call on that whoever asks may see."""
-    if Span(asked.first, asked.end) != month_of(today):
+    if DayRange(asked.first, asked.end) != month_of(today):
         return None
     recent = books.sums(asked._replace(by=("day",), first=today - DAYS, end=today))
     days = [int(keys[0]) for keys, _ in recent.cells]
@@ -171,7 +182,7 @@ def _forecast(books: Reading, asked: Asked, today: int, total: Figures, own: See
     return forecast(total.cost_pusd, [*costs.values()], asked.end - 1 - today)
 
 
-def versions(books: Reading, answer: Answer) -> tuple[str, ...]:
+def versions(books: Reading, answer: LedgerSums) -> tuple[str, ...]:
     """Return the versions of the price book: of `openai/gpt-5@2026-11-23:bundled input=…` what is behind the @."""
     references = {text.partition(" ")[0] for text in books.prices(answer)}
     return tuple(sorted({reference.rpartition("@")[2] for reference in references}))

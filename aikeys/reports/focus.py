@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from aikeys import clock
 from aikeys.ledger.calendar import Calendar, period_end, period_start
-from aikeys.ledger.questions import TAG, Metered
+from aikeys.ledger.questions import TAG, CallSums
 from aikeys.money import usd_text
 from aikeys.pricing import units
 from aikeys.pricing.price_text import UnitPrices, unit_prices
@@ -62,21 +62,21 @@ class _Line(NamedTuple):
 _NO_RATE = (-1, 1)  # a rate of zero is a price: free
 
 
-class _Sums(NamedTuple):
+class _RowSums(NamedTuple):
     quantity: int
     list_pusd: int
     billed_pusd: int
     requests: int
 
-    def plus(self, other: _Sums) -> _Sums:
-        return _Sums(*[mine + its for mine, its in zip(self, other, strict=True)])
+    def plus(self, other: _RowSums) -> _RowSums:
+        return _RowSums(*[mine + its for mine, its in zip(self, other, strict=True)])
 
 
 def rows(
-    metered: Iterable[Metered], calendar: Calendar, titles: Mapping[str, str], declared: Sequence[str]
+    metered: Iterable[CallSums], calendar: Calendar, titles: Mapping[str, str], declared: Sequence[str]
 ) -> Iterator[dict[str, str | None]]:
     """Yield the rows; `titles` are the providers' names for people, `declared` the tags that may stand in Tags."""
-    lines: dict[_Line, _Sums] = {}
+    lines: dict[_Line, _RowSums] = {}
     prices: dict[str, UnitPrices] = {}
     for each in metered:
         text = each.labels.get("price", "")
@@ -91,7 +91,7 @@ def rows(
         yield dict.fromkeys(COLUMNS) | periods[line.day] | _row(line, lines[line], titles)
 
 
-def _lines(each: Metered, price: UnitPrices, declared: Sequence[str]) -> Iterator[tuple[_Line, _Sums]]:
+def _lines(each: CallSums, price: UnitPrices, declared: Sequence[str]) -> Iterator[tuple[_Line, _RowSums]]:
     labels = each.labels
     tags = [(name, labels[name]) for name in _LABELS if labels.get(name)]
     tags += [(name, labels[TAG + name]) for name in declared if labels.get(TAG + name)]
@@ -104,11 +104,11 @@ def _lines(each: Metered, price: UnitPrices, declared: Sequence[str]) -> Iterato
     shares = shared(each.cost_pusd, exact)
     requests = each.requests
     if not any(exact) and (each.cost_pusd or not cells):
-        yield line, _Sums(0, each.cost_pusd, each.cost_pusd, requests)
+        yield line, _RowSums(0, each.cost_pusd, each.cost_pusd, requests)
         requests = 0
     for (unit, count), rate, list_cost, share in zip(cells, rates, exact, shares, strict=True):
         list_pusd = -(-list_cost // scale) if rate != _NO_RATE and each.source == "billed" else share
-        yield line._replace(unit=unit, rate=rate), _Sums(count, list_pusd, share, requests)
+        yield line._replace(unit=unit, rate=rate), _RowSums(count, list_pusd, share, requests)
         requests = 0
 
 
@@ -135,7 +135,7 @@ def _periods(day: int, calendar: Calendar) -> dict[str, str | None]:
     }
 
 
-def _row(line: _Line, sums: _Sums, titles: Mapping[str, str]) -> dict[str, str | None]:
+def _row(line: _Line, sums: _RowSums, titles: Mapping[str, str]) -> dict[str, str | None]:
     provider = titles.get(line.provider, line.provider) or "unknown"
     return {
         "BilledCost": usd_text(sums.billed_pusd),
@@ -167,7 +167,7 @@ def _row(line: _Line, sums: _Sums, titles: Mapping[str, str]) -> dict[str, str |
     }
 
 
-def _quantities(line: _Line, sums: _Sums) -> dict[str, str | None]:
+def _quantities(line: _Line, sums: _RowSums) -> dict[str, str | None]:
     """What was used: priced, or in x_ConsumedTokens."""
     if not line.unit:
         return {}

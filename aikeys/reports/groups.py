@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.ledger.questions import SLOT, TAG, Where
 from aikeys.names import sought
 from aikeys.secret import refuse_secret
@@ -16,13 +16,13 @@ ALL = (*LABELS, *TIMES, "tag:NAME")
 
 
 def groups_of(text: str) -> tuple[str, ...]:
-    """Return the groups of `team,model`; Usage for what is none, or stands there twice."""
+    """Return the groups of `team,model`; UsageError for what is none, or stands there twice."""
     names = tuple(name.strip() for name in text.split(","))
     for name in names:
         if name not in TIMES:
             _check(name, "--by", ALL)
         if names.count(name) > 1:
-            raise Usage(f"--by names {name} twice", "name every group once")
+            raise UsageError(f"--by names {name} twice", "name every group once")
     return names
 
 
@@ -33,7 +33,7 @@ def filters_of(texts: Sequence[str]) -> Where:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
-            raise Usage(
+            raise UsageError(
                 f"--where {text[:40]!r} has no =", "write --where team=support; team= finds calls without a team"
             )
         _check(name, "--where", (*LABELS, "tag:NAME"))
@@ -46,4 +46,4 @@ def _check(name: str, option: str, known: Sequence[str]) -> None:
         return
     nearest = get_close_matches(name, known, n=1)
     hint = f"did you mean {nearest[0]}? " if nearest else ""
-    raise Usage(f"{option} does not know {name[:40]!r}", f"{hint}known: {', '.join(known)}")
+    raise UsageError(f"{option} does not know {name[:40]!r}", f"{hint}known: {', '.join(known)}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aikeys.money import usd_text
-from aikeys.reports.values import Report, Row
+from aikeys.reports.values import Report, ReportRow
 
 BY = ("provider", "model", "key")
 _TOKENS = (
@@ -67,13 +67,13 @@ def family(name: str, kind: str, meaning: str, unit: str = "") -> list[str]:
     return [*lines, f"# HELP {name} {meaning}"]
 
 
-def _requests(by: Sequence[str], row: Row) -> list[str]:
+def _requests(by: Sequence[str], row: ReportRow) -> list[str]:
     figures = row.figures
     counts = (("ok", figures.requests - figures.failed), ("failed", figures.failed))
     return [f"aikeys_requests_total{_labels(by, row, status=status)} {count}" for status, count in counts]
 
 
-def _labels(by: Sequence[str], row: Row, **more: str) -> str:
+def _labels(by: Sequence[str], row: ReportRow, **more: str) -> str:
     pairs = [*zip([name.replace(":", "_") for name in by], row.keys, strict=True), *more.items()]
     return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in pairs) + "}"
 

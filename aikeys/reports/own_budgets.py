@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from aikeys.budgets import check
-from aikeys.budgets.check import OK, UNDECIDED, Standing, standings_of, state_with, worst_of
+from aikeys.budgets.check import OK, UNDECIDED, BudgetState, budget_states_of, state_with, worst_of
 from aikeys.budgets.counters import span_of, sums_of
 from aikeys.budgets.store import read_budgets
 from aikeys.budgets.terms import MONTH
@@ -36,7 +36,7 @@ class BudgetQuestion(NamedTuple):
     max_unpriced: Decimal | None = None
 
 
-def checked(ledger: Ledger, question: BudgetQuestion, now_us: int, sight: Sight) -> tuple[list[Standing], list[str]]:
+def checked(ledger: Ledger, question: BudgetQuestion, now_us: int, sight: Sight) -> tuple[list[BudgetState], list[str]]:
     """Return how full budgets are, and what else there is to say."""
     if sight.sees_budgets:
         return check.checked(ledger, question.wanted, now_us, question.max_unpriced)
@@ -68,37 +68,37 @@ class _Own:
             limited = {limited_who(one.who) for one in read_budgets(connection)}
         self._children = [who for who in (Who(TOKEN, each) for each in self.family[1:]) if who in limited]
 
-    def all(self) -> list[Standing]:
+    def all(self) -> list[BudgetState]:
         """Return every budget that may be seen; the token itself where none is its own."""
         return (self.budgets() or [self._itself()]) + self.higher(self._sight.higher_whos)
 
-    def budgets(self) -> list[Standing]:
+    def budgets(self) -> list[BudgetState]:
         """Return those that may be seen in full."""
         return self._full([*self._sight.own_whos, *self._children])
 
-    def asked(self, wanted: Sequence[Who]) -> list[Standing]:
+    def asked(self, wanted: Sequence[Who]) -> list[BudgetState]:
         """Return what somebody named, each in its turn."""
         own = {*self._sight.own_whos, *(Who(TOKEN, each) for each in self.family)}
-        found: list[Standing] = []
+        found: list[BudgetState] = []
         for who in wanted:
             rows = self._full([who]) if who in own else []
             rows = self.higher([who]) if who in self._sight.higher_whos else rows
-            found += rows or [Standing(str(who), None, 0, 0, 0, 0, 0, UNDECIDED, "there is no budget")]
+            found += rows or [BudgetState(str(who), None, 0, 0, 0, 0, 0, UNDECIDED, "there is no budget")]
         return found
 
-    def higher(self, whos: Sequence[Who]) -> list[Standing]:
+    def higher(self, whos: Sequence[Who]) -> list[BudgetState]:
         """Return the one line for what limits from above, nothing where nothing does."""
         found = self._standings(whos, None)
-        return [Standing(HIGHER, None, 0, 0, 0, 0, 0, worst_of(one.state for one in found))] if found else []
+        return [BudgetState(HIGHER, None, 0, 0, 0, 0, 0, worst_of(one.state for one in found))] if found else []
 
-    def _full(self, whos: Sequence[Who]) -> list[Standing]:
+    def _full(self, whos: Sequence[Who]) -> list[BudgetState]:
         return self._standings(whos, self._max_unpriced)
 
-    def _standings(self, whos: Sequence[Who], max_unpriced: Decimal | None) -> list[Standing]:
-        found = standings_of(self._ledger, list(dict.fromkeys(whos)), self._now_us, max_unpriced) if whos else []
+    def _standings(self, whos: Sequence[Who], max_unpriced: Decimal | None) -> list[BudgetState]:
+        found = budget_states_of(self._ledger, list(dict.fromkeys(whos)), self._now_us, max_unpriced) if whos else []
         return [one for one in found if one.terms is not None]
 
-    def _itself(self) -> Standing:
+    def _itself(self) -> BudgetState:
         who = Who(TOKEN, self._sight.token)
         with self._ledger.reading() as connection:
             span = span_of(MONTH, Calendar(self._ledger.zone).day_of(self._now_us))
@@ -106,4 +106,4 @@ class _Own:
         state, doubt = state_with(OK, sums, self._max_unpriced)
         said = f"no budget of its own; it spent {shown_usd(sums.spent_pusd)} this month"
         reason = f"{said}; {doubt}" if doubt else said
-        return Standing(str(who), None, span.start, sums.spent_pusd, 0, sums.requests, sums.unpriced, state, reason)
+        return BudgetState(str(who), None, span.start, sums.spent_pusd, 0, sums.requests, sums.unpriced, state, reason)

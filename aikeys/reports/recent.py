@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.ledger.calls import UNPRICED
 from aikeys.money import read_usd
 from aikeys.reports.groups import LABELS
@@ -28,11 +28,11 @@ class Recent(NamedTuple):
 
 
 def parse_by(text: str) -> tuple[str, ...]:
-    """Return the groups of `team,model`; Usage for what is none, or stands there twice."""
+    """Return the groups of `team,model`; UsageError for what is none, or stands there twice."""
     names = tuple(name.strip() for name in text.split(","))
     for name in names:
         if name not in LABELS or names.count(name) > 1:
-            raise Usage(f"--by {name[:40]!a} cannot be", f"name each once, of: {', '.join(LABELS)}")
+            raise UsageError(f"--by {name[:40]!a} cannot be", f"name each once, of: {', '.join(LABELS)}")
     return names
 
 

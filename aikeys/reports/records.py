@@ -11,12 +11,12 @@ from aikeys import clock
 from aikeys.money import usd_text
 
 if TYPE_CHECKING:
-    from aikeys.budgets.check import Standing
+    from aikeys.budgets.check import BudgetState
     from aikeys.budgets.store import Budget
     from aikeys.budgets.terms import Terms
     from aikeys.ledger.entries import Entry
     from aikeys.ledger.listing import Recorded
-    from aikeys.ledger.store import Ledger, Names
+    from aikeys.ledger.store import ActNames, Ledger
     from aikeys.reports.values import Coverage
 
 FROM = "local"
@@ -24,11 +24,11 @@ FROM = "local"
 _OPEN = ("", "unknown", "abandoned")
 _FIGURES = ("spent_usd", "reserved_usd", "remaining_usd", "percent", "state")
 
-Listed = tuple["Budget", str, "Standing | None"]
+Listed = tuple["Budget", str, "BudgetState | None"]
 """A budget, for whom as a person reads it, and how full it is."""
 
 
-def act(entry: Entry, names: Names) -> dict[str, object]:
+def act(entry: Entry, names: ActNames) -> dict[str, object]:
     """Return an act. A person stands in the subject where that is whom it is about (`user:ana`), else beside it."""
     return {
         "id": entry.id,
@@ -58,33 +58,33 @@ def call(ledger: Ledger, one: Recorded) -> dict[str, object]:
 
 def budgets(ledger: Ledger, now_us: int) -> list[Listed]:
     """Return every budget with its standing, None for one that is for each of many."""
-    from aikeys.budgets.check import standings_of
+    from aikeys.budgets.check import budget_states_of
     from aikeys.budgets.store import read_budgets, shown_limited
 
     with ledger.reading() as connection:
         found = [(budget, shown_limited(connection, budget.who)) for budget in read_budgets(connection)]
-    standings = {(one.who, one.terms.period): one for one in standings_of(ledger, (), now_us) if one.terms}
-    return [(budget, who, standings.get((who, budget.terms.period))) for budget, who in found]
+    states = {(one.who, one.terms.period): one for one in budget_states_of(ledger, (), now_us) if one.terms}
+    return [(budget, who, states.get((who, budget.terms.period))) for budget, who in found]
 
 
-def budget(budget: Budget, who: str, standing: Standing | None) -> dict[str, object]:
+def budget(budget: Budget, who: str, state: BudgetState | None) -> dict[str, object]:
     """Return a budget with how full it is."""
     from aikeys.budgets.who import limited_who
 
-    is_full = standing is not None and not limited_who(budget.who).is_each
-    return own_budget(who, budget.terms, standing, is_full=is_full)
+    is_full = state is not None and not limited_who(budget.who).is_each
+    return own_budget(who, budget.terms, state, is_full=is_full)
 
 
-def own_budget(who: str, terms: Terms, standing: Standing | None, *, is_full: bool = True) -> dict[str, object]:
+def own_budget(who: str, terms: Terms, state: BudgetState | None, *, is_full: bool = True) -> dict[str, object]:
     """Return the same of terms, wherever they come from; `is_full`: with what is spent of them."""
     from aikeys.ledger.calendar import date_of
 
-    figures = budget_state(standing) if standing is not None and is_full else {}
-    started = standing is not None and terms.period != "total"
+    figures = budget_state(state) if state is not None and is_full else {}
+    started = state is not None and terms.period != "total"
     return {
         "who": who,
         "period": terms.period,
-        "period_start": date_of(standing.start).isoformat() if standing is not None and started else None,
+        "period_start": date_of(state.start).isoformat() if state is not None and started else None,
         "limit_usd": usd_text(terms.limit_pusd),
         "at_limit": terms.at_limit,
         "alerts": list(terms.alerts),
@@ -92,13 +92,13 @@ def own_budget(who: str, terms: Terms, standing: Standing | None, *, is_full: bo
     }
 
 
-def closed_budget(one: Standing) -> dict[str, object]:
+def closed_budget(one: BudgetState) -> dict[str, object]:
     """Return a budget of which whoever asks may know the state alone."""
     names = ("who", "period", "period_start", "limit_usd", "at_limit", "alerts", *_FIGURES)
     return {**dict.fromkeys(names), "who": one.who, "state": one.state}
 
 
-def budget_state(one: Standing) -> dict[str, object]:
+def budget_state(one: BudgetState) -> dict[str, object]:
     """Return how full a budget is, as `budget check` prints it."""
     terms, left = one.terms, one.remaining_pusd
     return {

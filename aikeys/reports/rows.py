@@ -13,8 +13,8 @@ from aikeys.ledger.calendar import Calendar, date_of, period_start
 from aikeys.ledger.calls import COST_SOURCES
 from aikeys.ledger.questions import NONE, Figures, Keys, Runs
 from aikeys.reports.groups import TIMES
-from aikeys.reports.ranges import Span
-from aikeys.reports.values import Coverage, Row
+from aikeys.reports.ranges import DayRange
+from aikeys.reports.values import Coverage, ReportRow
 
 Cells = Mapping[tuple[Keys, str], Figures]
 Groups = dict[Keys, Figures]
@@ -41,11 +41,11 @@ def keys_of(asked: Keys, by: tuple[str, ...]) -> Keys:
     return tuple(period_start(name, int(known["day"])) if name in ("week", "month") else known[name] for name in by)
 
 
-def rows_of(groups: Groups, by: tuple[str, ...], calendar: Calendar) -> list[Row]:
+def rows_of(groups: Groups, by: tuple[str, ...], calendar: Calendar) -> list[ReportRow]:
     """Return the rows: in order of time where there is time, else the dearest first."""
     in_time = any(name in TIMES for name in by)
     ordered = sorted(groups, key=lambda keys: (() if in_time else (-groups[keys].cost_pusd,), keys))
-    return [Row(texts_of(keys, by, calendar), groups[keys]) for keys in ordered]
+    return [ReportRow(texts_of(keys, by, calendar), groups[keys]) for keys in ordered]
 
 
 def texts_of(keys: Keys, by: tuple[str, ...], calendar: Calendar) -> tuple[str, ...]:
@@ -61,14 +61,14 @@ def total_of(groups: Iterable[Figures]) -> Figures:
     return total
 
 
-def compared(rows: list[Row], before: list[Row]) -> list[Row]:
+def compared(rows: list[ReportRow], before: list[ReportRow]) -> list[ReportRow]:
     """Give every row what its group cost before; a group that is gone has a row of zeros."""
     costs = {row.keys: row.figures.cost_pusd for row in before}
     found = [row._replace(previous_pusd=costs.pop(row.keys, 0)) for row in rows]
-    return found + [Row(keys, NONE, cost_pusd) for keys, cost_pusd in costs.items()]
+    return found + [ReportRow(keys, NONE, cost_pusd) for keys, cost_pusd in costs.items()]
 
 
-def top(rows: list[Row], count: int) -> list[Row]:
+def top(rows: list[ReportRow], count: int) -> list[ReportRow]:
     """Keep the dearest rows in their order; the rest becomes one row at the end."""
     if len(rows) <= count:
         return rows
@@ -76,7 +76,7 @@ def top(rows: list[Row], count: int) -> list[Row]:
     rest = [row for row in rows if id(row) not in dearest]
     previous = [row.previous_pusd for row in rest if row.previous_pusd is not None]
     trend = tuple(sum(parts) for parts in zip(*[row.trend for row in rest], strict=True))
-    merged = Row(
+    merged = ReportRow(
         ("",) * len(rest[0].keys),
         total_of(row.figures for row in rest),
         sum(previous) if previous else None,
@@ -86,7 +86,9 @@ def top(rows: list[Row], count: int) -> list[Row]:
     return [row for row in rows if id(row) in dearest] + [merged]
 
 
-def with_trend(rows: list[Row], daily: Groups, span: Span, by: tuple[str, ...], calendar: Calendar) -> list[Row]:
+def with_trend(
+    rows: list[ReportRow], daily: Groups, span: DayRange, by: tuple[str, ...], calendar: Calendar
+) -> list[ReportRow]:
     """Give every row its cost over time; `daily` are groups by `by` and day."""
     length = -(-(span.end - span.first) // _LONGEST_TREND)
     parts = -(-(span.end - span.first) // length)

@@ -12,16 +12,16 @@ from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 from aikeys.clock import rfc3339
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.ledger.calendar import Calendar, date_of, number_of
 from aikeys.ledger.queries import reading
-from aikeys.ledger.questions import Asked, Figures, Where
+from aikeys.ledger.questions import Figures, SumQuery, Where
 from aikeys.ledger.store import Ledger
 from aikeys.reports import rows as rows_
 from aikeys.reports.asking import versions
 from aikeys.reports.own import seen
-from aikeys.reports.ranges import Span, month_of
-from aikeys.reports.values import Coverage, Row
+from aikeys.reports.ranges import DayRange, month_of
+from aikeys.reports.values import Coverage, ReportRow
 from aikeys.tokens.sight import EVERYTHING, Sight
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -32,7 +32,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HINT = "write a date such as 2026-11-01, or a time such as 2026-11-01T10:00:00Z"
 
 
-class BadTime(Usage):
+class BadTime(UsageError):
     """A bound of the range is none; `field` says which."""
 
     def __init__(self, field: str, problem: str) -> None:
@@ -55,7 +55,7 @@ class Range(NamedTuple):
     end: Bound
 
 
-class Used(NamedTuple):
+class UsageAnswer(NamedTuple):
     """The answer, narrowed to `where`: `rows` are the dearest first, or in order of time; `total` is their sum.
 
     `prices`: versions of the price book. `newest_us`: when the ledger's newest call was.
@@ -63,7 +63,7 @@ class Used(NamedTuple):
 
     range: Range
     where: Where
-    rows: tuple[Row, ...]
+    rows: tuple[ReportRow, ...]
     total: Figures
     coverage: Coverage
     prices: tuple[str, ...] = ()
@@ -82,19 +82,19 @@ def range_of(start: str, end: str, calendar: Calendar, now_us: int) -> Range:
     return Range(first, last)
 
 
-def used(ledger: Ledger, by: tuple[str, ...], where: Where, range_: Range, sight: Sight = EVERYTHING) -> Used:
+def used(ledger: Ledger, by: tuple[str, ...], where: Where, range_: Range, sight: Sight = EVERYTHING) -> UsageAnswer:
     """Return what was used, as far as somebody may see it; NotFound where they ask for what is not theirs."""
     calendar = Calendar(ledger.zone)
     with reading(ledger) as books:
         own = seen(books, where, sight)
-        answer = books.sums(Asked(rows_.asked_groups(by), own.where, *_days(range_, calendar)))
+        answer = books.sums(SumQuery(rows_.asked_groups(by), own.where, *_days(range_, calendar)))
         runs = books.runs_not_metered(range_.start.at_us, range_.end.at_us, own.tokens)
         lost_us = books.lost_before_us(range_.start.at_us)
         prices, newest_us = versions(books, answer), books.newest_us() if own.is_whole else None
     groups = rows_.grouped(answer.cells, by)
     rows = rows_.rows_of(groups, by, calendar)
     coverage = rows_.coverage_of(answer.cells, runs, lost_us)
-    return Used(range_, own.said, tuple(rows), rows_.total_of(groups.values()), coverage, prices, newest_us)
+    return UsageAnswer(range_, own.said, tuple(rows), rows_.total_of(groups.values()), coverage, prices, newest_us)
 
 
 def _days(range_: Range, calendar: Calendar) -> tuple[int, int, Calendar, tuple[int, int] | None]:
@@ -104,7 +104,7 @@ def _days(range_: Range, calendar: Calendar) -> tuple[int, int, Calendar, tuple[
     return first, end, calendar, None if is_whole else (start_us, end_us)
 
 
-def _of_days(span: Span, calendar: Calendar) -> Range:
+def _of_days(span: DayRange, calendar: Calendar) -> Range:
     return Range(_day_bound(span.first, calendar), _day_bound(span.last, calendar, is_end=True))
 
 

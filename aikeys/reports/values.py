@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 from aikeys.ledger.questions import Figures, Runs, Where
-from aikeys.reports.ranges import Span
+from aikeys.reports.ranges import DayRange
 
 
-class Row(NamedTuple):
+class ReportRow(NamedTuple):
     """One group: the texts of `Report.by`, empty where unknown.
 
     `others`: how many groups `--top` put together in this row (its keys are empty). `trend`: the cost of equal parts of
@@ -50,11 +50,11 @@ class Forecast(NamedTuple):
 class Previous(NamedTuple):
     """What a report is compared with."""
 
-    span: Span
+    span: DayRange
     total: Figures
 
 
-class Head(NamedTuple):
+class ReportHead(NamedTuple):
     """What every kind of report says of itself. `read`: roll-ups, or calls where those could not answer.
 
     `lost_before_us` as in Coverage, where a report has none.
@@ -63,7 +63,7 @@ class Head(NamedTuple):
     kind: str
     by: tuple[str, ...]
     where: Where
-    span: Span
+    span: DayRange
     zone: str
     read: str
     lost_before_us: int | None = None
@@ -72,8 +72,8 @@ class Head(NamedTuple):
 class Report(NamedTuple):
     """Costs and usage. `total` is the sum of the rows, to the pico-dollar. `prices` are versions of the price book."""
 
-    head: Head
-    rows: tuple[Row, ...]
+    head: ReportHead
+    rows: tuple[ReportRow, ...]
     total: Figures
     coverage: Coverage
     prices: tuple[str, ...] = ()
@@ -100,7 +100,7 @@ class LatencyRow(NamedTuple):
 
 
 class LatencyReport(NamedTuple):
-    head: Head
+    head: ReportHead
     rows: tuple[LatencyRow, ...]
 
 
@@ -116,5 +116,5 @@ class Unusual(NamedTuple):
 
 
 class AnomalyReport(NamedTuple):
-    head: Head
+    head: ReportHead
     rows: tuple[Unusual, ...]

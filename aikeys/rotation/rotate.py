@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from aikeys import clock
 from aikeys.ledger.store import Act
 from aikeys.vault import changes
-from aikeys.vault.granting import Progress, no_progress
+from aikeys.vault.token_grants import Progress, no_progress
 from aikeys.vault.writing import write
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """The choke point: whoever wants to spend passes here first, at every attempt, whichever door they came through.
 
-A caller is whoever could open the vault, or the bearer of a token: then its claims say which keys, which models, from
-where, and for whom what is spent counts. Whether a token is still good was asked before (vault/bearers).
+A caller is whoever could open the vault, or the holder of a token: then its claims say which keys, which models, from
+where, and for whom what is spent counts. Whether a token is still good was asked before (vault/tokens/admission.py).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from aikeys.spending.names import Target
 from aikeys.tokens import patterns
 from aikeys.tokens.claims import Claims
 from aikeys.tokens.sight import Sight, sight_of
-from aikeys.tokens.wishes import grantor
+from aikeys.tokens.token_request import grantor
 
 
 class Caller(NamedTuple):

@@ -30,7 +30,7 @@ from aikeys.spending.names import Target
 from aikeys.spending.plan import Plan, estimated_input_tokens
 
 
-class Used(NamedTuple):
+class AttemptUse(NamedTuple):
     """What is known of an attempt's use when it is over.
 
     may_cost: it was sent and not refused. complete: the reply came to its own end. text_bytes: of all that came.
@@ -71,7 +71,7 @@ def prices_of(book: Book, target: Target) -> PriceOf:
     return find
 
 
-def bill(plan: Plan, used: Used, at_us: int, price_of: PriceOf) -> Bill:
+def bill(plan: Plan, used: AttemptUse, at_us: int, price_of: PriceOf) -> Bill:
     """Return what an attempt that was reserved at `at_us` cost."""
     metered = used.metered
     price = plan.price or (price_of(used.answered) if used.answered else None)
@@ -108,7 +108,7 @@ def _with_unread(plan: Plan, metered: Metered, made: Bill, price: Price | None) 
     )
 
 
-def _unknown(plan: Plan, used: Used, price: Price | None, at_us: int, price_of: PriceOf) -> Bill:
+def _unknown(plan: Plan, used: AttemptUse, price: Price | None, at_us: int, price_of: PriceOf) -> Bill:
     reported = used.metered.usage
     reference = _price_text(price, used.metered, at_us)
     if plan.is_limited and plan.price is not None:

@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mappin
 from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
-from aikeys.budgets.group_desk import GroupDesk
 from aikeys.budgets.queues import Rates
-from aikeys.budgets.reservations import Request, Reservation, Settled
+from aikeys.budgets.reservations import Reservation, ReserveRequest, Settled
+from aikeys.budgets.reserver import Reserver
 from aikeys.errors import AikeysError
 from aikeys.ledger.calls import Call
 from aikeys.ledger.store import Ledger, Writer
@@ -28,7 +28,7 @@ from aikeys.spending.call import Asking, Outcome
 from aikeys.spending.entry import context_of
 from aikeys.spending.interruption import Interruption
 from aikeys.spending.io import Audience, CallerLeft, Conditions, Stopped
-from aikeys.spending.names import Held, Target
+from aikeys.spending.names import SpendingKey, Target
 from aikeys.spending.order import Translated
 from aikeys.spending.plan import Plan
 from aikeys.spending.room import Left, left_for
@@ -40,7 +40,7 @@ Sink = Callable[[Event], None]
 _LOOK_S = 0.05
 
 
-class Wish(NamedTuple):
+class CallRequest(NamedTuple):
     """A request (its model is the target's), who makes it, and their own limit on what it may cost."""
 
     caller: Caller
@@ -48,18 +48,18 @@ class Wish(NamedTuple):
     max_cost_pusd: int | None = None
 
     def asking(self, target: Target, carried: list[Secret]) -> Asking:
-        """Return what is asked of a model; `carried` are the keys that were sent for this wish so far."""
+        """Return what is asked of a model; `carried` are the keys that were sent for this request so far."""
         return Asking(self.caller, target, Translated(self.request), carried, max_cost_pusd=self.max_cost_pusd)
 
 
 class Tools(NamedTuple):
     """What is spent with. `ledger` is this thread's; `secret_of` opens a key, as late as possible, in any thread."""
 
-    desk: GroupDesk
+    reserver: Reserver
     ledger: Ledger
     transport: Transport
     conditions: Conditions
-    secret_of: Callable[[Held], Secret]
+    secret_of: Callable[[SpendingKey], Secret]
     interruption: Interruption
     say: Callable[[str], None] = lambda _text: None
     revoke: Callable[[bytes], None] = lambda _token: None
@@ -77,7 +77,7 @@ def run(life: Coroutine[Any, Any, R]) -> R:
     raise RuntimeError("a blocking call was suspended")
 
 
-def ask(tools: Tools, wish: Wish, targets: Sequence[Target], sink: Sink) -> Spent:
+def ask(tools: Tools, call_request: CallRequest, targets: Sequence[Target], sink: Sink) -> Spent:
     """Ask targets in order until one answers; raises what refuses the first one, KeyboardInterrupt, BrokenPipeError."""
     hearing = _Hearing(tools, sink)
     io = BlockingIo(tools)
@@ -87,7 +87,7 @@ def ask(tools: Tools, wish: Wish, targets: Sequence[Target], sink: Sink) -> Spen
         with tools.interruption.busy():
             tools.interruption.check()
             try:
-                return await calls.make_call(io, wish.asking(target, carried), hearing)
+                return await calls.make_call(io, call_request.asking(target, carried), hearing)
             except CallerLeft:
                 raise hearing.why_left() from None
 
@@ -97,9 +97,9 @@ def ask(tools: Tools, wish: Wish, targets: Sequence[Target], sink: Sink) -> Spen
     return spent
 
 
-def planned(ledger: Ledger, wish: Wish, target: Target, conditions: Conditions) -> Plan:
+def planned(ledger: Ledger, call_request: CallRequest, target: Target, conditions: Conditions) -> Plan:
     """Return what a call would be and could cost, and spend nothing."""
-    return calls.planned(_Looking(ledger, conditions), wish.asking(target, []))
+    return calls.planned(_Looking(ledger, conditions), call_request.asking(target, []))
 
 
 class _Looking:
@@ -125,7 +125,7 @@ class BlockingIo(_Looking):
         """Return seconds."""
         return self._tools.now_s()
 
-    async def aside(self, size_bytes: int, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    async def off_the_loop(self, size_bytes: int, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Do it: nobody else waits."""
         del size_bytes
         return work(*args, **kwargs)
@@ -134,10 +134,10 @@ class BlockingIo(_Looking):
         """Do it: interrupts are held back."""
         return await work
 
-    async def reserve(self, request: Request, rates: Rates) -> Reservation:
+    async def reserve(self, request: ReserveRequest, rates: Rates) -> Reservation:
         """Reserve; an interrupt ends the wait."""
-        desk = self._tools.desk
-        ticket = desk.reserve(request, rates=rates)
+        reserver = self._tools.reserver
+        ticket = reserver.reserve(request, rates=rates)
         while True:
             try:
                 found: Reservation = ticket.result(_LOOK_S)
@@ -147,21 +147,21 @@ class BlockingIo(_Looking):
                 except KeyboardInterrupt:
                     if not ticket.cancel():
                         with suppress(AikeysError):
-                            desk.release(ticket.result()).result()
-                    desk.look_again()
+                            reserver.release(ticket.result()).result()
+                    reserver.look_again()
                     raise
             else:
                 return found
 
     async def release(self, reservation: Reservation) -> None:
         """Give it back."""
-        self._tools.desk.release(reservation).result()
+        self._tools.reserver.release(reservation).result()
 
     async def settle(
         self, reservation: Reservation, call: Call, also: Callable[[Writer], None] | None
     ) -> Settled | None:
         """Book it."""
-        settled: Settled | None = self._tools.desk.settle(reservation, call, also).result()
+        settled: Settled | None = self._tools.reserver.settle(reservation, call, also).result()
         return settled
 
     async def revoke(self, token: bytes) -> None:

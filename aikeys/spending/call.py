@@ -33,7 +33,7 @@ from aikeys.spending.authorise import Caller, authorise
 from aikeys.spending.bill import Bill, bill, prices_of
 from aikeys.spending.entry import Course, context_of, entry_of
 from aikeys.spending.exchange import Exchange, Received
-from aikeys.spending.io import Audience, CallerLeft, Incoming, Io, Listener, Looking, Stopped
+from aikeys.spending.io import Audience, CallerLeft, IncomingReply, Io, Listener, Looking, Stopped
 from aikeys.spending.limits import asked_of_the_budgets, rates_of
 from aikeys.spending.names import Target
 from aikeys.spending.order import Order
@@ -50,7 +50,7 @@ Note = Callable[[Received, bytes], "Callable[[Writer], None] | None"]
 class Asking(NamedTuple):
     """Who asks for what of whom. `scope` is what it takes; `size_bytes` is that of the body as it came.
 
-    `carried` are the keys that were sent for the same wish so far: a reply may repeat those, too. A call adds its own.
+    `carried` are the keys that were sent for the same request so far: a reply may repeat those, too.
     """
 
     caller: Caller
@@ -99,7 +99,7 @@ async def make_call(io: Io, asking: Asking, listener: Listener) -> Outcome:
     if not is_open_way(base_url):  # what only the key's row can allow is asked before money is set aside
         require_way(base_url, asking.target.key.name, await io.key_of(asking.target))
     circumstances, left = _circumstances(io, asking)
-    made = await io.aside(asking.size_bytes, _written_once, asking, circumstances)
+    made = await io.off_the_loop(asking.size_bytes, _written_once, asking, circumstances)
     made, reservation = await _reserved(io, asking, made)
     listener.reserved(reservation.id.hex())
     return await _Reserved(io, asking, listener, reservation, left).go(made)
@@ -190,7 +190,7 @@ class _Reserved:
             if self._reservation.pusd < made.cost.worst_pusd:
                 made = lowered(made, self._reservation.pusd)
                 exchange = self._asking.order.exchange(made)
-            outgoing = await io.aside(self._asking.size_bytes, self._written, made)
+            outgoing = await io.off_the_loop(self._asking.size_bytes, self._written, made)
             parcel = self._parcel(outgoing, made, secret)
             if self._listener.audience is Audience.LISTENS:
                 self._listener.sends(made)
@@ -241,7 +241,7 @@ class _Reserved:
         except Stopped:
             exchange.cut(exchanges.CANCELLED, Unreadable(STOPPED))
 
-    async def _read(self, exchange: Exchange, incoming: Incoming, made: Plan) -> None:
+    async def _read(self, exchange: Exchange, incoming: IncomingReply, made: Plan) -> None:
         async for piece in incoming.pieces():
             events = exchange.feed(piece)
             if self._first_token_ms is None and any(isinstance(event, _TOKENS) for event in events):
@@ -278,7 +278,7 @@ class _Reserved:
 
     async def _settled(self, made: Plan, exchange: Exchange) -> Outcome:
         """Write the entry."""
-        received, body, also = await self._io.aside(exchange.size_bytes, self._read_whole, exchange)
+        received, body, also = await self._io.off_the_loop(exchange.size_bytes, self._read_whole, exchange)
         made = as_of_now(self._io.ledger, made, received.used, self._reservation.context)
         costs = bill(made, received.used, self._reservation.at_us, prices_of(self._io.conditions.book, made.target))
         latency_ms, at_us = self._elapsed_ms, self._reservation.at_us

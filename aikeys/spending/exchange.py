@@ -23,16 +23,16 @@ from aikeys.providers.wire.refusals import Headers, request_id
 from aikeys.providers.wire.streams import Stream
 from aikeys.providers.wire.values import (
     ApiError,
-    Ended,
     Event,
     Finished,
     ReasoningPiece,
     Reply,
+    StreamEnd,
     TextPiece,
     ToolCallPiece,
     Unreadable,
 )
-from aikeys.spending.bill import Used
+from aikeys.spending.bill import AttemptUse
 from aikeys.spending.plan import Plan
 
 OK, UNREADABLE, REDIRECTED, NOT_SENT, CUT, CANCELLED, REFUSED = (
@@ -59,7 +59,7 @@ class Received(NamedTuple):
     well; `error` the provider's own refusal."""
 
     status: str
-    used: Used
+    used: AttemptUse
     reply: Reply
     failure: AikeysError | None = None
     error: ApiError | None = None
@@ -155,7 +155,7 @@ class Exchange:
     def received(self) -> Received:
         """Return what is known now."""
         if self._refused is not None:
-            return Received(NOT_SENT, Used(may_cost=False), Reply(), self._refused)
+            return Received(NOT_SENT, AttemptUse(may_cost=False), Reply(), self._refused)
         found = self._of_stream(self._stream.end()) if self._stream is not None else self._of_body()
         return found._replace(
             reply_digest=self._digest.digest() if self.size_bytes else b"",
@@ -172,10 +172,10 @@ class Exchange:
             self._began = self._began or any(isinstance(event, _ANSWERS) for event in events)
         return events
 
-    def _of_stream(self, ended: Ended) -> Received:
+    def _of_stream(self, ended: StreamEnd) -> Received:
         reply = ended.reply
         complete = ended.complete and self._broken is None
-        used = Used(True, complete, reply.metered, ended.text_bytes, reply.model)
+        used = AttemptUse(True, complete, reply.metered, ended.text_bytes, reply.model)
         if self._broken is not None and not ended.complete:
             status, failure = self._broken
             return Received(status, used, reply, failure, request_id=reply.request_id)
@@ -192,30 +192,30 @@ class Exchange:
     def _of_body(self) -> Received:
         if self._status == 0 or (self._broken is not None and not self._is_closed and self._status < 300):
             status, failure = self._broken or (CUT, Unreadable(f"{self._title} did not answer", "try again"))
-            return Received(status, Used(True, text_bytes=self.size_bytes), Reply(), failure)
+            return Received(status, AttemptUse(True, text_bytes=self.size_bytes), Reply(), failure)
         if 300 <= self._status < 400:
-            return Received(REDIRECTED, Used(may_cost=False), Reply(), Redirected(self._title))
+            return Received(REDIRECTED, AttemptUse(may_cost=False), Reply(), Redirected(self._title))
         if self._plan.request.stream and self._status < 300 and not self.body().strip():
             failure = Unreadable(f"the reply of {self._title} ended before it began", "try again")
-            return Received(CUT, Used(True), Reply(), failure)
+            return Received(CUT, AttemptUse(True), Reply(), failure)
         body = self.body()
         if not self._reads_vectors and self._protocol.name.endswith("_embeddings"):
             body = without_vectors(body)
         try:
             found = self._protocol.decode(self._status, self._headers, body, self._plan.dialect)
         except Unreadable as failure:
-            return Received(UNREADABLE, Used(True, text_bytes=self.size_bytes), Reply(), failure)
+            return Received(UNREADABLE, AttemptUse(True, text_bytes=self.size_bytes), Reply(), failure)
         if isinstance(found, ApiError):
-            used = Used(self._status < 400, found.metered.usage is not None, found.metered)
+            used = AttemptUse(self._status < 400, found.metered.usage is not None, found.metered)
             return self._refusal(found, used, Reply())
         said = (*found.choices, found.reasoning, *(call.name + call.arguments for call in found.tool_calls))
         size_bytes = sum(len(text.encode("utf-8", "surrogatepass")) for text in said)
         self._began = True
         return Received(
-            OK, Used(True, True, found.metered, size_bytes, found.model), found, None, None, found.request_id
+            OK, AttemptUse(True, True, found.metered, size_bytes, found.model), found, None, None, found.request_id
         )
 
-    def _refusal(self, error: ApiError, used: Used, reply: Reply) -> Received:
+    def _refusal(self, error: ApiError, used: AttemptUse, reply: Reply) -> Received:
         return Received(error.kind, used, reply, self._told(error), error, error.request_id or reply.request_id)
 
     def _told(self, error: ApiError) -> AikeysError:
@@ -241,7 +241,7 @@ class Unread(Exchange):
         return []
 
     def _of_body(self) -> Received:
-        used, reply = Used(may_cost=True), Reply()
+        used, reply = AttemptUse(may_cost=True), Reply()
         if not self._is_closed:
             status, failure = self._broken or (CUT, Unreadable(f"{self._title} did not answer", "try again"))
             return Received(status, used, reply, failure)

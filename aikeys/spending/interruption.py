@@ -24,7 +24,7 @@ ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasatt
 """What a CI's time limit, or a terminal that closes, ends a command with: nobody waits for the reply any more."""
 
 
-class Ended(KeyboardInterrupt):
+class EndedBySignal(KeyboardInterrupt):
     """Ended by a signal other than Ctrl-C."""
 
     def __init__(self, number: int) -> None:
@@ -56,7 +56,7 @@ class Interruption:
 
     def stopped(self) -> KeyboardInterrupt:
         """Return what the command ends with."""
-        return Ended(self._ended_by) if self._ended_by else KeyboardInterrupt()
+        return EndedBySignal(self._ended_by) if self._ended_by else KeyboardInterrupt()
 
     def _tell(self) -> None:
         """Say once that the reply is read to its end."""

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from aikeys.budgets.queues import Rates
-from aikeys.budgets.reservations import Request, Reservation, Settled
+from aikeys.budgets.reservations import Reservation, ReserveRequest, Settled
 from aikeys.errors import AikeysError
 from aikeys.ledger.calls import Call
 from aikeys.ledger.store import Ledger, Writer
@@ -77,7 +77,7 @@ class Listener(Protocol):
         ...
 
 
-class Incoming(Protocol):
+class IncomingReply(Protocol):
     """A reply as it comes in; header names are in lower case."""
 
     @property
@@ -127,7 +127,7 @@ class Io(Looking, Protocol):
         """Return seconds of a clock that never goes back."""
         ...
 
-    async def aside(self, size_bytes: int, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    async def off_the_loop(self, size_bytes: int, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Return what `work` returns; where its data is large, done so that nobody else waits for it."""
         ...
 
@@ -135,7 +135,7 @@ class Io(Looking, Protocol):
         """Return what `work` returns; it goes to its end even where whoever waits for it is cancelled."""
         ...
 
-    async def reserve(self, request: Request, rates: Rates) -> Reservation:
+    async def reserve(self, request: ReserveRequest, rates: Rates) -> Reservation:
         """Set money aside, waiting in order; raises what refuses it, and CallerLeft."""
         ...
 
@@ -157,6 +157,6 @@ class Io(Looking, Protocol):
         """Open a key with what the caller has; a token that ended meanwhile opens nothing."""
         ...
 
-    def send(self, parcel: Parcel, timeouts: Timeouts) -> AbstractAsyncContextManager[Incoming]:
+    def send(self, parcel: Parcel, timeouts: Timeouts) -> AbstractAsyncContextManager[IncomingReply]:
         """Send, and give the reply when its head is there; raises NotSent, Broken and Stopped."""
         ...

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from aikeys.budgets.decisions import Price
-from aikeys.budgets.rates import Rate
-from aikeys.budgets.reservations import Request
+from aikeys.budgets.decisions import Ask
+from aikeys.budgets.rates import RateLimit
+from aikeys.budgets.reservations import ReserveRequest
 from aikeys.ledger.calls import Context
 from aikeys.spending.authorise import Caller
 from aikeys.spending.names import Target
@@ -15,24 +15,26 @@ from aikeys.spending.names import Target
 Configured = Sequence[tuple[str, int | None, int | None]]
 
 
-def rates_of(caller: Caller, target: Target, configured: Configured) -> list[Rate]:
+def rates_of(caller: Caller, target: Target, configured: Configured) -> list[RateLimit]:
     """Return the rates that count a call; `configured`: whom, requests and tokens per minute."""
     whos = (f"key:{target.key.name}", f"provider:{target.provider.name}")
     is_told = caller.claims is None or caller.claims.may("usage:read")
-    found = [Rate(*limit, is_told=is_told) for limit in configured if limit[0] in whos]
+    found = [RateLimit(*limit, is_told=is_told) for limit in configured if limit[0] in whos]
     line = (caller.claims, *caller.above) if caller.claims is not None else ()
     found += [
-        Rate(f"token:{claims.shown_id}", claims.rpm, claims.tpm, is_told or claims is caller.claims)
+        RateLimit(f"token:{claims.shown_id}", claims.rpm, claims.tpm, is_told or claims is caller.claims)
         for claims in line
         if claims.rpm is not None or claims.tpm is not None
     ]
     return found
 
 
-def asked_of_the_budgets(caller: Caller, context: Context, cost: Price) -> Request:
-    """Return what is asked of the desk for a call that can cost so much."""
+def asked_of_the_budgets(caller: Caller, context: Context, cost: Ask) -> ReserveRequest:
+    """Return what is asked of the reserver for a call that can cost so much."""
     once = caller.token if caller.claims is not None and caller.claims.is_once else ""
-    return Request(context if cost.is_bounded else context._replace(price=""), cost, once, partial(_tells, caller))
+    return ReserveRequest(
+        context if cost.is_bounded else context._replace(price=""), cost, once, partial(_tells, caller)
+    )
 
 
 def _tells(caller: Caller, who: str) -> bool:

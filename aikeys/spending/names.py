@@ -14,10 +14,10 @@ from typing import NamedTuple
 from unicodedata import normalize
 from urllib.parse import unquote
 
-from aikeys.errors import NotFound, Usage
+from aikeys.errors import NotFound, UsageError
 from aikeys.names import model_name
 from aikeys.pricing import names
-from aikeys.pricing.book import Book, Found
+from aikeys.pricing.book import Book, FoundPrice
 from aikeys.providers.catalogue import Provider
 from aikeys.secret import hidden
 from aikeys.vault.format import Key, Rows
@@ -29,7 +29,7 @@ _MOST_REMEMBERED = 1000
 """Texts that were resolved: nothing they depend on changes in the life of a `Names`."""
 
 
-class Held(NamedTuple):
+class SpendingKey(NamedTuple):
     """A key as spending knows it: nothing secret. `base_url` is where it may go."""
 
     name: str
@@ -42,25 +42,27 @@ class Held(NamedTuple):
     """The id of its row in hex: what a token's scope names."""
 
 
-def held_of(rows: Rows, key: Key) -> Held:
+def held_of(rows: Rows, key: Key) -> SpendingKey:
     """Return a key of a vault as spending knows it."""
     base_url = rows.version_of(key).base_url
-    return Held(key.name, key.provider, base_url, bool(key.is_default), bool(key.is_admin), key.labels, key.id.hex())
+    return SpendingKey(
+        key.name, key.provider, base_url, bool(key.is_default), bool(key.is_admin), key.labels, key.id.hex()
+    )
 
 
 class Target(NamedTuple):
     """One model at one provider, asked with one key. `found` is its price, None where nobody knows the model."""
 
-    key: Held
+    key: SpendingKey
     provider: Provider
     model: str
-    found: Found | None
+    found: FoundPrice | None
 
     def __str__(self) -> str:
         return f"{self.provider.name}/{self.model}"
 
 
-class OfAnother(Usage):
+class OfAnother(UsageError):
     """A name says that the model is another provider's. `whose`: that provider, `model`: what that one calls it."""
 
     def __init__(self, provider: Provider, whose: Provider, model: str) -> None:
@@ -70,11 +72,11 @@ class OfAnother(Usage):
         self.model = model
 
 
-class Names:
+class ModelNames:
     """Resolves the names of models for somebody who holds these keys."""
 
     def __init__(
-        self, keys: Sequence[Held], catalogue: Mapping[str, Provider], book: Book, aliases: Mapping[str, str]
+        self, keys: Sequence[SpendingKey], catalogue: Mapping[str, Provider], book: Book, aliases: Mapping[str, str]
     ) -> None:
         self._keys = {key.name: key for key in keys}
         self._catalogue = catalogue
@@ -83,7 +85,7 @@ class Names:
         self._resolved: dict[str, Target] = {}
 
     def resolve(self, text: str) -> Target:
-        """Return what a text names; Usage (2) with the nearest names, NotFound (10) where the key is missing."""
+        """Return what a text names; UsageError (2) with the nearest names, NotFound (10) where the key is missing."""
         found = self._resolved.get(text)
         if found is None:
             found = self._resolve(text)
@@ -111,7 +113,7 @@ class Names:
         held, model = self.own_name(provider, text)
         return self._target(held or self._key_for(provider, model), model)
 
-    def own_name(self, of: str, text: str) -> tuple[Held | None, str]:
+    def own_name(self, of: str, text: str) -> tuple[SpendingKey | None, str]:
         """Return what a provider itself calls a model, and the key that stood in front of it; OfAnother as in `at`."""
         provider, held = self._catalogue[of], None
         text = model_name(text)
@@ -131,7 +133,7 @@ class Names:
             wanted, held = rest, key or held
         return held, wanted
 
-    def _named_by(self, first: str, provider: str) -> tuple[str, Held | None]:
+    def _named_by(self, first: str, provider: str) -> tuple[str, SpendingKey | None]:
         """Return the provider that a text in front of a slash means, "" for none, and the key where it is one's name.
 
         The provider whose route it is comes first, then keys, then other providers and aliases.
@@ -161,15 +163,15 @@ class Names:
         first = wanted.partition("/")[0]
         if first in self._keys or named.provider not in self._catalogue or self.reaching(named.provider):
             return self.resolve(text)
-        nobody = Held("", named.provider, self._catalogue[named.provider].base_url)
+        nobody = SpendingKey("", named.provider, self._catalogue[named.provider].base_url)
         return self._target(nobody, named.model)
 
-    def reaching(self, provider: str) -> list[Held]:
+    def reaching(self, provider: str) -> list[SpendingKey]:
         """Return the keys that reach a provider's models, its default one first."""
         found = [key for key in self._keys.values() if key.provider == provider and not key.is_admin]
         return sorted(found, key=lambda key: (not key.is_default, key.name))
 
-    def price(self, provider: str, model: str) -> Found | None:
+    def price(self, provider: str, model: str) -> FoundPrice | None:
         """Return what a model costs whoever holds these keys: with the key it would be asked with, or with any."""
         keys = self.reaching(provider)
         keys = keys[:1] if keys and keys[0].is_default else keys
@@ -178,7 +180,7 @@ class Names:
             return self._book.find(provider, model)
         return next((each for each in found if each is None or not each.price.free), found[0])
 
-    def _target(self, key: Held, model: str) -> Target:
+    def _target(self, key: SpendingKey, model: str) -> Target:
         provider = self._catalogue.get(key.provider)
         if provider is None:
             raise NotFound(
@@ -200,7 +202,7 @@ class Names:
         lower = names.ELSEWHERE.get(name.lower(), name.lower())
         return lower if lower in self._catalogue else ""
 
-    def _key_for(self, provider: str, model: str) -> Held:
+    def _key_for(self, provider: str, model: str) -> SpendingKey:
         keys = self.reaching(provider)
         if not keys:
             others = [f"{key.name}/{provider}/{model}" for key in self._keys.values() if self._sells(key, model)]
@@ -208,10 +210,10 @@ class Names:
             raise NotFound(f"there is no key for {self._catalogue[provider].title}", hint)
         if len(keys) > 1 and not keys[0].is_default:
             shown = ", ".join(f"{key.name}/{model}" for key in keys)
-            raise Usage(f"several keys reach {provider}", f"say which: {shown}")
+            raise UsageError(f"several keys reach {provider}", f"say which: {shown}")
         return keys[0]
 
-    def _sells(self, key: Held, model: str) -> bool:
+    def _sells(self, key: SpendingKey, model: str) -> bool:
         """Tell whether a reseller's model of that name is known: openrouter/openai/gpt-5."""
         return any(each.endswith(f"/{model}") for each in self._book.models(key.provider))
 
@@ -223,11 +225,11 @@ class Names:
             return self._target(self._key_for(having[0], model), model)
         shown = hidden(model) if len(model) <= 100 else "this"
         if having:
-            raise Usage(
+            raise UsageError(
                 f"several providers have {shown}",
                 f"say which: {', '.join(f'{provider}/{model}' for provider in having)}",
             )
-        raise Usage(f"{shown} names no model that your keys reach", self._advice(model, providers))
+        raise UsageError(f"{shown} names no model that your keys reach", self._advice(model, providers))
 
     def _lists(self, provider: str, model: str) -> bool:
         """A price for whatever name (a local provider, `provider/*`) says nothing of this one."""

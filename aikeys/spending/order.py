@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from aikeys.errors import CannotDecide, Denied, Usage
+from aikeys.errors import CannotDecide, Denied, UsageError
 from aikeys.pricing.bounds import Bounds
 from aikeys.pricing.values import Price
 from aikeys.providers.wire.dialects import Dialect
@@ -210,7 +210,7 @@ def metered(request: Request, dialect: Dialect, price: Price | None, circumstanc
 def _plan_of_body(target: Target, native: Native, circumstances: Circumstances) -> tuple[Plan, Native]:
     """Return what a call may cost; CannotDecide (23) names the fields that nobody meters."""
     if is_in_background(native.protocol, native.body):
-        raise Usage(
+        raise UsageError(
             "background is set: the reply has no usage yet, and what the call costs would never be known",
             "leave it out; a token with the scope native:all that no budget limits may, on the provider's own route",
         )

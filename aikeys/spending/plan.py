@@ -76,10 +76,10 @@ class Plan(NamedTuple):
     thinking_tokens: int = 0
 
     @property
-    def cost(self) -> decisions.Price:
+    def cost(self) -> decisions.Ask:
         """Return what is asked of the budgets."""
         worst = min(self.worst.cost_pusd, MAX_COST_PUSD)
-        return decisions.Price(worst, min(self.floor_pusd, worst), not self.open_ends)
+        return decisions.Ask(worst, min(self.floor_pusd, worst), not self.open_ends)
 
     @property
     def cap(self) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import cast
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.providers.wire.exact_json import read
 from aikeys.providers.wire.values import Json, Unreadable
 
@@ -73,13 +73,13 @@ _FORMS: Mapping[str, Callable[[Json], bool]] = {
 
 
 def read_schema(data: bytes, name: str) -> Mapping[str, Json]:
-    """Return a schema; Usage where it is none, or asks for what is not checked here. `name` is the file's."""
+    """Return a schema; UsageError where it is none, or asks for what is not checked here. `name` is the file's."""
     try:
         schema = read(data)
     except Unreadable:
-        raise Usage(f"{name} is not JSON", 'give a JSON schema such as {"type": "object", …}') from None
+        raise UsageError(f"{name} is not JSON", 'give a JSON schema such as {"type": "object", …}') from None
     if not isinstance(schema, dict):
-        raise Usage(f"{name} is not a JSON schema: it is no object", 'for example {"type": "object", …}')
+        raise UsageError(f"{name} is not a JSON schema: it is no object", 'for example {"type": "object", …}')
     _check(schema, schema, name, "#")
     return schema
 
@@ -100,15 +100,17 @@ def _check(schema: Json, root: Mapping[str, Json], name: str, place: str) -> Non
     if isinstance(schema, bool):
         return
     if not isinstance(schema, dict):
-        raise Usage(f"{name}: {place} is no schema", "a schema is an object, true or false")
+        raise UsageError(f"{name}: {place} is no schema", "a schema is an object, true or false")
     for word, value in schema.items():
         here = f"{place}/{word}"
         if word in _ANNOTATIONS:
             continue
         if word not in _FORMS:
-            raise Usage(f"{name}: {here[:200]} is not checked by aikeys", "leave it out, or check the reply yourself")
+            raise UsageError(
+                f"{name}: {here[:200]} is not checked by aikeys", "leave it out, or check the reply yourself"
+            )
         if not _FORMS[word](value):
-            raise Usage(f"{name}: {here[:200]} has a value that is not allowed there", "see json-schema.org")
+            raise UsageError(f"{name}: {here[:200]} has a value that is not allowed there", "see json-schema.org")
         if word == "$ref":
             _referred(cast("str", value), root, name)
         for part, inner in _parts(word, value):
@@ -133,9 +135,11 @@ def _referred(target: str, root: Mapping[str, Json], name: str) -> Json:
         elif isinstance(found, dict) and word in found:
             found = found[word]
         else:
-            raise Usage(f"{name}: $ref {target[:200]} leads nowhere", "it has to begin with #/ and stay in the file")
+            raise UsageError(
+                f"{name}: $ref {target[:200]} leads nowhere", "it has to begin with #/ and stay in the file"
+            )
     if not target.startswith("#") or target[1:2] not in ("", "/"):
-        raise Usage(f"{name}: $ref {target[:200]} leads out of the file", "it has to begin with #/")
+        raise UsageError(f"{name}: $ref {target[:200]} leads out of the file", "it has to begin with #/")
     return found
 
 

@@ -1,4 +1,4 @@
-"""What the blocking budgets leave a call, for its cap. Only `Desk.reserve` decides; this looks, and takes no lock."""
+"""What the blocking budgets leave a call, for its cap. Only the reservation decides; this looks, and takes no lock."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from aikeys.ledger.store import Ledger
 from aikeys.ledger.token_acts import ancestors
 from aikeys.money import usd_text
 from aikeys.spending.authorise import Caller
-from aikeys.spending.bill import Used
+from aikeys.spending.bill import AttemptUse
 from aikeys.spending.plan import Plan
 
 _calendar = lru_cache(maxsize=16)(Calendar)
@@ -72,7 +72,7 @@ def left_for(ledger: Ledger, caller: Caller, context: Context, now_us: int) -> L
     return left_pusd(ledger, context, now_us, sight.tells)
 
 
-def as_of_now(ledger: Ledger, made: Plan, used: Used, context: Context) -> Plan:
+def as_of_now(ledger: Ledger, made: Plan, used: AttemptUse, context: Context) -> Plan:
     """Return the plan of a call that is over, with the limits of now where they decide what it is booked at.
 
     A budget that blocks may have been set while it was under way: then a cost that is unknown is the worst case, and

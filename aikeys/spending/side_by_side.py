@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from aikeys.providers.transport import Incoming, Parcel, Timeouts, Transport
 from aikeys.providers.wire.values import Event
-from aikeys.spending.blocking import Sink, Tools, Wish, ask
+from aikeys.spending.blocking import CallRequest, Sink, Tools, ask
 from aikeys.spending.interruption import Interruption
 from aikeys.spending.names import Target
 from aikeys.spending.targets import Spent
@@ -27,7 +27,7 @@ from aikeys.spending.targets import Spent
 _LOOK_S = 0.05
 
 
-class Said(NamedTuple):
+class Notice(NamedTuple):
     """A message for the person."""
 
     text: str
@@ -40,8 +40,8 @@ class Over(NamedTuple):
     failure: BaseException | None = None
 
 
-class Job(NamedTuple):
-    wish: Wish
+class ModelJob(NamedTuple):
+    call_request: CallRequest
     targets: Sequence[Target]
 
 
@@ -52,12 +52,12 @@ MakeTools = Callable[[Interruption, Callable[[str], None]], AbstractContextManag
 class Strand:
     """One model being asked."""
 
-    def __init__(self, job: Job, make_tools: MakeTools, interruption: Interruption) -> None:
+    def __init__(self, job: ModelJob, make_tools: MakeTools, interruption: Interruption) -> None:
         self.target = job.targets[0]
         self._job = job
         self._make_tools = make_tools
         self._interruption = Following(interruption)
-        self._told: SimpleQueue[Event | Said | Over] = SimpleQueue()
+        self._told: SimpleQueue[Event | Notice | Over] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"aikeys-{self.target}")
 
     def start(self) -> None:
@@ -72,7 +72,7 @@ class Strand:
             with self._interruption.leader.watching():
                 told = self._told.get()
             match told:
-                case Said():
+                case Notice():
                     say(told.text)
                 case Over(spent, failure):
                     if failure is None or isinstance(failure, KeyboardInterrupt):
@@ -92,8 +92,8 @@ class Strand:
     def _run(self) -> None:
         job = self._job
         try:
-            with self._make_tools(self._interruption, lambda text: self._told.put(Said(text))) as tools:
-                over = Over(ask(tools, job.wish, job.targets, self._take))
+            with self._make_tools(self._interruption, lambda text: self._told.put(Notice(text))) as tools:
+                over = Over(ask(tools, job.call_request, job.targets, self._take))
         except BaseException as failure:  # noqa: BLE001  who follows raises it
             over = Over(None, failure)
         self._told.put(over)
@@ -105,7 +105,7 @@ class Strand:
 
 
 @contextmanager
-def side_by_side(jobs: Sequence[Job], make_tools: MakeTools, interruption: Interruption) -> Iterator[list[Strand]]:
+def side_by_side(jobs: Sequence[ModelJob], make_tools: MakeTools, interruption: Interruption) -> Iterator[list[Strand]]:
     """Start every job; leaving the block waits until all are over."""
     strands = [Strand(job, make_tools, interruption) for job in jobs]
     with interruption.watching():

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 from aikeys.errors import AikeysError
 from aikeys.spending.call import Outcome
-from aikeys.spending.names import Names, Target
+from aikeys.spending.names import ModelNames, Target
 from aikeys.spending.retrying import may_go_elsewhere, pause_ms
 
 MOST_TARGETS = 5
@@ -86,7 +86,7 @@ async def _tries(target: Target, make: Make, between: Between) -> AsyncIterator[
         await between.pause(wait_ms / 1000)
 
 
-def targets_of(names: Names, text: str, fallbacks: Mapping[str, Sequence[str]]) -> list[Target]:
+def targets_of(names: ModelNames, text: str, fallbacks: Mapping[str, Sequence[str]]) -> list[Target]:
     """Return the target that a text names, and those that config.toml lets stand in for it.
 
     `[fallbacks]` is asked by model (`openai/gpt-4.1`), then by provider; a stand-in without a slash is a key, asked for
@@ -97,7 +97,7 @@ def targets_of(names: Names, text: str, fallbacks: Mapping[str, Sequence[str]]) 
 
 
 def stand_ins(
-    names: Names, first: Target, text: str, fallbacks: Mapping[str, Sequence[str]], *, lenient: bool = False
+    names: ModelNames, first: Target, text: str, fallbacks: Mapping[str, Sequence[str]], *, lenient: bool = False
 ) -> list[Target]:
     """Return those that may stand in for a target; `lenient` passes over what these keys do not reach."""
     found = [first]

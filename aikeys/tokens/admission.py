@@ -14,7 +14,7 @@ Scopes = tuple[str, ...]
 OWNER_ONLY: Scopes | None = None
 """No token can run such a command."""
 FREE: Scopes = ()
-"""Any token can, also one that is over: the command shows nothing but what its bearer may know anyway."""
+"""Any token can, also one that is over: the command shows nothing but what its holder may know anyway."""
 COMMANDS: Mapping[str, Scopes | None] = {
     "init": OWNER_ONLY,
     "add": OWNER_ONLY,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aikeys.errors import NotFound, Usage
+from aikeys.errors import NotFound, UsageError
 from aikeys.tokens.claims import Claims
 from aikeys.tokens.visibility import left_text
 
@@ -19,7 +19,7 @@ _LONGEST_SHOWN = 40
 
 
 def find_token(known: Mapping[bytes, tuple[Claims, str]], wanted: str, now_s: int) -> Claims:
-    """Return the token meant, of those known with their states; NotFound, Usage where several fit."""
+    """Return the token meant, of those known with their states; NotFound, UsageError where several fit."""
     lower = wanted.strip().lower()
     exact = [claims for claims, _ in known.values() if claims.shown_id == lower]
     if exact:
@@ -34,7 +34,7 @@ def find_token(known: Mapping[bytes, tuple[Claims, str]], wanted: str, now_s: in
     fit.sort(key=lambda each: (-each[0].issued_at, each[0].id))
     listed = [f"{claims.shown_id} ({_about(claims, state, now_s)})" for claims, state in fit[:_MOST_LISTED]]
     more = f" and {len(fit) - _MOST_LISTED} more" if len(fit) > _MOST_LISTED else ""
-    raise Usage(f"{len(fit)} tokens fit {shown}: {', '.join(listed)}{more}", "name one by its id")
+    raise UsageError(f"{len(fit)} tokens fit {shown}: {', '.join(listed)}{more}", "name one by its id")
 
 
 def _fits(claims: Claims, wanted: str, lower: str) -> bool:

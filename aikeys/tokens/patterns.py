@@ -4,19 +4,19 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from aikeys import names
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 
 _MOST_STARS = 4
 
 
 def check_model(pattern: str) -> str:
-    """Return a pattern of `provider/model`; Usage where it is none."""
+    """Return a pattern of `provider/model`; UsageError where it is none."""
     pattern = names.model_pattern(pattern)
     provider, slash, model = pattern.partition("/")
     if model:
         names.model_pattern(model)
     if pattern.count("*") > _MOST_STARS or (pattern != "*" and not (slash and provider and model)):
-        raise Usage(
+        raise UsageError(
             f"{names.shown(pattern)} is no pattern of models",
             "write provider/model, such as openai/gpt-4.1 or anthropic/*",
         )
@@ -56,14 +56,14 @@ def _matches(pattern: str, text: str) -> bool:
 
 
 def check_address(text: str) -> str:
-    """Return an address or network (`10.0.0.0/8`) in its usual form; Usage where it is none."""
+    """Return an address or network (`10.0.0.0/8`) in its usual form; UsageError where it is none."""
     from ipaddress import ip_network
 
     try:
         return str(ip_network(text, strict=False))
     except ValueError:
         shown = ascii(text)[1:-1] if len(text) <= 60 else "a long text"
-        raise Usage(f"{shown} is no address", "write 203.0.113.7 or 10.0.0.0/8") from None
+        raise UsageError(f"{shown} is no address", "write 203.0.113.7 or 10.0.0.0/8") from None
 
 
 def are_addresses(texts: Sequence[str]) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 
 SCOPES = {
     "chat:write": "send prompts",
@@ -37,20 +37,20 @@ SPENDING = ("chat:write", "embeddings:write", "native:all")
 
 
 def parse(names: Iterable[str]) -> tuple[str, ...]:
-    """Return scopes sorted, each once, aliases resolved; Usage names the nearest."""
+    """Return scopes sorted, each once, aliases resolved; UsageError names the nearest."""
     found = set()
     for name in names:
         scope = _ALIASES.get(name, name)
         if scope not in SCOPES:
-            raise Usage(f"{_shown(name)} is no scope", _advice(name, SCOPES))
+            raise UsageError(f"{_shown(name)} is no scope", _advice(name, SCOPES))
         found.add(scope)
     return tuple(sorted(found))
 
 
 def of_role(name: str) -> tuple[str, ...]:
-    """Return the scopes of a role; Usage names the nearest."""
+    """Return the scopes of a role; UsageError names the nearest."""
     if name not in ROLES:
-        raise Usage(f"{_shown(name)} is no role", _advice(name, ROLES))
+        raise UsageError(f"{_shown(name)} is no role", _advice(name, ROLES))
     return tuple(sorted(ROLES[name]))
 
 

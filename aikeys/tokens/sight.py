@@ -1,4 +1,4 @@
-"""What the bearer of a token may see of calls, sums and budgets (pure): one answer for every command and route.
+"""What the holder of a token may see of calls, sums and budgets (pure): one answer for every command and route.
 
 - With usage:read every call, with budget:read every budget. Else its own: what it spent itself, what its children did,
   and what its own labels did; in full the budgets token, user, team and project of those.
@@ -75,7 +75,7 @@ EVERYTHING = Sight()
 
 
 def sight_of(claims: Claims | None, above: Sequence[Claims] = (), keys: Sequence[str] = ()) -> Sight:
-    """Return what a token's bearer sees; `above`: its parents. Without a token it is the owner."""
+    """Return what a token's holder sees; `above`: its parents. Without a token it is the owner."""
     if claims is None:
         return EVERYTHING
     line = (claims, *above)

@@ -1,6 +1,6 @@
-"""Which tokens a token's bearer may see and revoke, and which are about to end (pure).
+"""Which tokens a token's holder may see and revoke, and which are about to end (pure).
 
-- A bearer sees itself and everything below it, at any depth.
+- A holder sees itself and everything below it, at any depth.
 - With keys:read it sees the tokens that carry all of its own labels, too: those of its team, of everybody where it has
   none.
 - What it sees it may revoke with keys:write, but for the tokens above it.
@@ -12,14 +12,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aikeys.tokens.claims import Claims
-from aikeys.tokens.wishes import DAY_S
+from aikeys.tokens.token_request import DAY_S
 
 SOON_S = 3 * DAY_S
 _LASTING_S = 7 * DAY_S
 
 
 def visible(caller: Claims, chain: Sequence[Claims]) -> bool:
-    """Tell whether the bearer of `caller` may see the first token of a chain."""
+    """Tell whether the holder of `caller` may see the first token of a chain."""
     if any(each.id == caller.id for each in chain):
         return True
     return caller.may("keys:read") and set(caller.labels) <= set(chain[0].labels)

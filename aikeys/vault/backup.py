@@ -18,12 +18,13 @@ from aikeys.ledger.store import Act, Ledger
 from aikeys.secret import hidden
 from aikeys.storage import ballast, folders, sqlite
 from aikeys.tokens import chain
-from aikeys.vault import backup_file, granting, revoking, store, token_rows
+from aikeys.vault import backup_file, store, token_grants, token_rows
 from aikeys.vault.format import Header, Rows
-from aikeys.vault.issuing import issue_act
 from aikeys.vault.opening import Opened, Place, anchored, check_manifest
 from aikeys.vault.store import Queued
 from aikeys.vault.token_rows import TokenRows
+from aikeys.vault.tokens import revoking
+from aikeys.vault.tokens.issuing import issue_act
 from aikeys.vault.unlock.methods import KEYRING
 from aikeys.vault.writing import settle_intents, signed
 
@@ -200,8 +201,8 @@ def _settle_tokens(
         _bring(connection, here, brought, revoking.revoked_in(ledger))
         _announce(ledger, brought, header)
     with ledger.reading() as reading:
-        when = granting.When(clock.now_s(), frozenset(token_acts.over(reading)))
-    granting.renew(connection, path, opened, when, granting.no_progress)
+        when = token_grants.When(clock.now_s(), frozenset(token_acts.over(reading)))
+    token_grants.renew(connection, path, opened, when, token_grants.no_progress)
     return gone
 
 

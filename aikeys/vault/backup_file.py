@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import BinaryIO
 
-from aikeys.errors import Damaged, MachineFailed, NotFound, Usage
+from aikeys.errors import Damaged, MachineFailed, NotFound, UsageError
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
@@ -40,7 +40,7 @@ def kept(stream: BinaryIO, shown: str) -> Iterator[str]:
                 while data := stream.read(min(1 << 20, left + 1)):
                     left -= len(data)
                     if left < 0:
-                        raise Usage(f"{shown} holds more than {LARGEST_BYTES >> 20} MiB", _HINT)
+                        raise UsageError(f"{shown} holds more than {LARGEST_BYTES >> 20} MiB", _HINT)
                     file.write(data)
         except OSError as error:
             raise MachineFailed(f"cannot keep a copy of {shown}: {error.strerror}", "make room for it") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aikeys.errors import NotFound, Usage
+from aikeys.errors import NotFound, UsageError
 from aikeys.names import shown_key
 from aikeys.vault.format import Key, Rows
 
@@ -12,7 +12,7 @@ _EMPTY = ("a key's name is empty", "give a name such as openai or openai-work")
 def exact_key(rows: Rows, name: str) -> Key:
     """Return the key with exactly this name: what changes a key never guesses. Raises NotFound, Usage without one."""
     if not name:
-        raise Usage(*_EMPTY)
+        raise UsageError(*_EMPTY)
     key = rows.key_named(name)
     if key is None:
         names = ", ".join(sorted(key.name for key in rows.keys))

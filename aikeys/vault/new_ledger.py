@@ -6,20 +6,20 @@ import os
 from collections.abc import Callable
 
 from aikeys import clock
-from aikeys.errors import Damaged, Locked, Usage
+from aikeys.errors import Damaged, Locked, UsageError
 from aikeys.ledger.lost_ledgers import NEW
 from aikeys.ledger.store import Act
 from aikeys.tokens.claims import decode
 from aikeys.vault import store, token_rows
 from aikeys.vault.format import Rows
-from aikeys.vault.issuing import announce_unknown
 from aikeys.vault.opening import Opened, Place, anchored, check_manifest, picture, picture_without_ledger
+from aikeys.vault.tokens.issuing import announce_unknown
 from aikeys.vault.unlock.methods import commitment
 from aikeys.vault.writing import signed
 
 
 def take_new_ledger(place: Place, unlock: Callable[[Rows], Opened]) -> Opened:
-    """Bind the vault to the ledger that is there, a new one where none is; Usage where it has its own.
+    """Bind the vault to the ledger that is there, a new one where none is; UsageError where it has its own.
 
     Everything that the lost ledger knew is gone: what was spent, who did what, which state of the vault was the newest.
     """
@@ -28,7 +28,7 @@ def take_new_ledger(place: Place, unlock: Callable[[Rows], Opened]) -> Opened:
     except Damaged:
         rows = picture_without_ledger(place)
     else:
-        raise Usage("the vault has its ledger", "leave --new-ledger out")
+        raise UsageError("the vault has its ledger", "leave --new-ledger out")
     opened = unlock(rows)
     ledger = place.ledger.open_or_create(os.urandom(16), clock.local_zone(os.environ))
     try:

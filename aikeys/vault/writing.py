@@ -17,7 +17,7 @@ from aikeys.errors import AikeysError, Damaged, Locked, MachineFailed
 from aikeys.ledger.entries import Head
 from aikeys.ledger.store import Act, Ledger
 from aikeys.storage import ballast
-from aikeys.vault import granting, store, token_rows
+from aikeys.vault import store, token_grants, token_rows
 from aikeys.vault.format import Manifest, Rows, manifest_digest, manifest_message
 from aikeys.vault.opening import Opened, Place, anchored, check_manifest
 from aikeys.vault.unlock.methods import commitment
@@ -41,7 +41,7 @@ def write(
     change: Change,
     *,
     takes_away: bool = False,
-    advance: granting.Progress = granting.no_progress,
+    advance: token_grants.Progress = token_grants.no_progress,
 ) -> Written:
     """Apply a pure change to the vault as it is now; raises what the change raises, and nothing is written then.
 
@@ -61,7 +61,9 @@ def write(
             if result.rows.header.signing_public != current.rows.header.signing_public:
                 token_rows.delete_all(connection)  # none of them is signed by this vault any more
             try:
-                granting.renew(connection, place.vault.path, result, granting.when(ledger, clock.now_s()), advance)
+                token_grants.renew(
+                    connection, place.vault.path, result, token_grants.when(ledger, clock.now_s()), advance
+                )
             except Damaged:  # a damaged row of a token keeps nobody from taking a key away
                 if not takes_away:
                     raise

@@ -22,11 +22,11 @@ from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
 from aikeys.alerts import outbox
 from aikeys.alerts.channels import Channel, Settings
-from aikeys.alerts.messages import BUDGET, Message
+from aikeys.alerts.messages import BUDGET, AlertMessage
 from aikeys.ledger.store import Ledger
 
 NOW_US = 1_795_435_200_000_000  # 2026-11-23T12:00:00Z
-MESSAGE = Message(
+MESSAGE = AlertMessage(
     BUDGET,
     "budget team:support: $80.00 of $100.00 (80 % reached)",
     "team:support has spent $80.00 of $100.00 this month, 80 %.\n\nMost was spent by:\n  user:José  $70.00\n\n"
@@ -56,11 +56,11 @@ class Book:
             outbox.add_channel(writer, channel, bytes(16))
         return channel
 
-    def put(self, once: str = "budget team:support month 20789 80", message: Message = MESSAGE) -> None:
+    def put(self, once: str = "budget team:support month 20789 80", message: AlertMessage = MESSAGE) -> None:
         with self.ledger.writing() as writer:
             outbox.put(writer, once, message)
 
-    def rows(self) -> list[outbox.Row]:
+    def rows(self) -> list[outbox.OutboxRow]:
         with self.ledger.reading() as connection:
             return outbox.newest(connection, 1000)
 

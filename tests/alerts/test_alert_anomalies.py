@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aikeys.alerts import anomalies
-from aikeys.alerts.anomalies import ALL, Finding, Pace, Spend, Spender, is_unusual, runs_away
+from aikeys.alerts.anomalies import ALL, Finding, Spend, SpendLabels, TokenPace, is_unusual, runs_away
 from aikeys.money import PUSD_PER_USD, parse_usd
 
 STEADY = ["10"] * 20
 BURSTY = ["2", "9", "3", "14", "5", "1", "8", "4", "6", "11"]
-OPENAI = Spender("openai", "openai/gpt-4.1", "support", "atlas", "ana")
-CLAUDE = Spender("anthropic", "anthropic/claude-sonnet-4.5", "search", "", "ben")
+OPENAI = SpendLabels("openai", "openai/gpt-4.1", "support", "atlas", "ana")
+CLAUDE = SpendLabels("anthropic", "anthropic/claude-sonnet-4.5", "search", "", "ben")
 
 
 def usd(*texts: str) -> list[int]:
@@ -70,7 +70,7 @@ def test_the_rule_is_the_one_with_fractions(today: int, before: list[int]) -> No
     assert is_unusual(today, before) is wanted
 
 
-def days(amounts: list[str], spender: Spender = OPENAI, end: int = 100) -> list[Spend]:
+def days(amounts: list[str], spender: SpendLabels = OPENAI, end: int = 100) -> list[Spend]:
     """Return spending on the days up to and with `end`."""
     first = end - len(amounts) + 1
     return [Spend(first + at, spender, parse_usd(text)) for at, text in enumerate(amounts)]
@@ -103,7 +103,7 @@ def test_what_is_older_than_four_weeks_or_later_than_the_day_does_not_count() ->
 
 
 def test_a_call_without_key_and_model_counts_for_everything_only() -> None:
-    nobody = Spender("", "", "", "", "")
+    nobody = SpendLabels("", "", "", "", "")
     assert [found.scope for found in anomalies.find(days([*["10"] * 6, "50"], nobody), 100)] == [ALL]
 
 
@@ -122,7 +122,7 @@ def test_a_call_without_key_and_model_counts_for_everything_only() -> None:
     ],
 )
 def test_a_token_runs_away(five_minutes: str, hour: str, limit: str, away: bool) -> None:
-    assert runs_away(Pace("t", *usd(five_minutes, hour, limit))) is away
+    assert runs_away(TokenPace("t", *usd(five_minutes, hour, limit))) is away
 
 
 def test_the_day_itself_is_no_part_of_what_is_usual() -> None:

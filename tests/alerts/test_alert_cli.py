@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from aikeys.alerts import outbox
-from aikeys.alerts.messages import Message
+from aikeys.alerts.messages import AlertMessage
 from aikeys.ledger.store import Ledger
 from tests.alerts.servers import MESSAGE, Web, authority, closed_port, mail_server
 from tests.conftest import Aikeys, canary
@@ -36,7 +36,7 @@ def ok(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[st
     return done
 
 
-def put(home: Aikeys, once: str = "once", message: Message = MESSAGE) -> None:
+def put(home: Aikeys, once: str = "once", message: AlertMessage = MESSAGE) -> None:
     ledger = Ledger(str(home.home)).open()
     with ledger.writing() as writer:
         outbox.put(writer, once, message)

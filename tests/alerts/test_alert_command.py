@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from aikeys.alerts import command
-from aikeys.alerts.channels import Command
-from aikeys.alerts.sending import NotTaken, Outgoing
+from aikeys.alerts.channels import CommandChannel
+from aikeys.alerts.sending import NotTaken, OutgoingAlert
 from tests.alerts.servers import MESSAGE, NOW_US
 
-OUTGOING = Outgoing("5" * 40, NOW_US // 1_000_000, MESSAGE)
+OUTGOING = OutgoingAlert("5" * 40, NOW_US // 1_000_000, MESSAGE)
 HANGS = """
 import os, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -27,8 +27,8 @@ time.sleep(600)
 """
 
 
-def python(script: str, *arguments: str, time_limit_s: int = 30) -> Command:
-    return Command((sys.executable, "-c", script, *arguments), time_limit_s)
+def python(script: str, *arguments: str, time_limit_s: int = 30) -> CommandChannel:
+    return CommandChannel((sys.executable, "-c", script, *arguments), time_limit_s)
 
 
 def is_alive(process: int) -> bool:
@@ -81,7 +81,7 @@ def test_a_program_that_fails_is_told_with_its_name_and_status(script: str, wron
 
 def test_a_program_that_is_gone_is_told() -> None:
     with pytest.raises(NotTaken, match=r"^page-me cannot be run: No such file or directory$"):
-        command.send(Command(("/nowhere/page-me",)), OUTGOING, os.environ)
+        command.send(CommandChannel(("/nowhere/page-me",)), OUTGOING, os.environ)
 
 
 def test_a_program_that_hangs_is_cut_with_all_it_started(tmp_path: Path) -> None:

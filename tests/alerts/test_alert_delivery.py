@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from aikeys.alerts import delivery, outbox
-from aikeys.alerts.channels import Command, Email, Webhook
-from aikeys.alerts.delivery import Means, Summary, deliver
+from aikeys.alerts.channels import CommandChannel, Email, Webhook
+from aikeys.alerts.delivery import DeliveryContext, Summary, deliver
 from aikeys.alerts.outbox import DELAYS_S, GIVEN_UP, LEASE_S, SENT, WAITING
 from aikeys.errors import MachineFailed, NetworkFailed
 from aikeys.secret import Secret
@@ -26,20 +26,20 @@ from tests.conftest import ROOT
 DELIVER = """
 import sys
 from aikeys import clock
-from aikeys.alerts.delivery import Means, deliver
+from aikeys.alerts.delivery import DeliveryContext, deliver
 from aikeys.ledger.store import Ledger
 shift_us = int(sys.argv[2]) - clock.now_us()
 real = clock.now_us
 clock.now_us = lambda: real() + shift_us
 print("ready", flush=True)
 sys.stdin.readline()
-summary = deliver(Ledger(sys.argv[1]).open(), Means({}, {}), clock.now_us())
+summary = deliver(Ledger(sys.argv[1]).open(), DeliveryContext({}, {}), clock.now_us())
 print(len(summary.sent), len(summary.failures))
 """
 
 
 def run(book: Book, secrets: Mapping[str, Secret] | None = None) -> Summary:
-    return deliver(book.ledger, Means(secrets or {}, os.environ), book.clock.now_us)
+    return deliver(book.ledger, DeliveryContext(secrets or {}, os.environ), book.clock.now_us)
 
 
 def start(book: Book) -> subprocess.Popen[str]:
@@ -92,7 +92,7 @@ def test_before_its_time_a_failed_message_is_not_tried_again(book: Book, web: We
 
 def test_one_failure_does_not_keep_the_others_from_their_alerts(book: Book, web: Web) -> None:
     book.add(Email("ops@example.com", "a@example.com", "127.0.0.1", closed_port(), "plain"), "mail")
-    book.add(Command((sys.executable, "-c", "raise SystemExit(7)")), "program")
+    book.add(CommandChannel((sys.executable, "-c", "raise SystemExit(7)")), "program")
     book.add(Webhook(url=web.url), "web")
     book.put("one")
     book.put("two")
@@ -234,7 +234,7 @@ def test_a_server_that_never_answers_costs_one_time_out(book: Book, monkeypatch:
 
 
 def test_with_nothing_due_nothing_is_written(book: Book, tmp_path: Path) -> None:
-    book.add(Command(("/bin/true",)))
+    book.add(CommandChannel(("/bin/true",)))
     head = book.ledger.head()
     assert run(book) == Summary((), (), ())
     assert book.ledger.head() == head
@@ -250,7 +250,7 @@ def test_the_time_of_an_alert_is_when_it_was_put_out(book: Book) -> None:
 
 
 def test_a_program_that_hangs_is_cut_and_tried_again(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
-    book.add(Command((sys.executable, "-c", "import time; time.sleep(600)"), 1))
+    book.add(CommandChannel((sys.executable, "-c", "import time; time.sleep(600)"), 1))
     book.put()
     (failure,) = run(book).failures
     assert "took over 1 seconds and was stopped" in failure.error.message
@@ -262,5 +262,5 @@ def test_a_program_that_hangs_is_cut_and_tried_again(book: Book, monkeypatch: py
 def test_audit_says_nothing_of_the_message() -> None:
     from aikeys.alerts.channels import Channel
 
-    act = delivery.audit(Channel("ops", ("budget",), Command(("/home/ana/bin/page-me", "x"))), "budget", 2)
+    act = delivery.audit(Channel("ops", ("budget",), CommandChannel(("/home/ana/bin/page-me", "x"))), "budget", 2)
     assert act.detail == "kind=budget attempt=2 program=page-me"

@@ -8,12 +8,12 @@ import pytest
 
 from aikeys.alerts import email
 from aikeys.alerts.channels import Email, check_email
-from aikeys.alerts.sending import NotTaken, Outgoing, Rejected
-from aikeys.errors import NetworkFailed, Usage
+from aikeys.alerts.sending import NotTaken, OutgoingAlert, Rejected
+from aikeys.errors import NetworkFailed, UsageError
 from aikeys.secret import Secret
 from tests.alerts.servers import MESSAGE, NOW_US, Authority, closed_port, mail_server
 
-OUTGOING = Outgoing("5" * 40, NOW_US // 1_000_000, MESSAGE)
+OUTGOING = OutgoingAlert("5" * 40, NOW_US // 1_000_000, MESSAGE)
 PASSWORD = "sk-CANARY-smtp-0123456789"
 
 
@@ -118,12 +118,12 @@ def test_a_label_cannot_add_a_header() -> None:
 )  # fmt: skip
 def test_what_is_more_than_one_address_is_refused(address: str) -> None:
     for field in ("to", "sender"):
-        with pytest.raises(Usage, match="is not an e-mail address"):
+        with pytest.raises(UsageError, match="is not an e-mail address"):
             check_email(settings(25)._replace(**{field: address}))
 
 
 def test_a_password_is_not_sent_unencrypted_to_another_machine() -> None:
     mine = settings(25, "plain", "smtp.example.com")
     assert check_email(mine) == mine
-    with pytest.raises(Usage, match="never sent unencrypted"):
+    with pytest.raises(UsageError, match="never sent unencrypted"):
         check_email(mine._replace(user="aikeys", password_key="smtp"))

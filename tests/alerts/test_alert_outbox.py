@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from aikeys.alerts import outbox
-from aikeys.alerts.channels import Command, Email, Webhook
-from aikeys.alerts.messages import ANOMALY, BUDGET, KEY, VELOCITY, Message, decode, encode, without_person
+from aikeys.alerts.channels import CommandChannel, Email, Webhook
+from aikeys.alerts.messages import ANOMALY, BUDGET, KEY, VELOCITY, AlertMessage, decode, encode, without_person
 from aikeys.alerts.outbox import DELAYS_S, GIVEN_UP, LEASE_S, SENT, WAITING, Claimed
 from aikeys.errors import Damaged, ExistsAlready, NotFound
 from tests.alerts.servers import MESSAGE, NOW_US, Book
 
-COMMAND = Command(("/bin/true",))
+COMMAND = CommandChannel(("/bin/true",))
 MAIL = Email("ana@example.com", "aikeys@example.com", "127.0.0.1", 25, "plain")
 
 
@@ -152,23 +152,25 @@ def test_a_clock_that_was_years_ahead_delays_nothing(book: Book) -> None:
 
 def test_an_erased_person_is_taken_out_of_what_waits(book: Book) -> None:
     book.add(COMMAND)
-    book.put("one", Message(BUDGET, "budget user:ana", "ana spent $5, banana did not.\nana.", (("who", "user:ana"),)))
+    book.put(
+        "one", AlertMessage(BUDGET, "budget user:ana", "ana spent $5, banana did not.\nana.", (("who", "user:ana"),))
+    )
     with book.ledger.writing() as writer:
         outbox.forget_person(writer, "ana")
-    assert decode(book.texts()[0]) == Message(
+    assert decode(book.texts()[0]) == AlertMessage(
         BUDGET, "budget user:(erased)", "(erased) spent $5, banana did not.\n(erased).", (("who", "user:(erased)"),)
     )
 
 
 @pytest.mark.parametrize("name", ["a.b", "x+", "José", "ana@example.com"])
 def test_a_name_is_taken_out_as_it_is_written(name: str) -> None:
-    assert name not in without_person(Message(BUDGET, f"by {name}", f"{name}: 5"), name).text
+    assert name not in without_person(AlertMessage(BUDGET, f"by {name}", f"{name}: 5"), name).text
 
 
 def test_a_message_survives_its_stored_form_without_what_forges_lines() -> None:
     assert decode(encode(MESSAGE)) == MESSAGE._replace(text=MESSAGE.text.rstrip("\n"))
-    forged = Message(BUDGET, "a\nb\x1b[31m", "one\ntwo\u2028three\u202efour", (("who", "x\r\ny"),))
-    assert decode(encode(forged)) == Message(BUDGET, "a b [31m", "one\ntwo\nthree four", (("who", "x  y"),))
+    forged = AlertMessage(BUDGET, "a\nb\x1b[31m", "one\ntwo\u2028three\u202efour", (("who", "x\r\ny"),))
+    assert decode(encode(forged)) == AlertMessage(BUDGET, "a b [31m", "one\ntwo\nthree four", (("who", "x  y"),))
 
 
 def test_a_message_damaged_in_the_file_does_not_stop_the_others(book: Book) -> None:
@@ -186,7 +188,7 @@ def test_a_message_damaged_in_the_file_does_not_stop_the_others(book: Book) -> N
     "settings",
     [COMMAND, MAIL, Webhook(url="https://example.com/a", style="json"), Webhook(url_key="slack", sign_key="sign")],
 )
-def test_a_channel_comes_back_as_it_was_added(book: Book, settings: Command | Email | Webhook) -> None:
+def test_a_channel_comes_back_as_it_was_added(book: Book, settings: CommandChannel | Email | Webhook) -> None:
     added = book.add(settings, on=(BUDGET, KEY))
     with book.ledger.reading() as connection:
         assert outbox.channels(connection) == [added]

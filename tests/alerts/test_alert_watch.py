@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aikeys.alerts.channels import Command
+from aikeys.alerts.channels import CommandChannel
 from aikeys.alerts.messages import ANOMALY, BUDGET, VELOCITY, decode
 from aikeys.alerts.watch import put_all, watch
 from aikeys.ledger.calendar import Calendar
@@ -14,7 +14,7 @@ from aikeys.money import parse_usd
 from tests.alerts.servers import NOW_US, Book
 
 DAY_US = 86_400_000_000
-COMMAND = Command(("/bin/true",))
+COMMAND = CommandChannel(("/bin/true",))
 
 
 def spend(book: Book, usd: str, at_us: int, token: str = "", user: str = "ana") -> None:

@@ -10,13 +10,13 @@ import pytest
 
 from aikeys.alerts import webhook
 from aikeys.alerts.channels import JSON, SLACK, TEAMS, Webhook, check_url, holds_secret, style_of
-from aikeys.alerts.sending import NotTaken, Outgoing, Rejected
-from aikeys.errors import NetworkFailed, Usage
+from aikeys.alerts.sending import NotTaken, OutgoingAlert, Rejected
+from aikeys.errors import NetworkFailed, UsageError
 from aikeys.secret import Secret
 from tests.alerts.servers import MESSAGE, NOW_US, Authority, Web, closed_port, web_server
 
 NOW_S = NOW_US // 1_000_000
-OUTGOING = Outgoing("5" * 40, NOW_S, MESSAGE)
+OUTGOING = OutgoingAlert("5" * 40, NOW_S, MESSAGE)
 SIGN = Secret(b"sk-CANARY-sign")
 
 
@@ -138,7 +138,7 @@ def test_https_is_verified(trusted: Authority, monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_an_address_that_cannot_be_used_is_refused_without_repeating_it(url: str, wrong: str) -> None:
-    with pytest.raises(Usage, match=wrong) as refused:
+    with pytest.raises(UsageError, match=wrong) as refused:
         check_url(url)
     assert "CANARY" not in refused.value.message + refused.value.hint
 

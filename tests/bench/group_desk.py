@@ -20,13 +20,13 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from aikeys.budgets.changes import set_budget  # noqa: E402
-from aikeys.budgets.decisions import Price  # noqa: E402
-from aikeys.budgets.group_desk import GroupDesk, Means  # noqa: E402
-from aikeys.budgets.reservations import Request, Reservation  # noqa: E402
+from aikeys.budgets.decisions import Ask  # noqa: E402
+from aikeys.budgets.reservations import Reservation, ReserveRequest  # noqa: E402
+from aikeys.budgets.reserver import Reserver, ReserverSetup  # noqa: E402
 from aikeys.budgets.terms import Terms  # noqa: E402
 from aikeys.budgets.verify import verify_budgets  # noqa: E402
 from aikeys.budgets.who import parse_who  # noqa: E402
-from aikeys.gateway.desk import LoopAnswers  # noqa: E402
+from aikeys.gateway.reserver import LoopAnswers  # noqa: E402
 from aikeys.ledger.calls import Call, Context, Labels  # noqa: E402
 from aikeys.ledger.store import Ledger  # noqa: E402
 from aikeys.ledger.verify import verify  # noqa: E402
@@ -41,28 +41,28 @@ def context_of(number: int) -> Context:
     return Context(labels, f"tok{number % 40}", "openai", "openai", "openai/gpt-bench", "", "bench", "", "gateway")
 
 
-async def pairs(desk: GroupDesk, number: int, count: int, waits: list[float]) -> None:
+async def pairs(reserver: Reserver, number: int, count: int, waits: list[float]) -> None:
     """Reserve and settle so many times."""
     context = context_of(number)
-    request = Request(context, Price(WORST, WORST // 4))
+    request = ReserveRequest(context, Ask(WORST, WORST // 4))
     for _ in range(count):
         start = time.perf_counter()
-        reservation: Reservation = await desk.reserve(request)
+        reservation: Reservation = await reserver.reserve(request)
         waits.append(time.perf_counter() - start)
         call = Call(0, reservation.at_us, context, Usage(100, 0, 0, 0, 40), cost_pusd=COST, latency_ms=5)
-        await desk.settle(reservation, call)
+        await reserver.settle(reservation, call)
 
 
 async def run(folder: str, tasks: int, total: int) -> None:
     """Print one line of figures."""
-    desk = GroupDesk(folder, Means(answers=LoopAnswers(asyncio.get_running_loop())))
+    reserver = Reserver(folder, ReserverSetup(answers=LoopAnswers(asyncio.get_running_loop())))
     waits: list[float] = []
-    await asyncio.gather(*(pairs(desk, number, 10, []) for number in range(tasks)))
+    await asyncio.gather(*(pairs(reserver, number, 10, []) for number in range(tasks)))
     wall, cpu = time.perf_counter(), time.process_time()
-    await asyncio.gather(*(pairs(desk, number, total // tasks, waits) for number in range(tasks)))
+    await asyncio.gather(*(pairs(reserver, number, total // tasks, waits) for number in range(tasks)))
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     done = len(waits)
-    await asyncio.to_thread(desk.close)
+    await asyncio.to_thread(reserver.close)
     waits.sort()
     print(
         f"{tasks:4} tasks {done / wall:8,.0f} pairs/s wall {done / cpu:8,.0f} pairs/s cpu  reserved after "

@@ -19,11 +19,11 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from aikeys import clock  # noqa: E402
-from aikeys.tokens.wishes import Wish  # noqa: E402
-from aikeys.vault import issuing  # noqa: E402
-from aikeys.vault.bearers import Doorkeeper  # noqa: E402
+from aikeys.tokens.token_request import TokenRequest  # noqa: E402
 from aikeys.vault.opening import place_of  # noqa: E402
 from aikeys.vault.setup import make_vault  # noqa: E402
+from aikeys.vault.tokens import issuing  # noqa: E402
+from aikeys.vault.tokens.admission import TokenVerifier  # noqa: E402
 from aikeys.vault.unlock import methods  # noqa: E402
 from tests.vault.conftest import Home  # noqa: E402
 from tests.vault.tokens_at_hand import MAY_ISSUE, Office  # noqa: E402
@@ -62,17 +62,19 @@ def main() -> None:
         office.rotate("openai", "sk-before")
         told("rotate without tokens", timed(5, lambda: office.rotate("openai", os.urandom(8).hex())), 1e-3, "ms")
         opened = home.open()
-        wish = Wish(scopes=("env:read",), keys=("openai",))
-        told("issue, in-process, vault open", timed(20, lambda: issuing.issue(place, opened, wish)), 1e-3, "ms")
+        token_request = TokenRequest(scopes=("env:read",), keys=("openai",))
+        told(
+            "issue, in-process, vault open", timed(20, lambda: issuing.issue(place, opened, token_request)), 1e-3, "ms"
+        )
         parent = office.issue(*MAY_ISSUE)
         child = office.child(parent)
         now_s = clock.now_s()
         for how, digest in (("remembered", lambda raw: sha256(raw).digest()), ("checked anew", None)):
-            keeper = Doorkeeper(place, place.ledger, digest)
+            token_verifier = TokenVerifier(place, place.ledger, digest)
             for name, each in (("a root", parent), ("a child", child)):
-                keeper.admit(each.text, now_s)
-                told(f"admit {name}, {how}", timed(3000, partial(keeper.admit, each.text, now_s)), 1e-6, "us")
-            keeper.close()
+                token_verifier.admit(each.text, now_s)
+                told(f"admit {name}, {how}", timed(3000, partial(token_verifier.admit, each.text, now_s)), 1e-6, "us")
+            token_verifier.close()
         told("admit a child, process just started", timed(50, lambda: office.admit(child)), 1e-3, "ms")
         office.many(1000 - len(office.rows().links))
         told("rotate with 1,000 tokens", timed(5, lambda: office.rotate("openai", os.urandom(8).hex())), 1e-3, "ms")

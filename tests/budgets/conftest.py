@@ -13,8 +13,8 @@ from aikeys import clock
 from aikeys.budgets.booking import book
 from aikeys.budgets.changes import set_budget
 from aikeys.budgets.counters import Counter, made_counter, span_of
-from aikeys.budgets.decisions import Price
-from aikeys.budgets.reservations import Request
+from aikeys.budgets.decisions import Ask
+from aikeys.budgets.reservations import ReserveRequest
 from aikeys.budgets.store import filed
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.verify import verify_budgets
@@ -23,7 +23,7 @@ from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import Call, Context, Labels
 from aikeys.ledger.store import Ledger
 from aikeys.money import PUSD_PER_USD, parse_usd
-from tests.budgets.one_at_a_time import Desk, Waiting
+from tests.budgets.one_at_a_time import SerialReserver, Waiting
 
 NOON = "2026-11-23T12:00:00+00:00"
 
@@ -38,8 +38,8 @@ def context_of(user: str = "ana", team: str = "support", key: str = "openai", **
     return Context(labels, key=key, provider="openai", model="openai/gpt-4.1", price="bundled", door="prompt", **more)
 
 
-def request_of(worst: str, floor: str = "0", **labels: str) -> Request:
-    return Request(context_of(**labels), Price(parse_usd(worst), parse_usd(floor)))
+def request_of(worst: str, floor: str = "0", **labels: str) -> ReserveRequest:
+    return ReserveRequest(context_of(**labels), Ask(parse_usd(worst), parse_usd(floor)))
 
 
 def call_of(context: Context, cost: str, at_us: int = 0) -> Call:
@@ -89,8 +89,8 @@ def ledger(ledger_in: Callable[[str], Ledger]) -> Ledger:
 
 
 @pytest.fixture
-def desk(ledger: Ledger, time: Time) -> Iterator[Desk]:
-    made = Desk(ledger, time.patience)
+def reserver(ledger: Ledger, time: Time) -> Iterator[SerialReserver]:
+    made = SerialReserver(ledger, time.patience)
     yield made
     made.close()
 

@@ -1,6 +1,6 @@
 """A reserver that does one thing after the other in the caller's thread, and whose time is the test's.
 
-Tests of what is decided and written use it; the one that serves (budgets.group_desk) has tests of its own.
+Tests of what is decided and written use it; the one that serves (budgets.reserver) has tests of its own.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from aikeys.budgets.counters import Span, find_counter
+from aikeys.budgets.counters import PeriodRun, find_counter
 from aikeys.budgets.decisions import Busy, Refuse, Room, Undecided, Wait
 from aikeys.budgets.open_reservations import open_of
-from aikeys.budgets.rates import Counted, Full, Rate, RateReached, admit, correct, take_back
+from aikeys.budgets.rates import Counted, Full, RateLimit, RateReached, admit, correct, take_back
 from aikeys.budgets.recovery import recover
 from aikeys.budgets.refusals import refusal
-from aikeys.budgets.reservations import Request, Reservation, Settled, attempt, check_price, release, settle
+from aikeys.budgets.reservations import Reservation, ReserveRequest, Settled, attempt, check_price, release, settle
 from aikeys.budgets.store import shown_text
 from aikeys.errors import AikeysError
 from aikeys.ledger.calendar import Calendar
@@ -39,7 +39,7 @@ class Waiting(NamedTuple):
 PATIENT = Waiting()
 
 
-class Desk:
+class SerialReserver:
     """The reservations of this process on one ledger. One per thread: it shares the ledger's connection."""
 
     def __init__(self, ledger: Ledger, patience: Waiting = PATIENT) -> None:
@@ -59,7 +59,7 @@ class Desk:
         else:
             self.process.leave()
 
-    def reserve(self, request: Request, rates: Sequence[Rate] = (), tokens: int = 0) -> Reservation:
+    def reserve(self, request: ReserveRequest, rates: Sequence[RateLimit] = (), tokens: int = 0) -> Reservation:
         """Set a call's worst case aside, or what is left of a budget for it; wait for open reservations and rates.
 
         `tokens` is about how many the call will use. Raises BudgetExceeded (22, 402) where the floor could not be paid
@@ -131,7 +131,7 @@ class Desk:
             patience.sleep_s(min(left_s, pause_s * (1 + os.urandom(1)[0] / 256)))  # not all at the same instant
             pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
             with self.ledger.reading() as connection:
-                counter = find_counter(connection, room.who, Span(room.period, room.start))
+                counter = find_counter(connection, room.who, PeriodRun(room.period, room.start))
             if counter is None or counter[3:] != (room.spent_pusd, room.reserved_pusd):
                 break
         return pause_s
@@ -143,10 +143,10 @@ class Desk:
             raise RateReached(full, now_us)
         self.patience.sleep_s(min(left_s, _LOOK_AGAIN_S))
 
-    def _refusal(self, outcome: Refuse | Busy | Undecided, request: Request) -> AikeysError:
+    def _refusal(self, outcome: Refuse | Busy | Undecided, request: ReserveRequest) -> AikeysError:
         with self.ledger.reading() as connection:
             return refusal(outcome, request.price, request.name_of(shown_text(connection, outcome.room.who)))
 
     def _check_process(self) -> None:
         if not self.process.is_held:
-            raise RuntimeError("a forked process needs a desk of its own")
+            raise RuntimeError("a forked process needs a reserver of its own")

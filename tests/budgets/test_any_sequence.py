@@ -15,10 +15,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from aikeys import clock
 from aikeys.budgets.changes import remove_budget, set_budget
 from aikeys.budgets.counters import made_counter, span_of
-from aikeys.budgets.decisions import AT_LIMIT, BLOCKING, Price
+from aikeys.budgets.decisions import AT_LIMIT, BLOCKING, Ask
 from aikeys.budgets.recovery import recover
 from aikeys.budgets.refusals import BudgetBusy, BudgetExceeded
-from aikeys.budgets.reservations import Request, Reservation
+from aikeys.budgets.reservations import Reservation, ReserveRequest
 from aikeys.budgets.store import applying, read_budgets, shown_limited
 from aikeys.budgets.terms import PERIODS, Terms
 from aikeys.budgets.verify import verify_budgets
@@ -28,7 +28,7 @@ from aikeys.ledger.calls import Call
 from aikeys.ledger.store import Act, Ledger
 from aikeys.ledger.verify import verify
 from tests.budgets.conftest import Time, context_of, spend, us_of
-from tests.budgets.one_at_a_time import Desk
+from tests.budgets.one_at_a_time import SerialReserver
 
 START = "2026-10-28T12:00:00+00:00"  # days around hold a change of clocks, of week and of month
 LIMITS = st.integers(min_value=0, max_value=60).map(lambda units: units * UNIT)
@@ -45,7 +45,7 @@ COSTS = st.integers(min_value=0, max_value=4 * UNIT)
 
 
 class Money(RuleBasedStateMachine):
-    """A ledger, a few desks that come and go, and a plain dictionary of what it should all add up to."""
+    """A ledger, a few reservers that come and go, and a plain dictionary of what it should all add up to."""
 
     @initialize()
     def start(self) -> None:
@@ -56,28 +56,28 @@ class Money(RuleBasedStateMachine):
         self.ledger = Ledger(self.folder).open_or_create(b"L" * 16, "Europe/Berlin")
         assert self.ledger._connection is not None
         self.ledger._connection.execute("PRAGMA synchronous=OFF")
-        self.desk = self.new_desk()
-        self.open: dict[bytes, tuple[Desk, Reservation]] = {}
-        self.gone: dict[bytes, tuple[Desk, Reservation]] = {}
+        self.reserver = self.new_reserver()
+        self.open: dict[bytes, tuple[SerialReserver, Reservation]] = {}
+        self.gone: dict[bytes, tuple[SerialReserver, Reservation]] = {}
         self.cost = 0
 
-    def new_desk(self) -> Desk:
-        return Desk(self.ledger, self.time.patience._replace(deadline_s=0.05))
+    def new_reserver(self) -> SerialReserver:
+        return SerialReserver(self.ledger, self.time.patience._replace(deadline_s=0.05))
 
     @rule(labels=LABELS, worst=COSTS, share=st.integers(min_value=0, max_value=4))
     def reserve(self, labels: dict[str, str], worst: int, share: int) -> None:
-        price = Price(worst, worst * share // 4)
+        price = Ask(worst, worst * share // 4)
         try:
-            reservation = self.desk.reserve(Request(context_of(**labels), price))
+            reservation = self.reserver.reserve(ReserveRequest(context_of(**labels), price))
         except (BudgetExceeded, BudgetBusy) as refused:
             self.check_refusal(refused, price)
             return
         assert price.floor_pusd <= reservation.pusd <= price.worst_pusd
-        self.open[reservation.id] = (self.desk, reservation)
+        self.open[reservation.id] = (self.reserver, reservation)
         with self.ledger.reading() as connection:
             self.check_limits(connection, labels)
 
-    def check_refusal(self, refused: BudgetExceeded | BudgetBusy, price: Price) -> None:
+    def check_refusal(self, refused: BudgetExceeded | BudgetBusy, price: Ask) -> None:
         room = refused.room
         there_was = room.left_pusd if isinstance(refused, BudgetExceeded) else room.free_pusd
         assert there_was < max(price.floor_pusd, 1)
@@ -93,44 +93,46 @@ class Money(RuleBasedStateMachine):
                 counter = made_counter(connection, who, span_of(budget.terms.period, day))
                 assert counter.spent_pusd + counter.reserved_pusd <= budget.terms.limit_pusd
 
-    def take(self, data: Any, among: dict[bytes, tuple[Desk, Reservation]]) -> tuple[Desk, Reservation]:
+    def take(
+        self, data: Any, among: dict[bytes, tuple[SerialReserver, Reservation]]
+    ) -> tuple[SerialReserver, Reservation]:
         return among.pop(data.draw(st.sampled_from(sorted(among))))
 
     @precondition(lambda self: self.open)
     @rule(data=st.data(), cost=COSTS)
     def settle(self, data: Any, cost: int) -> None:
-        desk, reservation = self.take(data, self.open)
-        done = desk.settle(reservation, Call(0, 0, reservation.context, cost_pusd=cost))
+        reserver, reservation = self.take(data, self.open)
+        done = reserver.settle(reservation, Call(0, 0, reservation.context, cost_pusd=cost))
         assert done is not None
         assert done.excess_pusd == max(0, cost - reservation.pusd)
-        assert desk.settle(reservation, Call(0, 0, reservation.context, cost_pusd=cost)) is None
+        assert reserver.settle(reservation, Call(0, 0, reservation.context, cost_pusd=cost)) is None
         self.cost += cost
 
     @precondition(lambda self: self.open)
     @rule(data=st.data())
     def release(self, data: Any) -> None:
-        desk, reservation = self.take(data, self.open)
-        assert desk.release(reservation)
+        reserver, reservation = self.take(data, self.open)
+        assert reserver.release(reservation)
 
     @rule()
     def crash_and_recover(self) -> None:
-        self.desk.process.leave()
-        lost = {number: one for number, one in self.open.items() if one[0] is self.desk}
+        self.reserver.process.leave()
+        lost = {number: one for number, one in self.open.items() if one[0] is self.reserver}
         entries = recover(self.ledger)
         assert len(entries) == len(lost)
         assert recover(self.ledger) == ()
         for number, one in lost.items():
             self.cost += one[1].pusd
             self.gone[number] = self.open.pop(number)
-        self.desk = self.new_desk()
+        self.reserver = self.new_reserver()
 
     @precondition(lambda self: self.gone)
     @rule(data=st.data(), cost=COSTS)
     def settle_late(self, data: Any, cost: int) -> None:
-        desk, reservation = self.take(data, self.gone)
+        reserver, reservation = self.take(data, self.gone)
         call = Call(0, 0, reservation.context, cost_pusd=cost)
-        assert desk.settle(reservation, call) is not None
-        assert desk.settle(reservation, call) is None
+        assert reserver.settle(reservation, call) is not None
+        assert reserver.settle(reservation, call) is None
         self.cost += cost - reservation.pusd
 
     @rule(labels=LABELS, days=st.integers(min_value=0, max_value=18))

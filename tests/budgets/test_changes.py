@@ -8,13 +8,13 @@ from aikeys.budgets.changes import remove_budget, remove_budgets_of
 from aikeys.budgets.store import Budget, read_budgets, shown_limited
 from aikeys.budgets.terms import Terms, parse_alerts, parse_at_limit, parse_period, read_terms, terms_text
 from aikeys.budgets.verify import verify_budgets
-from aikeys.errors import Damaged, NotFound, Usage
+from aikeys.errors import Damaged, NotFound, UsageError
 from aikeys.ledger.erasure import erase_person
 from aikeys.ledger.store import Act, Ledger
 from aikeys.ledger.verify import verify
 from aikeys.money import parse_usd
 from tests.budgets.conftest import Time, request_of, set_limit, spend
-from tests.budgets.one_at_a_time import Desk
+from tests.budgets.one_at_a_time import SerialReserver
 
 
 def remove(ledger: Ledger, who: str, period: str | None = None) -> None:
@@ -82,7 +82,7 @@ def test_removing_what_is_not_there_names_the_nearest(ledger: Ledger, time: Time
 def test_removing_one_of_several_needs_its_period(ledger: Ledger, time: Time) -> None:
     set_limit(ledger, "org", "10")
     set_limit(ledger, "org", "1", "day")
-    with pytest.raises(Usage, match="day, month"):
+    with pytest.raises(UsageError, match="day, month"):
         remove(ledger, "org")
     remove(ledger, "org", "day")
     assert [row[1] for row in rows(ledger)] == ["month"]
@@ -134,21 +134,21 @@ def test_a_limit_changed_by_hand_is_found_and_named(ledger: Ledger, time: Time, 
         "UPDATE reservation SET pusd = 1",
     ],
 )
-def test_a_counter_changed_by_hand_is_found_and_named(ledger: Ledger, desk: Desk, statement: str) -> None:
+def test_a_counter_changed_by_hand_is_found_and_named(ledger: Ledger, reserver: SerialReserver, statement: str) -> None:
     set_limit(ledger, "team:support", "10")
     spend(ledger, "4")
-    desk.reserve(request_of("2"))
+    reserver.reserve(request_of("2"))
     verify_budgets(ledger)
     edit(ledger, statement)
     with pytest.raises(Damaged, match=r"the counter of team:support \(month"):
         verify_budgets(ledger)
 
 
-def test_a_counter_that_is_no_number_is_damage(ledger: Ledger, desk: Desk) -> None:
+def test_a_counter_that_is_no_number_is_damage(ledger: Ledger, reserver: SerialReserver) -> None:
     set_limit(ledger, "org", "10")
     edit(ledger, "UPDATE counter SET spent = 'lots'")
     with pytest.raises(Damaged):
-        desk.reserve(request_of("1"))
+        reserver.reserve(request_of("1"))
 
 
 def test_terms_are_read_as_they_were_written_and_nothing_else_is() -> None:
@@ -163,7 +163,7 @@ def test_thresholds_are_whole_percents_each_once() -> None:
     assert parse_alerts("100, 80%,80") == (80, 100)
     assert parse_alerts("") == ()
     for text in ("0", "-5", "80.5", "x", "1001", "80,,100", ",".join(map(str, range(1, 20)))):
-        with pytest.raises(Usage):
+        with pytest.raises(UsageError):
             parse_alerts(text)
 
 
@@ -171,7 +171,7 @@ def test_periods_and_acts_at_the_limit_are_those_there_are() -> None:
     assert parse_period("week") == "week"
     assert parse_at_limit("revoke") == "revoke"
     for refused in (lambda: parse_period("year"), lambda: parse_at_limit("stop")):
-        with pytest.raises(Usage, match="is not"):
+        with pytest.raises(UsageError, match="is not"):
             refused()
 
 

@@ -7,10 +7,10 @@ from decimal import Decimal
 import pytest
 
 from aikeys.budgets.check import (
-    Standing,
+    BudgetState,
+    budget_states_of,
     checked,
     parse_percent,
-    standings_of,
     state_of,
     tightest,
     unmetered_runs,
@@ -19,17 +19,17 @@ from aikeys.budgets.check import (
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.who import parse_who
 from aikeys.cli.render.budget_states import cells
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.ledger.store import Act, Ledger
 from aikeys.money import usd_text
 from aikeys.reports.records import budget_state
 from tests.budgets.conftest import Time, context_of, request_of, set_limit, spend
-from tests.budgets.one_at_a_time import Desk
+from tests.budgets.one_at_a_time import SerialReserver
 
 
 def look(ledger: Ledger, time: Time, *whos: str, unpriced: str | None = None) -> list[tuple[str, str, str, str]]:
     share = None if unpriced is None else Decimal(unpriced)
-    found = standings_of(ledger, [parse_who(who) for who in whos], time.at_us, share)
+    found = budget_states_of(ledger, [parse_who(who) for who in whos], time.at_us, share)
     return [(one.who, one.terms.period if one.terms else "", usd_text(one.spent_pusd), one.state) for one in found]
 
 
@@ -65,11 +65,11 @@ def test_the_worst_state_decides_and_nothing_at_all_is_undecided() -> None:
 
 
 def test_of_the_worst_state_the_fullest_budget_decides() -> None:
-    def one(who: str, spent: int, state: str) -> Standing:
-        return Standing(who, Terms(100), 0, spent, 0, 0, 0, state)
+    def one(who: str, spent: int, state: str) -> BudgetState:
+        return BudgetState(who, Terms(100), 0, spent, 0, 0, 0, state)
 
-    standings = [one("a", 99, "warning"), one("b", 100, "exceeded"), one("c", 150, "exceeded")]
-    found = tightest(standings)
+    states = [one("a", 99, "warning"), one("b", 100, "exceeded"), one("c", 150, "exceeded")]
+    found = tightest(states)
     assert found is not None
     assert found.who == "c"
 
@@ -135,15 +135,15 @@ def test_raw_exec_runs_of_the_period_are_counted(ledger: Ledger, time: Time) -> 
     time.set("2026-12-01T00:00:01+00:00")
     ledger.event(Act("exec", "openai", "program=python"))
     ledger.event(Act("exec", "openai", "program=python"))
-    assert unmetered_runs(ledger, standings_of(ledger, (), time.at_us)) == 2
+    assert unmetered_runs(ledger, budget_states_of(ledger, (), time.at_us)) == 2
     assert "2 exec runs were not metered: what they spent is not in the sums" in notes_of(ledger, time)
     set_limit(ledger, "org", "10", "total")
-    assert unmetered_runs(ledger, standings_of(ledger, (), time.at_us)) == 3
+    assert unmetered_runs(ledger, budget_states_of(ledger, (), time.at_us)) == 3
 
 
 @pytest.mark.parametrize("text", ["-1", "101", "NaN", "inf", "x", "", "1e9"])
 def test_what_is_no_percentage_is_refused(text: str) -> None:
-    with pytest.raises(Usage):
+    with pytest.raises(UsageError):
         parse_percent(text)
 
 
@@ -154,16 +154,16 @@ def test_a_percentage_may_have_decimals() -> None:
 def test_what_was_not_looked_up_has_no_amount(ledger: Ledger, time: Time) -> None:
     set_limit(ledger, "org", "10")
     spend(ledger, "1")
-    (one,) = standings_of(ledger, [parse_who("team:support")], time.at_us)
+    (one,) = budget_states_of(ledger, [parse_who("team:support")], time.at_us)
     assert cells(one) == ["team:support", "-", "-", "-", "-", "-", "-", "undecided: there is no budget"]
     found = budget_state(one)
     assert {name for name, value in found.items() if value is not None} == {"who", "state", "reason"}
 
 
-def test_what_is_left_is_left_for_calls_to_come(ledger: Ledger, time: Time, desk: Desk) -> None:
+def test_what_is_left_is_left_for_calls_to_come(ledger: Ledger, time: Time, reserver: SerialReserver) -> None:
     set_limit(ledger, "org", "10")
     spend(ledger, "1")
-    desk.reserve(request_of("2.5"))
-    (one,) = standings_of(ledger, (), time.at_us)
+    reserver.reserve(request_of("2.5"))
+    (one,) = budget_states_of(ledger, (), time.at_us)
     assert cells(one)[:6] == ["org", "month", "$1.00", "$2.50", "$10.00", "$6.50"]
     assert budget_state(one)["remaining_usd"] == "6.50"

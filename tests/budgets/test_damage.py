@@ -8,13 +8,13 @@ from contextlib import closing
 import pytest
 
 from aikeys import clock
-from aikeys.budgets.check import standings_of
+from aikeys.budgets.check import budget_states_of
 from aikeys.budgets.verify import verify_budgets
 from aikeys.errors import Damaged
 from aikeys.ledger.store import Ledger
 from aikeys.reports import asking
-from aikeys.reports.asking import Request
-from aikeys.reports.ranges import Typed
+from aikeys.reports.asking import ReportRequest
+from aikeys.reports.ranges import RangeWords
 from tests.budgets.conftest import Time, set_limit, spend
 
 EDITS = {
@@ -51,7 +51,7 @@ def test_a_budget_that_is_none_is_named(limited: Ledger, name: str) -> None:
     statement, place = EDITS[name]
     edit(limited, statement)
     with pytest.raises(Damaged, match=place):
-        standings_of(limited, (), clock.now_us())
+        budget_states_of(limited, (), clock.now_us())
     with pytest.raises(Damaged, match=place):
         verify_budgets(limited)
 
@@ -67,7 +67,7 @@ def test_a_counter_that_is_none_is_named(limited: Ledger, name: str) -> None:
 def test_a_text_that_is_gone_is_said(limited: Ledger) -> None:
     edit(limited, "DELETE FROM word WHERE text = 'sales'")
     with pytest.raises(Damaged, match="has lost text"):
-        standings_of(limited, (), clock.now_us())
+        budget_states_of(limited, (), clock.now_us())
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,6 @@ def test_a_report_of_it_says_what_is_damaged(limited: Ledger, statement: str, pl
     damaged = Ledger(limited.path.rpartition("/")[0]).open()
     try:
         with pytest.raises(Damaged, match=place):
-            asking.report(damaged, Request("cost", ("team",), (), Typed(), ""), clock.now_us())
+            asking.report(damaged, ReportRequest("cost", ("team",), (), RangeWords(), ""), clock.now_us())
     finally:
         damaged.close()

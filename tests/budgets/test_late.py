@@ -6,10 +6,10 @@ import pytest
 
 from aikeys.budgets.changes import LATE, set_budget
 from aikeys.budgets.check import checked
-from aikeys.budgets.decisions import Price
+from aikeys.budgets.decisions import Ask
 from aikeys.budgets.late import late, told
 from aikeys.budgets.recovery import recover
-from aikeys.budgets.reservations import Request
+from aikeys.budgets.reservations import ReserveRequest
 from aikeys.budgets.store import read_budgets
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.verify import verify_budgets
@@ -20,16 +20,16 @@ from aikeys.ledger.store import Ledger
 from aikeys.ledger.verify import verify
 from aikeys.money import parse_usd
 from tests.budgets.conftest import Time, call_of, context_of, request_of
-from tests.budgets.one_at_a_time import Desk
+from tests.budgets.one_at_a_time import SerialReserver
 
 
-def die(desk: Desk) -> None:
+def die(reserver: SerialReserver) -> None:
     """Leave as a killed process does."""
-    desk.process.leave()
+    reserver.process.leave()
 
 
-def unbounded(worst: str = "0", **labels: str) -> Request:
-    return Request(context_of(**labels)._replace(price=""), Price(parse_usd(worst), 0, is_bounded=False))
+def unbounded(worst: str = "0", **labels: str) -> ReserveRequest:
+    return ReserveRequest(context_of(**labels)._replace(price=""), Ask(parse_usd(worst), 0, is_bounded=False))
 
 
 def limit(ledger: Ledger, who: str, usd: str, at_limit: str = "block") -> list[str]:
@@ -48,8 +48,8 @@ def acts(ledger: Ledger) -> list[tuple[str, str]]:
     return [(str(subject), str(detail)) for subject, detail in rows]
 
 
-def test_calls_that_may_cost_more_than_is_left_are_named(ledger: Ledger, desk: Desk) -> None:
-    open_ones = [desk.reserve(request_of("0.4")) for _ in range(3)]
+def test_calls_that_may_cost_more_than_is_left_are_named(ledger: Ledger, reserver: SerialReserver) -> None:
+    open_ones = [reserver.reserve(request_of("0.4")) for _ in range(3)]
     (said,) = limit(ledger, "org", "1")
     assert "too late for 3 calls under way" in said
     assert "up to $1.20 where $1.00 is left (openai/gpt-4.1 × 3)" in said
@@ -63,24 +63,24 @@ def test_calls_that_may_cost_more_than_is_left_are_named(ledger: Ledger, desk: D
 
 @pytest.mark.parametrize(("usd", "at_limit"), [("1.20", "block"), ("0", "warn")])
 def test_nothing_is_named_that_fits_or_that_no_limit_blocks(
-    ledger: Ledger, desk: Desk, usd: str, at_limit: str
+    ledger: Ledger, reserver: SerialReserver, usd: str, at_limit: str
 ) -> None:
     for _ in range(3):
-        desk.reserve(request_of("0.4"))
+        reserver.reserve(request_of("0.4"))
     assert limit(ledger, "org", usd, at_limit) == []
     assert acts(ledger) == []
 
 
-def test_a_call_that_nothing_bounds_is_named_at_any_limit(ledger: Ledger, desk: Desk) -> None:
-    desk.reserve(unbounded("0.4"))
+def test_a_call_that_nothing_bounds_is_named_at_any_limit(ledger: Ledger, reserver: SerialReserver) -> None:
+    reserver.reserve(unbounded("0.4"))
     (said,) = limit(ledger, "org", "1000")
     assert "1 call under way of unknown cost, which is not reserved (openai/gpt-4.1)" in said
 
 
-def test_only_those_are_named_whom_the_budget_limits(ledger: Ledger, desk: Desk) -> None:
-    desk.reserve(request_of("2", team="support"))
-    desk.reserve(request_of("2", team="sales"))
-    desk.reserve(request_of("0.1", team="tiny"))
+def test_only_those_are_named_whom_the_budget_limits(ledger: Ledger, reserver: SerialReserver) -> None:
+    reserver.reserve(request_of("2", team="support"))
+    reserver.reserve(request_of("2", team="sales"))
+    reserver.reserve(request_of("0.1", team="tiny"))
     assert len(limit(ledger, "team:support", "1")) == 1
     (said,) = limit(ledger, "team:*", "1")
     assert "team:sales" in said
@@ -90,32 +90,32 @@ def test_only_those_are_named_whom_the_budget_limits(ledger: Ledger, desk: Desk)
     assert "3 calls" in said
 
 
-def test_a_check_says_it_as_long_as_they_are_under_way(ledger: Ledger, desk: Desk, time: Time) -> None:
-    first = desk.reserve(unbounded())
+def test_a_check_says_it_as_long_as_they_are_under_way(ledger: Ledger, reserver: SerialReserver, time: Time) -> None:
+    first = reserver.reserve(unbounded())
     limit(ledger, "org", "1")
     _, notes = checked(ledger, [], time.at_us, None)
     assert [note for note in notes if "too late for 1 call under way" in note]
     assert not [note for note in notes if first.id.hex() in note]
-    desk.settle(first, call_of(first.context, "0.5"))
+    reserver.settle(first, call_of(first.context, "0.5"))
     assert not [note for note in checked(ledger, [], time.at_us, None)[1] if "too late" in note]
 
 
 def test_what_nothing_bounds_is_refused_by_a_budget_that_was_set_before_it_was_reserved(
-    ledger: Ledger, desk: Desk
+    ledger: Ledger, reserver: SerialReserver
 ) -> None:
     limit(ledger, "org", "1000")
     with pytest.raises(CannotDecide, match="the budget of org limits this call"):
-        desk.reserve(unbounded())
+        reserver.reserve(unbounded())
     with ledger.reading() as connection:
         assert connection.execute("SELECT count(*) FROM reservation").fetchone() == (0,)
 
 
 def test_what_nothing_bounded_is_no_overrun_and_unpriced_when_it_is_lost(ledger: Ledger, time: Time) -> None:
-    desk = Desk(ledger, time.patience)
-    first = desk.reserve(unbounded("0.4"))
-    desk.settle(first, call_of(first.context, "7"))
-    desk.reserve(unbounded("0.4"))
-    die(desk)
+    reserver = SerialReserver(ledger, time.patience)
+    first = reserver.reserve(unbounded("0.4"))
+    reserver.settle(first, call_of(first.context, "7"))
+    reserver.reserve(unbounded("0.4"))
+    die(reserver)
     recover(ledger)
     with ledger.reading() as connection:
         assert connection.execute("SELECT count(*) FROM entry WHERE act = 'overrun'").fetchone() == (0,)
@@ -128,10 +128,12 @@ def test_what_nothing_bounded_is_no_overrun_and_unpriced_when_it_is_lost(ledger:
     assert sum(row[2] for row in rows) == 1
 
 
-def test_set_removed_and_raised_over_and_over_the_counters_are_right(ledger: Ledger, desk: Desk, time: Time) -> None:
+def test_set_removed_and_raised_over_and_over_the_counters_are_right(
+    ledger: Ledger, reserver: SerialReserver, time: Time
+) -> None:
     from aikeys.budgets.changes import remove_budget
 
-    open_ones = [desk.reserve(request_of("0.01")) for _ in range(64)]
+    open_ones = [reserver.reserve(request_of("0.01")) for _ in range(64)]
     for usd in ("0.10", "0.64", "5"):
         limit(ledger, "org", usd)
         with ledger.writing() as writer:
@@ -140,5 +142,5 @@ def test_set_removed_and_raised_over_and_over_the_counters_are_right(ledger: Led
     with ledger.reading() as connection:
         assert late(connection, read_budgets(connection)[0], Calendar(ledger.zone).day_of(time.at_us)) == []
     for one in open_ones:
-        desk.settle(one, call_of(one.context, "0.01"))
+        reserver.settle(one, call_of(one.context, "0.01"))
     verify_budgets(ledger)

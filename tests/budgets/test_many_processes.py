@@ -16,15 +16,15 @@ from pathlib import Path
 
 import pytest
 
-from aikeys.budgets.decisions import Price
+from aikeys.budgets.decisions import Ask
 from aikeys.budgets.recovery import recover
 from aikeys.budgets.refusals import BudgetExceeded
-from aikeys.budgets.reservations import Request
+from aikeys.budgets.reservations import ReserveRequest
 from aikeys.budgets.verify import verify_budgets
 from aikeys.ledger.store import Ledger
 from aikeys.ledger.verify import verify
 from tests.budgets.conftest import call_of, context_of
-from tests.budgets.one_at_a_time import Desk, Waiting
+from tests.budgets.one_at_a_time import SerialReserver, Waiting
 
 PROCESSES = 16
 EACH = int(os.environ.get("AIKEYS_TEST_RESERVATIONS", "20"))
@@ -35,28 +35,28 @@ WORST, FLOOR = 1_000, 400
 def work(folder: str, seed: int, count: int) -> dict[str, int]:
     """Reserve and settle `count` times with random costs; return what was seen."""
     dice = random.Random(seed)
-    desk = Desk(Ledger(folder), Waiting(deadline_s=600))
+    reserver = SerialReserver(Ledger(folder), Waiting(deadline_s=600))
     seen = {"settled": 0, "released": 0, "refused": 0, "phantom": 0, "over": 0, "cost": 0, "lowered": 0}
     print("ready", flush=True)
     for _ in range(count):
         try:
-            request = Request(context_of(user=f"u{seed % 4}", team=f"t{seed % 2}"), Price(WORST, FLOOR))
-            reservation = desk.reserve(request)
+            request = ReserveRequest(context_of(user=f"u{seed % 4}", team=f"t{seed % 2}"), Ask(WORST, FLOOR))
+            reservation = reserver.reserve(request)
         except BudgetExceeded as refused:
             seen["refused"] += 1
             seen["phantom"] += refused.room.left_pusd >= FLOOR
             continue
         seen["lowered"] += reservation.pusd < WORST
-        seen["over"] += over_limit(desk.ledger)
+        seen["over"] += over_limit(reserver.ledger)
         if dice.random() < 0.05:
-            desk.release(reservation)
+            reserver.release(reservation)
             seen["released"] += 1
             continue
         cost = dice.randint(0, reservation.pusd)
-        desk.settle(reservation, call_of(reservation.context, "0")._replace(cost_pusd=cost))
+        reserver.settle(reservation, call_of(reservation.context, "0")._replace(cost_pusd=cost))
         seen["settled"] += 1
         seen["cost"] += cost
-    desk.close()
+    reserver.close()
     return seen
 
 
@@ -72,8 +72,8 @@ def over_limit(ledger: Ledger) -> int:
 
 def hold(folder: str, amount: int) -> None:
     """Reserve and do nothing until killed."""
-    desk = Desk(Ledger(folder))
-    desk.reserve(Request(context_of(), Price(amount, amount)))
+    reserver = SerialReserver(Ledger(folder))
+    reserver.reserve(ReserveRequest(context_of(), Ask(amount, amount)))
     print("ready", flush=True)
     signal.pause()
 
@@ -243,8 +243,8 @@ def main(folder: str, task: str, *numbers: str) -> None:
         case "recover":
             print(len(recover(Ledger(folder))))
         case "hold-with-child":
-            desk = Desk(Ledger(folder))
-            desk.reserve(Request(context_of(), Price(int(numbers[0]), 1)))
+            reserver = SerialReserver(Ledger(folder))
+            reserver.reserve(ReserveRequest(context_of(), Ask(int(numbers[0]), 1)))
             if not os.fork():
                 print(os.getpid(), flush=True)
             signal.pause()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aikeys.budgets.changes import remove_budget, set_budget
-from aikeys.budgets.check import standings_of
+from aikeys.budgets.check import budget_states_of
 from aikeys.budgets.store import read_budgets, shown_limited
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.verify import verify_budgets
@@ -29,13 +29,15 @@ def test_an_honest_ledger_with_an_old_name_verifies_and_can_limit_it(
     spend(ledger, "1", **{kind: name})
     spend(ledger, "2", **{kind: "other"})
     verify_budgets(ledger)
-    who = parse_who(next(one.who for one in standings_of(ledger, (), time.at_us) if one.spent_pusd == parse_usd("1")))
+    who = parse_who(
+        next(one.who for one in budget_states_of(ledger, (), time.at_us) if one.spent_pusd == parse_usd("1"))
+    )
     assert (who.name, who.is_each) == (name, False)
     with ledger.writing() as writer:
         set_budget(writer, who, Terms(parse_usd("1.5")))
     spend(ledger, "0.25", **{kind: name})
     spend(ledger, "0.25", **{kind: "other"})
-    (standing,) = standings_of(ledger, [who], time.at_us)
+    (standing,) = budget_states_of(ledger, [who], time.at_us)
     assert (standing.spent_pusd, standing.remaining_pusd) == (parse_usd("1.25"), parse_usd("0.25"))
     with ledger.reading() as connection:
         assert {shown_limited(connection, one.who) for one in read_budgets(connection)} == {f"{kind}:*", str(who)}
@@ -43,7 +45,7 @@ def test_an_honest_ledger_with_an_old_name_verifies_and_can_limit_it(
     assert verify(ledger).entries
     with ledger.writing() as writer:
         remove_budget(writer, str(who))
-    (each,) = (one for one in standings_of(ledger, [who], time.at_us))
+    (each,) = (one for one in budget_states_of(ledger, [who], time.at_us))
     assert each.terms is not None
     assert each.terms.limit_pusd == parse_usd("10")
     verify_budgets(ledger)

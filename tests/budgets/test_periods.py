@@ -12,33 +12,33 @@ from aikeys.ledger.store import Ledger
 from aikeys.ledger.verify import verify
 from aikeys.money import parse_usd
 from tests.budgets.conftest import Time, call_of, counter_of, request_of, set_limit, spend
-from tests.budgets.one_at_a_time import Desk
+from tests.budgets.one_at_a_time import SerialReserver
 
 LedgerIn = Callable[[str], Ledger]
 
 
 def test_what_is_reserved_in_one_month_and_settled_in_the_next_belongs_to_the_first(ledger: Ledger, time: Time) -> None:
     time.set("2026-11-30T23:59:50+00:00")
-    desk = Desk(ledger, time.patience)
+    reserver = SerialReserver(ledger, time.patience)
     for period in ("day", "month", "total"):
         set_limit(ledger, "org", "10", period)
-    reservation = desk.reserve(request_of("4"))
+    reservation = reserver.reserve(request_of("4"))
     time.set("2026-12-01T00:00:10+00:00")
-    desk.reserve(request_of("9"))  # the first of December is empty
-    desk.settle(reservation, call_of(reservation.context, "3"))
+    reserver.reserve(request_of("9"))  # the first of December is empty
+    reserver.settle(reservation, call_of(reservation.context, "3"))
     november, december = "2026-11-30T12:00:00+00:00", "2026-12-01T12:00:00+00:00"
     assert counter_of(ledger, "org", "month", november) == ("3.00", "0.00")
     assert counter_of(ledger, "org", "day", november) == ("3.00", "0.00")
     assert counter_of(ledger, "org", "month", december) == ("0.00", "6.00")  # lowered: the total had 6 left
     assert counter_of(ledger, "org", "total") == ("3.00", "6.00")
-    desk.process.leave()
+    reserver.process.leave()
     verify(ledger)
 
 
 def test_a_lost_call_belongs_to_the_month_it_was_reserved_in(ledger: Ledger, time: Time) -> None:
     time.set("2026-10-31T23:59:50+00:00")
     set_limit(ledger, "org", "10")
-    dead = Desk(ledger, time.patience)
+    dead = SerialReserver(ledger, time.patience)
     dead.reserve(request_of("4"))
     dead.process.leave()
     time.set("2026-12-02T10:00:00+00:00")
@@ -47,19 +47,21 @@ def test_a_lost_call_belongs_to_the_month_it_was_reserved_in(ledger: Ledger, tim
     assert counter_of(ledger, "org", "month") == ("0.00", "0.00")
 
 
-def test_a_budget_set_in_the_middle_of_a_month_counts_what_came_before(ledger: Ledger, desk: Desk) -> None:
+def test_a_budget_set_in_the_middle_of_a_month_counts_what_came_before(
+    ledger: Ledger, reserver: SerialReserver
+) -> None:
     spend(ledger, "2", "2026-10-31T23:00:00+00:00")
     spend(ledger, "3", "2026-11-02T10:00:00+00:00")
     spend(ledger, "1", "2026-11-22T10:00:00+00:00", team="sales")
     spend(ledger, "0.5")
-    held = desk.reserve(request_of("1.25"))
+    held = reserver.reserve(request_of("1.25"))
     set_limit(ledger, "org", "10")
     set_limit(ledger, "team:support", "10")
     set_limit(ledger, "user:ana", "10", "total")
     assert counter_of(ledger, "org") == ("4.50", "1.25")
     assert counter_of(ledger, "team:support") == ("3.50", "1.25")
     assert counter_of(ledger, "user:ana", "total") == ("6.50", "1.25")
-    desk.settle(held, call_of(held.context, "1"))
+    reserver.settle(held, call_of(held.context, "1"))
     assert counter_of(ledger, "team:support") == ("4.50", "0.00")
 
 
@@ -87,14 +89,14 @@ def test_a_period_ends_at_midnight_of_the_ledgers_zone(
     ledger = ledger_in(zone)
     time.set(last)
     set_limit(ledger, "org", "10", period)
-    desk = Desk(ledger, time.patience)
-    desk.settle(desk.reserve(request_of("10")), call_of(request_of("10").context, "10"))
+    reserver = SerialReserver(ledger, time.patience)
+    reserver.settle(reserver.reserve(request_of("10")), call_of(request_of("10").context, "10"))
     with pytest.raises(BudgetExceeded):
-        desk.reserve(request_of("1", "1"))
+        reserver.reserve(request_of("1", "1"))
     time.set(first)
-    assert desk.reserve(request_of("10", "10")).pusd == parse_usd("10")
+    assert reserver.reserve(request_of("10", "10")).pusd == parse_usd("10")
     assert counter_of(ledger, "org", period, last) == ("10.00", "0.00")
-    desk.process.leave()
+    reserver.process.leave()
     verify(ledger)
 
 
@@ -109,50 +111,50 @@ def test_the_hour_that_comes_twice_is_one_day(ledger_in: LedgerIn, time: Time) -
 
 def test_a_clock_set_forward_and_back_again_moves_no_call(ledger: Ledger, time: Time) -> None:
     set_limit(ledger, "org", "10")
-    desk = Desk(ledger, time.patience)
-    held = desk.reserve(request_of("4"))
+    reserver = SerialReserver(ledger, time.patience)
+    held = reserver.reserve(request_of("4"))
     time.set("2027-06-15T00:00:00+00:00")
-    future = desk.reserve(request_of("7"))
+    future = reserver.reserve(request_of("7"))
     time.set("2026-11-20T00:00:00+00:00")  # back before the reservation
-    desk.settle(held, call_of(held.context, "3"))
-    desk.settle(future, call_of(future.context, "5"))
-    assert desk.reserve(request_of("9", "1")).pusd == parse_usd("7")
+    reserver.settle(held, call_of(held.context, "3"))
+    reserver.settle(future, call_of(future.context, "5"))
+    assert reserver.reserve(request_of("9", "1")).pusd == parse_usd("7")
     assert counter_of(ledger, "org") == ("3.00", "7.00")
     assert counter_of(ledger, "org", "month", "2027-06-01T12:00:00+00:00") == ("5.00", "0.00")
     time.set("1999-12-31T00:00:00+00:00")
-    assert desk.reserve(request_of("9", "9")).pusd == parse_usd("9")
+    assert reserver.reserve(request_of("9", "9")).pusd == parse_usd("9")
     counter_of(ledger, "org")
-    desk.process.leave()
+    reserver.process.leave()
     verify(ledger)
 
 
 def test_counters_of_long_gone_periods_are_dropped_and_made_again_when_needed(ledger: Ledger, time: Time) -> None:
     set_limit(ledger, "org", "10", "day")
-    desk = Desk(ledger, time.patience)
-    old = desk.reserve(request_of("4"))
+    reserver = SerialReserver(ledger, time.patience)
+    old = reserver.reserve(request_of("4"))
     for day in range(24, 29):
         time.set(f"2026-11-{day}T12:00:00+00:00")
-        desk.release(desk.reserve(request_of("1")))
+        reserver.release(reserver.reserve(request_of("1")))
     with ledger.reading() as connection:
         assert connection.execute("SELECT count(*) FROM counter").fetchone() == (2,)
-    desk.settle(old, call_of(old.context, "2"))
+    reserver.settle(old, call_of(old.context, "2"))
     assert counter_of(ledger, "org", "day", "2026-11-23T12:00:00+00:00") == ("2.00", "0.00")
     time.set("2026-11-23T13:00:00+00:00")
     with pytest.raises(BudgetExceeded, match=r"\$2.00 of \$10.00 is spent today"):
-        desk.reserve(request_of("9", "9"))
-    desk.close()
+        reserver.reserve(request_of("9", "9"))
+    reserver.close()
 
 
-def test_sums_beyond_64_bits_of_pico_dollars_are_right(ledger: Ledger, desk: Desk) -> None:
+def test_sums_beyond_64_bits_of_pico_dollars_are_right(ledger: Ledger, reserver: SerialReserver) -> None:
     for _ in range(3):
         spend(ledger, "8999999.999999999999")
     set_limit(ledger, "org", "999999999999999")
     assert counter_of(ledger, "org") == ("26999999.999999999997", "0.00")
     for _ in range(3):
-        desk.reserve(request_of("8999999"))
+        reserver.reserve(request_of("8999999"))
     assert counter_of(ledger, "org") == ("26999999.999999999997", "26999997.00")
     spend(ledger, "8999999")
     assert counter_of(ledger, "org") == ("35999998.999999999997", "26999997.00")
     set_limit(ledger, "org", "36000000")
     with pytest.raises(BudgetExceeded, match=r"\$35,999,999.00 of \$36,000,000.00"):
-        desk.reserve(request_of("2", "2"))
+        reserver.reserve(request_of("2", "2"))

@@ -1,4 +1,4 @@
-"""What dead processes left is booked, whatever is wrong with one of them; and the desk's memory stays true."""
+"""What dead processes left is booked, whatever is wrong with one of them; and the reserver's memory stays true."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from contextlib import contextmanager
 import pytest
 
 from aikeys.budgets import recovery
-from aikeys.budgets.group_desk import GroupDesk, Means, Patience
 from aikeys.budgets.recovery import recover
 from aikeys.budgets.refusals import BudgetExceeded
 from aikeys.budgets.reservations import attempt
+from aikeys.budgets.reserver import Patience, Reserver, ReserverSetup
 from aikeys.budgets.verify import verify_budgets
 from aikeys.errors import AikeysError, BadConfiguration, MachineFailed
 from aikeys.ledger.calendar import Calendar
@@ -27,7 +27,7 @@ UNREADABLE = ("000-bad", "zzz-bad")
 
 
 class Clock:
-    """The clock of the deadlines; a second on, the desk looks for dead processes again."""
+    """The clock of the deadlines; a second on, the reserver looks for dead processes again."""
 
     now_s = 100.0
 
@@ -46,17 +46,17 @@ def _make_unreadable(ledger: Ledger) -> None:
 
 
 @contextmanager
-def _desk(ledger: Ledger, clock: Clock, said: list[str]) -> Iterator[GroupDesk]:
-    desk = GroupDesk(os.path.dirname(ledger.path), Means(Patience(60, now_s=clock), say=said.append))
+def _reserver(ledger: Ledger, clock: Clock, said: list[str]) -> Iterator[Reserver]:
+    reserver = Reserver(os.path.dirname(ledger.path), ReserverSetup(Patience(60, now_s=clock), say=said.append))
     try:
-        yield desk
+        yield reserver
     finally:
-        desk.close()
+        reserver.close()
 
 
-def _spend(desk: GroupDesk, usd: str) -> None:
-    reservation = desk.reserve(request_of(usd, usd)).result(20)
-    desk.settle(reservation, call_of(reservation.context, usd)).result(20)
+def _spend(reserver: Reserver, usd: str) -> None:
+    reservation = reserver.reserve(request_of(usd, usd)).result(20)
+    reserver.settle(reservation, call_of(reservation.context, usd)).result(20)
 
 
 def test_one_process_that_cannot_be_looked_at_keeps_no_other_from_being_booked(ledger: Ledger) -> None:
@@ -72,10 +72,10 @@ def test_one_process_that_cannot_be_looked_at_keeps_no_other_from_being_booked(l
 def test_a_search_that_fails_half_way_leaves_no_wrong_sums(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     set_limit(ledger, "org", "10")
     clock, said = Clock(), list[str]()
-    with _desk(ledger, clock, said) as desk:
-        _spend(desk, "1")  # looked for dead processes, and remembers 1 spent
+    with _reserver(ledger, clock, said) as reserver:
+        _spend(reserver, "1")  # looked for dead processes, and remembers 1 spent
         _leave(ledger, "6")
-        _spend(desk, "1")  # within the second: remembers 2 spent and 6 reserved
+        _spend(reserver, "1")  # within the second: remembers 2 spent and 6 reserved
         real = recovery.left_behind
 
         def broken(directory: str) -> list[str]:
@@ -84,16 +84,16 @@ def test_a_search_that_fails_half_way_leaves_no_wrong_sums(ledger: Ledger, monke
 
         def recover_first(directory: str) -> None:
             monkeypatch.setattr(recovery, "left_behind", real)
-            recover(desk._ledger, desk.process.name)
+            recover(reserver._ledger, reserver.process.name)
             monkeypatch.setattr(recovery, "left_behind", broken)
 
         monkeypatch.setattr(recovery, "left_behind", broken)
         clock.now_s += 2
-        _spend(desk, "1")
+        _spend(reserver, "1")
         with pytest.raises(BudgetExceeded):
-            desk.reserve(request_of("2", "2")).result(20)
-        _spend(desk, "1")
-        assert desk.is_alive
+            reserver.reserve(request_of("2", "2")).result(20)
+        _spend(reserver, "1")
+        assert reserver.is_alive
     assert said == ["what a process that is gone had reserved cannot be looked for: OSError"]
     verify_budgets(ledger)
 
@@ -101,9 +101,9 @@ def test_a_search_that_fails_half_way_leaves_no_wrong_sums(ledger: Ledger, monke
 def test_the_operator_is_told_once_of_what_cannot_be_looked_at(ledger: Ledger) -> None:
     _make_unreadable(ledger)
     clock, said = Clock(), list[str]()
-    with _desk(ledger, clock, said) as desk:
+    with _reserver(ledger, clock, said) as reserver:
         for _ in range(3):
-            _spend(desk, "1")
+            _spend(reserver, "1")
             clock.now_s += 2
     assert len(said) == 1
     assert all(name in said[0] for name in UNREADABLE)
@@ -115,25 +115,25 @@ def test_when_the_thread_fails_everybody_is_told_who_waits_and_who_comes(
     set_limit(ledger, "org", "10")
     said: list[str] = []
     ended: list[bool] = []
-    means = Means(Patience(60), say=said.append, ended=lambda: ended.append(True))
-    desk = GroupDesk(os.path.dirname(ledger.path), means)
+    means = ReserverSetup(Patience(60), say=said.append, ended=lambda: ended.append(True))
+    reserver = Reserver(os.path.dirname(ledger.path), means)
     try:
-        first = desk.reserve(request_of("8", "8")).result(20)
-        waiting = desk.reserve(request_of("8", "8"))
+        first = reserver.reserve(request_of("8", "8")).result(20)
+        waiting = reserver.reserve(request_of("8", "8"))
 
-        def broken(_desk: GroupDesk, _asked: object) -> None:
+        def broken(_reserver: Reserver, _asked: object) -> None:
             raise ValueError("sk-secret")
 
-        monkeypatch.setattr(GroupDesk, "_round", broken)
-        asked = [desk.settle(first, call_of(first.context, "1")), desk.act(lambda _writer: None), waiting]
+        monkeypatch.setattr(Reserver, "_round", broken)
+        asked = [reserver.settle(first, call_of(first.context, "1")), reserver.act(lambda _writer: None), waiting]
         for ticket in asked:
             with pytest.raises(MachineFailed, match="thread failed"):
                 ticket.result(20)
         with pytest.raises(MachineFailed, match="thread failed"):
-            desk.reserve(request_of("1")).result(20)
-        assert (desk.is_alive, ended) == (False, [True])
+            reserver.reserve(request_of("1")).result(20)
+        assert (reserver.is_alive, ended) == (False, [True])
     finally:
-        desk.close()
+        reserver.close()
     assert said == ["the ledger's thread failed: ValueError; this process cannot go on"]
     monkeypatch.undo()
     assert len(recover(ledger)) == 1  # what was reserved is booked by whoever comes next

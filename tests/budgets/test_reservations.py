@@ -6,22 +6,22 @@ import os
 
 import pytest
 
-from aikeys.budgets.decisions import Price
+from aikeys.budgets.decisions import Ask
 from aikeys.budgets.open_reservations import processes
 from aikeys.budgets.recovery import recover
 from aikeys.budgets.refusals import BudgetBusy, BudgetExceeded
-from aikeys.budgets.reservations import Request, Reservation, Settled
-from aikeys.errors import Usage
+from aikeys.budgets.reservations import Reservation, ReserveRequest, Settled
+from aikeys.errors import UsageError
 from aikeys.ledger.calls import Call
 from aikeys.ledger.store import Act, Ledger
 from aikeys.ledger.verify import verify
 from aikeys.money import parse_usd, usd_text
 from tests.budgets.conftest import Time, call_of, context_of, counter_of, request_of, set_limit, spend
-from tests.budgets.one_at_a_time import Desk
+from tests.budgets.one_at_a_time import SerialReserver
 
 
-def settled(desk: Desk, reservation: Reservation, cost: str) -> Settled:
-    done = desk.settle(reservation, call_of(reservation.context, cost))
+def settled(reserver: SerialReserver, reservation: Reservation, cost: str) -> Settled:
+    done = reserver.settle(reservation, call_of(reservation.context, cost))
     assert done is not None
     return done
 
@@ -32,35 +32,39 @@ def calls_of(ledger: Ledger) -> list[tuple[int, str, str, str]]:
     return [(row[0], row[1], row[2], usd_text(row[3])) for row in rows]
 
 
-def die(desk: Desk) -> None:
+def die(reserver: SerialReserver) -> None:
     """Drop the lock as the kernel does for a process that is gone."""
-    desk.process.leave()
+    reserver.process.leave()
 
 
-def test_a_reservation_counts_until_it_is_settled_and_then_its_cost_does(ledger: Ledger, desk: Desk) -> None:
+def test_a_reservation_counts_until_it_is_settled_and_then_its_cost_does(
+    ledger: Ledger, reserver: SerialReserver
+) -> None:
     set_limit(ledger, "org", "10")
-    reservation = desk.reserve(request_of("4", "1"))
+    reservation = reserver.reserve(request_of("4", "1"))
     assert counter_of(ledger, "org") == ("0.00", "4.00")
-    settled(desk, reservation, "1.25")
+    settled(reserver, reservation, "1.25")
     assert counter_of(ledger, "org") == ("1.25", "0.00")
     verify(ledger)
 
 
-def test_what_was_never_sent_leaves_nothing(ledger: Ledger, desk: Desk) -> None:
+def test_what_was_never_sent_leaves_nothing(ledger: Ledger, reserver: SerialReserver) -> None:
     set_limit(ledger, "org", "10")
-    reservation = desk.reserve(request_of("4"))
-    assert desk.release(reservation)
-    assert not desk.release(reservation)
+    reservation = reserver.reserve(request_of("4"))
+    assert reserver.release(reservation)
+    assert not reserver.release(reservation)
     assert counter_of(ledger, "org") == ("0.00", "0.00")
     assert calls_of(ledger) == []
 
 
-def test_a_refusal_names_spent_reserved_limit_and_what_it_could_have_cost(ledger: Ledger, desk: Desk) -> None:
+def test_a_refusal_names_spent_reserved_limit_and_what_it_could_have_cost(
+    ledger: Ledger, reserver: SerialReserver
+) -> None:
     set_limit(ledger, "user:ana", "10", "day")
     spend(ledger, "9")
-    desk.reserve(request_of("0.75"))
+    reserver.reserve(request_of("0.75"))
     with pytest.raises(BudgetExceeded) as refused:
-        desk.reserve(request_of("5", "2"))
+        reserver.reserve(request_of("5", "2"))
     assert (refused.value.exit_status, refused.value.http_status, refused.value.code) == (22, 402, "budget_exceeded")
     assert refused.value.message == (
         "the budget of user:ana does not allow this call: it could cost up to $5.00 (at least $2.00), and "
@@ -70,50 +74,52 @@ def test_a_refusal_names_spent_reserved_limit_and_what_it_could_have_cost(ledger
     assert not refused.value.revoke
 
 
-def test_a_call_that_fits_only_lowered_gets_what_is_left(ledger: Ledger, desk: Desk) -> None:
+def test_a_call_that_fits_only_lowered_gets_what_is_left(ledger: Ledger, reserver: SerialReserver) -> None:
     set_limit(ledger, "team:support", "10")
     spend(ledger, "9")
-    assert desk.reserve(request_of("5", "1")).pusd == parse_usd("1")
+    assert reserver.reserve(request_of("5", "1")).pusd == parse_usd("1")
 
 
 def test_who_waits_goes_when_a_reservation_settles(ledger: Ledger, time: Time) -> None:
     set_limit(ledger, "org", "10")
-    desk = Desk(ledger, time.patience)
-    first = desk.reserve(request_of("8"))
+    reserver = SerialReserver(ledger, time.patience)
+    first = reserver.reserve(request_of("8"))
     begun = time.at_us
 
     def sleep(seconds: float) -> None:
         time.sleep(seconds)
         if time.at_us > begun + 3_000_000 and counter_of(ledger, "org")[1] == "8.00":
-            settled(desk, first, "2")
+            settled(reserver, first, "2")
 
-    desk.patience = time.patience._replace(sleep_s=sleep)
-    assert desk.reserve(request_of("8", "8")).pusd == parse_usd("8")
+    reserver.patience = time.patience._replace(sleep_s=sleep)
+    assert reserver.reserve(request_of("8", "8")).pusd == parse_usd("8")
     assert 3_000_000 < time.at_us - begun < 3_200_000
-    desk.process.close()
+    reserver.process.close()
 
 
-def test_at_the_deadline_a_call_is_lowered_into_what_is_free(ledger: Ledger, desk: Desk, time: Time) -> None:
+def test_at_the_deadline_a_call_is_lowered_into_what_is_free(
+    ledger: Ledger, reserver: SerialReserver, time: Time
+) -> None:
     set_limit(ledger, "org", "10")
-    desk.reserve(request_of("8"))
+    reserver.reserve(request_of("8"))
     begun = time.at_us
-    assert desk.reserve(request_of("5", "1")).pusd == parse_usd("2")
+    assert reserver.reserve(request_of("5", "1")).pusd == parse_usd("2")
     assert 20_000_000 <= time.at_us - begun < 20_200_000
 
 
-def test_at_the_deadline_without_room_for_the_floor_it_is_busy(ledger: Ledger, desk: Desk) -> None:
+def test_at_the_deadline_without_room_for_the_floor_it_is_busy(ledger: Ledger, reserver: SerialReserver) -> None:
     set_limit(ledger, "org", "10")
-    desk.reserve(request_of("8"))
+    reserver.reserve(request_of("8"))
     with pytest.raises(BudgetBusy) as refused:
-        desk.reserve(request_of("5", "3"))
+        reserver.reserve(request_of("5", "3"))
     assert (refused.value.exit_status, refused.value.http_status, refused.value.code) == (32, 429, "budget_busy")
     assert refused.value.retry_after_s > 0
 
 
 def test_a_limit_that_is_raised_lets_go_who_waits(ledger: Ledger, time: Time) -> None:
     set_limit(ledger, "org", "10")
-    desk = Desk(ledger, time.patience)
-    desk.reserve(request_of("8"))
+    reserver = SerialReserver(ledger, time.patience)
+    reserver.reserve(request_of("8"))
     begun = time.at_us
 
     def sleep(seconds: float) -> None:
@@ -121,83 +127,87 @@ def test_a_limit_that_is_raised_lets_go_who_waits(ledger: Ledger, time: Time) ->
         if time.at_us > begun + 5_000_000:
             set_limit(ledger, "org", "100")
 
-    desk.patience = time.patience._replace(sleep_s=sleep)
-    assert desk.reserve(request_of("8", "8")).pusd == parse_usd("8")
-    desk.process.leave()
+    reserver.patience = time.patience._replace(sleep_s=sleep)
+    assert reserver.reserve(request_of("8", "8")).pusd == parse_usd("8")
+    reserver.process.leave()
 
 
-def test_a_team_of_its_own_budget_is_not_under_the_one_for_each(ledger: Ledger, desk: Desk) -> None:
+def test_a_team_of_its_own_budget_is_not_under_the_one_for_each(ledger: Ledger, reserver: SerialReserver) -> None:
     set_limit(ledger, "team:*", "1")
     set_limit(ledger, "team:support", "10")
-    assert desk.reserve(request_of("5", "5")).pusd == parse_usd("5")
+    assert reserver.reserve(request_of("5", "5")).pusd == parse_usd("5")
     with pytest.raises(BudgetExceeded):
-        desk.reserve(request_of("5", "5", team="sales"))
-    assert desk.reserve(request_of("5", "5", team="")).pusd == parse_usd("5")
+        reserver.reserve(request_of("5", "5", team="sales"))
+    assert reserver.reserve(request_of("5", "5", team="")).pusd == parse_usd("5")
 
 
-def test_each_user_and_each_key_has_a_budget(ledger: Ledger, desk: Desk) -> None:
+def test_each_user_and_each_key_has_a_budget(ledger: Ledger, reserver: SerialReserver) -> None:
     set_limit(ledger, "user:*", "1")
     spend(ledger, "1", user="ana")
     with pytest.raises(BudgetExceeded, match="user:ana"):
-        desk.reserve(request_of("1", "1", user="ana"))
-    desk.reserve(request_of("1", "1", user="ben"))
+        reserver.reserve(request_of("1", "1", user="ana"))
+    reserver.reserve(request_of("1", "1", user="ben"))
 
 
-def test_what_only_warns_never_blocks(ledger: Ledger, desk: Desk) -> None:
+def test_what_only_warns_never_blocks(ledger: Ledger, reserver: SerialReserver) -> None:
     set_limit(ledger, "org", "1", at_limit="warn")
-    assert desk.reserve(request_of("5", "5")).pusd == parse_usd("5")
+    assert reserver.reserve(request_of("5", "5")).pusd == parse_usd("5")
 
 
-def test_revoke_says_so_with_the_refusal_once_something_was_spent(ledger: Ledger, desk: Desk) -> None:
+def test_revoke_says_so_with_the_refusal_once_something_was_spent(ledger: Ledger, reserver: SerialReserver) -> None:
     set_limit(ledger, "token:t1", "1", "total", at_limit="revoke")
-    too_dear = Request(context_of(token="t1"), Price(parse_usd("2"), parse_usd("2")))
+    too_dear = ReserveRequest(context_of(token="t1"), Ask(parse_usd("2"), parse_usd("2")))
     with pytest.raises(BudgetExceeded) as refused:
-        desk.reserve(too_dear)
+        reserver.reserve(too_dear)
     assert not refused.value.revoke
-    settled(desk, desk.reserve(Request(context_of(token="t1"), Price(parse_usd("0.1"), parse_usd("0.1")))), "0.1")
+    settled(
+        reserver,
+        reserver.reserve(ReserveRequest(context_of(token="t1"), Ask(parse_usd("0.1"), parse_usd("0.1")))),
+        "0.1",
+    )
     with pytest.raises(BudgetExceeded) as refused:
-        desk.reserve(too_dear)
+        reserver.reserve(too_dear)
     assert refused.value.revoke
 
 
-def test_a_zero_budget_lets_what_is_free_through(ledger: Ledger, desk: Desk) -> None:
+def test_a_zero_budget_lets_what_is_free_through(ledger: Ledger, reserver: SerialReserver) -> None:
     set_limit(ledger, "org", "0")
-    reservation = desk.reserve(request_of("0"))
-    assert settled(desk, reservation, "0").excess_pusd == 0
+    reservation = reserver.reserve(request_of("0"))
+    assert settled(reserver, reservation, "0").excess_pusd == 0
     with pytest.raises(BudgetExceeded):
-        desk.reserve(request_of("0.000001"))
+        reserver.reserve(request_of("0.000001"))
 
 
-def test_what_costs_more_than_reserved_is_booked_in_full_and_recorded(ledger: Ledger, desk: Desk) -> None:
+def test_what_costs_more_than_reserved_is_booked_in_full_and_recorded(ledger: Ledger, reserver: SerialReserver) -> None:
     set_limit(ledger, "org", "10")
-    reservation = desk.reserve(request_of("4"))
-    assert settled(desk, reservation, "5").excess_pusd == parse_usd("1")
+    reservation = reserver.reserve(request_of("4"))
+    assert settled(reserver, reservation, "5").excess_pusd == parse_usd("1")
     assert counter_of(ledger, "org") == ("5.00", "0.00")
     entry, _ = ledger.entries(1)[0]
     assert (entry.act, entry.subject) == ("overrun", "openai/gpt-4.1")
     assert entry.detail == f"call=2 reserved_pusd={parse_usd('4')} cost_pusd={parse_usd('5')}"
 
 
-def test_a_second_settle_does_nothing(ledger: Ledger, desk: Desk) -> None:
-    reservation = desk.reserve(request_of("4"))
+def test_a_second_settle_does_nothing(ledger: Ledger, reserver: SerialReserver) -> None:
+    reservation = reserver.reserve(request_of("4"))
     call = call_of(reservation.context, "3")
-    assert desk.settle(reservation, call)
-    assert desk.settle(reservation, call) is None
+    assert reserver.settle(reservation, call)
+    assert reserver.settle(reservation, call) is None
     assert [row[3] for row in calls_of(ledger)] == ["3.00"]
 
 
-def test_a_call_settled_after_its_release_is_not_forgotten(ledger: Ledger, desk: Desk) -> None:
-    reservation = desk.reserve(request_of("4"))
-    desk.release(reservation)
-    settled(desk, reservation, "3")
+def test_a_call_settled_after_its_release_is_not_forgotten(ledger: Ledger, reserver: SerialReserver) -> None:
+    reservation = reserver.reserve(request_of("4"))
+    reserver.release(reservation)
+    settled(reserver, reservation, "3")
     assert [row[3] for row in calls_of(ledger)] == ["3.00"]
 
 
 def test_what_a_dead_process_reserved_becomes_a_call_at_its_worst_case_once(
-    ledger: Ledger, desk: Desk, time: Time
+    ledger: Ledger, reserver: SerialReserver, time: Time
 ) -> None:
     set_limit(ledger, "team:support", "10")
-    dead = Desk(ledger, time.patience)
+    dead = SerialReserver(ledger, time.patience)
     dead.reserve(request_of("4"))
     dead.reserve(request_of("2.5"))
     assert recover(ledger) == ()
@@ -210,33 +220,33 @@ def test_what_a_dead_process_reserved_becomes_a_call_at_its_worst_case_once(
     verify(ledger)
 
 
-def test_reserving_looks_for_the_dead_first(ledger: Ledger, desk: Desk, time: Time) -> None:
+def test_reserving_looks_for_the_dead_first(ledger: Ledger, reserver: SerialReserver, time: Time) -> None:
     set_limit(ledger, "org", "10")
-    dead = Desk(ledger, time.patience)
+    dead = SerialReserver(ledger, time.patience)
     dead.reserve(request_of("4"))
     die(dead)
-    desk.reserve(request_of("1"))
+    reserver.reserve(request_of("1"))
     assert counter_of(ledger, "org") == ("4.00", "1.00")
 
 
 def test_who_waits_for_a_process_that_dies_meanwhile_goes_on(ledger: Ledger, time: Time) -> None:
     set_limit(ledger, "org", "10")
-    dying, desk = Desk(ledger, time.patience), Desk(ledger, time.patience)
+    dying, reserver = SerialReserver(ledger, time.patience), SerialReserver(ledger, time.patience)
     dying.reserve(request_of("8"))
 
     def sleep(seconds: float) -> None:
         time.sleep(seconds)
         dying.process.leave()
 
-    desk.patience = time.patience._replace(sleep_s=sleep)
-    assert desk.reserve(request_of("8", "1")).pusd == parse_usd("2")
+    reserver.patience = time.patience._replace(sleep_s=sleep)
+    assert reserver.reserve(request_of("8", "1")).pusd == parse_usd("2")
     assert counter_of(ledger, "org") == ("8.00", "2.00")
-    desk.process.leave()
+    reserver.process.leave()
 
 
 def test_a_settle_after_the_reservation_was_declared_lost_corrects_it_once(ledger: Ledger, time: Time) -> None:
     set_limit(ledger, "org", "10")
-    slow = Desk(ledger, time.patience)
+    slow = SerialReserver(ledger, time.patience)
     reservation = slow.reserve(request_of("4"))
     die(slow)
     (entry,) = recover(ledger)
@@ -250,9 +260,9 @@ def test_a_settle_after_the_reservation_was_declared_lost_corrects_it_once(ledge
 
 
 def test_a_lost_call_without_a_price_is_unpriced_and_not_free(ledger: Ledger, time: Time) -> None:
-    dead = Desk(ledger, time.patience)
-    dead.reserve(Request(context_of()._replace(price=""), Price(0, 0)))
-    dead.reserve(Request(context_of()._replace(price="local"), Price(0, 0)))
+    dead = SerialReserver(ledger, time.patience)
+    dead.reserve(ReserveRequest(context_of()._replace(price=""), Ask(0, 0)))
+    dead.reserve(ReserveRequest(context_of()._replace(price="local"), Ask(0, 0)))
     die(dead)
     recover(ledger)
     assert sorted(row[1] for row in calls_of(ledger)) == ["unpriced", "worst_case"]
@@ -262,7 +272,7 @@ def test_a_lost_call_of_somebody_erased_meanwhile_still_counts_where_it_was_rese
     ledger: Ledger, time: Time
 ) -> None:
     set_limit(ledger, "user:ana", "10")
-    dead = Desk(ledger, time.patience)
+    dead = SerialReserver(ledger, time.patience)
     dead.reserve(request_of("4"))
     die(dead)
     with ledger.writing() as writer:
@@ -278,33 +288,33 @@ def test_a_lost_call_of_somebody_erased_meanwhile_still_counts_where_it_was_rese
 
 
 def test_closing_with_open_reservations_leaves_them_to_be_recovered(ledger: Ledger, time: Time) -> None:
-    desk = Desk(ledger, time.patience)
-    desk.reserve(request_of("4"))
-    desk.close()
+    reserver = SerialReserver(ledger, time.patience)
+    reserver.reserve(request_of("4"))
+    reserver.close()
     assert len(recover(ledger)) == 1
 
 
 def test_closing_with_nothing_open_leaves_no_file(ledger: Ledger, time: Time) -> None:
-    desk = Desk(ledger, time.patience)
-    desk.settle(desk.reserve(request_of("4")), call_of(context_of(), "1"))
-    desk.close()
+    reserver = SerialReserver(ledger, time.patience)
+    reserver.settle(reserver.reserve(request_of("4")), call_of(context_of(), "1"))
+    reserver.close()
     assert [name for name in os.listdir(os.path.dirname(ledger.path)) if name.startswith("process-")] == []
 
 
 def test_a_failed_settle_leaves_the_reservation_and_is_done_again(
-    ledger: Ledger, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, reserver: SerialReserver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_limit(ledger, "org", "10")
-    reservation = desk.reserve(request_of("4"))
+    reservation = reserver.reserve(request_of("4"))
     call = call_of(reservation.context, "3")
     before = ledger.head()
     with monkeypatch.context() as patch:
         patch.setattr("aikeys.budgets.booking.add_to_counters", _no_room)
         with pytest.raises(OSError, match="no room"):
-            desk.settle(reservation, call)
+            reserver.settle(reservation, call)
     assert ledger.head() == before
     assert counter_of(ledger, "org") == ("0.00", "4.00")
-    desk.settle(reservation, call)
+    reserver.settle(reservation, call)
     assert counter_of(ledger, "org") == ("3.00", "0.00")
 
 
@@ -312,41 +322,41 @@ def _no_room(*_: object, **__: object) -> None:
     raise OSError("no room")
 
 
-def test_a_full_disk_in_a_settle_loses_nothing(ledger: Ledger, desk: Desk) -> None:
+def test_a_full_disk_in_a_settle_loses_nothing(ledger: Ledger, reserver: SerialReserver) -> None:
     from aikeys.storage.sqlite import DiskFull
 
     set_limit(ledger, "org", "10")
-    reservation = desk.reserve(request_of("4"))
+    reservation = reserver.reserve(request_of("4"))
     huge = Call(0, 0, reservation.context, cost_pusd=parse_usd("3"), request_id="r" * 500_000)
     with ledger.reading() as connection:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
         connection.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(DiskFull):
-        desk.settle(reservation, huge)
+        reserver.settle(reservation, huge)
     assert counter_of(ledger, "org") == ("0.00", "4.00")
     with ledger.reading() as connection:
         connection.execute("PRAGMA max_page_count = 1000000")
-    assert desk.settle(reservation, huge) is not None
+    assert reserver.settle(reservation, huge) is not None
     assert counter_of(ledger, "org") == ("3.00", "0.00")
 
 
-def test_a_price_that_makes_no_sense_is_refused(desk: Desk) -> None:
+def test_a_price_that_makes_no_sense_is_refused(reserver: SerialReserver) -> None:
     for worst, floor in ((-1, -1), (1, 2), (10**19, 0), (5, -1)):
-        with pytest.raises(Usage):
-            desk.reserve(Request(context_of(), Price(worst, floor)))
+        with pytest.raises(UsageError):
+            reserver.reserve(ReserveRequest(context_of(), Ask(worst, floor)))
 
 
-def test_a_desk_does_not_survive_a_fork(ledger: Ledger, time: Time) -> None:
-    desk = Desk(ledger, time.patience)
+def test_a_reserver_does_not_survive_a_fork(ledger: Ledger, time: Time) -> None:
+    reserver = SerialReserver(ledger, time.patience)
     child = os.fork()
     if child == 0:
-        os._exit(0 if not desk.process.is_held else 1)
+        os._exit(0 if not reserver.process.is_held else 1)
     assert os.waitpid(child, 0)[1] == 0
-    assert desk.process.is_held
-    desk.close()
+    assert reserver.process.is_held
+    reserver.close()
 
 
-def test_no_reservation_without_a_process(ledger: Ledger, desk: Desk) -> None:
-    desk.reserve(request_of("1"))
+def test_no_reservation_without_a_process(ledger: Ledger, reserver: SerialReserver) -> None:
+    reserver.reserve(request_of("1"))
     with ledger.reading() as connection:
-        assert processes(connection) == [desk.process.name]
+        assert processes(connection) == [reserver.process.name]

@@ -7,12 +7,12 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aikeys.alerts.messages import Message, decode
+from aikeys.alerts.messages import AlertMessage, decode
 from aikeys.budgets.reservations import Reservation
 from aikeys.budgets.thresholds import percent_text, reached
 from aikeys.ledger.store import Ledger
 from tests.budgets.conftest import Time, call_of, request_of, set_limit, spend
-from tests.budgets.one_at_a_time import Desk
+from tests.budgets.one_at_a_time import SerialReserver
 
 
 def listen(ledger: Ledger) -> None:
@@ -21,7 +21,7 @@ def listen(ledger: Ledger) -> None:
         writer.connection.execute("INSERT INTO channel VALUES ('pager', 'command', ?, 1)", (settings,))
 
 
-def told(ledger: Ledger) -> list[Message]:
+def told(ledger: Ledger) -> list[AlertMessage]:
     with ledger.reading() as connection:
         return [decode(row[0]) for row in connection.execute("SELECT message FROM outbox ORDER BY id")]
 
@@ -30,49 +30,51 @@ def subjects(ledger: Ledger) -> list[str]:
     return [message.subject for message in told(ledger)]
 
 
-def settle(desk: Desk, cost: str, **labels: str) -> Reservation:
-    reservation = desk.reserve(request_of(cost, **labels))
-    desk.settle(reservation, call_of(reservation.context, cost))
+def settle(reserver: SerialReserver, cost: str, **labels: str) -> Reservation:
+    reservation = reserver.reserve(request_of(cost, **labels))
+    reserver.settle(reservation, call_of(reservation.context, cost))
     return reservation
 
 
-def test_a_threshold_is_told_when_the_call_that_reaches_it_is_booked(ledger: Ledger, desk: Desk) -> None:
+def test_a_threshold_is_told_when_the_call_that_reaches_it_is_booked(ledger: Ledger, reserver: SerialReserver) -> None:
     listen(ledger)
     set_limit(ledger, "team:support", "10", alerts=(80, 100))
-    settle(desk, "7.99")
+    settle(reserver, "7.99")
     assert told(ledger) == []
-    settle(desk, "0.01")
+    settle(reserver, "0.01")
     assert subjects(ledger) == ["budget team:support: $8.00 of $10.00 (80 % reached)"]
-    settle(desk, "1")
+    settle(reserver, "1")
     assert len(told(ledger)) == 1
-    settle(desk, "1")
+    settle(reserver, "1")
     assert subjects(ledger)[1:] == ["budget team:support: $10.00 of $10.00 (100 % reached)"]
 
 
 def test_a_threshold_that_is_passed_twice_is_told_once(ledger: Ledger, time: Time) -> None:
     listen(ledger)
     set_limit(ledger, "org", "10", alerts=(80,))
-    slow = Desk(ledger, time.patience)
+    slow = SerialReserver(ledger, time.patience)
     lost = slow.reserve(request_of("9"))
     slow.process.leave()
-    desk = Desk(ledger, time.patience)
-    desk.reserve(request_of("0"))  # finds the dead
+    reserver = SerialReserver(ledger, time.patience)
+    reserver.reserve(request_of("0"))  # finds the dead
     assert len(told(ledger)) == 1
     slow.settle(lost, call_of(lost.context, "1"))  # a correction: below the threshold again
-    settle(desk, "8")
+    settle(reserver, "8")
     assert len(told(ledger)) == 1
-    desk.process.leave()
+    reserver.process.leave()
 
 
-def test_a_new_period_a_new_limit_and_another_team_are_told_anew(ledger: Ledger, desk: Desk, time: Time) -> None:
+def test_a_new_period_a_new_limit_and_another_team_are_told_anew(
+    ledger: Ledger, reserver: SerialReserver, time: Time
+) -> None:
     listen(ledger)
     set_limit(ledger, "team:*", "10", alerts=(80,), at_limit="warn")
-    settle(desk, "9")
-    settle(desk, "9", team="sales")
+    settle(reserver, "9")
+    settle(reserver, "9", team="sales")
     set_limit(ledger, "team:*", "100", alerts=(80,), at_limit="warn")
-    settle(desk, "80")
+    settle(reserver, "80")
     time.set("2026-12-01T00:00:00+00:00")
-    settle(desk, "90")
+    settle(reserver, "90")
     assert [subject.partition(" (")[0] for subject in subjects(ledger)] == [
         "budget team:support: $9.00 of $10.00",
         "budget team:sales: $9.00 of $10.00",
@@ -81,9 +83,9 @@ def test_a_new_period_a_new_limit_and_another_team_are_told_anew(ledger: Ledger,
     ]
 
 
-def test_a_budget_that_is_full_when_it_is_set_tells_at_once(ledger: Ledger, desk: Desk) -> None:
+def test_a_budget_that_is_full_when_it_is_set_tells_at_once(ledger: Ledger, reserver: SerialReserver) -> None:
     listen(ledger)
-    settle(desk, "9")
+    settle(reserver, "9")
     set_limit(ledger, "org", "10", alerts=(50, 80, 100))
     set_limit(ledger, "org", "10", alerts=(50, 80, 100))
     assert subjects(ledger) == [
@@ -101,13 +103,15 @@ def test_an_import_of_this_month_is_told_and_one_of_last_year_is_not(ledger: Led
     assert len(told(ledger)) == 1
 
 
-def test_a_message_says_total_limit_percent_who_spent_it_and_what_to_type(ledger: Ledger, desk: Desk) -> None:
+def test_a_message_says_total_limit_percent_who_spent_it_and_what_to_type(
+    ledger: Ledger, reserver: SerialReserver
+) -> None:
     listen(ledger)
     set_limit(ledger, "org", "100", "week", alerts=(80,))
     for team, cost in (("support", "50"), ("sales", "20"), ("research", "5"), ("legal", "1")):
-        settle(desk, cost, team=team)
-    desk.reserve(request_of("4"))
-    settle(desk, "5.5", team="sales")
+        settle(reserver, cost, team=team)
+    reserver.reserve(request_of("4"))
+    settle(reserver, "5.5", team="sales")
     (message,) = told(ledger)
     assert message.text == (
         "org has spent $81.50 of $100.00 this week, 81.5 %.\n"
@@ -130,10 +134,10 @@ def test_a_message_says_total_limit_percent_who_spent_it_and_what_to_type(ledger
     assert facts["period_start"] == "2026-11-23"
 
 
-def test_a_users_budget_names_the_user_and_once_does_not(ledger: Ledger, desk: Desk) -> None:
+def test_a_users_budget_names_the_user_and_once_does_not(ledger: Ledger, reserver: SerialReserver) -> None:
     listen(ledger)
     set_limit(ledger, "user:ana", "10", alerts=(100,))
-    settle(desk, "10")
+    settle(reserver, "10")
     (message,) = told(ledger)
     assert message.subject.startswith("budget user:ana:")
     assert "team:support" in message.text
@@ -142,12 +146,12 @@ def test_a_users_budget_names_the_user_and_once_does_not(ledger: Ledger, desk: D
     assert "ana" not in once
 
 
-def test_at_a_limit_of_zero_the_first_cost_is_told(ledger: Ledger, desk: Desk) -> None:
+def test_at_a_limit_of_zero_the_first_cost_is_told(ledger: Ledger, reserver: SerialReserver) -> None:
     listen(ledger)
     set_limit(ledger, "org", "0", at_limit="warn", alerts=(80, 100))
-    settle(desk, "0")
+    settle(reserver, "0")
     assert told(ledger) == []
-    settle(desk, "0.01")
+    settle(reserver, "0.01")
     assert len(told(ledger)) == 2
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aikeys.budgets.who import Who, each_of, limited_who, parse_who, whos_of
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.ledger.calls import Context, Labels
 
 
@@ -38,7 +38,7 @@ def test_every_form_of_who_is_read_and_written_the_same(text: str) -> None:
     ],
 )
 def test_what_is_no_who_is_refused_with_what_is_wrong(text: str, words: str) -> None:
-    with pytest.raises(Usage) as refused:
+    with pytest.raises(UsageError) as refused:
         parse_who(text)
     assert words in refused.value.message
     assert ("token list" if text.startswith("token:") else "team:") in refused.value.hint
@@ -48,7 +48,7 @@ def test_what_is_no_who_is_refused_with_what_is_wrong(text: str, words: str) -> 
 def test_a_tokens_text_is_refused_and_not_repeated(kind: str) -> None:
     token = "aik_" + "0aZ9" * 20 + "Qq"
     for text in (token, token[:40]):
-        with pytest.raises(Usage) as refused:
+        with pytest.raises(UsageError) as refused:
             parse_who(kind + text)
         assert "it is a secret, is in the shell's history now, and should be revoked" in refused.value.message
         assert text[4:12] not in refused.value.message + refused.value.hint
@@ -63,7 +63,7 @@ def test_a_tokens_id_is_kept_as_calls_have_it() -> None:
 
 
 def test_a_mistyped_kind_is_told_the_nearest() -> None:
-    with pytest.raises(Usage) as refused:
+    with pytest.raises(UsageError) as refused:
         parse_who("teams:support")
     assert "did you mean team?" in refused.value.hint
 

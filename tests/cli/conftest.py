@@ -28,7 +28,7 @@ def run_here(
     monkeypatch.setenv("AIKEYS_NO_INPUT", "1")
 
     def run(words: list[str]) -> str:
-        monkeypatch.setattr(terminal, "options", terminal.Options())
+        monkeypatch.setattr(terminal, "options", terminal.GlobalOptions())
         monkeypatch.setenv("AIKEYS_HOME", str(small_home))
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
         status = __main__._dispatch(words)

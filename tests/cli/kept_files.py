@@ -190,7 +190,7 @@ class KeptHome:
             from aikeys import __main__
             from aikeys.cli import terminal
 
-            terminal.options = terminal.Options()
+            terminal.options = terminal.GlobalOptions()
             status = __main__._dispatch(list(words))
             if is_to_load:
                 print(_LOADED, *sys.modules)

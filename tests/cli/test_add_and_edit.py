@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from aikeys.network.addresses import listeners
+from aikeys.network.addresses import plain_http_reach
 from tests.conftest import Aikeys, canary
 
 PASSPHRASE = {"AIKEYS_PASSPHRASE": "correct horse battery"}
@@ -47,7 +47,7 @@ def test_an_empty_home_is_a_usage_error(ready_home: Aikeys, words: tuple[str, ..
     ],
 )  # fmt: skip
 def test_who_can_listen_is_told_from_the_address(url: str, who: str) -> None:
-    assert listeners(url) == who
+    assert plain_http_reach(url) == who
 
 
 def test_plain_http_to_the_internet_is_refused_by_add_and_edit(ready_home: Aikeys) -> None:

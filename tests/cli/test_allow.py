@@ -24,7 +24,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("AIKEYS_TOKEN", "AIKEYS_GATEWAY", "CI"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AIKEYS_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(terminal, "options", terminal.Options())
+    monkeypatch.setattr(terminal, "options", terminal.GlobalOptions())
     monkeypatch.setattr(terminal, "can_ask", lambda **_: False)
     shop = tmp_path / "shop"
     shop.mkdir()

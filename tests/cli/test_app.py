@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 
 from aikeys import __main__, __version__, errors
-from aikeys.cli import app, terminal, words
+from aikeys.cli import app, terminal
+from aikeys.cli.console import words
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
 def _fresh_options(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(terminal, "options", terminal.Options())
+    monkeypatch.setattr(terminal, "options", terminal.GlobalOptions())
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from aikeys.budgets.who import Who
 from aikeys.cli import app
 from aikeys.ledger import token_acts
 from aikeys.ledger.store import Act
-from aikeys.vault import revoking
+from aikeys.vault.tokens import revoking
 from tests.gateway.serving import make_office
 from tests.vault.tokens_at_hand import Office
 

@@ -42,7 +42,7 @@ def bearing(office: Office, monkeypatch: pytest.MonkeyPatch) -> Office:
 
 def give(office: Office, monkeypatch: pytest.MonkeyPatch, *scopes: str) -> None:
     monkeypatch.setenv("AIKEYS_TOKEN", office.issue(*scopes).text)
-    monkeypatch.setattr(authority, "_keeper", authority._Keeper())
+    monkeypatch.setattr(authority, "_token_verifier", authority._Keeper())
 
 
 def refuse_to_write(monkeypatch: pytest.MonkeyPatch, failure: Exception) -> None:

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from aikeys.budgets.booking import book
-from aikeys.budgets.decisions import Price
-from aikeys.budgets.reservations import Request
+from aikeys.budgets.decisions import Ask
+from aikeys.budgets.reservations import ReserveRequest
 from aikeys.clock import now_us
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import Call, Context, Labels
 from aikeys.ledger.store import Ledger
 from aikeys.money import parse_usd
-from tests.budgets.one_at_a_time import Desk
+from tests.budgets.one_at_a_time import SerialReserver
 from tests.conftest import Aikeys
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -37,10 +37,10 @@ def spend(home: Aikeys, usd: str, team: str = "support", source: str = "computed
 
 def test_a_budget_names_the_calls_under_way_that_it_comes_too_late_for(ready_home: Aikeys) -> None:
     ledger = Ledger(str(ready_home.home)).open()
-    desk = Desk(ledger)
+    reserver = SerialReserver(ledger)
     context = Context(Labels("support"), key="openai", provider="openai", model="openai/gpt-4.1", price="listed")
-    first = desk.reserve(Request(context, Price(parse_usd("2"), 0)))
-    desk.reserve(Request(context._replace(model="openai/new", price=""), Price(0, 0, is_bounded=False)))
+    first = reserver.reserve(ReserveRequest(context, Ask(parse_usd("2"), 0)))
+    reserver.reserve(ReserveRequest(context._replace(model="openai/new", price=""), Ask(0, 0, is_bounded=False)))
     done = ready_home.run("budget", "set", "team:*", "1")
     assert done.returncode == 0
     assert "too late for 1 call under way, which may cost up to $2.00 where $1.00 is left" in done.stderr
@@ -50,7 +50,7 @@ def test_a_budget_names_the_calls_under_way_that_it_comes_too_late_for(ready_hom
     assert [note[:56] for note in checked["notes"]] == ["the budget of team:support comes too late for 1 call und"] * 2
     assert "budget late" in ready_home.run("audit").stdout
     assert ready_home.run("ledger", "verify").returncode == 0
-    desk.close()
+    reserver.close()
     ledger.close()
 
 
@@ -160,11 +160,11 @@ def test_a_github_step_without_a_ledger_fails_with_an_annotation(ready_home: Aik
 
 
 def test_more_budgets_than_github_shows_are_named_in_the_last_annotation() -> None:
-    from aikeys.budgets.check import Standing
+    from aikeys.budgets.check import BudgetState
     from aikeys.budgets.terms import Terms
     from aikeys.cli.render.budget_states import annotation, commands_of
 
-    full = [Standing(f"team:{at}", Terms(1), 0, 2, 0, 0, 0, "exceeded") for at in range(14)]
+    full = [BudgetState(f"team:{at}", Terms(1), 0, 2, 0, 0, 0, "exceeded") for at in range(14)]
     lines = commands_of(full)
     assert len(lines) == 10
     assert lines[-1] == "::error title=AI budgets::5 more: team:9, team:10, team:11, team:12, team:13"

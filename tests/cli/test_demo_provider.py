@@ -9,7 +9,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 
-from aikeys.cli.demo_provider import REPLY, DemoProvider, usage_of
+from aikeys.cli.demo.provider import REPLY, DemoProvider, usage_of
 
 _KEY = "a-key"
 _ASKED = {"model": "gpt-4.1", "max_tokens": 20, "messages": [{"role": "user", "content": "x" * 40}]}

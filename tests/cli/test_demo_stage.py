@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aikeys.cli.demo_stage import Stage
+from aikeys.cli.demo.stage import Stage
 from aikeys.errors import MachineFailed
 
 _ENVIRONMENT = {

@@ -165,8 +165,8 @@ def test_all_other_budgets_hold_too(house: House) -> None:
     done = run(house, metered())
     assert (done.returncode, done.stdout) == (9, "402 budget_exceeded\n")
     assert "aikeys: metered: no requests; 1 request refused: the budget of key:openai does not allow" in done.stderr
-    bearer = house.issue("env:read", "chat:write", "budget:own").text
-    done = run(house, metered(), AIKEYS_TOKEN=bearer)
+    holder = house.issue("env:read", "chat:write", "budget:own").text
+    done = run(house, metered(), AIKEYS_TOKEN=holder)
     assert (done.returncode, done.stdout) == (9, "402 budget_exceeded\n")
     assert "1 request refused: a higher limit does not allow this call" in done.stderr
     assert "key:openai" not in done.stderr

@@ -17,11 +17,12 @@ import pytest
 from aikeys.cli import app
 from aikeys.money import usd_text
 from aikeys.names import TokenName
-from aikeys.tokens.wishes import Wish
-from aikeys.vault import changes, issuing
+from aikeys.tokens.token_request import TokenRequest
+from aikeys.vault import changes
 from aikeys.vault.format import Content
 from aikeys.vault.opening import place_of
 from aikeys.vault.setup import make_vault
+from aikeys.vault.tokens import issuing
 from aikeys.vault.unlock import key_file, methods
 from tests.cli.kept_files import ALTERED_ALONE, FILES, IS_ROOT, OF_ROOT, STATES, KeptHome
 from tests.conftest import canary
@@ -80,7 +81,7 @@ def kept(provider: FakeProvider) -> Iterator[KeptHome]:
             content = Content(canary(name).encode(), ("OPENAI_API_KEY",), ("OPENAI_BASE_URL",), "", (), ())
             new = changes.NewKey(name, "openai", "", f"{provider.url}/v1", "", False, 0, 0, content)
             home.change("add", lambda vault, new=new: changes.add_key(vault, new, NOW_S, os.urandom))  # type: ignore[misc]
-        issuing.issue(home.place, home.open(), Wish(TokenName("lent"), scopes=("env:read",), keys=("openai",)))
+        issuing.issue(home.place, home.open(), TokenRequest(TokenName("lent"), scopes=("env:read",), keys=("openai",)))
         (folder / "home" / "config.toml").write_text('[defaults]\nmodel = "openai/gpt-4.1"\n')
         (folder / "project").mkdir()
         (folder / "project" / ".aikeys.toml").write_text('[defaults]\nlabels = { team = "search" }\n')

@@ -16,13 +16,13 @@ from tests.conftest import Aikeys
 
 RESERVE = """
 import os, signal, sys
-from aikeys.budgets.decisions import Price
-from tests.budgets.one_at_a_time import Desk
-from aikeys.budgets.reservations import Request
+from aikeys.budgets.decisions import Ask
+from tests.budgets.one_at_a_time import SerialReserver
+from aikeys.budgets.reservations import ReserveRequest
 from aikeys.ledger.calls import Context, Labels
 from aikeys.ledger.store import Ledger
 context = Context(Labels("support", user="ana"), key="openai", provider="openai", model="openai/gpt-4.1", price="bundled")
-Desk(Ledger(sys.argv[1]).open()).reserve(Request(context, Price(2 * 10**12, 0)))
+SerialReserver(Ledger(sys.argv[1]).open()).reserve(ReserveRequest(context, Ask(2 * 10**12, 0)))
 print("reserved", flush=True)
 signal.pause()
 """

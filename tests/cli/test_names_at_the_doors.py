@@ -13,17 +13,18 @@ import tomli_w
 from aikeys import clock, config, names, project
 from aikeys.budgets.who import parse_who
 from aikeys.cli.around import Around
-from aikeys.cli.labels import labels, typed_labels
-from aikeys.errors import AikeysError, Usage
-from aikeys.gateway import bodies, key_requests
-from aikeys.ledger.interchange import Reader
+from aikeys.cli.prompts.labels import labels, typed_labels
+from aikeys.errors import AikeysError, UsageError
+from aikeys.gateway.http import bodies
+from aikeys.gateway.routes import key_requests
+from aikeys.ledger.interchange import LineReader
 from aikeys.policy import text as policy
 from aikeys.pricing.book import Book
 from aikeys.providers import catalogue
 from aikeys.reports.groups import filters_of
-from aikeys.spending.names import Held, Names
+from aikeys.spending.names import ModelNames, SpendingKey
 from aikeys.tokens import patterns
-from aikeys.tokens.wishes import Wish, check_wish
+from aikeys.tokens.token_request import TokenRequest, check_token_request
 
 Door = Callable[[str], str | None]
 ODD = {
@@ -87,7 +88,7 @@ def project_file(value: str) -> str:
 
 def imported(field: str, value: str) -> str:
     row = {"id": "1", "at": "2026-11-01T10:00:00Z", "provider": "openai", "model": "openai/gpt-4.1", "cost_usd": "1"}
-    item = Reader(clock.now_us()).read(json.dumps({**row, field: value}).encode())
+    item = LineReader(clock.now_us()).read(json.dumps({**row, field: value}).encode())
     assert item is not None
     context = item.call.context
     return {"team": context.labels.team, "key": context.key, "model": context.model, "token": context.token}[field]
@@ -108,16 +109,16 @@ LABEL_DOORS: dict[str, Door] = {
     "gateway chat": lambda value: bodies.labels_in({"metadata": {"team_id": value}}, tags=True)["team"],
     "gateway tag": lambda value: bodies.labels_in({"metadata": {"client": value}}, tags=True)["client"],
     "gateway native": lambda value: bodies.labels_in({"metadata": {"project": value}}, tags=False)["project"],
-    "POST /v1/keys": lambda value: first(key_requests.wish_of({"team_id": value}).labels),
-    "POST /v1/keys tags": lambda value: first(key_requests.wish_of({"tags": {"client": value}}).labels),
+    "POST /v1/keys": lambda value: first(key_requests.token_request_of({"team_id": value}).labels),
+    "POST /v1/keys tags": lambda value: first(key_requests.token_request_of({"tags": {"client": value}}).labels),
     "import": lambda value: imported("team", value),
     "budget": lambda value: parse_who(f"user:{value}").name or None,
     "config apply": lambda value: in_a_policy(f"team:{value}"),
     "report --where": lambda value: filters_of([f"team={value}"])[0][1][0],
 }
 TOKEN_DOORS: dict[str, Door] = {
-    "token issue": lambda value: check_wish(Wish(name=value)) or names.composed(value),  # type: ignore[dict-item]
-    "POST /v1/keys": lambda value: key_requests.wish_of({"name": value}).name,
+    "token issue": lambda value: check_token_request(TokenRequest(name=value)) or names.composed(value),  # type: ignore[dict-item]
+    "POST /v1/keys": lambda value: key_requests.token_request_of({"name": value}).name,
 }
 KEY_DOORS: dict[str, Door] = {
     "add": names.key_name,
@@ -128,14 +129,17 @@ KEY_DOORS: dict[str, Door] = {
 
 
 @pytest.fixture(scope="module")
-def models() -> Names:
+def models() -> ModelNames:
     known = catalogue.load()
-    return Names(
-        [Held("ollama", "ollama", "http://127.0.0.1:1", is_default=True)], known, Book("/nowhere", {}, {}, known), {}
+    return ModelNames(
+        [SpendingKey("ollama", "ollama", "http://127.0.0.1:1", is_default=True)],
+        known,
+        Book("/nowhere", {}, {}, known),
+        {},
     )
 
 
-def model_doors(found: Names) -> dict[str, Door]:
+def model_doors(found: ModelNames) -> dict[str, Door]:
     return {
         "prompt -m": lambda value: found.resolve(f"ollama/{value}").model,
         "estimate": lambda value: found.priced(f"ollama/{value}").model,
@@ -175,14 +179,14 @@ def verdict(name: str, door: Door, value: str) -> str | None:
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_what_is_no_name_is_refused_at_every_door(what: str, models: Names) -> None:
+def test_what_is_no_name_is_refused_at_every_door(what: str, models: ModelNames) -> None:
     value = BAD[what]
     for doors in (LABEL_DOORS, TOKEN_DOORS, KEY_DOORS, model_doors(models)):
         assert not {door: found for door, found in verdicts(doors, value).items() if found is not None}
 
 
 @pytest.mark.parametrize("value", GOOD)
-def test_a_name_is_the_same_name_at_every_door(value: str, models: Names) -> None:
+def test_a_name_is_the_same_name_at_every_door(value: str, models: ModelNames) -> None:
     wanted = unicodedata.normalize("NFC", value)
     assert set(verdicts(LABEL_DOORS, value).values()) == {wanted}
     assert set(verdicts(model_doors(models), value[:180]).values()) == {wanted[:180]}
@@ -204,12 +208,12 @@ def test_what_git_and_ci_say_is_dropped_where_it_is_no_label(monkeypatch: pytest
 
 
 def test_two_things_said_of_one_label_are_refused() -> None:
-    with pytest.raises(Usage, match="two things of team"):
+    with pytest.raises(UsageError, match="two things of team"):
         bodies.labels_in({"metadata": {"team_id": "a", "team": "b"}}, tags=True)
 
 
 def test_a_label_is_read_however_much_stands_before_it() -> None:
     many = {f"t{number}": "x" for number in range(30)}
     assert bodies.labels_in({"metadata": {**many, "team_id": "a"}}, tags=False) == {"team": "a"}
-    with pytest.raises(Usage, match="more than 16 tags"):
+    with pytest.raises(UsageError, match="more than 16 tags"):
         bodies.labels_in({"metadata": {**many, "team_id": "a"}}, tags=True)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from aikeys.cli import asking
-from aikeys.cli.asking import attachment
+from aikeys.cli.prompts import request as prompt_request
+from aikeys.cli.prompts.request import attachment
 from aikeys.cli.render.prompt_request import body_text
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.providers.catalogue import load
 from aikeys.providers.wire.protocols import protocol_of
 from aikeys.providers.wire.values import File, Image, Message, Options, Request
@@ -58,13 +58,13 @@ def test_an_address_of_a_pdf_is_a_document_where_the_provider_fetches_those() ->
     "provider", [name for name, one in CATALOGUE.items() if one.protocol in ("openai", "azure", "gemini", "cohere")]
 )
 def test_elsewhere_it_is_refused_before_anything_is_sent(provider: str) -> None:
-    with pytest.raises(Usage, match="file"):
+    with pytest.raises(UsageError, match="file"):
         sent(provider, "some-model", attachment(PDF))
 
 
 @pytest.mark.parametrize("end", ["mp3", "WAV", "ogg", "flac", "m4a"])
 def test_a_recording_goes_by_its_bytes(end: str) -> None:
-    with pytest.raises(Usage, match="no provider takes a recording by its address") as caught:
+    with pytest.raises(UsageError, match="no provider takes a recording by its address") as caught:
         attachment(f"https://example.com/talk.{end}")
     assert "attach the file" in caught.value.hint
 
@@ -72,9 +72,9 @@ def test_a_recording_goes_by_its_bytes(end: str) -> None:
 def test_what_is_no_utf_8_on_the_command_line_is_called_that() -> None:
     for work in (
         lambda: attachment("https://example.com/\udce9.png"),
-        lambda: asking.options_of(["stop=\udce9"], None),
+        lambda: prompt_request.options_of(["stop=\udce9"], None),
     ):
-        with pytest.raises(Usage, match="is not UTF-8"):
+        with pytest.raises(UsageError, match="is not UTF-8"):
             work()
 
 

@@ -20,7 +20,7 @@ from typing import IO
 
 import pytest
 
-from aikeys.spending.interruption import BUSY, Ended, Interruption
+from aikeys.spending.interruption import BUSY, EndedBySignal, Interruption
 from tests.conftest import Aikeys, canary
 from tests.spending.conftest import WHOLE_STREAM, FakeProvider, Play, Seen, chunk, stream
 
@@ -185,12 +185,12 @@ def test_nothing_is_interrupted_between_a_reservation_and_its_entry(number: int,
     with interruption.busy():
         interruption.on_signal(number, None)
         assert interruption.count == 2
-        with pytest.raises(Ended) as caught, interruption.reading():
+        with pytest.raises(EndedBySignal) as caught, interruption.reading():
             interruption.on_signal(number, None)
         assert caught.value.exit_status == status
-    with pytest.raises(Ended):
+    with pytest.raises(EndedBySignal):
         interruption.check()
-    with pytest.raises(Ended):
+    with pytest.raises(EndedBySignal):
         Interruption().on_signal(number, None)
     after_ctrl_c = Interruption()
     with after_ctrl_c._during(BUSY):

@@ -10,9 +10,9 @@ from aikeys.budgets.changes import set_budget
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.who import parse_who
 from aikeys.cli.around import Around
-from aikeys.cli.labels import labels
+from aikeys.cli.prompts.labels import labels
 from aikeys.config import Config
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.ledger.calls import Labels
 from aikeys.ledger.store import Ledger
 from tests.cli.repositories import allow, repository
@@ -94,5 +94,5 @@ def test_a_folder_that_was_deleted_labels_nothing(here: Path, monkeypatch: pytes
 
 @pytest.mark.parametrize("tag", ["client", "=x", "a b=x", "client=a\nb", "client=" + "x" * 201])
 def test_a_tag_that_is_none_is_refused(here: Path, tag: str) -> None:
-    with pytest.raises(Usage):
+    with pytest.raises(UsageError):
         labels({}, [tag], CONFIG, {}, Around(str(here)))

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from aikeys.cli import asking, terminal
-from aikeys.cli.asking import Typed
-from aikeys.errors import Usage
+from aikeys.cli import terminal
+from aikeys.cli.prompts import request as prompt_request
+from aikeys.cli.prompts.request import PromptInput
+from aikeys.errors import UsageError
 from aikeys.providers.wire.values import Request, Text
 
 
@@ -52,7 +53,7 @@ def text_of(request: Request) -> str:
 
 
 def test_a_pipe_that_stays_open_is_said_with_the_way_around_it(pipe: Pipe) -> None:
-    assert text_of(asking.request_of(Typed("hi"), stream=False)) == "hi"
+    assert text_of(prompt_request.request_of(PromptInput("hi"), stream=False)) == "hi"
     assert pipe.said == ["waiting for the end of standard input; --no-stdin goes without it"]
 
 
@@ -63,7 +64,7 @@ def test_it_is_said_once_and_also_where_a_part_has_come(pipe: Pipe) -> None:
 
     pipe.when_said = more
     pipe.write(b"some")
-    assert text_of(asking.request_of(Typed("-"), stream=False)) == "some and more"
+    assert text_of(prompt_request.request_of(PromptInput("-"), stream=False)) == "some and more"
     assert pipe.said == ["waiting for the end of standard input"]
 
 
@@ -71,39 +72,44 @@ def test_nothing_is_said_of_a_pipe_that_ends(pipe: Pipe, monkeypatch: pytest.Mon
     monkeypatch.setattr(terminal, "STDIN_WAIT_S", 60)
     pipe.write(b"all of it")
     pipe.close()
-    assert text_of(asking.request_of(Typed("why?"), stream=False)) == "all of it\n\nwhy?"
+    assert text_of(prompt_request.request_of(PromptInput("why?"), stream=False)) == "all of it\n\nwhy?"
     assert pipe.said == []
 
 
 def test_without_it_a_pipe_that_stays_open_is_not_read(pipe: Pipe) -> None:
     pipe.write(b"not this")
-    assert text_of(asking.request_of(Typed("hi", no_stdin=True), stream=False)) == "hi"
+    assert text_of(prompt_request.request_of(PromptInput("hi", no_stdin=True), stream=False)) == "hi"
     assert pipe.said == []
     pipe.close()
 
 
 @pytest.mark.parametrize(
     "typed",
-    [Typed("-"), Typed("", files=("-",)), Typed("", attachments=("-",)), Typed("x", schema="-")],
+    [
+        PromptInput("-"),
+        PromptInput("", files=("-",)),
+        PromptInput("", attachments=("-",)),
+        PromptInput("x", schema="-"),
+    ],
     ids=["text", "file", "attachment", "schema"],
 )
-def test_a_dash_and_no_stdin_contradict_each_other(typed: Typed) -> None:
-    with pytest.raises(Usage, match="--no-stdin leaves that out"):
-        asking.request_of(typed._replace(no_stdin=True), stream=False)
-    with pytest.raises(Usage, match="standard input is named twice"):
-        asking.request_of(typed._replace(files=(*typed.files, "-", "-")), stream=False)
+def test_a_dash_and_no_stdin_contradict_each_other(typed: PromptInput) -> None:
+    with pytest.raises(UsageError, match="--no-stdin leaves that out"):
+        prompt_request.request_of(typed._replace(no_stdin=True), stream=False)
+    with pytest.raises(UsageError, match="standard input is named twice"):
+        prompt_request.request_of(typed._replace(files=(*typed.files, "-", "-")), stream=False)
 
 
 def test_a_terminal_is_read_only_where_a_dash_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     stdin = io.TextIOWrapper(io.BytesIO(b"typed\n"))
     monkeypatch.setattr(sys, "stdin", stdin)
     monkeypatch.setattr(terminal, "on_terminal", lambda stream: stream is stdin)
-    assert text_of(asking.request_of(Typed("hi"), stream=False)) == "hi"
-    assert text_of(asking.request_of(Typed("-"), stream=False)) == "typed"
+    assert text_of(prompt_request.request_of(PromptInput("hi"), stream=False)) == "hi"
+    assert text_of(prompt_request.request_of(PromptInput("-"), stream=False)) == "typed"
 
 
 def test_more_than_the_limit_is_refused_and_no_more_is_read(pipe: Pipe) -> None:
     pipe.write(b"x" * 11)
     pipe.close()
-    with pytest.raises(Usage, match="standard input holds more"):
+    with pytest.raises(UsageError, match="standard input holds more"):
         terminal.read_stdin(10)

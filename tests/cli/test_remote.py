@@ -131,8 +131,8 @@ REFUSED = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_refusal_has_the_exit_status_it_has_at_home(case: str, busy: Served, far: Callable[..., Far]) -> None:
-    scopes, wish, words, status = REFUSED[case]
-    done = far(*scopes, **wish).run(*words)
+    scopes, token_request, words, status = REFUSED[case]
+    done = far(*scopes, **token_request).run(*words)
     assert done.returncode == status, done.stderr
     assert done.stderr.startswith("aikeys: error: ")
 

@@ -15,14 +15,14 @@ import pytest
 from aikeys.cli import screen, terminal
 from aikeys.cli.render.json_text import document
 from aikeys.cli.render.table import table
-from aikeys.errors import Cancelled, Usage
+from aikeys.errors import Cancelled, UsageError
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
 def _fresh_options(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(terminal, "options", terminal.Options())
+    monkeypatch.setattr(terminal, "options", terminal.GlobalOptions())
 
 
 def stdin_of(data: bytes) -> io.TextIOWrapper:
@@ -132,13 +132,13 @@ def test_a_secret_from_stdin_loses_its_line_end_only(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("data", [b"", b"\n", b"x" * (terminal.SECRET_LIMIT_BYTES + 1)])
 def test_an_empty_or_huge_stdin_is_a_usage_error(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
     monkeypatch.setattr(sys, "stdin", stdin_of(data))
-    with pytest.raises(Usage):
+    with pytest.raises(UsageError):
         terminal.read_stdin_secret()
 
 
 def test_a_closed_stdin_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
-    with pytest.raises(Usage, match="closed"):
+    with pytest.raises(UsageError, match="closed"):
         terminal.read_stdin_secret()
 
 

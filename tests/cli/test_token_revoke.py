@@ -13,9 +13,9 @@ import pytest
 
 from aikeys.ledger.store import Ledger
 from aikeys.ledger.verify import verify
-from aikeys.vault import revoking
 from aikeys.vault.opening import picture, place_of
-from aikeys.vault.unlock.order import Means, open_rows
+from aikeys.vault.tokens import revoking
+from aikeys.vault.unlock.order import UnlockInputs, open_rows
 from tests.cli.test_questions import on_a_terminal
 from tests.cli.test_token import id_of, issue, lending, listed, names
 from tests.conftest import Aikeys, canary, make_aikeys
@@ -77,7 +77,7 @@ def test_a_child_kept_by_a_command_that_was_killed_goes_on_and_doctor_says_what_
     middle = issue(lending, *may_issue, "--name", "middle", token=top)
     child = issue(lending, "--scope", "env:read", "--name", "child", token=middle)
     where, middle_id = place_of(str(lending.home)), id_of(lending, middle)
-    opened = open_rows(picture(where), Means({}, None)).opened
+    opened = open_rows(picture(where), UnlockInputs({}, None)).opened
 
     def killed(_ledger: Ledger) -> None:
         raise Killed
@@ -294,9 +294,9 @@ def test_what_ends_within_three_days_is_said_by_list_doctor_and_an_alert(
 ) -> None:
     from aikeys import clock
     from aikeys.secret import Secret
-    from aikeys.tokens.wishes import Wish
-    from aikeys.vault import issuing
+    from aikeys.tokens.token_request import TokenRequest
     from aikeys.vault.opening import Opened
+    from aikeys.vault.tokens import issuing
     from aikeys.vault.unlock import key_file, methods
 
     place = place_of(str(lending.home))
@@ -306,7 +306,7 @@ def test_what_ends_within_three_days_is_said_by_list_doctor_and_an_alert(
     opened = Opened(rows, Secret(methods.open_with(method, secret, rows.header)), method.id)
     now = clock.now_s()
     monkeypatch.setattr(clock, "now_s", lambda: now - 28 * 86400)
-    old = issuing.issue(place, opened, Wish(name="build", ttl_s=30 * 86400)).claims
+    old = issuing.issue(place, opened, TokenRequest(name="build", ttl_s=30 * 86400)).claims
     monkeypatch.undo()
     issue(lending, "--ttl", "1h", "--name", "short")
     sentence = f"token {old.shown_id} (build) expires in 2 days"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aikeys.cli.typed import masking
+from aikeys.cli.console.typed import masking
 from tests.cli.every_command import RunHere, commands
 
 SECRETS = {

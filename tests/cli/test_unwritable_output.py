@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from aikeys.cli import new_vault
+from aikeys.cli.keys import new_vault
 from aikeys.errors import MachineFailed
 from aikeys.vault.opening import place_of
 from aikeys.vault.store import VaultFile

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from aikeys.spending.names import Held
+from aikeys.spending.names import SpendingKey
 from tests.conformance.conftest import MODELS, ask, entries, free_port, program, server
 from tests.conftest import Aikeys, canary
 from tests.spending.conftest import Purse
@@ -127,7 +127,7 @@ def test_a_stall_is_given_up_and_recorded(tmp_path: Path, url: str) -> None:
     """In this process, where a stall may be short: the command line waits a minute."""
     ask(f"{url}/_llmock/reset", {})
     ask(f"{url}/_llmock/scenario", {"behaviors": [{**breaks("stall", 2), "stall_seconds": 5}]})
-    purse = Purse(tmp_path / "ledger", [Held("openai", "openai", f"{url}/v1", is_default=True)])
+    purse = Purse(tmp_path / "ledger", [SpendingKey("openai", "openai", f"{url}/v1", is_default=True)])
     spent = purse.ask(stream=True)
     assert spent.last.received.failure is not None
     assert spent.last.received.failure.exit_status == 31

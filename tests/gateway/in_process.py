@@ -13,30 +13,30 @@ from aiohttp import web
 from aikeys import clock, config, sealing
 from aikeys.gateway.app import make_app
 from aikeys.gateway.settings import Settings
-from aikeys.gateway.state import Knowledge, State
+from aikeys.gateway.state import Knowledge, WorkerState
 from aikeys.ledger.store import Act
 from aikeys.pricing.book import Book
 from aikeys.providers import catalogue
 from aikeys.secret import Secret
 from aikeys.spending.names import Target
-from aikeys.tokens.wishes import Wish
+from aikeys.tokens.token_request import TokenRequest
 from aikeys.vault import changes
-from aikeys.vault.bearers import Bearer
 from aikeys.vault.format import Content
-from aikeys.vault.issuing import issue
 from aikeys.vault.opening import Opened, Place, place_of
 from aikeys.vault.setup import make_vault
+from aikeys.vault.tokens.admission import Holder
+from aikeys.vault.tokens.issuing import issue
 from aikeys.vault.unlock.methods import NewMethod
 from aikeys.vault.writing import write
 
 
-class OneKey(State):
+class OneKey(WorkerState):
     """Opens whatever the test says in the place of any key."""
 
     secret = "sk-of-the-test"
 
-    def secret_of(self, bearer: Bearer, target: Target) -> Secret:
-        super().secret_of(bearer, target)
+    def secret_of(self, holder: Holder, target: Target) -> Secret:
+        super().secret_of(holder, target)
         return Secret(self.secret.encode())
 
 
@@ -74,11 +74,16 @@ def make_home(folder: Path, keys: Mapping[str, str]) -> tuple[Place, Opened]:
 
 @asynccontextmanager
 async def gateway(
-    folder: Path, keys: Mapping[str, str], wish: Wish | None = None, settings: config.Config = config.EMPTY
+    folder: Path,
+    keys: Mapping[str, str],
+    token_request: TokenRequest | None = None,
+    settings: config.Config = config.EMPTY,
 ) -> AsyncIterator[Running]:
     """Serve until the block ends."""
     place, opened = make_home(folder, keys)
-    token = issue(place, opened, wish or Wish(kind="app", scopes=("chat:write", "chat:read", "embeddings:write"))).text
+    token = issue(
+        place, opened, token_request or TokenRequest(kind="app", scopes=("chat:write", "chat:read", "embeddings:write"))
+    ).text
     known = catalogue.load(settings.providers)
     knowledge = Knowledge(settings, known, Book(place.home, settings.prices, {}, known))
     said: list[str] = []

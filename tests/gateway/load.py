@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from typing import Any, NamedTuple
 
 from aikeys.money import PUSD_PER_USD, parse_usd
-from aikeys.vault.issuing import Issued
+from aikeys.vault.tokens.issuing import Issued
 from tests.gateway.process import Answer, Client, House
 
 CLIENTS = 64

@@ -28,7 +28,7 @@ from aikeys.ledger.store import Act
 from aikeys.ledger.verify import verify
 from aikeys.vault import changes
 from aikeys.vault.format import Content
-from aikeys.vault.issuing import Issued
+from aikeys.vault.tokens.issuing import Issued
 from aikeys.vault.writing import write
 from tests.conftest import clean_environment
 from tests.gateway.serving import Told, make_office
@@ -71,12 +71,12 @@ class House:
             lambda vault: changes.add_key(vault, new, clock.now_s(), os.urandom),
         )  # fmt: skip
 
-    def issue(self, *scopes: str, parent: Issued | None = None, **wish: Any) -> Issued:
+    def issue(self, *scopes: str, parent: Issued | None = None, **token_request: Any) -> Issued:
         scopes = scopes or ("chat:write", "chat:read")
         if parent is None:
-            made = self.office.issue(*scopes, **{"ttl_s": 3600, **wish})
+            made = self.office.issue(*scopes, **{"ttl_s": 3600, **token_request})
         else:
-            made = self.office.child(parent, *scopes, **wish)
+            made = self.office.child(parent, *scopes, **token_request)
         self.texts.append(made.text)
         return made
 

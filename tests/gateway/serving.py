@@ -15,16 +15,16 @@ from aiohttp import ClientSession, web
 from aikeys import config
 from aikeys.budgets.booking import book
 from aikeys.gateway.app import make_app
-from aikeys.gateway.connections import Runner
+from aikeys.gateway.http.connections import Runner
 from aikeys.gateway.settings import Settings
-from aikeys.gateway.state import Knowledge, State
+from aikeys.gateway.state import Knowledge, WorkerState
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import Call
 from aikeys.pricing.book import Book
 from aikeys.providers import catalogue
-from aikeys.vault.issuing import Issued
 from aikeys.vault.opening import place_of
 from aikeys.vault.setup import make_vault
+from aikeys.vault.tokens.issuing import Issued
 from aikeys.vault.unlock import key_file, methods
 from tests.vault.conftest import Home
 from tests.vault.tokens_at_hand import Office
@@ -51,7 +51,7 @@ class Client(NamedTuple):
 
     session: ClientSession
     url: str
-    state: State
+    state: WorkerState
     said: list[str]
 
     async def ask(self, method: str, path: str, token: Issued | str | None = None, body: Any = None) -> Told:
@@ -87,7 +87,7 @@ async def serving(office: Office, **settings: Any) -> AsyncIterator[Client]:
     providers = catalogue.load(chosen.providers)
     knowledge = Knowledge(chosen, providers, Book(place.home, chosen.prices, chosen.aliases, providers))
     said: list[str] = []
-    state = State(place, office.gateway(), Settings(**settings), knowledge, said.append)
+    state = WorkerState(place, office.gateway(), Settings(**settings), knowledge, said.append)
     runner = Runner(make_app(state, lambda *_: None), state.settings, said.append)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from aikeys.gateway.access_log import AccessLog
+from aikeys.gateway.http.access_log import AccessLog
 
 
 def test_lines_wait_for_each_other_and_the_end_writes_the_last_ones() -> None:

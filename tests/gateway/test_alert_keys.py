@@ -15,7 +15,7 @@ from aikeys.alerts.messages import BUDGET
 from aikeys.errors import Denied, TokenRefused
 from aikeys.gateway.alert_keys import OPEN, AlertKeys
 from aikeys.gateway.background import deliver_once
-from aikeys.vault.revoking import revoke
+from aikeys.vault.tokens.revoking import revoke
 from tests.alerts.servers import MESSAGE, Web, web_server
 from tests.gateway.serving import make_office
 from tests.vault.tokens_at_hand import Office
@@ -47,7 +47,7 @@ def acts(office: Office, *names: str) -> list[tuple[str, str, str, str]]:
 
 def test_a_revoked_service_token_opens_nothing_more_and_that_is_written_down_once(office: Office) -> None:
     token = office.issue(*SCOPES, keys=("smtp",))
-    keys = AlertKeys(office.home.place, office.borrow(token))
+    keys = AlertKeys(office.home.place, office.access_of(token))
     assert opened(keys) == ["sk-smtp"]
     revoke(office.home.place, [token.claims.id])
     for _ in range(2):
@@ -60,7 +60,7 @@ def test_a_revoked_service_token_opens_nothing_more_and_that_is_written_down_onc
 
 
 def test_a_service_token_ends_with_its_time(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    keys = AlertKeys(office.home.place, office.borrow(office.issue(*SCOPES, ttl_s=60)))
+    keys = AlertKeys(office.home.place, office.access_of(office.issue(*SCOPES, ttl_s=60)))
     assert opened(keys) == ["sk-smtp"]
     later = clock.now_s() + 61
     monkeypatch.setattr(clock, "now_s", lambda: later)
@@ -69,11 +69,11 @@ def test_a_service_token_ends_with_its_time(office: Office, monkeypatch: pytest.
 
 
 def test_a_single_use_token_opens_once_and_a_key_out_of_scope_is_never_recorded_as_opened(office: Office) -> None:
-    keys = AlertKeys(office.home.place, office.borrow(office.issue(*SCOPES, is_once=True)))
+    keys = AlertKeys(office.home.place, office.access_of(office.issue(*SCOPES, is_once=True)))
     assert opened(keys) == ["sk-smtp"]
     with pytest.raises(TokenRefused, match="single use"):
         opened(keys)
-    narrow = AlertKeys(office.home.place, office.borrow(office.issue(*SCOPES, keys=("other",))))
+    narrow = AlertKeys(office.home.place, office.access_of(office.issue(*SCOPES, keys=("other",))))
     with pytest.raises(Denied, match="is not for the key smtp"):
         opened(narrow)
     assert len(acts(office, OPEN)) == 1
@@ -81,7 +81,7 @@ def test_a_single_use_token_opens_once_and_a_key_out_of_scope_is_never_recorded_
 
 @pytest.mark.parametrize("is_owner", [True, False], ids=["owner", "token"])
 def test_a_rotated_password_is_the_present_one(office: Office, is_owner: bool) -> None:
-    means = office.home.open() if is_owner else office.borrow(office.issue(*SCOPES))
+    means = office.home.open() if is_owner else office.access_of(office.issue(*SCOPES))
     keys = AlertKeys(office.home.place, means)
     assert opened(keys) == ["sk-smtp"]
     office.rotate("smtp", "sk-new")
@@ -90,7 +90,7 @@ def test_a_rotated_password_is_the_present_one(office: Office, is_owner: bool) -
 
 def test_where_the_token_is_over_channels_without_keys_are_served_all_the_same(office: Office, web: Web) -> None:
     token = office.issue(*SCOPES)
-    keys = AlertKeys(office.home.place, office.borrow(token))
+    keys = AlertKeys(office.home.place, office.access_of(token))
     revoke(office.home.place, [token.claims.id])
     ledger = office.home.place.ledger.open()
     with ledger.writing() as writer:

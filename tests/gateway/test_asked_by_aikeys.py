@@ -68,10 +68,10 @@ def test_a_token_can_have_tags_addresses_a_kind_and_a_single_use(office: Office)
     boss = office.issue("keys:write", "chat:write", "chat:read", ttl_s=3600)
 
     async def talk(client: Client) -> None:
-        wish = {"for": "agent", "tags": {"client": "acme"}, "addresses": ["127.0.0.0/8"], "once": True}
-        made = await client.ask("POST", "/v1/keys", boss, wish)
+        token_request = {"for": "agent", "tags": {"client": "acme"}, "addresses": ["127.0.0.0/8"], "once": True}
+        made = await client.ask("POST", "/v1/keys", boss, token_request)
         assert made.status == 201, made.text
-        assert {name: made.json[name] for name in wish} == wish
+        assert {name: made.json[name] for name in token_request} == token_request
         assert made.json["scopes"] == ["chat:read", "chat:write"]  # an agent's
         for name, value in BODIES.items():
             wrong = await client.ask("POST", "/v1/keys", boss, {name: value})

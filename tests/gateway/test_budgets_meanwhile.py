@@ -13,7 +13,7 @@ from aiohttp import web
 
 from aikeys import config
 from aikeys.budgets.changes import remove_budget, set_budget
-from aikeys.budgets.counters import Span, made_counter, span_of
+from aikeys.budgets.counters import PeriodRun, made_counter, span_of
 from aikeys.budgets.late import Late, late
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.verify import verify_budgets
@@ -71,7 +71,7 @@ class Books:
     def __init__(self, running: Running) -> None:
         self.ledger: Ledger = running.place.ledger.open()
         self.day = Calendar(self.ledger.zone).day_of(now_us())
-        self.span: Span = span_of("month", self.day)
+        self.span: PeriodRun = span_of("month", self.day)
 
     def set(self, usd: str) -> list[Late]:
         with self.ledger.writing() as writer:

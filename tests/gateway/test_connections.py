@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from aikeys.gateway.connections import Unforeseen, more_files, room_for_connections
-from aikeys.vault.issuing import Issued
+from aikeys.gateway.http.connections import Unforeseen, more_files, room_for_connections
+from aikeys.vault.tokens.issuing import Issued
 from tests.gateway.process import Client as ProcessClient
 from tests.gateway.process import House, chat, gateway, talk
 from tests.gateway.serving import Client, talk_to
@@ -106,12 +106,12 @@ def test_when_the_ledgers_thread_fails_nobody_waits_and_health_says_so(
 ) -> None:
     token = house.issue()
 
-    def broken(_desk: object, _asked: object) -> None:
+    def broken(_reserver: object, _asked: object) -> None:
         raise OSError(errno.EMFILE, "sk-secret")
 
     async def talk(client: Client) -> None:
         assert (await client.get("/healthz")).status == 200
-        monkeypatch.setattr("aikeys.budgets.group_desk.GroupDesk._round", broken)
+        monkeypatch.setattr("aikeys.budgets.reserver.Reserver._round", broken)
         asked = [client.ask("POST", "/v1/chat/completions", token, chat(f"c=1 n={n}")) for n in range(5)]
         answers = await asyncio.wait_for(asyncio.gather(*asked), 20)
         assert {answer.status for answer in answers} == {503}
@@ -151,11 +151,11 @@ def test_a_worker_whose_ledgers_thread_fails_ends_and_is_started_anew(
 
 _BREAKS = """
 import os
-from aikeys.budgets import group_desk
-_round = group_desk.GroupDesk._round
+from aikeys.budgets import reserver
+_round = reserver.Reserver._round
 def breaking(desk, asked):
     if asked and os.path.exists({!r}):
         raise OSError(24, "sk-secret")
     _round(desk, asked)
-group_desk.GroupDesk._round = breaking
+reserver.Reserver._round = breaking
 """

@@ -11,10 +11,10 @@ import aiohttp
 import pytest
 
 from aikeys.budgets.reservations import Reservation
-from aikeys.gateway import desk as desks
+from aikeys.gateway import reserver as reservers
 from aikeys.ledger import listing
-from aikeys.tokens.wishes import Wish
-from aikeys.vault import revoking
+from aikeys.tokens.token_request import TokenRequest
+from aikeys.vault.tokens import revoking
 from tests.gateway.in_process import Running, gateway
 from tests.gateway.test_token_budgets import BODY, NOBODY
 
@@ -44,10 +44,10 @@ def held_and_booked(running: Running) -> tuple[int, list[tuple[str, int]]]:
 def test_a_token_revoked_while_its_call_waits_sends_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_revoked: bool
 ) -> None:
-    reserve = desks.reserve
+    reserve = reservers.reserve
 
     async def run() -> tuple[int, str]:
-        async with gateway(tmp_path / "home", NOBODY, Wish(scopes=("chat:write",))) as running:
+        async with gateway(tmp_path / "home", NOBODY, TokenRequest(scopes=("chat:write",))) as running:
             token_id = running.state.admit(running.token).claims.id
 
             async def slowly(*given: Any) -> Reservation:
@@ -56,7 +56,7 @@ def test_a_token_revoked_while_its_call_waits_sends_nothing(
                     await asyncio.to_thread(revoking.revoke, running.place, [token_id])
                 return reserved
 
-            monkeypatch.setattr(desks, "reserve", slowly)
+            monkeypatch.setattr(reservers, "reserve", slowly)
             status, said, request_id = await ask(running)
             assert held_and_booked(running) == (0, [("not_sent", 0)])
             assert ids(running) == [request_id]
@@ -69,7 +69,7 @@ def test_a_token_revoked_while_its_call_waits_sends_nothing(
 
 def test_a_token_for_a_single_use_is_good_for_the_call_that_used_it(tmp_path: Path) -> None:
     async def run() -> list[int]:
-        async with gateway(tmp_path / "home", NOBODY, Wish(scopes=("chat:write",), is_once=True)) as running:
+        async with gateway(tmp_path / "home", NOBODY, TokenRequest(scopes=("chat:write",), is_once=True)) as running:
             return [(await ask(running))[0] for _ in range(2)]
 
     assert asyncio.run(run()) == [502, 401]

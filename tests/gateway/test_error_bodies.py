@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from aikeys import errors
-from aikeys.budgets.decisions import Price, Room
+from aikeys.budgets.decisions import Ask, Room
 from aikeys.budgets.refusals import BudgetBusy, BudgetExceeded
 from aikeys.errors import AikeysError, CannotDecide, Denied, NetworkFailed, ProviderRefused, RateLimited, TokenRefused
-from aikeys.gateway.error_bodies import (
+from aikeys.gateway.formats.fields import InvalidRequest
+from aikeys.gateway.http.error_bodies import (
     _GOOGLE,
     Told,
     TooLarge,
@@ -23,7 +24,6 @@ from aikeys.gateway.error_bodies import (
     told,
     told_upstream,
 )
-from aikeys.gateway.fields import InvalidRequest
 from aikeys.providers.transport import Broken, NotSent
 from aikeys.providers.wire.values import KINDS, ApiError, Unreadable
 from aikeys.spending.exchange import Redirected
@@ -60,9 +60,9 @@ def every_error() -> list[type[AikeysError]]:
     ("error", "status", "code"),
     [
         (InvalidRequest("model", "is missing"), 400, "invalid_request"),
-        (errors.Usage("gpt-4.1 names no model", "did you mean openai/gpt-4.1?"), 400, "invalid_request"),
+        (errors.UsageError("gpt-4.1 names no model", "did you mean openai/gpt-4.1?"), 400, "invalid_request"),
         (TokenRefused("the token has expired", "renew it: aikeys token create"), 401, "token_refused"),
-        (BudgetExceeded("too much", "", room(), Price(1, 1), revoke=False), 402, "budget_exceeded"),
+        (BudgetExceeded("too much", "", room(), Ask(1, 1), revoke=False), 402, "budget_exceeded"),
         (Denied("not for you"), 403, "denied"),
         (errors.NotFound("no such model"), 404, "not_found"),
         (errors.ExistsAlready("a key of that name"), 409, "exists_already"),
@@ -106,7 +106,7 @@ def test_every_class_of_error_has_a_status_that_every_shape_has_a_word_for() -> 
 
 
 def test_what_to_do_stands_in_the_message() -> None:
-    found = told(errors.Usage("gpt-4.1 names no model", "did you mean openai/gpt-4.1?"))
+    found = told(errors.UsageError("gpt-4.1 names no model", "did you mean openai/gpt-4.1?"))
     assert found.message == "gpt-4.1 names no model; did you mean openai/gpt-4.1?"
     assert told(errors.NotFound("no such model")).message == "no such model"
 
@@ -117,9 +117,9 @@ def test_retry_after_stands_where_waiting_helps_and_nowhere_else() -> None:
     limited = RateLimited("x")
     limited.retry_after_s = 7  # type: ignore[attr-defined]
     assert dict(headers(told(limited)))["retry-after"] == "7"
-    refused = dict(headers(told(BudgetExceeded("x", "", room(), Price(1, 1), revoke=False))))
+    refused = dict(headers(told(BudgetExceeded("x", "", room(), Ask(1, 1), revoke=False))))
     assert refused == {"content-type": "application/json", "x-should-retry": "false"}
-    assert "retry-after" not in dict(headers(told(errors.Usage("x"))))
+    assert "retry-after" not in dict(headers(told(errors.UsageError("x"))))
 
 
 def test_a_providers_refusal_has_the_status_of_its_kind_and_never_that_of_our_token() -> None:
@@ -156,7 +156,15 @@ def test_a_providers_wait_is_handed_on_in_whole_seconds_and_what_cannot_help_is_
 def test_a_client_is_told_not_to_try_again_exactly_where_that_cannot_help() -> None:
     pointless = {kind.__name__ for kind in every_error() if not told(made(kind)).may_retry}
     again = {kind.__name__ for kind in every_error()} - pointless
-    assert {"Usage", "InvalidRequest", "TokenRefused", "Denied", "NotFound", "ExistsAlready", "TooLarge"} <= pointless
+    assert {
+        "UsageError",
+        "InvalidRequest",
+        "TokenRefused",
+        "Denied",
+        "NotFound",
+        "ExistsAlready",
+        "TooLarge",
+    } <= pointless
     assert {"CannotDecide", "BudgetExceeded", "Damaged", "BadConfiguration", "WrongHost", "NotSent"} <= pointless
     assert {"RateLimited", "BudgetBusy", "MachineFailed", "SlowClient", "Broken", "NetworkFailed"} <= again
     assert told(NotSent("no connection", may_pass=True)).may_retry

@@ -17,7 +17,7 @@ from aikeys.gateway.upstream import Upstream
 from aikeys.providers.transport import Parcel, Timeouts
 from aikeys.providers.wire.values import Outgoing
 from aikeys.secret import Secret
-from aikeys.vault.issuing import Issued
+from aikeys.vault.tokens.issuing import Issued
 from tests.gateway.process import SECRET, Gateway, House, gateway
 from tests.gateway.serving import Client, talk_to
 from tests.providers.echoing import STATUSES, Echo, whole

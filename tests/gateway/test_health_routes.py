@@ -48,7 +48,7 @@ def test_what_is_not_ready_is_named_and_nothing_else(office: Office) -> None:
         assert (told.status, told.json) == (503, {"status": "unavailable", "not_ready": ["vault"]})
         os.rename(str(office.home.vault) + ".gone", office.home.vault)
         assert (await client.get("/readyz")).status == 200
-        await asyncio.to_thread(client.state.desk.close)
+        await asyncio.to_thread(client.state.reserver.close)
         told = await client.get("/readyz")
         assert (told.status, told.json["not_ready"]) == (503, ["ledger"])
         assert str(office.home.directory) not in told.text

@@ -11,7 +11,7 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aikeys.gateway.hosts import host_in, is_ours, names_of_certificate
+from aikeys.gateway.http.hosts import host_in, is_ours, names_of_certificate
 from aikeys.gateway.settings import LOOPBACK
 from tests.gateway.serving import Client, make_office, talk_to
 

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from aikeys import clock
-from aikeys.gateway import keys
+from aikeys.gateway.routes import keys
 from aikeys.ledger.calls import Call, Context, Labels
 from aikeys.ledger.listing import acts
 from aikeys.ledger.verify import verify
 from aikeys.money import parse_usd
 from aikeys.providers.usage import Usage
-from aikeys.tokens.wishes import DAY_S
-from aikeys.vault import revoking
-from aikeys.vault.issuing import Issued, issue_child
+from aikeys.tokens.token_request import DAY_S
+from aikeys.vault.tokens import revoking
+from aikeys.vault.tokens.issuing import Issued, issue_child
 from tests.gateway.serving import Client, make_office, record, talk_to
 from tests.vault.tokens_at_hand import Office
 
@@ -29,20 +29,20 @@ def office(tmp_path: Path) -> Office:
     return make_office(tmp_path, "openai", "work")
 
 
-def operator(office: Office, **wish: Any) -> Issued:
-    return office.issue(*OPERATOR, **{"ttl_s": 120 * DAY_S, **wish})
+def operator(office: Office, **token_request: Any) -> Issued:
+    return office.issue(*OPERATOR, **{"ttl_s": 120 * DAY_S, **token_request})
 
 
 def secret_of(office: Office, text: str, name: str) -> str:
     """Open a key with a token's text and the gateway's private key, as a call would."""
-    keeper = office.keeper()
+    token_verifier = office.token_verifier()
     try:
-        borrowed = keeper.borrow(keeper.admit(text, clock.now_s()), office.gateway())
-        key = borrowed.rows.key_named(name)
+        access = token_verifier.access_of(token_verifier.admit(text, clock.now_s()), office.gateway())
+        key = access.rows.key_named(name)
         assert key is not None
-        return borrowed.content(key).secret.decode()
+        return access.content(key).secret.decode()
     finally:
-        keeper.close()
+        token_verifier.close()
 
 
 def test_a_key_is_made_used_listed_and_revoked(office: Office) -> None:

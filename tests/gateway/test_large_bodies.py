@@ -13,14 +13,14 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from aikeys.tokens.wishes import Wish
+from aikeys.tokens.token_request import TokenRequest
 from tests.gateway.in_process import Running, gateway
 
 VECTORS, NUMBERS = 700, 2048
 TOKENS = 2_500_000
 MOST_WAITING_S = 0.7
 """Read in one step these bodies stop the loop for 1.4 to 2.5 seconds on an idle machine, and for 0.1 to 0.25 in many."""
-SPENDS = Wish(kind="app", scopes=("chat:write", "embeddings:write"))
+SPENDS = TokenRequest(kind="app", scopes=("chat:write", "embeddings:write"))
 
 
 class Provider:

@@ -13,8 +13,9 @@ from typing import Any, cast
 import pytest
 
 from aikeys.errors import AikeysError
-from aikeys.gateway import app, error_bodies, listeners, presented, settings
-from aikeys.gateway.native import _PASSED_HEADERS
+from aikeys.gateway import app, settings
+from aikeys.gateway.http import client_streams, error_bodies, presented
+from aikeys.gateway.routes.native import _PASSED_HEADERS
 from aikeys.providers import catalogue
 from aikeys.providers.native_routes import match, routes_of
 from aikeys.providers.wire.values import KINDS
@@ -77,8 +78,14 @@ def test_every_status_and_code_that_a_client_may_meet_is_on_the_page() -> None:
 
 
 def test_headers_sizes_and_times_are_those_of_the_program() -> None:
-    names = (*presented._HEADERS, *_PASSED_HEADERS, listeners.REQUEST_ID, listeners.MAX_TOKENS, listeners.COST)
-    assert [name for name in (*names, listeners.REMAINING) if name not in TEXT] == []
+    names = (
+        *presented._HEADERS,
+        *_PASSED_HEADERS,
+        client_streams.REQUEST_ID,
+        client_streams.MAX_TOKENS,
+        client_streams.COST,
+    )
+    assert [name for name in (*names, client_streams.REMAINING) if name not in TEXT] == []
     ours = settings.Settings()
     assert f"over {ours.largest_request_bytes >> 20} MiB" in TEXT
     assert f"for {ours.drain_s:g} seconds at most" in TEXT

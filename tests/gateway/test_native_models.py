@@ -16,17 +16,17 @@ from hypothesis import strategies as st
 from aikeys.pricing.book import Book
 from aikeys.pricing.names import ELSEWHERE
 from aikeys.providers import catalogue
-from aikeys.spending.names import Held, Names, OfAnother
-from aikeys.tokens.wishes import Wish
+from aikeys.spending.names import ModelNames, OfAnother, SpendingKey
+from aikeys.tokens.token_request import TokenRequest
 from tests.gateway.in_process import Running, gateway
 from tests.spending.conftest import FakeProvider
 
 KNOWN = catalogue.load()
 BOOK = Book("/nonexistent", {}, {}, KNOWN)
-HELD = [Held(name, name, f"https://{name}.example", is_default=True) for name in KNOWN]
-WORK = Held("Work", "gemini", "https://gemini.example")
-SPARE = Held("spare", "anthropic", "https://anthropic.example/spare")
-NAMES = Names(
+HELD = [SpendingKey(name, name, f"https://{name}.example", is_default=True) for name in KNOWN]
+WORK = SpendingKey("Work", "gemini", "https://gemini.example")
+SPARE = SpendingKey("spare", "anthropic", "https://anthropic.example/spare")
+NAMES = ModelNames(
     [*HELD, WORK, SPARE], KNOWN, BOOK, {"fast": "gemini/gemini-2.5-flash", "calm": "anthropic/claude-opus-4-1"}
 )
 MAKERS = (
@@ -132,9 +132,9 @@ def heard(
 ) -> list[Heard]:
     async def run() -> list[Heard]:
         bases = {"openai": "/v1", "groq": "", "gemini": "", "anthropic": "", "work@gemini": ""}
-        wish = Wish(scopes=("chat:write", "chat:read", "embeddings:write", *scopes), keys=keys)
+        token_request = TokenRequest(scopes=("chat:write", "chat:read", "embeddings:write", *scopes), keys=keys)
         home = {name: provider.url + end for name, end in bases.items()}
-        async with gateway(tmp_path / "home", home, wish) as running, aiohttp.ClientSession() as session:
+        async with gateway(tmp_path / "home", home, token_request) as running, aiohttp.ClientSession() as session:
             return [await _ask(running, session, *one) for one in asked]
 
     return asyncio.run(run())
@@ -208,9 +208,9 @@ def test_a_body_that_is_passed_on_is_looked_through_as_its_reader_might(tmp_path
             b"a=b&model=anthropic%2Fclaude-haiku-4-5",
             b"model=x&model=" + CLAUDE,
         ]
-        wish = Wish(scopes=("chat:write", "native:all"))
+        token_request = TokenRequest(scopes=("chat:write", "native:all"))
         found = []
-        async with gateway(tmp_path / "home", {"openai": provider.url + "/v1"}, wish) as running:
+        async with gateway(tmp_path / "home", {"openai": provider.url + "/v1"}, token_request) as running:
             for kind, bodies in kinds.items():
                 found += [(await _status(running, "/openai/v1/audio/x", kind, each), each) for each in bodies]
             model = "?model=" + CLAUDE.decode()

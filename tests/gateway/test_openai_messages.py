@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from aikeys.gateway.fields import InvalidRequest
-from aikeys.gateway.openai_messages import messages_of
+from aikeys.gateway.formats.fields import InvalidRequest
+from aikeys.gateway.formats.openai_messages import messages_of
 from aikeys.providers.catalogue import load
 from aikeys.providers.wire.protocols import protocol_of
 from aikeys.providers.wire.values import File, Image, Message, Options, Request, Text, ToolCall, ToolResult

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from aikeys.gateway.openai_replies import ChunkWriter, Heading, completion, heading, usage_of, written
+from aikeys.gateway.formats.openai_replies import ChunkWriter, Heading, completion, heading, usage_of, written
 from aikeys.providers.catalogue import load
 from aikeys.providers.usage import Usage
 from aikeys.providers.wire.protocols import protocol_of
 from aikeys.providers.wire.streams import Stream
 from aikeys.providers.wire.values import (
-    Ended,
     Event,
     Failed,
     Finished,
@@ -23,6 +22,7 @@ from aikeys.providers.wire.values import (
     ReasoningPiece,
     Reply,
     Started,
+    StreamEnd,
     TextPiece,
     ToolCall,
     ToolCallPiece,
@@ -214,7 +214,7 @@ def test_a_reply_that_came_at_once_streams_like_any_other() -> None:
 # What providers really said
 
 
-def streamed(decoder: Stream, body: bytes, *, includes_usage: bool = True) -> tuple[bytes, Ended]:
+def streamed(decoder: Stream, body: bytes, *, includes_usage: bool = True) -> tuple[bytes, StreamEnd]:
     """Return a provider's stream as the gateway would hand it on, read in small pieces, and what it was."""
     writer = ChunkWriter(HEAD, includes_usage=includes_usage)
     found = []
@@ -357,7 +357,7 @@ def test_the_openai_sdk_joins_the_tool_calls_of_every_protocol(name: str, frames
 def test_the_openai_sdk_raises_the_error_of_a_stream() -> None:
     openai = pytest.importorskip("openai")
     from aikeys.errors import NetworkFailed
-    from aikeys.gateway.error_bodies import openai_body, told
+    from aikeys.gateway.http.error_bodies import openai_body, told
 
     writer = ChunkWriter(HEAD)
     data = writer.event(TextPiece("h")) + writer.failed(openai_body(told(NetworkFailed("the connection broke"))))

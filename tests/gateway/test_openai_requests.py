@@ -9,9 +9,9 @@ import pytest
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
-from aikeys.errors import Usage
-from aikeys.gateway.fields import InvalidRequest
-from aikeys.gateway.openai_requests import ChatRequest, chat_request
+from aikeys.errors import UsageError
+from aikeys.gateway.formats.fields import InvalidRequest
+from aikeys.gateway.formats.openai_requests import ChatRequest, chat_request
 from aikeys.providers.catalogue import load
 from aikeys.providers.wire import exact_json
 from aikeys.providers.wire.protocols import protocol_of
@@ -348,7 +348,7 @@ def test_messages_that_are_taken_can_be_written_or_are_refused_for_every_protoco
     for spoken in SPOKEN:
         try:
             outgoing = protocol_of(spoken).encode(request, spoken)
-        except Usage:
+        except UsageError:
             event(f"refused by {spoken.title}")
             continue
         event(f"written for {spoken.title}")

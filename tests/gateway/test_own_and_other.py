@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aikeys.budgets.who import HIGHER
-from aikeys.ledger import kept_objects
+from aikeys.ledger import stored_objects
 from tests.gateway.process import Answer, Client, House, chat, gateway, house_at, talk
 
 USD = 10**12
@@ -127,7 +127,7 @@ def test_the_log_has_ones_own_calls_by_the_id_that_the_reply_carried(house: Hous
 
 def test_a_child_reaches_no_object_of_a_team_that_its_issuer_made_it_of(house: House) -> None:
     with house.place.ledger.open().writing() as writer:
-        kept_objects.note(writer.connection, "openai", "resp_theirs", kept_objects.Owner("f" * 16, "support"))
+        stored_objects.note(writer.connection, "openai", "resp_theirs", stored_objects.Owner("f" * 16, "support"))
     parent = house.issue("keys:write", "chat:write", "chat:read")
     child = house.issue("chat:write", "chat:read", parent=parent, labels=(SUPPORT,))
     own = house.issue("chat:write", "chat:read", labels=(SUPPORT,))

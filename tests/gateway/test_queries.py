@@ -8,8 +8,8 @@ from urllib.parse import unquote
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from aikeys.gateway.fields import InvalidRequest
-from aikeys.gateway.queries import query_of
+from aikeys.gateway.formats.fields import InvalidRequest
+from aikeys.gateway.http.queries import query_of
 from aikeys.providers.native_routes import NativeRoute
 from tests.gateway.process import SECRET, Gateway, House, gateway
 from tests.gateway.test_native_all import ask

@@ -17,7 +17,7 @@ import pytest
 
 from aikeys.ledger.listing import newest_calls
 from aikeys.providers.usage import Usage
-from aikeys.providers.wire.values import Ended, Reply
+from aikeys.providers.wire.values import Reply, StreamEnd
 from tests.gateway.in_process import Running, gateway
 from tests.providers.wire.recorded_exchanges import FILE, Record, body_of, decoded, needs_recorded, records
 from tests.spending.test_replay import PLACES as CHATS
@@ -96,7 +96,7 @@ def _is_only_usage(frame: bytes) -> bool:
 
 def expected_usage(record: Record) -> Usage | None:
     found = decoded(record)
-    if isinstance(found, Ended):
+    if isinstance(found, StreamEnd):
         return found.reply.metered.usage
     return found.metered.usage if isinstance(found, Reply) else None
 

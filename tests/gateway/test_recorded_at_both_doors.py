@@ -7,13 +7,13 @@ from functools import cache
 from typing import NamedTuple
 
 from aikeys.errors import AikeysError
-from aikeys.gateway.fields import InvalidRequest
-from aikeys.gateway.openai_requests import chat_request
+from aikeys.gateway.formats.fields import InvalidRequest
+from aikeys.gateway.formats.openai_requests import chat_request
 from aikeys.pricing.book import Book
 from aikeys.pricing.bounds import MESSAGE_TOKENS
 from aikeys.providers import catalogue
 from aikeys.providers.wire.exact_json import Table, read_table
-from aikeys.spending.names import Held, Target
+from aikeys.spending.names import SpendingKey, Target
 from aikeys.spending.order import Address, Native, Order, PassedOn, Translated, encoded
 from aikeys.spending.plan import Circumstances, Plan
 from tests.providers.wire.recorded_exchanges import needs_recorded
@@ -52,7 +52,10 @@ def chats() -> tuple[Both, ...]:
         body = read_table(str(record["request"]["body"]).encode())
         model = record["model"] or str(body.get("model", ""))
         target = Target(
-            Held("key", provider.name, "https://api.example/v1"), provider, model, book.find(provider.name, model)
+            SpendingKey("key", provider.name, "https://api.example/v1"),
+            provider,
+            model,
+            book.find(provider.name, model),
         )
         theirs = planned(
             PassedOn(Native("openai_chat", body, body.get("stream") is True), Address("POST", "/x")), target

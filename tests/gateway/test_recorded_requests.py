@@ -6,9 +6,9 @@ import json
 from collections import Counter
 from typing import Any
 
-from aikeys.errors import Usage
-from aikeys.gateway.fields import InvalidRequest
-from aikeys.gateway.openai_requests import chat_request
+from aikeys.errors import UsageError
+from aikeys.gateway.formats.fields import InvalidRequest
+from aikeys.gateway.formats.openai_requests import chat_request
 from aikeys.providers.wire.protocols import protocol_of
 from tests.providers.wire import recorded_exchanges as recorded
 
@@ -57,7 +57,7 @@ def test_the_messages_of_recorded_requests_go_out_as_they_came() -> None:
             continue
         try:
             out = json.loads(protocol_of(spoken).encode(request, spoken).body)
-        except Usage:
+        except UsageError:
             seen["not for this provider"] += 1
             continue
         assert as_sent(out["messages"]) == as_sent(body["messages"]), record["id"]

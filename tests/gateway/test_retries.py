@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from aikeys.tokens.wishes import Wish
+from aikeys.tokens.token_request import TokenRequest
 from tests.gateway.in_process import gateway
 from tests.spending.conftest import FakeProvider, answer
 
@@ -39,9 +39,9 @@ def provider() -> Iterator[FakeProvider]:
 
 def told(tmp_path: Path, provider: FakeProvider) -> list[tuple[int, str]]:
     async def run() -> list[tuple[int, str]]:
-        wish = Wish(scopes=("chat:write", "chat:read", "embeddings:write", "native:all"))
+        token_request = TokenRequest(scopes=("chat:write", "chat:read", "embeddings:write", "native:all"))
         keys = {"openai": f"{provider.url}/v1", "anthropic": provider.url, "gemini": provider.url}
-        async with gateway(tmp_path / "home", keys, wish) as running, aiohttp.ClientSession() as session:
+        async with gateway(tmp_path / "home", keys, token_request) as running, aiohttp.ClientSession() as session:
             found = []
             for method, path, body in ASKED:
                 async with session.request(method, running.url + path, json=body, headers=running.headers) as reply:

@@ -11,11 +11,11 @@ import aiohttp
 import pytest
 from multidict import CIMultiDict
 
-from aikeys.gateway.door import address_of
-from aikeys.gateway.kept import named_in
+from aikeys.gateway.http.admission import address_of
+from aikeys.gateway.routes.stored_objects import named_in
 from aikeys.gateway.settings import Settings
 from aikeys.spending.targets import stand_ins
-from aikeys.tokens.wishes import Wish
+from aikeys.tokens.token_request import TokenRequest
 from tests.gateway import process
 from tests.gateway.in_process import gateway
 from tests.gateway.process import House
@@ -26,8 +26,8 @@ CHAT = {"model": "openai/gpt-4.1", "messages": [{"role": "user", "content": "hi"
 
 def asked(tmp_path: Path, method: str, path: str, body: Any = None, *, with_token: bool = True) -> tuple[int, str]:
     async def run() -> tuple[int, str]:
-        wish = Wish(scopes=("chat:write", "chat:read"))
-        async with gateway(tmp_path / "home", NOBODY, wish) as running, aiohttp.ClientSession() as session:
+        token_request = TokenRequest(scopes=("chat:write", "chat:read"))
+        async with gateway(tmp_path / "home", NOBODY, token_request) as running, aiohttp.ClientSession() as session:
             headers = running.headers if with_token else {}
             async with session.request(method, running.url + path, json=body, headers=headers) as answer:
                 return answer.status, await answer.text()

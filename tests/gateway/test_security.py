@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import pytest
 
 from aikeys import sealing
-from aikeys.vault.issuing import Issued
+from aikeys.vault.tokens.issuing import Issued
 from tests.gateway.process import SECRET, Answer, Client, Gateway, House, chat, gateway, house_at, talk
 from tests.vault.test_tokens_debugger import derived, opened_by, read, secrets_in
 from tests.vault.tokens_at_hand import taken_apart

@@ -14,10 +14,10 @@ import pytest
 
 from aikeys.gateway import credential, ready, systemd
 from aikeys.gateway.settings import Settings
-from aikeys.gateway.systemd import Place, text, unit
+from aikeys.gateway.systemd import ServicePlace, text, unit
 from tests.conftest import Aikeys
 
-PLACE = Place("/var/lib/aikeys", "aikeys", ("/opt/aikeys/bin/aikeys",))
+PLACE = ServicePlace("/var/lib/aikeys", "aikeys", ("/opt/aikeys/bin/aikeys",))
 OPTIONS = {
     "Unit": ("Description", "Documentation", "Wants", "After"),
     "Service": (

@@ -13,7 +13,7 @@ from aikeys.budgets.terms import TOTAL, Terms
 from aikeys.budgets.who import TOKEN, Who
 from aikeys.ledger.store import Writer
 from aikeys.money import parse_usd
-from aikeys.tokens.wishes import Wish
+from aikeys.tokens.token_request import TokenRequest
 from tests.gateway.in_process import Running, gateway
 
 NOBODY = {"openai": "http://127.0.0.1:9/v1"}
@@ -48,8 +48,8 @@ def test_the_budget_of_a_token_can_be_lowered_and_nothing_else(tmp_path: Path, c
                 return answer.status
 
     async def run() -> int:
-        wish = Wish(scopes=("chat:write",), budget_pusd=parse_usd("5"))
-        async with gateway(tmp_path / "home", NOBODY, wish) as running:
+        token_request = TokenRequest(scopes=("chat:write",), budget_pusd=parse_usd("5"))
+        async with gateway(tmp_path / "home", NOBODY, token_request) as running:
             token = running.state.admit(running.token).shown_id
             if callable(change):
                 with running.place.ledger.open().writing() as writer:

@@ -8,7 +8,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[2] / "aikeys"
 _ENTRIES = ("spending/entry.py", "budgets/", "ledger/")
 """The ledger makes calls of what it reads, imports and has lost; the budgets of what a dead process left."""
-_MONEY = ("spending/call.py", "spending/blocking.py", "gateway/driver.py", "gateway/desk.py", "budgets/")
+_MONEY = ("spending/call.py", "spending/blocking.py", "gateway/driver.py", "gateway/reserver.py", "budgets/")
 _BY_HAND = ("cli/commands/ledger_resolve.py",)
 """Says in an act what a call cost that is an entry already."""
 _DECIDING = ("reserve", "settle")

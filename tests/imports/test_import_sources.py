@@ -54,17 +54,17 @@ def _recognition(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "recognition", stand_in)
 
 
-def _dotenv(text: str) -> sources.Found:
+def _dotenv(text: str) -> sources.FoundKeys:
     found = sources.from_dotenv(text, "/p/.env", CATALOGUE)
     assert "CANARY" not in repr(found)
     return found
 
 
-def _values(found: sources.Found) -> list[tuple[str, str, str]]:
+def _values(found: sources.FoundKeys) -> list[tuple[str, str, str]]:
     return [(one.provider, one.variable, one.secret.reveal().decode()) for one in found.candidates]
 
 
-def _lines(found: sources.Found) -> list[tuple[int, int]]:
+def _lines(found: sources.FoundKeys) -> list[tuple[int, int]]:
     return [(one.line, one.end_line) for one in found.candidates]
 
 
@@ -158,7 +158,7 @@ def test_the_same_key_on_two_lines_is_found_on_both() -> None:
 @pytest.mark.parametrize("value", ["sk-proj-CANARY-x", "gsk_CANARY", "xai-CANARY"])
 def test_what_looks_like_a_key_under_an_unknown_variable_is_told(value: str) -> None:
     found = _dotenv(f"MY_KEY={value}\n")
-    assert found == sources.Found((), (sources.Skipped("MY_KEY", "/p/.env", 1, "of no known provider"),))
+    assert found == sources.FoundKeys((), (sources.Skipped("MY_KEY", "/p/.env", 1, "of no known provider"),))
 
 
 def test_an_empty_base_url_is_none() -> None:
@@ -186,7 +186,7 @@ def test_an_empty_base_url_is_none() -> None:
 )
 def test_what_is_no_key_is_skipped_with_a_reason(value: str, reason: str) -> None:
     found = _dotenv(f"A=1\nOPENAI_API_KEY={value}\n")
-    assert found == sources.Found((), (sources.Skipped("OPENAI_API_KEY", "/p/.env", 2, reason),))
+    assert found == sources.FoundKeys((), (sources.Skipped("OPENAI_API_KEY", "/p/.env", 2, reason),))
 
 
 def test_a_key_of_no_known_provider_is_told() -> None:
@@ -202,7 +202,7 @@ def test_a_broken_line_and_a_bare_key_are_told_without_their_text() -> None:
 
 
 def test_a_commented_key_and_an_empty_file_hold_nothing() -> None:
-    assert _dotenv(f"# OPENAI_API_KEY={OPENAI}\n") == _dotenv("") == sources.Found((), ())
+    assert _dotenv(f"# OPENAI_API_KEY={OPENAI}\n") == _dotenv("") == sources.FoundKeys((), ())
 
 
 def test_the_environment_has_no_file_and_no_lines() -> None:

@@ -20,7 +20,7 @@ from aikeys.ledger.calls import Call, Context, Labels
 from aikeys.ledger.entries import Head
 from aikeys.ledger.recording import append_call
 from aikeys.ledger.store import Act, Ledger, Signer
-from aikeys.ledger.verify import Known, Verdict, verify
+from aikeys.ledger.verify import Known, LedgerVerdict, verify
 from aikeys.providers.usage import Usage
 
 START_US = 1_790_000_000_000_000  # 2026-09-21T14:13:20Z
@@ -71,7 +71,7 @@ class Book:
 
     def verify(
         self, *receipts: Any, segments: tuple[str, ...] = (), signers: tuple[bytes, ...] = (SIGNER.public,)
-    ) -> Verdict:
+    ) -> LedgerVerdict:
         return verify(self.ledger, Known(frozenset(signers), sealing.is_signed, receipts, segments))
 
     @contextmanager

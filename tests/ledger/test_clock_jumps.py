@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from aikeys import clock
-from aikeys.ledger.clock_jumps import JUMP, Pace
+from aikeys.ledger.clock_jumps import JUMP, ClockPace
 from aikeys.ledger.verify import verify
 from tests.ledger.conftest import START_US, Book, Clock, call
 
 HOUR_US = 3_600_000_000
-EXPECTED_US = Pace.expected_us
+EXPECTED_US = ClockPace.expected_us
 
 
 def acts(book: Book) -> list[tuple[int, str, str]]:
@@ -47,7 +47,7 @@ def test_a_process_that_goes_on_notices_a_clock_put_forward_and_back(
     book: Book, ticking: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passed = [0]
-    monkeypatch.setattr(Pace, "expected_us", EXPECTED_US)
+    monkeypatch.setattr(ClockPace, "expected_us", EXPECTED_US)
     monkeypatch.setattr(clock, "even_us", lambda: passed[0])
     book.act()
     ticking.move(5 * HOUR_US)
@@ -64,7 +64,7 @@ def test_a_process_that_goes_on_notices_a_clock_put_forward_and_back(
 def test_a_jump_that_could_not_be_written_is_written_by_the_next(
     book: Book, ticking: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Pace, "expected_us", EXPECTED_US)
+    monkeypatch.setattr(ClockPace, "expected_us", EXPECTED_US)
     monkeypatch.setattr(clock, "even_us", lambda: 0)
     book.act()
     ticking.move(2 * HOUR_US)

@@ -18,14 +18,14 @@ from aikeys.alerts.channels import Channel, Webhook
 from aikeys.alerts.messages import BUDGET
 from aikeys.budgets.booking import book as booking
 from aikeys.budgets.changes import set_budget
-from aikeys.budgets.decisions import Price
-from aikeys.budgets.rates import Rate
-from aikeys.budgets.reservations import Request
+from aikeys.budgets.decisions import Ask
+from aikeys.budgets.rates import RateLimit
+from aikeys.budgets.reservations import ReserveRequest
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.verify import verify_all
 from aikeys.budgets.who import parse_who
 from aikeys.errors import AikeysError, Damaged
-from aikeys.ledger import archive, kept_objects
+from aikeys.ledger import archive, stored_objects
 from aikeys.ledger.calls import Context, Labels
 from aikeys.ledger.erasure import erase_person
 from aikeys.ledger.importing import import_calls
@@ -33,7 +33,7 @@ from aikeys.ledger.rollups import declare_tag
 from aikeys.ledger.store import Act, Ledger
 from aikeys.ledger.verify import Known
 from aikeys.sealing import is_signed
-from tests.budgets.one_at_a_time import Desk
+from tests.budgets.one_at_a_time import SerialReserver
 from tests.ledger.conftest import DAY_US, SIGNER, Book, Clock, call
 
 NOT_CHAINED = {
@@ -79,8 +79,8 @@ def whole(book: Book, ticking: Clock) -> Iterator[Book]:
     spend(book)
     take(book, _LINE, {**_LINE, "id": "two", "team": "sales"})
     ledger.event(Act("token issue", "bb", "parent=aa expires=never"))
-    desk = Desk(ledger)
-    desk.reserve(Request(context("ben"), Price(10**9, 0)), (Rate("key:openai", 30),), 5)
+    reserver = SerialReserver(ledger)
+    reserver.reserve(ReserveRequest(context("ben"), Ask(10**9, 0)), (RateLimit("key:openai", 30),), 5)
     ledger.event(Act("sign", "ledger"), signer=SIGNER)
     yield book
     ledger.open()
@@ -96,7 +96,7 @@ def spend(book: Book) -> None:
         for user, name in (("ana", "resp_1"), ("ben", "resp_2")):
             made = call(book.ticking.now_us, settled_us=book.ticking.now_us, request_id=name, cost_pusd=2 * 10**11)
             booking(writer, made._replace(context=context(user)), book.calendar)
-            kept_objects.note(writer.connection, "openai", name, kept_objects.Owner("aa", "support"))
+            stored_objects.note(writer.connection, "openai", name, stored_objects.Owner("aa", "support"))
 
 
 def take(book: Book, *rows: dict[str, Any]) -> None:

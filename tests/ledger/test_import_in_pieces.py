@@ -18,12 +18,12 @@ from aikeys.budgets.changes import set_budget
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.verify import verify_all
 from aikeys.budgets.who import parse_who
-from aikeys.errors import Usage as Refused
+from aikeys.errors import UsageError as Refused
 from aikeys.ledger import pieces
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import Call
 from aikeys.ledger.entries import Head
-from aikeys.ledger.importing import Counts, book_calls, checked, import_calls
+from aikeys.ledger.importing import ImportCounts, book_calls, checked, import_calls
 from aikeys.ledger.store import Ledger, Writer
 from aikeys.ledger.verify import Known
 from tests.ledger.conftest import Book, call
@@ -36,7 +36,7 @@ ROWS: list[dict[str, Any]] = [
 ROWS += [{**LINE, "id": f"c{n}", "corrects": str(n), "cost_usd": "-0.0001", "team": f"t{n % 7}"} for n in range(1, 10)]
 
 
-def take(book: Book, rows: list[dict[str, Any]], booked: Callable[..., Head] = booking) -> Counts:
+def take(book: Book, rows: list[dict[str, Any]], booked: Callable[..., Head] = booking) -> ImportCounts:
     return import_calls(book.ledger, lines(*rows), booked, lambda one: one, lambda _: None)
 
 
@@ -74,7 +74,7 @@ def test_an_import_broken_off_and_run_again_has_the_totals_of_one(
     verify_all(book.ledger, Known())
     assert totals(book) == totals(other)
     assert counters(book) == counters(other)
-    assert take(book, ROWS) == Counts(0, len(ROWS), 0, 0)
+    assert take(book, ROWS) == ImportCounts(0, len(ROWS), 0, 0)
 
 
 def counters(book: Book) -> list[tuple[Any, ...]]:
@@ -106,7 +106,7 @@ def test_a_process_killed_in_the_middle_leaves_a_ledger_that_verifies_and_goes_o
     assert done.returncode == -signal.SIGKILL
     book.ledger.open()
     verify_all(book.ledger, Known())
-    assert take(book, ROWS) == Counts(len(ROWS) - 39, 39, 0, 0)
+    assert take(book, ROWS) == ImportCounts(len(ROWS) - 39, 39, 0, 0)
     verify_all(book.ledger, Known())
 
 
@@ -119,7 +119,7 @@ def test_nothing_is_locked_while_lines_are_checked_and_others_write_between_piec
 
     with checked(book.ledger, lines(*ROWS[:3]), lambda one: one, write_meanwhile) as plan:
         pass
-    assert plan.counts == Counts(3, 0, 0, 0)
+    assert plan.counts == ImportCounts(3, 0, 0, 0)
     assert other.head().number == 3
     other.close()
 
@@ -138,7 +138,7 @@ def test_pieces_give_way_and_what_came_meanwhile_is_taken_once(book: Book) -> No
         import_calls(other, rival, booking, lambda one: one, lambda _: None)
         done = book_calls(book.ledger, plan, between, lambda _: None)
     assert booked == ["1", "3", "4"]
-    assert done == Counts(3, 1, 0, 0)
+    assert done == ImportCounts(3, 1, 0, 0)
     acts = [(entry.act, entry.detail) for entry, _ in book.ledger.entries()]
     assert acts == [("ledger import", f"calls={taken} known={known}") for taken, known in ((2, 0), (4, 0), (3, 1))]
     verify_all(book.ledger, Known())

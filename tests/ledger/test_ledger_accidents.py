@@ -76,13 +76,13 @@ def old_home(home: Aikeys, monkeypatch: pytest.MonkeyPatch) -> None:
 
 KILLED = """
 import os, signal, sys
-from aikeys.budgets.decisions import Price
-from tests.budgets.one_at_a_time import Desk
-from aikeys.budgets.reservations import Request
+from aikeys.budgets.decisions import Ask
+from tests.budgets.one_at_a_time import SerialReserver
+from aikeys.budgets.reservations import ReserveRequest
 from aikeys.ledger.store import Ledger
 from tests.ledger.conftest import call
 one = call(team="support", user="ana", price="openai/gpt-5@x")
-Desk(Ledger(sys.argv[1])).reserve(Request(one.context, Price(5 * 10**11, 10**9)))
+SerialReserver(Ledger(sys.argv[1])).reserve(ReserveRequest(one.context, Ask(5 * 10**11, 10**9)))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -100,7 +100,7 @@ def test_what_a_killed_process_had_reserved_is_booked_and_then_corrected(spent_h
 
 
 def test_erasing_takes_the_name_out_of_messages_that_wait(spent_home: Aikeys) -> None:
-    from aikeys.alerts.messages import Message
+    from aikeys.alerts.messages import AlertMessage
     from aikeys.alerts.outbox import put
     from aikeys.ledger.store import Ledger
 
@@ -110,7 +110,7 @@ def test_erasing_takes_the_name_out_of_messages_that_wait(spent_home: Aikeys) ->
         put(
             writer,
             "budget:user:x:80",
-            Message("budget", "ana reached 80 percent", "ana spent it", (("who", "user:ana"),)),
+            AlertMessage("budget", "ana reached 80 percent", "ana spent it", (("who", "user:ana"),)),
         )
     with ledger.reading() as connection:
         assert "ana" in connection.execute("SELECT message FROM outbox").fetchone()[0]

@@ -16,7 +16,7 @@ from aikeys import sealing
 from aikeys.budgets.booking import book
 from aikeys.errors import AikeysError, BadConfiguration, NotFound
 from aikeys.ledger.calendar import Calendar
-from aikeys.ledger.verify import Known, Verdict, verify
+from aikeys.ledger.verify import Known, LedgerVerdict, verify
 from aikeys.secret import Secret
 from aikeys.vault.archiving import archive
 from aikeys.vault.opening import Opened, Place, picture, place_of
@@ -35,7 +35,7 @@ def opened(place: Place) -> Opened:
     return Opened(rows, Secret(methods.open_with(method, KEY, rows.header)), method.id)
 
 
-def checked(place: Place, *segments: str) -> Verdict:
+def checked(place: Place, *segments: str) -> LedgerVerdict:
     rows = picture(place)
     ledger = place.ledger.open()
     try:

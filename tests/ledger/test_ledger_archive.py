@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from aikeys import sealing
-from aikeys.errors import Damaged, NotFound, Usage
+from aikeys.errors import Damaged, NotFound, UsageError
 from aikeys.ledger import archive
 from aikeys.ledger.entries import Head
 from aikeys.ledger.erasure import erase_person
@@ -70,7 +70,7 @@ def test_an_old_receipt_needs_the_archive(tagged: Book, ticking: Clock) -> None:
     early = receipt_of(tagged.ledger)._replace(head=Head(4, tagged.ledger.hash_at(4) or b""))
     wrong = early._replace(head=Head(4, bytes(32)))
     segment = archived(tagged, START_US + 2 * DAY_US)
-    with pytest.raises(Usage, match="entry 4 of the receipt was archived"):
+    with pytest.raises(UsageError, match="entry 4 of the receipt was archived"):
         tagged.verify(early)
     tagged.verify(early, segments=(segment.path,))
     with pytest.raises(Damaged, match="not those of the receipt"):

@@ -12,12 +12,12 @@ from aikeys.ledger import archive, listing
 from aikeys.ledger.calendar import Calendar, date_of
 from aikeys.ledger.corrections import correct
 from aikeys.ledger.queries import reading
-from aikeys.ledger.questions import Asked
+from aikeys.ledger.questions import SumQuery
 from aikeys.ledger.recording import append_call
 from aikeys.ledger.store import Ledger
 from aikeys.reports import asking
-from aikeys.reports.asking import Request
-from aikeys.reports.ranges import Typed
+from aikeys.reports.asking import ReportRequest
+from aikeys.reports.ranges import RangeWords
 from tests.conftest import Aikeys
 from tests.ledger.conftest import DAY_US, SIGNER, START_US, Book, Clock
 
@@ -42,7 +42,7 @@ def test_an_archived_call_is_not_called_missing(shortened: Book) -> None:
 
 
 def test_hours_that_are_archived_name_the_last_archived_day(shortened: Book) -> None:
-    asked = Asked(("token", "hour"), (), FIRST, FIRST + 9, Calendar("UTC"))
+    asked = SumQuery(("token", "hour"), (), FIRST, FIRST + 9, Calendar("UTC"))
     with reading(shortened.ledger) as books, pytest.raises(CannotDecide, match=f"up to {date_of(FIRST + 2)} are"):
         books.sums(asked)
     with reading(shortened.ledger) as books:
@@ -51,7 +51,9 @@ def test_hours_that_are_archived_name_the_last_archived_day(shortened: Book) -> 
 
 def test_exec_runs_of_archived_days_are_not_counted_as_at_least_none(shortened: Book, ticking: Clock) -> None:
     def notes(month: str) -> str:
-        found = asking.report(shortened.ledger, Request("cost", ("team",), typed=Typed(month)), ticking.now_us)
+        found = asking.report(
+            shortened.ledger, ReportRequest("cost", ("team",), typed=RangeWords(month)), ticking.now_us
+        )
         return "\n".join(footing(found, None))
 
     assert "what at least 1 exec run spent" in notes("2026-09")

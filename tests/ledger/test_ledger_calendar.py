@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aikeys.errors import Damaged, Usage
+from aikeys.errors import Damaged, UsageError
 from aikeys.ledger.calendar import Calendar, date_of, number_of, period_end, period_start, typed_calendar
 
 HOUR_US = 3_600_000_000
@@ -98,7 +98,7 @@ def test_total_is_one_period_without_an_end() -> None:
 
 @pytest.mark.parametrize("zone", ["", "Europe", "Europe/Nowhere", "../etc/passwd", "Europe/Berlin\0"])
 def test_what_is_no_zone_is_refused(zone: str) -> None:
-    with pytest.raises(Usage, match="is not a time zone"):
+    with pytest.raises(UsageError, match="is not a time zone"):
         typed_calendar(zone)
     with pytest.raises(Damaged, match="the ledger's time zone"):
         Calendar(zone)

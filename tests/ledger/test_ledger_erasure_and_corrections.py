@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aikeys.errors import NotFound, Usage
+from aikeys.errors import NotFound, UsageError
 from aikeys.ledger import archive, listing
 from aikeys.ledger.corrections import Correction, correct
 from aikeys.ledger.erasure import erase_person
@@ -79,7 +79,7 @@ def test_a_cost_that_is_known_at_last_replaces_what_was_assumed(book: Book, tick
     assert spent(book) == 250
     assert resolve(book, 1, 300) == Correction(4, 250, 300)
     assert spent(book) == 300
-    with pytest.raises(Usage, match="corrected to that cost already"):
+    with pytest.raises(UsageError, match="corrected to that cost already"):
         resolve(book, 1, 300)
     book.verify()
     with book.ledger.reading() as connection:
@@ -147,7 +147,7 @@ def test_a_corrected_call_goes_into_an_archive_and_elsewhere_with_both_correctio
 @pytest.mark.parametrize("source", ["billed", "computed"])
 def test_a_cost_that_is_known_stays(book: Book, source: str) -> None:
     book.record(call(cost_source=source))
-    with pytest.raises(Usage, match="known already"):
+    with pytest.raises(UsageError, match="known already"):
         resolve(book, 1, 5)
 
 
@@ -160,7 +160,7 @@ def test_only_calls_are_corrected(book: Book) -> None:
     with pytest.raises(NotFound, match="no call 99"):
         resolve(book, 99, 5)
     for number in (3, 4):
-        with pytest.raises(Usage, match="is a correction of 2"):
+        with pytest.raises(UsageError, match="is a correction of 2"):
             resolve(book, number, 5)
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from aikeys.errors import Usage as Refused
+from aikeys.errors import UsageError as Refused
 from aikeys.ledger import archive, listing
 from aikeys.ledger.calls import Call
 from aikeys.ledger.corrections import correct
 from aikeys.ledger.erasure import erase_person
-from aikeys.ledger.importing import Counts
+from aikeys.ledger.importing import ImportCounts
 from aikeys.ledger.recording import append_call
 from tests.ledger.conftest import DAY_US, SIGNER, START_US, Book, Clock, call
 from tests.ledger.test_ledger_interchange import LINE, exported, take, totals
@@ -42,9 +42,9 @@ def archived(book: Book, ticking: Clock) -> int:
 
 def test_calls_that_went_out_are_known_also_after_they_were_archived(filled: Book, ticking: Clock) -> None:
     rows = exported(filled)
-    assert take(filled, *rows) == Counts(0, len(rows), 0, 0)
+    assert take(filled, *rows) == ImportCounts(0, len(rows), 0, 0)
     assert archived(filled, ticking) > 0
-    assert take(filled, *rows) == Counts(0, len(rows), 0, 0)
+    assert take(filled, *rows) == ImportCounts(0, len(rows), 0, 0)
 
 
 def test_calls_that_an_older_copy_lacks_are_refused_and_not_called_known(
@@ -96,7 +96,7 @@ def test_what_this_ledger_measured_is_corrected_by_resolve_alone(book: Book) -> 
         correct(writer, 1, 10**12, append_call)
     rows = exported(book)
     assert len(rows) == 3
-    assert take(book, *rows) == Counts(0, 3, 0, 0), "its own corrections come back"
+    assert take(book, *rows) == ImportCounts(0, 3, 0, 0), "its own corrections come back"
 
 
 OTHER_CONTENT = {
@@ -110,7 +110,9 @@ OTHER_CONTENT = {
 @pytest.mark.parametrize("field", OTHER_CONTENT)
 def test_an_id_seen_with_another_content_is_refused_and_with_the_same_is_known(book: Book, field: str) -> None:
     take(book, {**LINE, "id": "two"}, LINE)
-    assert take(book, LINE, {**LINE, "provider": "", "model": "openai/gpt-5", "kind": "call"}) == Counts(0, 2, 0, 0)
+    assert take(book, LINE, {**LINE, "provider": "", "model": "openai/gpt-5", "kind": "call"}) == ImportCounts(
+        0, 2, 0, 0
+    )
     assert "was imported before with other content" in refused(book, {**LINE, field: OTHER_CONTENT[field]})
     with pytest.raises(Refused, match=r"^line 3: its id stands in line 1 with other content"):
         take(book, {**LINE, "id": "new"}, LINE, {**LINE, "id": "new", field: OTHER_CONTENT[field]})
@@ -129,7 +131,7 @@ def test_a_line_of_this_ledger_that_was_edited_is_refused(filled: Book, field: s
 def test_a_call_whose_user_was_erased_is_known_by_an_older_export(filled: Book) -> None:
     rows = exported(filled)
     erase_person(filled.ledger, "ana")
-    assert take(filled, *rows) == Counts(0, len(rows), 0, 0)
+    assert take(filled, *rows) == ImportCounts(0, len(rows), 0, 0)
     assert "another call (texts)" in refused(filled, {**rows[1], "user": "ana"}), "nobody's call is not ana's"
 
 
@@ -142,7 +144,7 @@ def test_a_line_that_was_priced_here_is_known_after_the_prices_changed(book: Boo
         )
 
     take(book, line, pricing=priced(5))
-    assert take(book, line, pricing=priced(6)) == Counts(0, 1, 0, 0)
+    assert take(book, line, pricing=priced(6)) == ImportCounts(0, 1, 0, 0)
     assert "other content (cost_usd)" in refused(book, {**line, "cost_usd": "0.5"})
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from aikeys.errors import Usage as Refused
+from aikeys.errors import UsageError as Refused
 from aikeys.ledger import listing
 from aikeys.ledger.calls import Call
 from aikeys.ledger.import_ids import id_of, identity
 from aikeys.ledger.import_prices import BookPricing
-from aikeys.ledger.importing import Counts, import_calls
-from aikeys.ledger.interchange import FIELDS, Reader, call_row
+from aikeys.ledger.importing import ImportCounts, import_calls
+from aikeys.ledger.interchange import FIELDS, LineReader, call_row
 from aikeys.ledger.recording import append_call
 from aikeys.ledger.rollups import SUMS
 from aikeys.pricing.book import Book as Prices
@@ -33,7 +33,7 @@ def lines(*rows: dict[str, Any]) -> list[bytes]:
     return [json.dumps(row).encode() + b"\n" for row in rows]
 
 
-def take(book: Book, *rows: dict[str, Any] | bytes, pricing: Callable[[Call], Call] = unpriced) -> Counts:
+def take(book: Book, *rows: dict[str, Any] | bytes, pricing: Callable[[Call], Call] = unpriced) -> ImportCounts:
     data = [row if isinstance(row, bytes) else json.dumps(row).encode() + b"\n" for row in rows]
     return import_calls(book.ledger, data, append_call, pricing, lambda _: None)
 
@@ -67,7 +67,7 @@ def test_a_line_becomes_the_call_it_says(book: Book) -> None:
         "unpriced_units": {"web_searches": 2}, "cost_source": "computed", "status": "error", "latency_ms": 900, "first_token_ms": 80,
         "at": "2026-09-20T12:00:00.000123+02:00",
     }  # fmt: skip
-    assert take(book, row) == Counts(1, 0, 0, 0)
+    assert take(book, row) == ImportCounts(1, 0, 0, 0)
     with book.ledger.reading() as connection:
         one = listing.newest_calls(connection, book.ledger, 1)[0].call
     assert one.at_us == 1_789_898_400_000_123
@@ -80,9 +80,9 @@ def test_a_line_becomes_the_call_it_says(book: Book) -> None:
 
 
 def test_the_same_id_is_taken_once_however_often_it_comes(book: Book) -> None:
-    assert take(book, LINE, LINE, {**LINE, "id": "two"}) == Counts(2, 1, 0, 0)
-    assert take(book, LINE, {**LINE, "id": "three"}) == Counts(1, 1, 0, 0)
-    assert take(book, LINE) == Counts(0, 1, 0, 0)
+    assert take(book, LINE, LINE, {**LINE, "id": "two"}) == ImportCounts(2, 1, 0, 0)
+    assert take(book, LINE, {**LINE, "id": "three"}) == ImportCounts(1, 1, 0, 0)
+    assert take(book, LINE) == ImportCounts(0, 1, 0, 0)
     book.verify()
     assert sum(row[6] for row in totals(book)) == 3
 
@@ -178,14 +178,14 @@ def test_what_cannot_be_is_refused_by_its_name(book: Book, name: str) -> None:
     ],
 )
 def test_costs_are_exact_and_noise_of_floats_is_not(given: Any, cost_pusd: int) -> None:
-    item = Reader(START_US).read(json.dumps({**LINE, "cost_usd": given}).encode())
+    item = LineReader(START_US).read(json.dumps({**LINE, "cost_usd": given}).encode())
     assert item is not None
     assert item.call.cost_pusd == cost_pusd
 
 
 def test_blank_lines_acts_and_a_byte_order_mark_are_passed_over(book: Book) -> None:
     data = [b"\xef\xbb\xbf" + json.dumps(LINE).encode(), b"\n", b'{"kind": "act", "number": 3}', b'{"kind": "ledger"}']
-    assert take(book, *data) == Counts(1, 0, 2, 0)
+    assert take(book, *data) == ImportCounts(1, 0, 2, 0)
 
 
 def test_what_goes_out_comes_in_elsewhere_with_the_same_totals(filled: Book, make_book: Callable[..., Book]) -> None:
@@ -197,7 +197,7 @@ def test_what_goes_out_comes_in_elsewhere_with_the_same_totals(filled: Book, mak
     other = make_book("other", zone="UTC")
     rows = exported(filled)
     assert all(set(row) <= set(FIELDS) for row in rows)
-    assert take(other, *rows) == Counts(len(rows), 0, 0, 1)
+    assert take(other, *rows) == ImportCounts(len(rows), 0, 0, 1)
     assert totals(other) == totals(filled)
     other.verify()
     third = make_book("third", zone="UTC")
@@ -213,7 +213,7 @@ def test_a_call_without_a_cost_is_priced_by_the_book(book: Book, tmp_path: Any) 
     row = {key: value for key, value in LINE.items() if key != "cost_usd"}
     usage = {"input_tokens": 1_000_000, "output_tokens": 1000}
     rows = [{**row, **usage}, {**row, **usage, "id": "two", "model": "no-such-model"}]
-    assert take(book, *rows, pricing=BookPricing(prices)) == Counts(2, 0, 0, 1)
+    assert take(book, *rows, pricing=BookPricing(prices)) == ImportCounts(2, 0, 0, 1)
     with book.ledger.reading() as connection:
         known, unknown = (one.call for one in listing.newest_calls(connection, book.ledger, 2))
     assert known.cost_source == "computed"

@@ -14,7 +14,7 @@ from aikeys.ledger import listing
 from aikeys.ledger.calls import Call, Context, Labels, call_bytes, context_bytes, extra_bytes, numbers_of, read_extra
 from aikeys.ledger.entries import Entry, chain_hash, genesis
 from aikeys.ledger.queries import reading
-from aikeys.ledger.questions import CALLS, ROLL_UPS, Answer, Asked
+from aikeys.ledger.questions import CALLS, ROLL_UPS, LedgerSums, SumQuery
 from aikeys.ledger.recording import append_call
 from aikeys.ledger.rollups import SUMS, declare_tag, keep_tags
 from aikeys.money import joined
@@ -160,14 +160,14 @@ def test_a_clock_that_was_ahead_for_a_while_costs_no_hour(book: Book, ticking: C
         book.record(*days(number))
         book.verify()
         first = START_US // DAY_US
-        asked = Asked((), (), first - 1, first + 14, book.calendar)
+        asked = SumQuery((), (), first - 1, first + 14, book.calendar)
         with reading(book.ledger) as books:
             by_day, by_hour = (joined_costs(books.sums(asked._replace(by=by))) for by in (("day",), ("hour",)))
         assert by_day == by_hour > 0
     assert by_hour == 10**6 + 10**7 + 10**8 + 1 + 10**12 + 10**3 + 10
 
 
-def joined_costs(answer: Answer) -> int:
+def joined_costs(answer: LedgerSums) -> int:
     return sum(figures.cost_pusd for figures in answer.cells.values())
 
 
@@ -248,7 +248,7 @@ def test_tags_have_roll_ups_while_they_are_kept(book: Book) -> None:
     book.record(call(cost_pusd=7, tags=(("client", "acme"), ("ticket", "a-1"))))
 
     def read() -> str:
-        asked = Asked(("tag:client",), (), START_US // DAY_US - 1, START_US // DAY_US + 2, book.calendar)
+        asked = SumQuery(("tag:client",), (), START_US // DAY_US - 1, START_US // DAY_US + 2, book.calendar)
         with reading(book.ledger) as books:
             answer = books.sums(asked)
         assert {keys: figures.cost_pusd for (keys, _), figures in answer.cells.items()} == {("acme",): 7}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from aikeys.errors import Damaged, NotFound
-from aikeys.ledger import archive, kept_objects, listing
+from aikeys.ledger import archive, listing, stored_objects
 from aikeys.ledger.calls import context_digest
 from aikeys.ledger.repeated_secrets import Places, mask, places
 from aikeys.ledger.store import Act
@@ -133,9 +133,9 @@ def test_a_masked_call_can_be_archived(book: Book, ticking: Clock, tmp_path: Pat
 
 @pytest.mark.parametrize("name", ["resp_" + "x" * 96, "resp_\n", "resp_\x1b[31m", "resp_\u202e"])
 def test_a_name_that_no_provider_gives_an_object_is_not_kept(book: Book, name: str) -> None:
-    owner = kept_objects.Owner("token", "support")
+    owner = stored_objects.Owner("token", "support")
     with book.ledger.writing() as writer:
-        kept_objects.note(writer.connection, "openai", name, owner)
-        kept_objects.note(writer.connection, "openai", "resp_" + "x" * 95, owner)
+        stored_objects.note(writer.connection, "openai", name, owner)
+        stored_objects.note(writer.connection, "openai", "resp_" + "x" * 95, owner)
         names = writer.connection.execute("SELECT name FROM kept_object").fetchall()
     assert names == [("resp_" + "x" * 95,)]

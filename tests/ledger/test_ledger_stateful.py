@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from aikeys.budgets.booking import book as booking
-from aikeys.errors import NotFound, Usage
+from aikeys.errors import NotFound, UsageError
 from aikeys.ledger import archive
 from aikeys.ledger.corrections import correct
 from aikeys.ledger.erasure import erase_person
@@ -98,7 +98,7 @@ class LedgerMachine(RuleBasedStateMachine):
         try:
             with self.book.ledger.writing() as writer:
                 correct(writer, number, cost, booking)
-        except (NotFound, Usage):  # archived meanwhile, or corrected to that already
+        except (NotFound, UsageError):  # archived meanwhile, or corrected to that already
             return
         self.total_pusd += cost - self.costs[number]
         self.costs[number] = cost

@@ -15,7 +15,7 @@ from aikeys import sealing
 from aikeys.errors import Damaged
 from aikeys.ledger.receipts import parse_receipt
 from aikeys.ledger.store import Ledger
-from aikeys.ledger.verify import Known, Verdict, verify
+from aikeys.ledger.verify import Known, LedgerVerdict, verify
 from tests.ledger.vectors import generate
 
 NAMES = sorted(path.stem for path in generate.V1.glob("*.txt"))
@@ -30,7 +30,7 @@ EDITS = {
 }
 
 
-def checked(vector: generate.Vector, folder: Path, *, with_receipt: bool = True) -> Verdict:
+def checked(vector: generate.Vector, folder: Path, *, with_receipt: bool = True) -> LedgerVerdict:
     (folder / "ledger.db").write_bytes(vector.ledger)
     (folder / "ledger.db").chmod(0o600)
     segments: tuple[str, ...] = ()

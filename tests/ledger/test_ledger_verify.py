@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from aikeys import sealing
-from aikeys.errors import Damaged, Usage
+from aikeys.errors import Damaged, UsageError
 from aikeys.ledger.calls import call_hash
 from aikeys.ledger.entries import Entry, Head, chain_hash, checkpoint_message, genesis
 from aikeys.ledger.importing import import_calls
@@ -272,7 +272,7 @@ def test_a_receipt_is_one_line_that_reads_back(filled: Book) -> None:
     assert line.isprintable()
     assert parse_receipt(f" {line}\n") == receipt
     for wrong in ("", "x", line[:-1], line.replace("receipt-1", "receipt-2"), line.upper(), line + ":"):
-        with pytest.raises(Usage):
+        with pytest.raises(UsageError):
             parse_receipt(wrong)
 
 

@@ -11,10 +11,10 @@ import pytest
 
 from aikeys import clock
 from aikeys.budgets.booking import book as booking
-from aikeys.budgets.check import checked, standings_of
+from aikeys.budgets.check import budget_states_of, checked
 from aikeys.budgets.verify import verify_all
 from aikeys.budgets.who import parse_who
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.ledger import archive
 from aikeys.ledger.listing import call_at
 from aikeys.ledger.lost_ledgers import find, settle
@@ -52,7 +52,7 @@ def test_what_is_settled_is_a_call_of_nobody_at_that_time_and_is_said_no_longer(
     assert one.call.context.labels == ("", "", "", "", ())
     assert book.ledger.entries(1)[0][0].detail == "lost=2 entry=4 cost_usd=5.00"
     verify_all(book.ledger, Known())
-    with pytest.raises(Usage, match="stands for no lost one"), book.ledger.writing() as writer:
+    with pytest.raises(UsageError, match="stands for no lost one"), book.ledger.writing() as writer:
         settle(writer, 1, booking)
     begin_anew(book)
     with book.ledger.writing() as writer:
@@ -64,7 +64,7 @@ def test_the_act_is_not_archived_before_it_is_settled(book: Book, ticking: Clock
     book.record(call())
     begin_anew(book)
     ticking.move(DAY_US)
-    with pytest.raises(Usage, match="entry 2 stays until it is settled"):
+    with pytest.raises(UsageError, match="entry 2 stays until it is settled"):
         archive.last_before(book.ledger, ticking.now_us, 1 << 60)
     with book.ledger.writing() as writer:
         settle(writer, 0, booking)
@@ -171,13 +171,13 @@ def test_a_budget_of_a_time_after_the_loss_is_decided(book: Book, ticking: Clock
     set_limit(book.ledger, "org", "10", "day")
     set_limit(book.ledger, "team:*", "10", "day")
     set_limit(book.ledger, "team:a", "10", "total")
-    first = {(one.who, one.state) for one in standings_of(book.ledger, (), ticking.now_us)}
+    first = {(one.who, one.state) for one in budget_states_of(book.ledger, (), ticking.now_us)}
     assert first == {("org", "undecided"), ("team:*", "undecided"), ("team:a", "undecided")}
     ticking.move(2 * DAY_US)
     after, notes = checked(book.ledger, [parse_who("org")], ticking.now_us, None)
     assert [one.state for one in after] == ["ok"]
     assert notes == []
-    later = {(one.who, one.state) for one in standings_of(book.ledger, (), ticking.now_us)}
+    later = {(one.who, one.state) for one in budget_states_of(book.ledger, (), ticking.now_us)}
     assert later == {("org", "ok"), ("team:*", "ok"), ("team:a", "undecided")}
 
 

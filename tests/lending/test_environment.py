@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from aikeys.errors import BadConfiguration, Usage
-from aikeys.lending.environment import Lent, child_environment, nested
+from aikeys.errors import BadConfiguration, UsageError
+from aikeys.lending.environment import LentKey, child_environment, nested
 from aikeys.secret import Secret
 
 ROOT = Path(__file__).parents[2]
 
 
-def key(name: str = "openai", secret: bytes = b"sk-one", **other: object) -> Lent:
+def key(name: str = "openai", secret: bytes = b"sk-one", **other: object) -> LentKey:
     given: dict[str, object] = {
         "env": ("OPENAI_API_KEY",),
         "base_url_env": ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
@@ -23,7 +23,7 @@ def key(name: str = "openai", secret: bytes = b"sk-one", **other: object) -> Len
         "is_admin": False,
         **other,
     }
-    return Lent(name=name, secret=Secret(secret), **given)  # type: ignore[arg-type]
+    return LentKey(name=name, secret=Secret(secret), **given)  # type: ignore[arg-type]
 
 
 ANTHROPIC = key("anthropic", b"sk-two", env=("ANTHROPIC_API_KEY",), base_url_env=("ANTHROPIC_BASE_URL",))
@@ -78,12 +78,12 @@ def test_a_variable_set_by_one_key_is_not_cleared_by_another_keys_list(reverse: 
 
 
 def test_two_keys_on_one_variable_are_refused_by_name() -> None:
-    with pytest.raises(Usage, match=r"work and openai both need OPENAI_API_KEY"):
+    with pytest.raises(UsageError, match=r"work and openai both need OPENAI_API_KEY"):
         child_environment({}, [key("work"), key(secret=b"sk-three")], {}, clean=False)
 
 
 def test_two_keys_on_one_variable_are_refused_even_where_their_secrets_are_equal() -> None:
-    with pytest.raises(Usage):
+    with pytest.raises(UsageError):
         child_environment({}, [key("work"), key()], {}, clean=False)
 
 
@@ -96,7 +96,7 @@ def test_two_keys_of_one_provider_go_together_when_one_is_renamed() -> None:
 @pytest.mark.parametrize("reverse", [False, True])
 def test_a_renamed_key_cannot_send_another_key_to_its_base_url(reverse: bool) -> None:
     lent = [key(), key("proxy", b"sk-p", base_url="https://proxy.example")]
-    with pytest.raises(Usage, match=r"both need OPENAI_BASE_URL"):
+    with pytest.raises(UsageError, match=r"both need OPENAI_BASE_URL"):
         child_environment({}, lent[::-1] if reverse else lent, {"PROXY": "proxy"}, clean=False)
 
 
@@ -120,18 +120,18 @@ def test_a_renamed_key_clears_its_stray_base_url() -> None:
 
 @pytest.mark.parametrize("variable", ["", "A=B", "A\0", "A B", "A\n", "1A", "\u00a0A"])
 def test_an_impossible_variable_name_is_a_usage_error(variable: str) -> None:
-    with pytest.raises(Usage, match="cannot be the name"):
+    with pytest.raises(UsageError, match="cannot be the name"):
         child_environment({}, [key()], {variable: "openai"}, clean=False)
 
 
 @pytest.mark.parametrize("variable", ["AIKEYS_TOKEN", "AIKEYS_EXEC", "AIKEYS_PASSPHRASE", "OPENAI_BASE_URL"])
 def test_a_key_cannot_be_put_into_a_variable_with_another_meaning(variable: str) -> None:
-    with pytest.raises(Usage):
+    with pytest.raises(UsageError):
         child_environment({}, [key()], {variable: "openai"}, clean=False)
 
 
 def test_renaming_a_key_that_is_not_lent_is_a_usage_error() -> None:
-    with pytest.raises(Usage, match="--env K=groq names a key that is not lent"):
+    with pytest.raises(UsageError, match="--env K=groq names a key that is not lent"):
         child_environment({}, [key()], {"K": "groq"}, clean=False)
 
 

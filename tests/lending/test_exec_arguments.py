@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.lending.arguments import ExecArguments, parse
 
 
-def refused(line: str) -> Usage:
-    with pytest.raises(Usage) as caught:
+def refused(line: str) -> UsageError:
+    with pytest.raises(UsageError) as caught:
         parse(line.split())
     return caught.value
 
@@ -92,12 +92,12 @@ def test_without_the_separator_the_programs_options_are_not_taken_for_ours(line:
 
 @pytest.mark.parametrize("argv", [["openai", "--"], ["openai", "--", ""]])
 def test_an_empty_command_is_refused(argv: list[str]) -> None:
-    with pytest.raises(Usage, match="no program"):
+    with pytest.raises(UsageError, match="no program"):
         parse(argv)
 
 
 def test_an_empty_name_is_not_taken_for_no_name() -> None:
-    with pytest.raises(Usage, match="empty word"):
+    with pytest.raises(UsageError, match="empty word"):
         parse(["", "--", "true"])
 
 

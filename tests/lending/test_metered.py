@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
-from aikeys.errors import Denied, Usage
-from aikeys.lending.environment import Lent
+from aikeys.errors import Denied, UsageError
+from aikeys.lending.environment import LentKey
 from aikeys.lending.metered import address, check_one_key_each, lent_instead, metered_environment, run_claims
 from aikeys.providers import catalogue
 from aikeys.providers.native_routes import match
 from aikeys.secret import Secret
 from aikeys.tokens.claims import Claims, wider
 from aikeys.tokens.credentials import PublicHalves
-from aikeys.tokens.wishes import DAY_S, Identity, Wish, claims_of
+from aikeys.tokens.token_request import DAY_S, Identity, TokenRequest, claims_of
 
 URL = "http://127.0.0.1:1234"
 NOW_S = 1_800_000_000
@@ -21,9 +21,9 @@ IDENTITY = Identity(b"v" * 16, b"l" * 16, b"tokenid1", PublicHalves(b"a" * 32, b
 ONE, OTHER = "11" * 8, "22" * 8
 
 
-def parent(**wish: Any) -> Claims:
-    given = {"scopes": ("chat:write", "env:read"), "ttl_s": DAY_S, **wish}
-    return claims_of(Wish(**given), IDENTITY._replace(id=b"parentid"), None)
+def parent(**token_request: Any) -> Claims:
+    given = {"scopes": ("chat:write", "env:read"), "ttl_s": DAY_S, **token_request}
+    return claims_of(TokenRequest(**given), IDENTITY._replace(id=b"parentid"), None)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_every_provider_either_has_an_address_or_is_refused_by_its_keys_name(nam
     if name in SERVED:
         assert address(URL, provider, f"my-{name}").startswith(URL)
         return
-    with pytest.raises(Usage) as refused:
+    with pytest.raises(UsageError) as refused:
         address(URL, provider, f"my-{name}")
     assert refused.value.message.startswith(f"my-{name}: ")
     assert provider.title in refused.value.message
@@ -106,18 +106,18 @@ def test_every_provider_either_has_an_address_or_is_refused_by_its_keys_name(nam
     ],
 )
 def test_a_refusal_says_why(name: str, why: str) -> None:
-    with pytest.raises(Usage, match=why):
+    with pytest.raises(UsageError, match=why):
         address(URL, PROVIDERS[name], name)
 
 
 def test_two_keys_of_one_provider_cannot_be_told_apart() -> None:
     check_one_key_each([("one", PROVIDERS["openai"]), ("two", PROVIDERS["anthropic"])])
-    with pytest.raises(Usage, match="one and two are both keys of OpenAI"):
+    with pytest.raises(UsageError, match="one and two are both keys of OpenAI"):
         check_one_key_each([("one", PROVIDERS["openai"]), ("two", PROVIDERS["openai"])])
 
 
 def test_instead_of_a_key_stand_the_token_and_the_gateway() -> None:
-    key = Lent("work", Secret(b"sk-key"), ("OPENAI_API_KEY",), ("OPENAI_BASE_URL",), "https://x", (), (), False)
+    key = LentKey("work", Secret(b"sk-key"), ("OPENAI_API_KEY",), ("OPENAI_BASE_URL",), "https://x", (), (), False)
     found = lent_instead(key, PROVIDERS["openai"], URL, Secret(b"aik_token"))
     assert found.secret.reveal() == b"aik_token"
     assert found.base_url == f"{URL}/openai/v1"
@@ -150,7 +150,7 @@ def test_no_proxy_stands_before_the_gateway(
 
 
 def test_the_owners_run_may_ask_and_nothing_else() -> None:
-    made = run_claims(Wish(keys=(ONE,), models=("openai/*",), budget_pusd=5, rpm=6, ttl_s=60), IDENTITY, None)
+    made = run_claims(TokenRequest(keys=(ONE,), models=("openai/*",), budget_pusd=5, rpm=6, ttl_s=60), IDENTITY, None)
     assert made.scopes == ("chat:read", "chat:write", "embeddings:write")
     assert (made.keys, made.models, made.budget_pusd, made.rpm) == ((ONE,), ("openai/*",), 5, 6)
     assert made.expires_at == NOW_S + 60
@@ -162,7 +162,7 @@ def test_the_run_of_a_tokens_bearer_has_what_the_token_has_where_less_was_not_as
         keys=(ONE, OTHER), models=("openai/*",), budget_pusd=10, rpm=3, tpm=4, labels=(("team", "x"),),
         addresses=("10.0.0.0/8",),
     )  # fmt: skip
-    made = run_claims(Wish(keys=(ONE,), labels=(("team", "mine"), ("branch", "main"))), IDENTITY, above)
+    made = run_claims(TokenRequest(keys=(ONE,), labels=(("team", "mine"), ("branch", "main"))), IDENTITY, above)
     assert (made.models, made.budget_pusd, made.rpm, made.tpm) == (("openai/*",), 10, 3, 4)
     assert dict(made.labels) == {"team": "x", "branch": "main"}
     assert made.expires_at == above.expires_at
@@ -184,9 +184,9 @@ def test_the_run_of_a_tokens_bearer_has_what_the_token_has_where_less_was_not_as
 def test_a_run_is_never_wider_than_the_token_that_starts_it(asked: dict[str, Any], what: str) -> None:
     above = parent(keys=(ONE,), models=("openai/*",), budget_pusd=10, rpm=3)
     with pytest.raises(Denied, match=what):
-        run_claims(Wish(**{"keys": (ONE,), **asked}), IDENTITY, above)
+        run_claims(TokenRequest(**{"keys": (ONE,), **asked}), IDENTITY, above)
 
 
 def test_a_single_use_token_starts_no_metered_run() -> None:
     with pytest.raises(Denied, match="single use"):
-        run_claims(Wish(keys=(ONE,)), IDENTITY, parent(is_once=True))
+        run_claims(TokenRequest(keys=(ONE,)), IDENTITY, parent(is_once=True))

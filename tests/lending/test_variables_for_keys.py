@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.lending.environment import child_environment, replaced
 from tests.conftest import Aikeys, canary
 from tests.lending.test_environment import key
@@ -16,7 +16,7 @@ from tests.lending.test_environment import key
      "BASH_ENV", "ENV", "NODE_OPTIONS", "https_proxy", "HTTPS_PROXY", "LC_ALL", "GIT_SSH_COMMAND"],
 )  # fmt: skip
 def test_a_variable_that_steers_programs_holds_no_key(variable: str) -> None:
-    with pytest.raises(Usage, match=f"{variable} steers programs"):
+    with pytest.raises(UsageError, match=f"{variable} steers programs"):
         child_environment({}, [key()], {variable: "openai"}, clean=False)
 
 

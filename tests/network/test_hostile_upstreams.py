@@ -17,7 +17,7 @@ import pytest
 
 from aikeys.gateway.upstream import Upstream
 from aikeys.providers.transport import Broken, HttpxTransport, NotSent, Timeouts
-from aikeys.tokens.wishes import Wish
+from aikeys.tokens.token_request import TokenRequest
 from tests.gateway.in_process import gateway
 from tests.network.test_both_doors import parcel
 from tests.spending.conftest import FakeProvider, Play, Seen
@@ -139,7 +139,7 @@ def test_a_client_of_the_gateway_is_told_one_status_and_the_call_has_its_entry(
 ) -> None:
     async def run() -> list[tuple[int, str]]:
         keys = {"openai": f"{provider.url}/v1"}
-        async with gateway(tmp_path / "home", keys, Wish(scopes=("chat:write",))) as running:
+        async with gateway(tmp_path / "home", keys, TokenRequest(scopes=("chat:write",))) as running:
             found = []
             async with aiohttp.ClientSession() as session:
                 for name in SENT_AT_ONCE:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from aikeys import config
-from aikeys.alerts.channels import Channel, Command, Email, Webhook
+from aikeys.alerts.channels import Channel, CommandChannel, Email, Webhook
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.verify import verify_budgets
 from aikeys.errors import AikeysError, BadConfiguration, Cancelled
@@ -29,7 +29,7 @@ POLICY = Policy(
             "mail", ("budget",), Email("a@example.com", "b@example.com", "mx.example.com", 587, "starttls", "u", "smtp")
         ),
         "hook": Channel("hook", ("budget", "anomaly"), Webhook(url_key="hook", sign_key="sign")),
-        "page": Channel("page", ("key",), Command(("/usr/bin/page", "-p", "high"), 60)),
+        "page": Channel("page", ("key",), CommandChannel(("/usr/bin/page", "-p", "high"), 60)),
     },
     {"fast": "openai/gpt-4.1-mini", "odd name": "x/y"},
     {"openai/gpt-5": {"input": 1, "output": 8}, "azure/ours": {"like": "openai/gpt-5"}},
@@ -56,7 +56,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     made.close()
 
 
-def put(ledger: Ledger, wanted: Policy) -> list[plan.Change]:
+def put(ledger: Ledger, wanted: Policy) -> list[plan.PolicyChange]:
     home = str(Path(ledger.path).parent)
     found = plan.changes(applying.holding(ledger, home), wanted)
     applying.apply(ledger, home, wanted, found, "digest")

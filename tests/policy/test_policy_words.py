@@ -6,7 +6,7 @@ import pytest
 
 from aikeys.budgets.terms import Terms
 from aikeys.policy import plan
-from aikeys.policy.plan import Change
+from aikeys.policy.plan import PolicyChange
 from aikeys.policy.text import Policy, read, write
 from tests.conftest import Aikeys
 
@@ -16,16 +16,22 @@ TERMS = Terms(10**12)
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        ([Change("budgets", ("org", "day"), TERMS, Terms(1))], "1 budget changed"),
-        ([Change("aliases", "a", None, "x"), Change("aliases", "b", None, "y")], "2 aliases added"),
+        ([PolicyChange("budgets", ("org", "day"), TERMS, Terms(1))], "1 budget changed"),
+        ([PolicyChange("aliases", "a", None, "x"), PolicyChange("aliases", "b", None, "y")], "2 aliases added"),
         (
-            [Change("budgets", ("org", "day"), None, TERMS), Change("budgets", ("org", "month"), TERMS, None)],
+            [
+                PolicyChange("budgets", ("org", "day"), None, TERMS),
+                PolicyChange("budgets", ("org", "month"), TERMS, None),
+            ],
             "1 budget added, 1 budget removed",
         ),
-        ([Change("alerts", "a", None, "x"), Change("prices", "b", "x", None)], "1 alert added, 1 price removed"),
+        (
+            [PolicyChange("alerts", "a", None, "x"), PolicyChange("prices", "b", "x", None)],
+            "1 alert added, 1 price removed",
+        ),
     ],
 )
-def test_what_was_done_is_said_in_words(found: list[Change], words: str) -> None:
+def test_what_was_done_is_said_in_words(found: list[PolicyChange], words: str) -> None:
     assert plan.spoken(found) == words
 
 

@@ -53,8 +53,8 @@ FURTHER = {"audio_seconds": "input_audio_seconds", "input_document_pages": "inpu
 
 
 def shelf_rows(provider: str) -> list[tuple[Mapping[str, Any], Price]]:
-    shelf = book._bundled(provider)
-    return [(row, shelf.price(row)) for row in shelf.rows]
+    model_index = book._bundled(provider)
+    return [(row, model_index.price(row)) for row in model_index.rows]
 
 
 def their_models(provider: str) -> dict[str, Any]:
@@ -174,27 +174,30 @@ def test_every_model_of_the_oracle_is_here(provider: str) -> None:
 @pytest.mark.parametrize("provider", OURS)
 def test_every_name_of_the_oracle_means_the_same_model(provider: str) -> None:
     theirs = PROVIDERS[THEIRS.get(provider, provider)]
-    shelf = book._bundled(provider)
+    model_index = book._bundled(provider)
     for model in their_models(provider).values():
         for name in exact_names(model.match):
             found = theirs.find_model(name)
-            row = shelf.exact(names.spelled(name))
+            row = model_index.exact(names.spelled(name))
             assert row is not None, name
             if (provider, name) in DIFFERENT_NAMES:
                 assert row["id"] != found.id
             elif row["id"] != found.id:  # two ids of one spelling, or a rule that stands before the name there
-                ours, other = shelf.price(row), shelf.price(next(each for each in shelf.rows if each["id"] == found.id))
+                ours, other = (
+                    model_index.price(row),
+                    model_index.price(next(each for each in model_index.rows if each["id"] == found.id)),
+                )
                 assert (ours.tariffs, name) == (other.tariffs, name)
 
 
 @pytest.mark.parametrize("provider", OURS)
 def test_every_rule_of_thumb_finds_the_same_model(provider: str) -> None:
     theirs = PROVIDERS[THEIRS.get(provider, provider)]
-    shelf = book._bundled(provider)
+    model_index = book._bundled(provider)
     for model in their_models(provider).values():
         name = f"{model.id}-foo"
         expected = theirs.find_model(name)
-        found = shelf.by_rule(names.spelled(name))
+        found = model_index.by_rule(names.spelled(name))
         if (provider, name) in DIFFERENT_RULES:
             assert (expected, found and found[1]) == (None, False)
         else:

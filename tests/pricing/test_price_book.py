@@ -39,12 +39,12 @@ def keep(home: Path, *lines: str, date: str = "2099-01-01") -> None:
     snapshot.store(str(home), data)
 
 
-def price(found: book.Found | None) -> Price:
+def price(found: book.FoundPrice | None) -> Price:
     assert found is not None
     return found.price
 
 
-def of_input(found: book.Found | None) -> int:
+def of_input(found: book.FoundPrice | None) -> int:
     return cost(price(found), Usage(input=1), at_us=0).cost_pusd
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from aikeys.pricing import reading
 from aikeys.pricing.cost import cost, unpriced
 from aikeys.pricing.units import UNITS, cells
-from aikeys.pricing.values import Line, Price
+from aikeys.pricing.values import Price, PriceLine
 from aikeys.providers.usage import Usage
 
 NOON_US = 1_795_435_200_000_000  # 2026-11-23T12:00:00Z
@@ -29,10 +29,10 @@ PLAIN = price(rates={"input": "1.25", "cache_read": "0.125", "output": 10})
 def test_a_token_costs_its_list_price_exactly() -> None:
     priced = cost(PLAIN, Usage(input=3, cache_read=1, output=5, reasoning=2), at_us=NOON_US)
     assert priced.lines == (
-        Line("input", 2, 2_500_000),
-        Line("cache_read", 1, 125_000),
-        Line("output", 3, 30_000_000),
-        Line("reasoning", 2, 20_000_000),
+        PriceLine("input", 2, 2_500_000),
+        PriceLine("cache_read", 1, 125_000),
+        PriceLine("output", 3, 30_000_000),
+        PriceLine("reasoning", 2, 20_000_000),
     )
     assert priced.cost_pusd == 52_625_000
     assert priced.is_complete

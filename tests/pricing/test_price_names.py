@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from aikeys.pricing import book, names
 from aikeys.providers import catalogue
-from aikeys.spending.names import Held, Names
+from aikeys.spending.names import ModelNames, SpendingKey
 
 PROVIDERS = {*catalogue.load(), *book.bundled_providers()}
 
@@ -41,8 +41,8 @@ def test_a_name_says_the_provider_or_belongs_to_a_known_family(text: str, provid
 @pytest.mark.parametrize("model", ["claude-sonnet-4-5", "claude-opus-5-5", "claude-haiku-4-5@20251001"])
 def test_a_bare_claude_is_anthropics_also_for_whoever_has_a_key_of_google(shipped: book.Book, model: str) -> None:
     known = catalogue.load()
-    held = [Held(name, name, "https://x.invalid") for name in ("anthropic", "gemini")]
-    assert Names(held, known, shipped, {}).resolve(model).provider.name == "anthropic"
+    held = [SpendingKey(name, name, "https://x.invalid") for name in ("anthropic", "gemini")]
+    assert ModelNames(held, known, shipped, {}).resolve(model).provider.name == "anthropic"
     assert shipped.find("gemini", model) is None
 
 

@@ -152,7 +152,7 @@ def test_a_ligature_that_grows_when_normalised_counts_as_grown() -> None:
 
 
 SHELVES = [book._bundled(provider) for provider in book.bundled_providers()]
-MODELS = [(shelf, row) for shelf in SHELVES for row in shelf.rows if row.get("rates")]
+MODELS = [(model_index, row) for model_index in SHELVES for row in model_index.rows if row.get("rates")]
 MODALITIES = ("audio", "image", "video")
 OUTPUTS = ("audio", "image", "video")
 
@@ -160,7 +160,7 @@ OUTPUTS = ("audio", "image", "video")
 @settings(max_examples=600, deadline=None)
 @given(st.sampled_from(MODELS), st.integers(0, 10**6), st.integers(0, 10**5), st.integers(1, 3), st.randoms())
 def test_no_usage_within_the_bounds_costs_more(
-    model: tuple[book._Shelf, dict[str, object]], text: int, cap: int, choices: int, dice: random.Random
+    model: tuple[book._PriceTable, dict[str, object]], text: int, cap: int, choices: int, dice: random.Random
 ) -> None:
     price = model[0].price(model[1])
     services: list[Service] = [{}, *(dict(variant.when) for variant in price.variants)]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from aikeys.errors import AikeysError, ProviderRefused, RateLimited, Usage
+from aikeys.errors import AikeysError, ProviderRefused, RateLimited, UsageError
 from aikeys.providers.balances import Amount, balance, can_tell
 from aikeys.providers.catalogue import load
 from aikeys.providers.transport import HttpxTransport, NotSent
@@ -116,7 +116,7 @@ def test_a_redirect_is_refused_and_a_stranger_sees_nothing(provider: FakeProvide
 
 
 def test_plain_http_to_another_machine_is_refused() -> None:
-    with pytest.raises(Usage, match="plain http"):
+    with pytest.raises(UsageError, match="plain http"):
         ask("deepseek", "http://192.0.2.1")
 
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from aikeys.errors import BadConfiguration, NotFound, Usage
+from aikeys.errors import BadConfiguration, NotFound, UsageError
 from aikeys.network.addresses import is_loopback
 from aikeys.providers.catalogue import Provider, check_base_url, find, load
 
@@ -160,7 +160,7 @@ def test_a_base_url_has_one_spelling(given: str, kept: str) -> None:
     ],
 )
 def test_a_base_url_that_could_mislead_is_refused_without_repeating_it(url: str) -> None:
-    with pytest.raises(Usage) as caught:
+    with pytest.raises(UsageError) as caught:
         check_base_url(url)
     assert "hunter2" not in caught.value.message + caught.value.hint
     assert caught.value.__cause__ is None

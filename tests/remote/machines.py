@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from aikeys.vault.issuing import Issued
+from aikeys.vault.tokens.issuing import Issued
 from tests.conftest import Aikeys, make_aikeys
 from tests.gateway.process import House, gateway, house_at
 
@@ -77,9 +77,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def far(served: Served, tmp_path: Path) -> Callable[..., Far]:
     """Make such a machine for a token with these scopes; without any, with all that these commands take."""
 
-    def make(*scopes: str, **wish: Any) -> Far:
+    def make(*scopes: str, **token_request: Any) -> Far:
         folder = tmp_path / f"far-{len(list(tmp_path.iterdir()))}"
         folder.mkdir()
-        return Far(make_aikeys(folder), served, served.house.issue(*(scopes or EVERYTHING), **wish))
+        return Far(make_aikeys(folder), served, served.house.issue(*(scopes or EVERYTHING), **token_request))
 
     return make

@@ -65,7 +65,7 @@ def test_a_stored_address_never_gets_a_token_from_the_environment(served: Served
 def test_a_token_that_the_gateway_refuses_is_not_kept(served: Served, far: Callable[..., Far]) -> None:
     one = far()
     over = served.house.issue("chat:write", ttl_s=3600)
-    from aikeys.vault import revoking
+    from aikeys.vault.tokens import revoking
 
     revoking.revoke(served.house.place, [over.claims.id])
     for text, status in ((over.text, 21), (one.token.text[:-1] + "!", 21), ("sk-something", 21), ("", 2)):
@@ -94,7 +94,7 @@ def test_nobody_is_asked_for_a_token_where_nobody_can_answer(served: Served, far
 
 def test_a_keyring_has_the_token_and_the_file_has_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store, backend = Store(), min(os_keyring.ALLOWED)
-    monkeypatch.setattr(os_keyring, "probe", lambda: os_keyring.Found(backend))
+    monkeypatch.setattr(os_keyring, "probe", lambda: os_keyring.WorkingStore(backend))
     monkeypatch.setattr(os_keyring, "_backend", lambda _name: store)
     monkeypatch.setattr(os_keyring, "_no_bus", lambda: False)
     home = str(tmp_path / "home")

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from aikeys.gateway import error_bodies
+from aikeys.gateway.http import error_bodies
 from aikeys.remote.refusals import refused
 
 URL = "https://aikeys.example.com"

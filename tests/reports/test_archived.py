@@ -11,8 +11,8 @@ from aikeys.errors import CannotDecide
 from aikeys.ledger import archive
 from aikeys.ledger.store import Ledger, Signer
 from aikeys.reports import asking
-from aikeys.reports.asking import Request
-from aikeys.reports.ranges import Typed
+from aikeys.reports.asking import ReportRequest
+from aikeys.reports.ranges import RangeWords
 from tests.reports.conftest import NOW_US, Make, us
 from tests.reports.test_totals import OCT, sum_of_billed
 
@@ -30,7 +30,7 @@ def archive_to(ledger: Ledger, at: str, folder: Path) -> None:
 def test_sums_are_those_of_before(make_ledger: Make, tmp_path: Path) -> None:
     ledger = make_ledger(tags=["client"])
     questions = [
-        Request("cost", by, where, OCT)
+        ReportRequest("cost", by, where, OCT)
         for by in (("team", "model"), ("token",), ("tag:client",), ("token", "model"), ("day", "tag:other"))
         for where in ((), (("token", ("tok1", "")),))
     ]
@@ -51,15 +51,18 @@ def test_sums_are_those_of_before(make_ledger: Make, tmp_path: Path) -> None:
 def test_hours_that_are_not_kept_are_refused_and_not_guessed(make_ledger: Make, tmp_path: Path) -> None:
     ledger = make_ledger()
     archive_to(ledger, "2026-10-21T00:00", tmp_path / "segments")
-    for request in (Request("cost", ("hour", "token"), typed=OCT), Request("cost", ("token",), (), OCT, "UTC")):
+    for request in (
+        ReportRequest("cost", ("hour", "token"), typed=OCT),
+        ReportRequest("cost", ("token",), (), OCT, "UTC"),
+    ):
         with pytest.raises(CannotDecide, match="are archived: only their days in Europe/Berlin are known"):
             asking.report(ledger, request, NOW_US)
-    later = Typed(since="2026-10-22", until="2026-10-31")
-    assert asking.report(ledger, Request("cost", ("hour", "token"), typed=later), NOW_US).total.requests == 3
+    later = RangeWords(since="2026-10-22", until="2026-10-31")
+    assert asking.report(ledger, ReportRequest("cost", ("hour", "token"), typed=later), NOW_US).total.requests == 3
 
 
 def test_exec_runs_of_archived_days_are_said_to_be_more(make_ledger: Make, tmp_path: Path) -> None:
     ledger = make_ledger(runs=RUNS)
-    assert asking.report(ledger, Request("cost", ("team",), typed=OCT), NOW_US).coverage.runs == (2, True)
+    assert asking.report(ledger, ReportRequest("cost", ("team",), typed=OCT), NOW_US).coverage.runs == (2, True)
     archive_to(ledger, "2026-10-21T00:00", tmp_path / "segments")
-    assert asking.report(ledger, Request("cost", ("team",), typed=OCT), NOW_US).coverage.runs == (1, False)
+    assert asking.report(ledger, ReportRequest("cost", ("team",), typed=OCT), NOW_US).coverage.runs == (1, False)

@@ -11,13 +11,13 @@ import pytest
 from aikeys.ledger.calls import BILLED
 from aikeys.providers.usage import Usage
 from aikeys.reports import asking
-from aikeys.reports.asking import Request
+from aikeys.reports.asking import ReportRequest
 from aikeys.reports.focus import COLUMNS, MANDATORY, shared
-from aikeys.reports.ranges import Typed
+from aikeys.reports.ranges import RangeWords
 from tests.reports.conftest import NOW_US, OCTOBER, OPENAI, ROUTER, Make, call
 from tests.reports.test_totals import exact, sum_of_billed
 
-OCT = Request("cost", (), typed=Typed(month="2026-10"))
+OCT = ReportRequest("cost", (), typed=RangeWords(month="2026-10"))
 TITLES = {"openai": "OpenAI", "anthropic": "Anthropic", "openrouter": "OpenRouter", "meta": "Meta"}
 INSTANT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 NUMBER = r"-?\d+(\.\d+)?"

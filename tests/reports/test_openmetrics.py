@@ -8,12 +8,12 @@ from prometheus_client.openmetrics import parser
 
 from aikeys.providers.usage import Usage
 from aikeys.reports import asking
-from aikeys.reports.asking import Request
+from aikeys.reports.asking import ReportRequest
 from aikeys.reports.openmetrics import BY, openmetrics
-from aikeys.reports.ranges import Typed
+from aikeys.reports.ranges import RangeWords
 from tests.reports.conftest import NOW_US, OPENAI, Make, call
 
-REQUEST = Request("cost", BY, typed=Typed(month="2026-10"))
+REQUEST = ReportRequest("cost", BY, typed=RangeWords(month="2026-10"))
 
 
 def families(text: str) -> dict[str, list[tuple[dict[str, str], float]]]:

@@ -27,7 +27,7 @@ from aikeys.providers.usage import Usage
 from aikeys.reports import asking
 from aikeys.reports.calls import CallRange, newest_calls, one_call
 from aikeys.reports.own_budgets import BudgetQuestion, checked, listed
-from aikeys.reports.ranges import Typed
+from aikeys.reports.ranges import RangeWords
 from aikeys.reports.usage import range_of, used
 from aikeys.tokens.sight import EVERYTHING, Sight, sight_of
 from tests.tokens.test_tokens_sight import ANA, SUPPORT, claims
@@ -92,22 +92,24 @@ def others_act(ledger: Ledger) -> None:
 
 def ask_report(ledger: Ledger, sight: Sight) -> Any:
     kinds = [
-        asking.report(ledger, asking.Request("cost", by, (), Typed(), "", compare, trend=True, sight=sight), NOW_US)
+        asking.report(
+            ledger, asking.ReportRequest("cost", by, (), RangeWords(), "", compare, trend=True, sight=sight), NOW_US
+        )
         for by, compare in ((("team", "model"), False), (("token",), False), (("user",), True), (("day", "key"), False))
     ]
     return [repr(each) for each in kinds]
 
 
 def ask_latency(ledger: Ledger, sight: Sight) -> Any:
-    return repr(asking.latency(ledger, asking.Request("latency", ("model",), sight=sight), NOW_US))
+    return repr(asking.latency(ledger, asking.ReportRequest("latency", ("model",), sight=sight), NOW_US))
 
 
 def ask_anomalies(ledger: Ledger, sight: Sight) -> Any:
-    return repr(asking.anomalies(ledger, asking.Request("anomalies", (), sight=sight), NOW_US))
+    return repr(asking.anomalies(ledger, asking.ReportRequest("anomalies", (), sight=sight), NOW_US))
 
 
 def ask_focus(ledger: Ledger, sight: Sight) -> Any:
-    return list(asking.focus_rows(ledger, asking.Request("cost", (), sight=sight), NOW_US, {}))
+    return list(asking.focus_rows(ledger, asking.ReportRequest("cost", (), sight=sight), NOW_US, {}))
 
 
 def ask_usage(ledger: Ledger, sight: Sight) -> Any:
@@ -153,7 +155,7 @@ def test_what_others_do_changes_no_answer(ledger: Ledger, whose: str, question: 
 def test_a_report_counts_a_tokens_own_calls_its_runs_and_its_childrens(ledger: Ledger, whose: str) -> None:
     others_act(ledger)
     for by in (("team", "model"), ("token",), (), ("day",), ("tag:client",)):
-        found = asking.report(ledger, asking.Request("cost", by, sight=SIGHTS[whose]), NOW_US)
+        found = asking.report(ledger, asking.ReportRequest("cost", by, sight=SIGHTS[whose]), NOW_US)
         assert found.total.cost_pusd == sum(row.figures.cost_pusd for row in found.rows) == SUMS[whose], by
         assert found.total.requests == len(OWN[whose])
     spent = used(ledger, ("model",), (), range_of("", "", Calendar("UTC"), NOW_US), SIGHTS[whose])
@@ -162,7 +164,7 @@ def test_a_report_counts_a_tokens_own_calls_its_runs_and_its_childrens(ledger: L
 
 def test_a_report_says_what_it_is_narrowed_to_without_the_ids_of_every_run(ledger: Ledger) -> None:
     def where(whose: str) -> Any:
-        return asking.report(ledger, asking.Request("cost", ("team",), sight=SIGHTS[whose]), NOW_US).head.where
+        return asking.report(ledger, asking.ReportRequest("cost", ("team",), sight=SIGHTS[whose]), NOW_US).head.where
 
     assert where("bare") == (("token", (BARE.shown_id,)),)
     assert where("labelled") == (("team", ("support",)), ("user", ("ana",)))
@@ -176,13 +178,13 @@ def test_a_report_says_what_it_is_narrowed_to_without_the_ids_of_every_run(ledge
 def test_somebody_elses_is_not_found_as_what_never_was(ledger: Ledger, whose: str, asked: tuple[str, str]) -> None:
     with pytest.raises(NotFound) as refusal:
         asking.report(
-            ledger, asking.Request("cost", ("team",), ((asked[0], (asked[1],)),), sight=SIGHTS[whose]), NOW_US
+            ledger, asking.ReportRequest("cost", ("team",), ((asked[0], (asked[1],)),), sight=SIGHTS[whose]), NOW_US
         )
     assert refusal.value.message == f"there is no such {asked[0]} for this token"
 
 
 def test_a_child_is_found_by_its_id(ledger: Ledger) -> None:
-    request = asking.Request("cost", ("model",), (("token", (CHILD,)),), sight=SIGHTS["bare"])
+    request = asking.ReportRequest("cost", ("model",), (("token", (CHILD,)),), sight=SIGHTS["bare"])
     assert asking.report(ledger, request, NOW_US).total.cost_pusd == 4 * USD
 
 
@@ -208,7 +210,7 @@ def test_raw_runs_of_ones_own_tokens_are_counted(ledger: Ledger) -> None:
         writer.act(Act("exec", "openai", f"program=python token={OTHER}"))
     with ledger.writing():
         pass
-    request = asking.Request("cost", ("team",), (), Typed(since="2026-01-01"), sight=SIGHTS["bare"])
+    request = asking.ReportRequest("cost", ("team",), (), RangeWords(since="2026-01-01"), sight=SIGHTS["bare"])
     from aikeys import clock
 
     assert asking.report(ledger, request, clock.now_us()).coverage.runs.known == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.money import parse_usd
 from aikeys.reports.recent import parse_by, recent
 
@@ -45,5 +45,5 @@ def test_nothing_is_no_group() -> None:
 
 @pytest.mark.parametrize("text", ["", "tema", "team,team", "day", "team,,model"])
 def test_a_group_that_is_none_is_named(text: str) -> None:
-    with pytest.raises(Usage, match="--by"):
+    with pytest.raises(UsageError, match="--by"):
         parse_by(text)

@@ -73,7 +73,7 @@ def compare(name: str, actual: str) -> None:
 @pytest.fixture
 def report(october_home: Aikeys, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Report:
     """Run `aikeys report` in this process on 5 November 2026."""
-    monkeypatch.setattr(terminal, "options", terminal.Options())
+    monkeypatch.setattr(terminal, "options", terminal.GlobalOptions())
     monkeypatch.setattr(clock, "now_us", lambda: NOW_US)
     monkeypatch.setenv("AIKEYS_HOME", str(october_home.home))
     monkeypatch.delenv("AIKEYS_LEDGER", raising=False)

@@ -18,12 +18,12 @@ from aikeys.ledger.rollups import declare_tag
 from aikeys.ledger.store import Ledger
 from aikeys.providers.usage import Usage
 from aikeys.reports import asking
-from aikeys.reports.asking import Request
-from aikeys.reports.ranges import Typed
+from aikeys.reports.asking import ReportRequest
+from aikeys.reports.ranges import RangeWords
 from aikeys.reports.rows import total_of
 from tests.reports.conftest import NOW_US, OCTOBER, ZONE, Make, fill, us
 
-OCT = Typed(month="2026-10")
+OCT = RangeWords(month="2026-10")
 GROUPS = ("team", "project", "environment", "user", "key", "token", "provider", "model", "day", "week", "month", "hour",
           "tag:client", "tag:free")  # fmt: skip
 
@@ -91,7 +91,7 @@ def test_every_question_has_the_total_of_the_entries(
         span = (calendar.start_us(20_727), calendar.start_us(20_758))  # October 2026
         wanted = [call for call in booked if span[0] <= call.at_us < span[1] and matches(call, where)]
         filters = tuple((name, tuple(texts)) for name, texts in where.items())
-        request = Request("cost", tuple(by), filters, OCT, zone)
+        request = ReportRequest("cost", tuple(by), filters, OCT, zone)
         report = asking.report(ledger, request, NOW_US)
         expected = total_of(map(figures, wanted))
         assert report.total == expected
@@ -124,7 +124,7 @@ def exact(text: str) -> int:
 def test_all_groupings_of_october_have_the_same_total(make_ledger: Make) -> None:
     ledger = make_ledger(tags=["client"])
     found = {
-        asking.report(ledger, Request("cost", by, typed=OCT), NOW_US).total
+        asking.report(ledger, ReportRequest("cost", by, typed=OCT), NOW_US).total
         for by in [(name,) for name in GROUPS] + [*itertools.combinations(("team", "token", "day", "tag:client"), 2)]
     }
     start, end = us("2026-10-01T00:00"), us("2026-11-01T00:00")
@@ -135,7 +135,7 @@ def test_sums_beyond_what_sqlite_can_add_are_right(make_ledger: Make) -> None:
     dear = [OCTOBER[1]._replace(cost_pusd=9 * 10**18) for _ in range(5)]
     ledger = make_ledger(dear)
     for by in (("team",), ("token",), ("team", "token"), ("hour",)):
-        assert asking.report(ledger, Request("cost", by, typed=OCT), NOW_US).total.cost_pusd == 45 * 10**18
+        assert asking.report(ledger, ReportRequest("cost", by, typed=OCT), NOW_US).total.cost_pusd == 45 * 10**18
 
 
 @pytest.mark.parametrize(
@@ -160,13 +160,13 @@ def test_roll_ups_answer_what_they_can_and_the_rest_is_said_to_be_read_from_the_
     make_ledger: Make, by: tuple[str, ...], where: tuple[tuple[str, tuple[str, ...]], ...], zone: str, read: str
 ) -> None:
     ledger = make_ledger(tags=["client"])
-    assert asking.report(ledger, Request("cost", by, where, OCT, zone), NOW_US).head.read == read
+    assert asking.report(ledger, ReportRequest("cost", by, where, OCT, zone), NOW_US).head.read == read
 
 
 def test_roll_ups_and_calls_say_the_same(make_ledger: Make) -> None:
     ledger = make_ledger(tags=["client"])
     for by in (("token",), ("tag:client",), ("team", "day")):
-        quick = asking.report(ledger, Request("cost", by, typed=OCT), NOW_US)
-        slow = asking.report(ledger, Request("cost", (*by, "tag:nothing"), typed=OCT), NOW_US)
+        quick = asking.report(ledger, ReportRequest("cost", by, typed=OCT), NOW_US)
+        slow = asking.report(ledger, ReportRequest("cost", (*by, "tag:nothing"), typed=OCT), NOW_US)
         assert (quick.head.read, slow.head.read) == (ROLL_UPS, CALLS)
         assert {row.keys: row.figures for row in quick.rows} == {row.keys[:-1]: row.figures for row in slow.rows}

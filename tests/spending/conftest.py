@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from aikeys.budgets.changes import set_budget
-from aikeys.budgets.group_desk import GroupDesk, Means, Patience
+from aikeys.budgets.reserver import Patience, Reserver, ReserverSetup
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.verify import verify_budgets
 from aikeys.budgets.who import limited_who
@@ -28,10 +28,10 @@ from aikeys.providers.transport import HttpxTransport, Timeouts
 from aikeys.providers.wire.values import Event, Message, Options, Request, Text, TextPiece
 from aikeys.secret import Secret
 from aikeys.spending.authorise import Caller
-from aikeys.spending.blocking import Tools, Wish, ask
+from aikeys.spending.blocking import CallRequest, Tools, ask
 from aikeys.spending.interruption import Interruption
 from aikeys.spending.io import Conditions
-from aikeys.spending.names import Held, Names
+from aikeys.spending.names import ModelNames, SpendingKey
 from aikeys.spending.targets import Spent, targets_of
 from tests.conftest import canary
 from tests.loopback import Listening
@@ -174,7 +174,7 @@ class Purse:
     """A ledger, keys, and calls made with them."""
 
     folder: Path
-    held: list[Held]
+    held: list[SpendingKey]
     prices: dict[str, dict[str, object]] = field(default_factory=dict)
     timeouts: Timeouts = SHORT
     said: list[str] = field(default_factory=list)
@@ -189,8 +189,8 @@ class Purse:
         self.transport = HttpxTransport()
 
     @property
-    def names(self) -> Names:
-        return Names(self.held, catalogue.load(), self.book, {})
+    def names(self) -> ModelNames:
+        return ModelNames(self.held, catalogue.load(), self.book, {})
 
     @property
     def book(self) -> Book:
@@ -208,10 +208,10 @@ class Purse:
         pauses_s: tuple[float, ...] = (0.0, 0.0),
     ) -> Tools:
         say = self.said.append
-        means = Means(Patience(deadline_s=0.2), make_room=make_room, say=say, retry_pauses_s=pauses_s)
+        means = ReserverSetup(Patience(deadline_s=0.2), make_room=make_room, say=say, retry_pauses_s=pauses_s)
         conditions = Conditions(self.book, (), self.timeouts, drain_s)
         return Tools(
-            GroupDesk(str(self.folder), means), self.ledger, self.transport, conditions, lambda _held: self.secret,
+            Reserver(str(self.folder), means), self.ledger, self.transport, conditions, lambda _held: self.secret,
             self.interruption, say,
         )  # fmt: skip
 
@@ -228,12 +228,12 @@ class Purse:
     ) -> Spent:
         used = tools or self.tools()
         request = Request("", (Message("user", (Text(text),)),), options=options, stream=stream)
-        wish = Wish(Caller(self.labels, "prompt"), request, parse_usd(max_cost) if max_cost else None)
+        call_request = CallRequest(Caller(self.labels, "prompt"), request, parse_usd(max_cost) if max_cost else None)
         targets = targets_of(self.names, model, self.fallbacks)
         try:
-            return ask(used, wish, targets, sink)
+            return ask(used, call_request, targets, sink)
         finally:
-            used.desk.close()
+            used.reserver.close()
             self.check()
 
     def calls(self) -> list[Call]:
@@ -266,9 +266,9 @@ def collecting() -> tuple[list[str], Callable[[Event], None]]:
 def purse(tmp_path: Path, provider: FakeProvider, other: FakeProvider) -> Iterator[Purse]:
     """Two keys of OpenAI (the first is the default one) and one of Anthropic, all on loopback."""
     held = [
-        Held("openai", "openai", provider.url + "/v1", is_default=True),
-        Held("openai-2", "openai", other.url + "/v1"),
-        Held("anthropic", "anthropic", other.url),
+        SpendingKey("openai", "openai", provider.url + "/v1", is_default=True),
+        SpendingKey("openai-2", "openai", other.url + "/v1"),
+        SpendingKey("anthropic", "anthropic", other.url),
     ]
     one = Purse(tmp_path / "ledger", held)
     yield one

@@ -14,7 +14,7 @@ from aikeys.pricing.values import Price
 from aikeys.pricing.worst_case import WorstCase, worst_case
 from aikeys.providers import catalogue
 from aikeys.providers.usage import Usage
-from aikeys.providers.wire.values import Ended, Metered
+from aikeys.providers.wire.values import Metered, StreamEnd
 from aikeys.spending.native.bodies import Metering, NativeRequest, bounds_of_body
 from tests.providers.wire.recorded_exchanges import Record, decoded, dialect, records
 
@@ -103,7 +103,7 @@ def _judged() -> Iterator[Judged]:
 
 def _metered(record: Record) -> Metered:
     found = decoded(record)
-    return found.reply.metered if isinstance(found, Ended) else found.metered
+    return found.reply.metered if isinstance(found, StreamEnd) else found.metered
 
 
 def _spent(price: Price, metered: Metered) -> int:

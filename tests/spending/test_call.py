@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aikeys.budgets.decisions import Price, Room
+from aikeys.budgets.decisions import Ask, Room
 from aikeys.budgets.queues import Rates
 from aikeys.budgets.refusals import exceeded
-from aikeys.budgets.reservations import Request as Asked
 from aikeys.budgets.reservations import Reservation, Settled
+from aikeys.budgets.reservations import ReserveRequest as Asked
 from aikeys.errors import AikeysError, MachineFailed, TokenRefused
 from aikeys.ledger.calls import COMPUTED, ESTIMATED, WORST_CASE, Call, Labels
 from aikeys.ledger.store import Ledger
@@ -87,7 +87,7 @@ class Door:
     def left(self, *_: object) -> Left:
         return self.left_now
 
-    async def aside(self, _size: int, work: Callable[..., Any], *args: Any) -> Any:
+    async def off_the_loop(self, _size: int, work: Callable[..., Any], *args: Any) -> Any:
         return work(*args)
 
     async def uninterrupted(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -292,7 +292,7 @@ def test_a_budget_that_refuses_leaves_nothing_behind(ledger: Ledger) -> None:
     assert door.steps == ["reserve"]
 
 
-def asking_price() -> Price:
+def asking_price() -> Ask:
     one = asking(stream=False)
     return one.order.plan(one.target, circumstances(10**13)).cost
 

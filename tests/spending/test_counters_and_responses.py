@@ -6,7 +6,7 @@ import pytest
 
 from aikeys.budgets.refusals import BudgetExceeded
 from aikeys.providers.wire.values import Options
-from aikeys.spending.names import Held
+from aikeys.spending.names import SpendingKey
 from tests.spending.conftest import FakeProvider, Play, Purse, answer
 
 TEXT = "word " * 4000
@@ -80,7 +80,7 @@ def test_a_counter_that_does_not_help_leaves_the_refusal(purse: Purse, other: Fa
 
 
 def test_gemini_counts_the_whole_request(purse: Purse, other: FakeProvider) -> None:
-    purse.held.append(Held("gemini", "gemini", other.url))
+    purse.held.append(SpendingKey("gemini", "gemini", other.url))
     other.plays = [answer(200, {"totalTokens": 4010}), answer(200, GEMINI_ANSWERED)]
     purse.budget("org", "0.02")
     purse.ask(TEXT, "gemini/gemini-2.5-pro", options=SHORT)

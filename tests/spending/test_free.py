@@ -18,13 +18,13 @@ from aikeys.budgets.who import parse_who
 from aikeys.errors import AikeysError, CannotDecide
 from aikeys.ledger.calls import Labels
 from aikeys.ledger.store import Ledger
-from aikeys.pricing.book import Book, Found
+from aikeys.pricing.book import Book, FoundPrice
 from aikeys.providers import catalogue
 from aikeys.providers.wire.values import Message, Options, Request, Text
 from aikeys.spending.authorise import Caller
-from aikeys.spending.blocking import Wish, planned
+from aikeys.spending.blocking import CallRequest, planned
 from aikeys.spending.io import Conditions
-from aikeys.spending.names import Held, Names
+from aikeys.spending.names import ModelNames, SpendingKey
 from tests.gateway.in_process import gateway
 from tests.spending.conftest import REPLY, FakeProvider, answer
 
@@ -61,10 +61,10 @@ class Case(NamedTuple):
         prices = {f"{self.provider}/{MODEL}": PRICES[self.priced]} if self.priced != "none" else {}
         return config.EMPTY._replace(providers={self.provider: table} if is_own else {}, prices=prices)
 
-    def names(self, folder: Path) -> Names:
+    def names(self, folder: Path) -> ModelNames:
         known = catalogue.load(self.settings.providers)
         book = Book(str(folder), self.settings.prices, {}, known)
-        return Names([Held("k", self.provider, self.sends_to)], known, book, {})
+        return ModelNames([SpendingKey("k", self.provider, self.sends_to)], known, book, {})
 
 
 CASES = [
@@ -89,7 +89,7 @@ def test_every_door_says_the_same_of_what_is_free(case: Case, tmp_path: Path) ->
         assert costs_nothing(found) == case.is_free
 
 
-def costs_nothing(found: Found | None) -> bool:
+def costs_nothing(found: FoundPrice | None) -> bool:
     rates = [rate for tariff in found.price.tariffs for rate in tariff.rates.values()] if found is not None else []
     return found is not None and (found.price.free or (bool(rates) and not any(rate.pusd for rate in rates)))
 
@@ -103,7 +103,10 @@ def test_a_budget_of_zero_lets_through_what_is_free_and_nothing_else(case: Case,
     target = case.names(tmp_path).resolve(f"k/{MODEL}")
     try:
         made = planned(
-            ledger, Wish(Caller(Labels(), "prompt"), request), target, Conditions(Book(str(tmp_path), {}, {}, {}))
+            ledger,
+            CallRequest(Caller(Labels(), "prompt"), request),
+            target,
+            Conditions(Book(str(tmp_path), {}, {}, {})),
         )
     except CannotDecide:
         assert not case.is_known
@@ -117,7 +120,7 @@ def test_an_estimate_without_a_key_makes_nothing_free(tmp_path: Path) -> None:
     for provider, configured in product(("llama-cpp", "openai", "mine"), (HERE, AWAY)):
         case = Case(provider, "", configured, "none")
         known = catalogue.load(case.settings.providers)
-        names = Names([], known, Book(str(tmp_path), {}, {}, known), {})
+        names = ModelNames([], known, Book(str(tmp_path), {}, {}, known), {})
         assert names.priced(f"{provider}/{MODEL}").found is None
         assert names.price(provider, MODEL) is None
 
@@ -125,10 +128,10 @@ def test_an_estimate_without_a_key_makes_nothing_free(tmp_path: Path) -> None:
 def test_keys_of_which_one_sends_elsewhere_are_not_listed_as_free(tmp_path: Path) -> None:
     known = catalogue.load()
     book = Book(str(tmp_path), {}, {}, known)
-    both = [Held("a", "ollama", HERE), Held("b", "ollama", AWAY)]
-    assert Names(both, known, book, {}).price("ollama", MODEL) is None
+    both = [SpendingKey("a", "ollama", HERE), SpendingKey("b", "ollama", AWAY)]
+    assert ModelNames(both, known, book, {}).price("ollama", MODEL) is None
     default = [both[0]._replace(is_default=True), both[1]]
-    found = Names(default, known, book, {}).price("ollama", MODEL)
+    found = ModelNames(default, known, book, {}).price("ollama", MODEL)
     assert found is not None
     assert found.price.free
 
@@ -181,7 +184,7 @@ def test_every_error_about_it_has_a_way_on(tmp_path: Path) -> None:
     with pytest.raises(AikeysError) as caught:
         planned(
             Ledger(str(tmp_path)).open_or_create(b"l" * 16),
-            Wish(Caller(Labels(), "prompt"), request, 1),
+            CallRequest(Caller(Labels(), "prompt"), request, 1),
             target,
             Conditions(Book(str(tmp_path), {}, {}, {})),
         )

@@ -17,7 +17,7 @@ import pytest
 from aikeys.providers.transport import Parcel, Timeouts
 from aikeys.providers.wire.values import Message, Options, Request, Text
 from aikeys.spending.authorise import Caller
-from aikeys.spending.blocking import Tools, Wish, ask
+from aikeys.spending.blocking import CallRequest, Tools, ask
 from aikeys.spending.interruption import BUSY, IDLE, Interruption
 from aikeys.spending.names import Target
 from tests.spending.conftest import SUPPORT, WHOLE_STREAM, FakeProvider, Purse, Seen, answer
@@ -88,12 +88,12 @@ def interrupted(tools: Tools, transport: Streamed, target: Target, after: int, t
     """Ask with interrupts; return how many lines ran."""
     interruption = Interruption()
     request = Request("", (Message("user", (Text("hi"),)),), options=Options(max_tokens=20), stream=True)
-    wish = Wish(Caller(SUPPORT, "prompt"), request)
+    call_request = CallRequest(Caller(SUPPORT, "prompt"), request)
     interrupts = Interrupts(interruption, after, times)
     transport.unwinds = interrupts.anew
     try:
         with interrupts.during():
-            ask(tools._replace(interruption=interruption), wish, [target], lambda _event: None)
+            ask(tools._replace(interruption=interruption), call_request, [target], lambda _event: None)
     except KeyboardInterrupt:
         assert interruption.count
     return interrupts.lines
@@ -110,11 +110,11 @@ def test_what_was_sent_has_its_entry_and_nothing_stays_reserved(purse: Purse, ti
     for after in range(1, lines, _STEP):
         asked, entries = transport.asked, len(purse.calls())
         interrupted(tools, transport, target, after, times)
-        tools.desk.act(lambda _writer: None).result()
+        tools.reserver.act(lambda _writer: None).result()
         sent, booked = transport.asked - asked, len(purse.calls()) - entries
         if purse.open_reservations() or booked < sent or booked > 1:
             wrong.append((after, sent, booked, purse.open_reservations()))
-    tools.desk.close()
+    tools.reserver.close()
     purse.check()
     assert not wrong
 

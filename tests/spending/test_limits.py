@@ -8,7 +8,7 @@ import pytest
 
 from aikeys.budgets import reservations
 from aikeys.budgets.refusals import BudgetBusy, BudgetExceeded
-from aikeys.errors import CannotDecide, MachineFailed, NotFound, Usage
+from aikeys.errors import CannotDecide, MachineFailed, NotFound, UsageError
 from aikeys.ledger.calls import COMPUTED, ESTIMATED, WORST_CASE
 from aikeys.money import parse_usd
 from aikeys.providers.wire.values import Event, Options
@@ -119,7 +119,7 @@ def test_a_provider_that_needs_a_cap_gets_one(purse: Purse, other: FakeProvider)
 def test_what_a_provider_does_not_take_is_refused_before_money_is_set_aside(
     purse: Purse, provider: FakeProvider
 ) -> None:
-    with pytest.raises(Usage):
+    with pytest.raises(UsageError):
         purse.ask(model="anthropic/claude-sonnet-4-5", options=Options(seed=1))
     assert not purse.calls()
     assert purse.open_reservations() == 0
@@ -329,7 +329,7 @@ def test_a_model_is_named_in_many_ways(purse: Purse, text: str, named: str) -> N
 
 
 def test_a_name_that_nobody_has_is_told_the_nearest(purse: Purse) -> None:
-    with pytest.raises(Usage) as refused:
+    with pytest.raises(UsageError) as refused:
         purse.names.resolve("gpt-4o-minni")
     assert "openai/gpt-4o-mini" in refused.value.hint
     with pytest.raises(NotFound, match="Groq"):
@@ -338,6 +338,6 @@ def test_a_name_that_nobody_has_is_told_the_nearest(purse: Purse) -> None:
 
 def test_several_keys_without_a_default_have_to_be_named(purse: Purse) -> None:
     purse.held[0] = purse.held[0]._replace(name="openai-1", is_default=False)
-    with pytest.raises(Usage) as refused:
+    with pytest.raises(UsageError) as refused:
         purse.names.resolve("openai/gpt-4.1")
     assert "openai-2/gpt-4.1" in refused.value.hint

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from aikeys.errors import CannotDecide, Usage
+from aikeys.errors import CannotDecide, UsageError
 from aikeys.pricing.book import Book
 from aikeys.providers import catalogue
 from aikeys.providers.wire.exact_json import read_table
 from aikeys.providers.wire.protocols import protocol_of
 from aikeys.providers.wire.values import Message, Options, Request, Text
-from aikeys.spending.names import Held, Target
+from aikeys.spending.names import SpendingKey, Target
 from aikeys.spending.order import Address, Native, PassedOn, Translated
 from aikeys.spending.plan import Circumstances, lowered
 
@@ -24,7 +24,7 @@ def test_a_lowered_cap_goes_out_and_not_the_body_that_was_checked_before(tmp_pat
     known = catalogue.load()
     model = "gpt-4o-mini"
     found = Book(str(tmp_path), {}, {}, known).find("openai", model)
-    target = Target(Held("openai", "openai", "https://api.openai.example/v1"), known["openai"], model, found)
+    target = Target(SpendingKey("openai", "openai", "https://api.openai.example/v1"), known["openai"], model, found)
     body = {"model": model, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 5000}
     order = PassedOn(Native("openai_chat", body), Address("POST", "/chat/completions"))
     made = order.plan(target, Circumstances(NOW_US, NOW_US + 10**9, 10**12))
@@ -74,7 +74,7 @@ def test_what_is_only_queued_has_no_plan_with_a_limit_or_without(tmp_path: Path,
         Native("openai_responses", {"input": "hi", "background": background}), Address("POST", "/responses")
     )
     for circumstances in (limited(), Circumstances(NOW_US, NOW_US + 10**9)):
-        with pytest.raises(Usage, match="background is set"):
+        with pytest.raises(UsageError, match="background is set"):
             order.plan(target, circumstances)
 
 
@@ -86,7 +86,7 @@ def passed_on(folder: Path, provider: str, **caps: int) -> tuple[PassedOn, Targe
     known = catalogue.load()
     model = {"openai": "gpt-4o-mini", "mistral": "mistral-large-latest"}[provider]
     found = Book(str(folder), {}, {}, known).find(provider, model)
-    target = Target(Held(provider, provider, "https://api.provider.example/v1"), known[provider], model, found)
+    target = Target(SpendingKey(provider, provider, "https://api.provider.example/v1"), known[provider], model, found)
     body = {"model": model, "messages": [{"role": "user", "content": "hi"}], **caps}
     return PassedOn(Native("openai_chat", body), Address("POST", "/chat/completions")), target
 
@@ -99,7 +99,7 @@ def test_the_same_call_has_the_same_bound_as_our_request_and_as_a_clients_body(n
     dialect = known[name].dialect()
     prices = {f"{name}/m": {"input": "1", "output": "2"}}
     found = Book(str(tmp_path), prices, {}, known).find(name, "m")
-    target = Target(Held(name, name, "https://api.example/v1"), known[name], "m", found)
+    target = Target(SpendingKey(name, name, "https://api.example/v1"), known[name], "m", found)
     when = Circumstances(NOW_US, NOW_US + 10**9)
     request = Request("m", (Message("user", (Text("What is this?"),)),), options=Options(max_tokens=500))
     ours = Translated(request).plan(target, when)

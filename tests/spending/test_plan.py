@@ -14,7 +14,7 @@ from aikeys.pricing.cost import cost
 from aikeys.providers import catalogue
 from aikeys.providers.usage import Usage
 from aikeys.providers.wire.values import File, Image, Message, Options, Part, Request, Schema, Text
-from aikeys.spending.names import Held, Names, Target
+from aikeys.spending.names import ModelNames, SpendingKey, Target
 from aikeys.spending.order import Translated
 from aikeys.spending.plan import Circumstances, Plan, lowered
 
@@ -34,8 +34,8 @@ MODELS = (
 @cache
 def target(model: str) -> Target:
     known = catalogue.load()
-    held = [Held(name, name, "https://x.invalid") for name in known]
-    return Names(held, known, Book("", {}, {}, known), {}).resolve(model)
+    held = [SpendingKey(name, name, "https://x.invalid") for name in known]
+    return ModelNames(held, known, Book("", {}, {}, known), {}).resolve(model)
 
 
 def asked(text: str, *parts: Part, **options: object) -> Request:

@@ -25,7 +25,7 @@ from aikeys.pricing.cost import cost
 from aikeys.providers import catalogue
 from aikeys.providers.usage import Usage
 from aikeys.secret import Secret
-from aikeys.spending.names import Held
+from aikeys.spending.names import SpendingKey
 from tests.conftest import Aikeys
 from tests.spending.conftest import Purse
 
@@ -167,7 +167,7 @@ def expected_pusd(book: Book, record: Record) -> int | None:
 def test_every_recorded_chat_costs_what_was_used(purse: Purse, recorded: list[Record], replay: str, name: str) -> None:
     """In this process, all of them; a model whose price is not certain is recorded all the same."""
     ours, base = PLACES[name]
-    purse.held = [Held(ours, ours, f"{replay}/{name}{base}", is_default=True)]
+    purse.held = [SpendingKey(ours, ours, f"{replay}/{name}{base}", is_default=True)]
     book = Book(str(purse.folder), {}, {}, catalogue.load())
     wanted = []
     for record in (one for one in recorded if one["provider"] == name and is_plain(one)):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.spending.reply_schema import misfit, read_schema
 
 PLANT = {
@@ -83,7 +83,7 @@ def test_a_reply_that_does_not_fit_is_told_where(text: str, why: str) -> None:
     ],
 )
 def test_a_schema_that_cannot_be_checked_is_refused(schema: object) -> None:
-    with pytest.raises(Usage, match=r"plant\.json"):
+    with pytest.raises(UsageError, match=r"plant\.json"):
         checked(schema, "1")
 
 

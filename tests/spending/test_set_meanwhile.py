@@ -10,7 +10,7 @@ import pytest
 
 from aikeys.budgets.changes import set_budget
 from aikeys.budgets.refusals import BudgetExceeded
-from aikeys.budgets.reservations import Request
+from aikeys.budgets.reservations import ReserveRequest
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.who import parse_who
 from aikeys.errors import AikeysError, CannotDecide
@@ -94,13 +94,13 @@ def test_a_budget_set_between_plan_and_reservation_decides(
     purse.prices = PRICES
 
     tools = purse.tools()
-    reserve = tools.desk.reserve
+    reserve = tools.reserver.reserve
 
-    def after_a_budget(request: Request, **more: Any) -> Any:
+    def after_a_budget(request: ReserveRequest, **more: Any) -> Any:
         setting(purse, usd)
         return reserve(request, **more)
 
-    monkeypatch.setattr(tools.desk, "reserve", after_a_budget)
+    monkeypatch.setattr(tools.reserver, "reserve", after_a_budget)
     with pytest.raises(refusal):
         purse.ask(model=model, tools=tools)
     assert not provider.seen

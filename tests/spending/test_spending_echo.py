@@ -16,7 +16,7 @@ from aikeys.providers.transport import HttpxTransport, Parcel, Timeouts
 from aikeys.providers.verification import verify
 from aikeys.providers.wire.values import Event, Outgoing
 from aikeys.secret import Secret
-from aikeys.spending.names import Held
+from aikeys.spending.names import SpendingKey
 from tests.conftest import Aikeys, canary
 from tests.providers.echoing import STATUSES, Echo, whole
 from tests.providers.forms import forms, shows
@@ -39,7 +39,7 @@ def echo() -> Iterator[Echo]:
 def echoed(tmp_path: Path, echo: Echo) -> Iterator[Purse]:
     """A purse all of whose providers repeat the key."""
     names = {"openai": "/v1", "anthropic": "", "gemini": ""}
-    one = Purse(tmp_path / "ledger", [Held(name, name, echo.url + path) for name, path in names.items()])
+    one = Purse(tmp_path / "ledger", [SpendingKey(name, name, echo.url + path) for name, path in names.items()])
     one.secret = Secret(KEY)
     yield one
     one.transport.close()
@@ -112,7 +112,10 @@ class TwoKeys(Purse):
 
 def test_a_reply_holds_no_key_of_an_earlier_call_either(tmp_path: Path, echo: Echo) -> None:
     """Both keys go to one debugging server, which repeats all that it has seen."""
-    held = [Held("openai", "openai", echo.url + "/v1", is_default=True), Held("second", "openai", echo.url + "/v1")]
+    held = [
+        SpendingKey("openai", "openai", echo.url + "/v1", is_default=True),
+        SpendingKey("second", "openai", echo.url + "/v1"),
+    ]
     purse = TwoKeys(tmp_path / "ledger", held, fallbacks={"openai": ("second",)})
     echo.remembers, echo.statuses = True, [401]
     found = told(purse, echo, MODELS[0], stream=False)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from aikeys.budgets.reservations import Request as Asked
 from aikeys.budgets.reservations import Reservation
+from aikeys.budgets.reservations import ReserveRequest as Asked
 from aikeys.ledger.calls import Context, Labels
 from aikeys.pricing.book import Book
 from aikeys.providers.transport import Broken
 from aikeys.providers.usage import NOTHING
 from aikeys.providers.wire.values import Message, Options, Reply, Request, Text
-from aikeys.spending.bill import Bill, Used
+from aikeys.spending.bill import AttemptUse, Bill
 from aikeys.spending.blocking import BlockingIo, Tools, run
 from aikeys.spending.call import Outcome
 from aikeys.spending.exchange import Received
@@ -45,7 +45,7 @@ def test_no_stand_in_answers_a_client_that_has_the_head_of_a_reply(*, is_begun: 
         found.append(str(to))
         request = Request("", (Message("user", (Text("hi"),)),), options=Options(max_tokens=10))
         made = Translated(request).plan(to, circumstances())
-        received = Received("broken", Used(True), Reply(), Broken("it broke"))
+        received = Received("broken", AttemptUse(True), Reply(), Broken("it broke"))
         return Outcome(made, received, Bill(NOTHING, 0, "estimated"), 1, b"", 200, {}, 1, None, None, is_begun)
 
     spent = run(spend([target(FIRST), target(SECOND)], make, Silent()))

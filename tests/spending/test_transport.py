@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.providers.transport import Broken, HttpxTransport, NotSent, Parcel, Timeouts, checked_base_url, require_way
 from aikeys.providers.wire.values import Outgoing
 from aikeys.secret import Secret
@@ -78,14 +78,14 @@ def test_a_base_url_in_the_environment_is_ignored(
 
 @pytest.mark.parametrize("url", ["http://example.com/v1", "http://127.0.0.1.example.com", "http://10.0.0.1", "ftp://x"])
 def test_plain_http_is_for_this_machine_only(url: str) -> None:
-    with pytest.raises(Usage):
+    with pytest.raises(UsageError):
         require_way(checked_base_url(url, "OpenAI"), "openai", Secret(b"sk-x"))
     with pytest.raises(NotSent):
         whole(HttpxTransport(), parcel(url))
 
 
 def test_a_key_without_an_address_is_sent_nowhere() -> None:
-    with pytest.raises(Usage, match="base URL"):
+    with pytest.raises(UsageError, match="base URL"):
         checked_base_url("", "Azure OpenAI")
 
 

@@ -10,7 +10,7 @@ from aikeys.tokens import credentials, text
 from aikeys.tokens.claims import Claims, encode, message
 from aikeys.tokens.link import Link
 from aikeys.tokens.text import TokenText
-from aikeys.tokens.wishes import Identity, Wish, claims_of
+from aikeys.tokens.token_request import Identity, TokenRequest, claims_of
 
 NOW_S = 1_800_000_000
 VAULT_ID, LEDGER_ID = bytes(range(16)), bytes(range(16, 32))
@@ -39,11 +39,11 @@ def signed(claims: Claims, private: bytes) -> Link:
     return Link(claims.id, encode(claims), sealing.sign(private, message(encode(claims))))
 
 
-def make(number: int, wish: Wish, parent: Made | None = None, now_s: int = NOW_S) -> Made:
+def make(number: int, token_request: TokenRequest, parent: Made | None = None, now_s: int = NOW_S) -> Made:
     """Issue a token without a vault; its id is its number."""
     token = token_text(number)
     identity = Identity(VAULT_ID, LEDGER_ID, token.id, credentials.public_halves(token), now_s)
-    claims = claims_of(wish, identity, parent.claims if parent else None)
+    claims = claims_of(token_request, identity, parent.claims if parent else None)
     return Made(token, claims, signed(claims, parent.child_key if parent else VAULT_PRIVATE))
 
 

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aikeys import sealing
-from aikeys.errors import Damaged, Denied, Usage
+from aikeys.errors import Damaged, Denied, UsageError
 from aikeys.tokens import chain, patterns
 from aikeys.tokens.claims import Claims
-from aikeys.tokens.wishes import Wish
+from aikeys.tokens.token_request import TokenRequest
 from tests.tokens.conftest import LEDGER_ID, MAY_ALL, NOW_S, VAULT_ID, VAULT_PRIVATE, VAULT_PUBLIC, Made, forge, make
 
 KEYS = tuple(bytes([number] * 8).hex() for number in range(4))
@@ -32,9 +32,9 @@ def all_of(*tokens: Made) -> set[bytes]:
 
 def line_of(length: int) -> list[Made]:
     """Return a root, its child, its child …, each allowed to issue."""
-    line = [make(1, Wish(scopes=MAY_ALL))]
+    line = [make(1, TokenRequest(scopes=MAY_ALL))]
     while len(line) < length:
-        line.append(make(len(line) + 1, Wish(scopes=MAY_ALL), line[-1]))
+        line.append(make(len(line) + 1, TokenRequest(scopes=MAY_ALL), line[-1]))
     return line
 
 
@@ -53,11 +53,15 @@ def test_a_tenth_generation_is_refused_and_does_not_take_those_above_it_along() 
 
 
 def test_a_circle_of_parents_is_refused_and_hurts_nobody_else() -> None:
-    good = make(9, Wish(scopes=MAY_ALL))
-    one, two = make(1, Wish(scopes=MAY_ALL)), make(2, Wish(scopes=MAY_ALL))
+    good = make(9, TokenRequest(scopes=MAY_ALL))
+    one, two = make(1, TokenRequest(scopes=MAY_ALL)), make(2, TokenRequest(scopes=MAY_ALL))
     first = forge(one, two.child_key, parent=two.claims.id)
     second = forge(two, one.child_key, parent=one.claims.id)
-    own = forge(make(3, Wish(scopes=MAY_ALL)), make(3, Wish(scopes=MAY_ALL)).child_key, parent=good.claims.id[:0])
+    own = forge(
+        make(3, TokenRequest(scopes=MAY_ALL)),
+        make(3, TokenRequest(scopes=MAY_ALL)).child_key,
+        parent=good.claims.id[:0],
+    )
     with pytest.raises(Damaged):
         checked(*[first, second] * 4)
     with pytest.raises(Damaged):
@@ -65,8 +69,10 @@ def test_a_circle_of_parents_is_refused_and_hurts_nobody_else() -> None:
     assert all_of(first, second, own, good) == {good.claims.id}
 
 
-ROOT = make(1, Wish(scopes=MAY_ALL, keys=KEYS[:2], models=("openai/*",), labels=(("team", "support"),), ttl_s=100))
-CHILD = make(2, Wish(scopes=("chat:write", "keys:write")), ROOT)
+ROOT = make(
+    1, TokenRequest(scopes=MAY_ALL, keys=KEYS[:2], models=("openai/*",), labels=(("team", "support"),), ttl_s=100)
+)
+CHILD = make(2, TokenRequest(scopes=("chat:write", "keys:write")), ROOT)
 EDITS: dict[str, dict[str, Any]] = {
     "expiry": {"expires_at": NOW_S + 10**6},
     "scope": {"scopes": (*CHILD.claims.scopes, "native:all")},
@@ -108,13 +114,13 @@ def test_a_wider_child_is_damage_though_its_parent_did_sign_it(edit: str) -> Non
 
 
 def test_a_child_of_a_token_that_may_not_issue_is_damage() -> None:
-    poor = make(3, Wish(scopes=("chat:write",)))
+    poor = make(3, TokenRequest(scopes=("chat:write",)))
     with pytest.raises(Damaged, match="may not issue"):
-        checked(forge(make(4, Wish(scopes=("chat:write",))), poor.child_key, parent=poor.claims.id), poor)
+        checked(forge(make(4, TokenRequest(scopes=("chat:write",))), poor.child_key, parent=poor.claims.id), poor)
 
 
 def test_nobody_but_parent_and_vault_signs_a_child() -> None:
-    stranger, own = make(5, Wish(scopes=MAY_ALL)), CHILD.child_key
+    stranger, own = make(5, TokenRequest(scopes=MAY_ALL)), CHILD.child_key
     for private in (stranger.child_key, own, b"\7" * 32):
         with pytest.raises(Damaged, match="not signed by its issuer"):
             checked(forge(CHILD, private), ROOT)
@@ -139,7 +145,7 @@ def test_a_child_public_key_that_is_none_signs_nothing() -> None:
 
 
 wishes = st.builds(
-    Wish,
+    TokenRequest,
     ttl_s=st.one_of(st.none(), st.integers(1, 10_000)),
     scopes=st.lists(st.sampled_from([*MAY_ALL, "usage:own", "budget:write"]), max_size=4).map(
         lambda found: tuple({*found, "keys:write"})
@@ -181,16 +187,16 @@ def assert_may_no_more(child: Claims, parent: Claims) -> None:
     assert not parent.ledger_id or child.ledger_id == parent.ledger_id
 
 
-def grown(rolls: Sequence[tuple[int, Wish]]) -> list[tuple[Made, Made | None]]:
+def grown(rolls: Sequence[tuple[int, TokenRequest]]) -> list[tuple[Made, Made | None]]:
     """Return a tree of at most 4 generations below a root, made of those wishes that are granted."""
-    trees: list[tuple[Made, Made | None, int]] = [(make(1, Wish(scopes=MAY_ALL, ttl_s=9_000)), None, 0)]
-    for number, (at, wish) in enumerate(rolls, 2):
+    trees: list[tuple[Made, Made | None, int]] = [(make(1, TokenRequest(scopes=MAY_ALL, ttl_s=9_000)), None, 0)]
+    for number, (at, token_request) in enumerate(rolls, 2):
         parent, _, depth = trees[at % len(trees)]
         if depth == 4:
             continue
         try:
-            child = make(number, wish, parent)
-        except (Denied, Usage):
+            child = make(number, token_request, parent)
+        except (Denied, UsageError):
             continue
         trees.append((child, parent, depth + 1))
     return [(made, parent) for made, parent, _ in trees]
@@ -198,7 +204,9 @@ def grown(rolls: Sequence[tuple[int, Wish]]) -> list[tuple[Made, Made | None]]:
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.integers(0, 100), wishes), max_size=14))
-def test_in_a_tree_of_four_generations_no_child_may_what_its_parent_may_not(rolls: list[tuple[int, Wish]]) -> None:
+def test_in_a_tree_of_four_generations_no_child_may_what_its_parent_may_not(
+    rolls: list[tuple[int, TokenRequest]],
+) -> None:
     tree = grown(rolls)
     for child, parent in tree:
         if parent is not None:
@@ -208,7 +216,7 @@ def test_in_a_tree_of_four_generations_no_child_may_what_its_parent_may_not(roll
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(wishes, wishes)
-def test_a_forged_child_passes_only_where_it_may_no_more_than_its_parent(one: Wish, two: Wish) -> None:
+def test_a_forged_child_passes_only_where_it_may_no_more_than_its_parent(one: TokenRequest, two: TokenRequest) -> None:
     """Both are roots' claims; the second is signed as the first one's child."""
     parent, other = make(1, one), make(2, two)
     forged = forge(other, parent.child_key, parent=parent.claims.id)

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aikeys.errors import Damaged, Denied, Usage
+from aikeys.errors import Damaged, Denied, UsageError
 from aikeys.storage.canonical import pack, unpack
 from aikeys.tokens.claims import ALL_KEYS, Claims, decode, encode, wider
-from aikeys.tokens.wishes import Wish
+from aikeys.tokens.token_request import TokenRequest
 from tests.tokens.conftest import LEDGER_ID, MAY_ALL, NOW_S, make
 
-TOKEN = make(1, Wish(scopes=MAY_ALL, labels=(("team", "support"), ("user", "ana")), budget_pusd=10))
+TOKEN = make(1, TokenRequest(scopes=MAY_ALL, labels=(("team", "support"), ("user", "ana")), budget_pusd=10))
 KEYS = tuple(bytes([number] * 8).hex() for number in range(3))
 ROOT = make(
     2,
-    Wish(
+    TokenRequest(
         scopes=("chat:write", "keys:write"), keys=KEYS[:2], models=("openai/*",), labels=(("team", "support"),),
         addresses=("10.0.0.0/8",), budget_pusd=10, rpm=10, tpm=10, ttl_s=100,
     ),
@@ -127,14 +127,14 @@ def test_a_child_without_the_limit_of_its_parent_is_wider(dimension: str) -> Non
 
 
 def test_a_parent_for_a_single_use_has_no_children() -> None:
-    once = make(3, Wish(scopes=("chat:write", "keys:write"), is_once=True))
+    once = make(3, TokenRequest(scopes=("chat:write", "keys:write"), is_once=True))
     with pytest.raises(Denied, match="single use"):
-        make(4, Wish(scopes=("chat:write",)), once)
+        make(4, TokenRequest(scopes=("chat:write",)), once)
     assert wider(once.claims, once.claims) == ["single use"]
 
 
 def test_a_child_takes_over_what_it_does_not_narrow() -> None:
-    child = make(5, Wish(scopes=("chat:write",)), ROOT).claims
+    child = make(5, TokenRequest(scopes=("chat:write",)), ROOT).claims
     kept = ("keys", "models", "labels", "addresses", "budget_pusd", "rpm", "tpm", "expires_at", "ledger_id")
     assert [getattr(child, name) for name in kept] == [getattr(ROOT.claims, name) for name in kept]
     assert (child.parent, child.ledger_id) == (ROOT.claims.id, LEDGER_ID)
@@ -142,26 +142,26 @@ def test_a_child_takes_over_what_it_does_not_narrow() -> None:
 
 def test_without_keys_write_nobody_issues() -> None:
     with pytest.raises(Denied, match="keys:write"):
-        make(6, Wish(), make(7, Wish(scopes=("chat:write",))))
+        make(6, TokenRequest(), make(7, TokenRequest(scopes=("chat:write",))))
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "token_request",
     [
-        Wish(labels=(("team", "a\x1b[2J"),)),
-        Wish(labels=(("", "a"),)),
-        Wish(name="a\nb"),
-        Wish(models=("gpt-4",)),
-        Wish(addresses=("nowhere",)),
-        Wish(ttl_s=0),
-        Wish(rpm=0),
-        Wish(kind="robot"),
-        Wish(role="king"),
+        TokenRequest(labels=(("team", "a\x1b[2J"),)),
+        TokenRequest(labels=(("", "a"),)),
+        TokenRequest(name="a\nb"),
+        TokenRequest(models=("gpt-4",)),
+        TokenRequest(addresses=("nowhere",)),
+        TokenRequest(ttl_s=0),
+        TokenRequest(rpm=0),
+        TokenRequest(kind="robot"),
+        TokenRequest(role="king"),
     ],
 )
-def test_a_wish_that_cannot_be_is_refused_before_anything_is_signed(wish: Wish) -> None:
-    with pytest.raises(Usage):
-        make(8, wish)
+def test_a_request_that_cannot_be_is_refused_before_anything_is_signed(token_request: TokenRequest) -> None:
+    with pytest.raises(UsageError):
+        make(8, token_request)
 
 
 def test_no_presentation_of_claims_holds_a_secret() -> None:

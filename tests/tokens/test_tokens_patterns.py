@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.tokens import patterns
 
 few = st.text("ab/*", max_size=8)
@@ -51,7 +51,7 @@ def test_patterns_cover_themselves_and_no_pattern_covers_everything(these: list[
 
 @pytest.mark.parametrize("wrong", ["gpt-4", "openai/", "/gpt", " openai/x", "a/" + "*" * 5, "a/" + "b" * 300, "a/\n"])
 def test_what_is_no_pattern_is_refused(wrong: str) -> None:
-    with pytest.raises(Usage):
+    with pytest.raises(UsageError):
         patterns.check_model(wrong)
 
 

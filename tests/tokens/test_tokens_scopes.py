@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.tokens import scopes
-from aikeys.tokens.wishes import PRESETS
+from aikeys.tokens.token_request import PRESETS
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_scopes_are_sorted_once_each_and_aliases_resolved() -> None:
 
 @pytest.mark.parametrize(("wrong", "near"), [("chat:writ", "chat:write"), ("env:raed", "env:read")])
 def test_a_typo_in_a_scope_is_answered_with_the_nearest(wrong: str, near: str) -> None:
-    with pytest.raises(Usage) as caught:
+    with pytest.raises(UsageError) as caught:
         scopes.parse([wrong])
     assert near in str(caught.value.hint)
 

@@ -1,4 +1,4 @@
-"""What the bearer of a token may see: never more than its parents could, and what is above by its state alone."""
+"""What the holder of a token may see: never more than its parents could, and what is above by its state alone."""
 
 from __future__ import annotations
 

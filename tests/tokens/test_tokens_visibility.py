@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from aikeys.tokens.token_request import DAY_S, TokenRequest
 from aikeys.tokens.visibility import ends_soon, left_text, may_revoke, visible
-from aikeys.tokens.wishes import DAY_S, Wish
 from tests.tokens.conftest import NOW_S, make
 
 OPERATOR = ("keys:read", "keys:write", "chat:write")
@@ -13,10 +13,10 @@ SUPPORT = (("team", "support"),)
 
 
 def test_a_bearer_sees_itself_and_all_below_it_and_nobody_else() -> None:
-    top = make(1, Wish(scopes=("chat:write", "keys:write")))
-    child = make(2, Wish(scopes=("chat:write", "keys:write")), top)
-    grandchild = make(3, Wish(scopes=("chat:write",)), child)
-    stranger = make(4, Wish(scopes=("chat:write",)))
+    top = make(1, TokenRequest(scopes=("chat:write", "keys:write")))
+    child = make(2, TokenRequest(scopes=("chat:write", "keys:write")), top)
+    grandchild = make(3, TokenRequest(scopes=("chat:write",)), child)
+    stranger = make(4, TokenRequest(scopes=("chat:write",)))
     lines = {
         1: (top.claims,),
         2: (child.claims, top.claims),
@@ -44,23 +44,23 @@ def test_a_bearer_sees_itself_and_all_below_it_and_nobody_else() -> None:
 def test_with_keys_read_a_bearer_sees_the_tokens_that_carry_all_of_its_labels(
     own: tuple[tuple[str, str], ...], theirs: tuple[tuple[str, str], ...], is_seen: bool
 ) -> None:
-    caller = make(1, Wish(scopes=("keys:read",), labels=own)).claims
-    without = make(1, Wish(scopes=("keys:write",), labels=own)).claims
-    other = make(2, Wish(scopes=("chat:write",), labels=theirs)).claims
+    caller = make(1, TokenRequest(scopes=("keys:read",), labels=own)).claims
+    without = make(1, TokenRequest(scopes=("keys:write",), labels=own)).claims
+    other = make(2, TokenRequest(scopes=("chat:write",), labels=theirs)).claims
     assert visible(caller, (other,)) is is_seen
     assert not visible(without, (other,))
 
 
 def test_a_bearer_revokes_what_it_sees_but_for_what_is_above_it() -> None:
-    top = make(1, Wish(scopes=OPERATOR, labels=SUPPORT))
-    child = make(2, Wish(scopes=OPERATOR), top)
-    sibling = make(3, Wish(scopes=("chat:write",)), top)
+    top = make(1, TokenRequest(scopes=OPERATOR, labels=SUPPORT))
+    child = make(2, TokenRequest(scopes=OPERATOR), top)
+    sibling = make(3, TokenRequest(scopes=("chat:write",)), top)
     line = (child.claims, top.claims)
     assert may_revoke(line, line)
     assert may_revoke(line, (sibling.claims, top.claims))
     assert visible(child.claims, (top.claims,))
     assert not may_revoke(line, (top.claims,))
-    reader = make(4, Wish(scopes=("keys:read",), labels=SUPPORT))
+    reader = make(4, TokenRequest(scopes=("keys:read",), labels=SUPPORT))
     assert not may_revoke((reader.claims,), (reader.claims,))
 
 
@@ -77,7 +77,7 @@ def test_a_bearer_revokes_what_it_sees_but_for_what_is_above_it() -> None:
     ],
 )
 def test_only_what_was_made_to_last_is_told_of_when_it_ends(ttl_s: int, left_s: int, is_told: bool) -> None:
-    claims = make(1, Wish(ttl_s=ttl_s)).claims
+    claims = make(1, TokenRequest(ttl_s=ttl_s)).claims
     assert ends_soon(claims, NOW_S + ttl_s - left_s) is is_told
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from aikeys import clock, names
 from aikeys.cli import app, terminal
-from aikeys.errors import BadConfiguration, Damaged, Locked, NotFound, Usage, WrongPassphrase
+from aikeys.errors import BadConfiguration, Damaged, Locked, NotFound, UsageError, WrongPassphrase
 from aikeys.ledger.entries import Entry, Head
 from aikeys.ledger.store import Act
 from aikeys.ledger.verify import verify
@@ -47,7 +47,7 @@ def main(monkeypatch: pytest.MonkeyPatch) -> Main:
     """Run a command in this process, as the command line would."""
 
     def run(home: Home, *words: str, stdin: str = "") -> int:
-        monkeypatch.setattr(terminal, "options", terminal.Options())
+        monkeypatch.setattr(terminal, "options", terminal.GlobalOptions())
         monkeypatch.setenv("AIKEYS_HOME", str(home.directory))
         monkeypatch.setenv("AIKEYS_NO_INPUT", "1")
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
@@ -233,7 +233,7 @@ def test_a_name_that_looks_like_a_key_is_refused_and_not_repeated(
         main(one_key, "show", pasted),
     ]
     shown = "".join(capfd.readouterr())
-    usage, not_found = Usage.exit_status, NotFound.exit_status
+    usage, not_found = UsageError.exit_status, NotFound.exit_status
     assert pasted not in shown
     assert statuses == [usage, usage, usage, not_found, not_found, not_found], shown
     assert one_key.vault.read_bytes() == before
@@ -747,7 +747,7 @@ def test_a_spoiled_key_file_hides_no_working_passphrase_and_is_named_without_one
     home.add("openai", FIRST)
     rows = home.rows()
     _spoiled(home.key_path, how)
-    nothing = order.Means({}, None)
+    nothing = order.UnlockInputs({}, None)
     with pytest.raises(SPOILED[how]) as failed:
         order.open_rows(rows, nothing)
     assert failed.value.exit_status == SPOILED[how].exit_status
@@ -770,7 +770,7 @@ def test_a_damaged_key_file_hides_no_second_key_file(make_home: MakeHome, tmp_pa
     for spoiled, kept in ((home.key_path, second.place), (Path(second.place), str(home.key_path))):
         good = spoiled.read_bytes()
         spoiled.write_bytes(b"garbage")
-        opened = order.open_rows(rows, order.Means({}, None)).opened
+        opened = order.open_rows(rows, order.UnlockInputs({}, None)).opened
         assert next(row.place for row in rows.methods if row.id == opened.method_id) == kept
         spoiled.write_bytes(good)
 

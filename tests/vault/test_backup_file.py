@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from aikeys.errors import Damaged, MachineFailed, NotFound, Usage
+from aikeys.errors import Damaged, MachineFailed, NotFound, UsageError
 from aikeys.vault import backup_file
 from aikeys.vault.backup import backup, backup_to_pipe, read_backup
 from tests.vault.conftest import Home
@@ -50,7 +50,7 @@ def test_what_comes_on_a_pipe_is_read_once_into_a_file_of_its_owner_that_is_gone
 
 def test_an_endless_pipe_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backup_file, "LARGEST_BYTES", 1 << 21)
-    with open("/dev/zero", "rb") as zeros, pytest.raises(Usage, match="more than 2 MiB"):
+    with open("/dev/zero", "rb") as zeros, pytest.raises(UsageError, match="more than 2 MiB"):
         backup_file.kept(zeros, "it").__enter__()
 
 

@@ -18,7 +18,8 @@ from aikeys.ledger.store import Act
 from aikeys.ledger.verify import verify
 from aikeys.storage import ballast
 from aikeys.storage.sqlite import DiskFull
-from aikeys.vault import changes, revoking
+from aikeys.vault import changes
+from aikeys.vault.tokens import revoking
 from tests.vault.conftest import Home
 from tests.vault.tokens_at_hand import Office
 

@@ -12,7 +12,7 @@ import pytest
 
 from aikeys import clock
 from aikeys.cli.commands.list_ import describe
-from aikeys.vault import changes, granting
+from aikeys.vault import changes, token_grants
 from aikeys.vault.format import Rows
 from tests.vault.conftest import NOW_S, Home, new_key
 from tests.vault.tokens_at_hand import Office
@@ -55,7 +55,7 @@ def test_four_times_the_keys_are_four_times_the_work(make_home: Any, what: str) 
 
         def look(rows: Rows = rows, claims: Any = claims) -> object:
             if what == "grants":
-                return list(granting.keys_for(rows, claims))
+                return list(token_grants.keys_for(rows, claims))
             own = rows.by_key()
             return [describe(own[key.id], key, clock.now_s()) for key in rows.keys]
 

@@ -24,11 +24,12 @@ from aikeys.errors import AikeysError, Damaged, TokenRefused
 from aikeys.ledger.store import Act, Ledger
 from aikeys.storage import ballast
 from aikeys.storage.sqlite import DiskFull
-from aikeys.vault import changes, revoking, store
+from aikeys.vault import changes, store
 from aikeys.vault.damaged import destroy_key, named_tokens
 from aikeys.vault.format import Rows
-from aikeys.vault.issuing import Issued
 from aikeys.vault.opening import check_manifest
+from aikeys.vault.tokens import revoking
+from aikeys.vault.tokens.issuing import Issued
 from aikeys.vault.writing import write
 from tests.vault.tokens_at_hand import MAY_ISSUE, Office
 
@@ -128,13 +129,13 @@ def test_a_token_is_revoked_whatever_row_is_damaged_and_stays_dead_when_the_row_
         shutil.rmtree(copy, ignore_errors=True)
         here = Office(office.home.at(Path(shutil.copytree(office.home.directory, copy))))
         monkeypatch.setenv("AIKEYS_HOME", str(copy))
-        keeper = here.keeper()  # a gateway that goes on
-        keeper.admit(mine.text, clock.now_s())
+        token_verifier = here.token_verifier()  # a gateway that goes on
+        token_verifier.admit(mine.text, clock.now_s())
         before = spoil(here.home.vault, spot, how)
         take_away(here, mine, tried if how != "gone" else 6 * tried)  # --all means those that are there
         with pytest.raises((TokenRefused, Damaged)):
-            keeper.admit(mine.text, clock.now_s())
-        keeper.close()
+            token_verifier.admit(mine.text, clock.now_s())
+        token_verifier.close()
         assert is_dead(here, mine), spot
         put_back(here.home.vault, spot, before, is_gone=how == "gone")
         if not is_dead(here, mine):
@@ -370,7 +371,7 @@ def opened_by_hand(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     from aikeys.vault.unlock import order
 
     def opened(rows: Rows, _means: Any) -> Any:
-        return order.Used(office.home.open_rows(rows), "key file")
+        return order.UnlockedBy(office.home.open_rows(rows), "key file")
 
     monkeypatch.setattr(order, "open_rows", opened)
 

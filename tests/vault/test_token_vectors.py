@@ -11,7 +11,7 @@ from vectors import generate, tokens
 from aikeys.errors import AikeysError
 from aikeys.ledger.verify import verify
 from aikeys.secret import Secret
-from aikeys.vault.bearers import Doorkeeper
+from aikeys.vault.tokens.admission import TokenVerifier
 from tests.vault.test_vectors import put, schema, tables
 
 if TYPE_CHECKING:
@@ -39,14 +39,14 @@ def read(name: str) -> generate.Vector:
 def used(vector: generate.Vector, home: Path) -> dict[str, str]:
     """Return the secrets that a vector's token opens."""
     says, place = vector.says, put(vector, home)
-    keeper = Doorkeeper(place, place.ledger)
+    token_verifier = TokenVerifier(place, place.ledger)
     try:
         gateway = Secret(bytes.fromhex(says["gateway-key"])) if "gateway-key" in says else None
-        borrowed = keeper.borrow(keeper.admit(says["token"], int(says["now"])), gateway)
-        keys = [key for key in borrowed.rows.keys if borrowed.bearer.claims.reaches(key.id)]
-        return {f"secret {key.name}": borrowed.content(key).secret.decode() for key in keys}
+        access = token_verifier.access_of(token_verifier.admit(says["token"], int(says["now"])), gateway)
+        keys = [key for key in access.rows.keys if access.holder.claims.reaches(key.id)]
+        return {f"secret {key.name}": access.content(key).secret.decode() for key in keys}
     finally:
-        keeper.close()
+        token_verifier.close()
 
 
 @pytest.mark.parametrize("name", NAMES)

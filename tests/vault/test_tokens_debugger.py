@@ -174,11 +174,11 @@ def test_many_tokens_together_open_only_what_they_open_apart(office: Office) -> 
 
 def test_a_parent_without_raw_keys_hands_on_what_it_cannot_open_itself(office: Office) -> None:
     parent = office.issue("chat:write", "keys:write", keys=("openai",))
-    child = office.borrow(parent, office.gateway())
-    from aikeys.tokens.wishes import Wish
-    from aikeys.vault import issuing
+    child = office.access_of(parent, office.gateway())
+    from aikeys.tokens.token_request import TokenRequest
+    from aikeys.vault.tokens import issuing
 
-    made = issuing.issue_child(office.home.place, child, Wish(scopes=("chat:write",)))
+    made = issuing.issue_child(office.home.place, child, TokenRequest(scopes=("chat:write",)))
     found = opened_by(read(office.home.vault), derived(map(taken_apart, (parent, made))))
     assert secrets_in(found) == set()
     assert office.secret(made, gateway=office.gateway()) == "sk-A"

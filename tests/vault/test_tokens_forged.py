@@ -13,8 +13,8 @@ from aikeys import clock, sealing
 from aikeys.errors import AikeysError, Damaged, Denied, TokenRefused
 from aikeys.ledger.store import Act
 from aikeys.tokens.claims import ALL_KEYS
-from aikeys.vault import revoking
 from aikeys.vault.format import Grant
+from aikeys.vault.tokens import revoking
 from tests.vault.tokens_at_hand import MAY_ISSUE, Office, child_key, forged_child, signed, taken_apart
 
 FAR = 4_000_000_000
@@ -177,7 +177,7 @@ def test_a_grant_of_an_earlier_version_opens_nothing_new(office: Office) -> None
 
 def test_a_data_key_of_ones_own_sealed_into_a_grant_is_damage(office: Office) -> None:
     from aikeys.tokens import grants
-    from aikeys.vault.granting import lock_of
+    from aikeys.vault.token_grants import lock_of
 
     mine = office.issue(keys=("openai",))
     rows = office.home.rows()

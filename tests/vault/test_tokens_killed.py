@@ -16,7 +16,7 @@ from aikeys.budgets.verify import verify_budgets
 from aikeys.errors import TokenRefused
 from aikeys.ledger import token_acts
 from aikeys.ledger.verify import verify
-from aikeys.vault import issuing, revoking
+from aikeys.vault.tokens import issuing, revoking
 from tests.vault.conftest import Home
 from tests.vault.test_killed import Forker, _write_steps
 from tests.vault.tokens_at_hand import MAY_ISSUE, Office

@@ -15,8 +15,8 @@ from aikeys import clock
 from aikeys.budgets.booking import book
 from aikeys.budgets.changes import set_budget
 from aikeys.budgets.counters import ensure_counter, find_counter, made_counter, reserved_pusd, span_of, spent_pusd
-from aikeys.budgets.decisions import Price
-from aikeys.budgets.reservations import Request, Reservation, attempt, settle
+from aikeys.budgets.decisions import Ask
+from aikeys.budgets.reservations import Reservation, ReserveRequest, attempt, settle
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.verify import verify_budgets
 from aikeys.budgets.who import Who
@@ -26,7 +26,8 @@ from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import Call, Context, Labels
 from aikeys.ledger.store import Act, Ledger
 from aikeys.ledger.verify import verify
-from aikeys.vault import archiving, issuing, revoking
+from aikeys.vault import archiving
+from aikeys.vault.tokens import issuing, revoking
 from tests.vault.tokens_at_hand import MAY_ISSUE, Office
 
 USD = 10**12
@@ -180,7 +181,7 @@ def spend(office: Office, token: issuing.Issued, usd: int) -> None:
 def reserve(office: Office, token: issuing.Issued, usd: int) -> object:
     ledger = ledger_of(office)
     with ledger.writing() as writer:
-        request = Request(context(token), Price(usd * USD, usd * USD))
+        request = ReserveRequest(context(token), Ask(usd * USD, usd * USD))
         return attempt(writer, request, "test", Calendar(ledger.zone), last=True)
 
 

@@ -11,12 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aikeys import clock
-from aikeys.errors import Denied, TokenRefused, Usage
+from aikeys.errors import Denied, TokenRefused, UsageError
 from aikeys.ledger import token_acts
 from aikeys.tokens.claims import wider
-from aikeys.tokens.wishes import Wish
-from aikeys.vault import bearers, changes, issuing, new_ledger, revoking
+from aikeys.tokens.token_request import TokenRequest
+from aikeys.vault import changes, new_ledger
 from aikeys.vault.opening import Place
+from aikeys.vault.tokens import admission as token_admission
+from aikeys.vault.tokens import issuing, revoking
 from tests.vault.conftest import NOW_S, new_key
 from tests.vault.tokens_at_hand import MAY_ISSUE, Office
 
@@ -169,16 +171,16 @@ def test_a_fresh_copy_brings_the_new_secret_and_an_old_one_keeps_the_old(office:
     assert office.copy(tmp_path / "ci").secret(mine) == "sk-A2"
 
 
-def test_a_doorkeeper_sees_what_changes_while_it_is_at_work(office: Office, tmp_path: Path) -> None:
+def test_a_token_verifier_sees_what_changes_while_it_is_at_work(office: Office, tmp_path: Path) -> None:
     mine, now_s = office.issue(keys=("openai",)), clock.now_s()
     copy = office.copy(tmp_path / "ci")
     for place in (office.home.place, copy.home.place):
-        keeper = bearers.Doorkeeper(place, place.ledger)
-        keeper.admit(mine.text, now_s)
+        token_verifier = token_admission.TokenVerifier(place, place.ledger)
+        token_verifier.admit(mine.text, now_s)
         _replace_or_revoke(office, place, mine, tmp_path)
         with pytest.raises(TokenRefused, match="revoked"):
-            keeper.admit(mine.text, now_s)
-        keeper.close()
+            token_verifier.admit(mine.text, now_s)
+        token_verifier.close()
 
 
 def _replace_or_revoke(office: Office, place: Place, mine: issuing.Issued, tmp_path: Path) -> None:
@@ -243,7 +245,7 @@ def test_an_expired_token_gets_no_grant_and_prune_deletes_it(office: Office, mon
 # trees
 
 wishes = st.builds(
-    Wish,
+    TokenRequest,
     ttl_s=st.one_of(st.none(), st.integers(600, 10_000)),
     scopes=st.lists(st.sampled_from(["chat:write", "env:read", "usage:read"]), max_size=3).map(
         lambda found: tuple({*found, "keys:write"})
@@ -265,17 +267,17 @@ wishes = st.builds(
 rolls = st.lists(st.tuples(st.integers(0, 100), wishes), min_size=3, max_size=9)
 
 
-def grow(office: Office, asked: list[tuple[int, Wish]]) -> dict[bytes, issuing.Issued]:
+def grow(office: Office, asked: list[tuple[int, TokenRequest]]) -> dict[bytes, issuing.Issued]:
     """Return a tree of up to 4 generations below a root, made of those wishes that are granted."""
     root = office.issue("chat:write", "env:read", "usage:read", "keys:write", ttl_s=9_000)
     tokens, depth = {root.claims.id: root}, {root.claims.id: 0}
-    for at, wish in asked:
+    for at, token_request in asked:
         parent = list(tokens.values())[at % len(tokens)]
         if depth[parent.claims.id] == 4:
             continue
         try:
-            child = issuing.issue_child(office.home.place, office.borrow(parent, office.gateway()), wish)
-        except (Denied, Usage):
+            child = issuing.issue_child(office.home.place, office.access_of(parent, office.gateway()), token_request)
+        except (Denied, UsageError):
             continue
         tokens[child.claims.id] = child
         depth[child.claims.id] = depth[parent.claims.id] + 1
@@ -310,7 +312,7 @@ _TREES = settings(
 @_TREES
 @given(rolls, st.integers(0, 100))
 def test_revoking_any_node_of_a_tree_kills_exactly_its_subtree(
-    make_home: Any, asked: list[tuple[int, Wish]], which: int
+    make_home: Any, asked: list[tuple[int, TokenRequest]], which: int
 ) -> None:
     home = make_home(f"tree{next(_numbers)}")
     home.add("openai", "sk-A")
@@ -333,7 +335,7 @@ def test_revoking_any_node_of_a_tree_kills_exactly_its_subtree(
 @_TREES
 @given(rolls, st.integers(0, 100))
 def test_keeping_the_children_of_a_node_kills_exactly_the_node(
-    make_home: Any, asked: list[tuple[int, Wish]], which: int
+    make_home: Any, asked: list[tuple[int, TokenRequest]], which: int
 ) -> None:
     home = make_home(f"kept{next(_numbers)}")
     home.add("openai", "sk-A")

@@ -51,7 +51,7 @@ def put(vector: generate.Vector, home: Path) -> opening.Place:
 
 
 def opened(vector: generate.Vector, home: Path) -> Opened:
-    means = order.Means({"AIKEYS_PASSPHRASE": vector.says["passphrase"]}, None)
+    means = order.UnlockInputs({"AIKEYS_PASSPHRASE": vector.says["passphrase"]}, None)
     return order.open_rows(opening.picture(put(vector, home)), means).opened
 
 
@@ -166,7 +166,7 @@ def test_the_rolled_back_vault_is_sound_in_itself_and_one_epoch_old(tmp_path: Pa
 def test_swapped_secrets_do_not_open_even_where_nobody_looks_at_the_manifest(tmp_path: Path) -> None:
     vector = generate.read("swapped-entries")
     rows: Rows = put(vector, tmp_path).vault.read()
-    means = order.Means({"AIKEYS_PASSPHRASE": vector.says["passphrase"]}, None)
+    means = order.UnlockInputs({"AIKEYS_PASSPHRASE": vector.says["passphrase"]}, None)
     vault = order.open_rows(rows, means).opened
     for key in rows.keys:
         with pytest.raises(Damaged):

@@ -15,13 +15,14 @@ from aikeys.tokens import credentials, text
 from aikeys.tokens.claims import Claims, encode, message
 from aikeys.tokens.link import Link
 from aikeys.tokens.text import TokenText
-from aikeys.tokens.wishes import Wish
-from aikeys.vault import changes, issuing, token_rows
-from aikeys.vault.bearers import Bearer, Borrowed, Doorkeeper
+from aikeys.tokens.token_request import TokenRequest
+from aikeys.vault import changes, token_rows
 from aikeys.vault.format import Grant, vault_context
-from aikeys.vault.granting import Wanted, sealed
 from aikeys.vault.opening import Opened
+from aikeys.vault.token_grants import Wanted, sealed
 from aikeys.vault.token_rows import TokenRows
+from aikeys.vault.tokens import issuing
+from aikeys.vault.tokens.admission import Access, Holder, TokenVerifier
 from tests.vault.conftest import NOW_S, Home
 
 RAW = ("chat:write", "env:read")
@@ -29,35 +30,40 @@ MAY_ISSUE = ("chat:write", "env:read", "keys:write")
 
 
 class Office(NamedTuple):
-    """A home, with what a test does to it as its owner or as somebody's bearer."""
+    """A home, with what a test does to it as its owner or as somebody's holder."""
 
     home: Home
 
-    def issue(self, *scopes: str, **wish: Any) -> issuing.Issued:
-        return issuing.issue(self.home.place, self.home.open(), Wish(scopes=scopes or RAW, **wish))
+    def issue(self, *scopes: str, **token_request: Any) -> issuing.Issued:
+        return issuing.issue(self.home.place, self.home.open(), TokenRequest(scopes=scopes or RAW, **token_request))
 
-    def child(self, parent: issuing.Issued, *scopes: str, **wish: Any) -> issuing.Issued:
-        return issuing.issue_child(self.home.place, self.borrow(parent), Wish(scopes=scopes or RAW, **wish))
+    def child(self, parent: issuing.Issued, *scopes: str, **token_request: Any) -> issuing.Issued:
+        return issuing.issue_child(
+            self.home.place, self.access_of(parent), TokenRequest(scopes=scopes or RAW, **token_request)
+        )
 
-    def keeper(self) -> Doorkeeper:
-        return Doorkeeper(self.home.place, self.home.place.ledger)
+    def token_verifier(self) -> TokenVerifier:
+        return TokenVerifier(self.home.place, self.home.place.ledger)
 
-    def admit(self, issued: issuing.Issued, now_s: int | None = None) -> Bearer:
-        with closing(self.home.place.ledger) as ledger, closing(Doorkeeper(self.home.place, ledger)) as keeper:
-            return keeper.admit(issued.text, clock.now_s() if now_s is None else now_s)
+    def admit(self, issued: issuing.Issued, now_s: int | None = None) -> Holder:
+        with (
+            closing(self.home.place.ledger) as ledger,
+            closing(TokenVerifier(self.home.place, ledger)) as token_verifier,
+        ):
+            return token_verifier.admit(issued.text, clock.now_s() if now_s is None else now_s)
 
-    def borrow(self, issued: issuing.Issued, gateway: Secret | None = None) -> Borrowed:
-        keeper = self.keeper()
+    def access_of(self, issued: issuing.Issued, gateway: Secret | None = None) -> Access:
+        token_verifier = self.token_verifier()
         try:
-            return keeper.borrow(keeper.admit(issued.text, clock.now_s()), gateway)
+            return token_verifier.access_of(token_verifier.admit(issued.text, clock.now_s()), gateway)
         finally:
-            keeper.close()
+            token_verifier.close()
 
     def secret(self, issued: issuing.Issued, name: str = "openai", gateway: Secret | None = None) -> str:
-        borrowed = self.borrow(issued, gateway)
-        key = borrowed.rows.key_named(name)
+        access = self.access_of(issued, gateway)
+        key = access.rows.key_named(name)
         assert key is not None
-        return borrowed.content(key).secret.decode()
+        return access.content(key).secret.decode()
 
     def gateway(self) -> Secret:
         opened = self.home.open()

@@ -85,6 +85,6 @@ def file_checks(where: Place) -> Iterator[Check]:
     given = os.environ.get("AIKEYS_PASSPHRASE_FILE", "")
     if given and os.path.isfile(given) and key_file.readable_by_others(given):
         yield Check("passphrase file", f"{given} can be read by others", f"chmod 600 {quote(given)}")
-    if os.path.exists(where.vault.path) and not authority.is_bearer() and not ballast.is_there(where.home):
+    if os.path.exists(where.vault.path) and not authority.is_holder() and not ballast.is_there(where.home):
         finding = "a reserve that lets calls be recorded and keys be revoked on a full disk is missing"
         yield Check("ballast", finding, "make room on the disk; the next change of the vault makes it again")

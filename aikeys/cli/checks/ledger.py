@@ -13,7 +13,7 @@ from aikeys.errors import AikeysError
 from aikeys.ledger.clock_jumps import HOUR_US
 
 if TYPE_CHECKING:
-    from aikeys.ledger.verify import Verdict
+    from aikeys.ledger.verify import LedgerVerdict
     from aikeys.vault.format import Rows
     from aikeys.vault.opening import Place
 
@@ -59,7 +59,7 @@ def ledger_checks(where: Place, rows: Rows) -> Iterator[Check]:
         )
 
 
-def _clock_checks(verdict: Verdict) -> Iterator[Check]:
+def _clock_checks(verdict: LedgerVerdict) -> Iterator[Check]:
     """Yield what the times of all entries say of the clock, whatever kind of entry it is; nothing where all is well."""
     from aikeys.cli.render.verdict import jump_text
 

@@ -1,4 +1,4 @@
-"""What `aikeys doctor` looks at for a token's bearer: that token, its keys and this machine, nothing of anybody else.
+"""What `aikeys doctor` looks at for a token's holder: that token, its keys and this machine, nothing of anybody else.
 
 A refused token shows that alone. A home whose own ledger is not here is a copy: that is no finding.
 """
@@ -20,9 +20,9 @@ from aikeys.errors import AikeysError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aikeys.vault.bearers import Bearer
     from aikeys.vault.format import Rows
     from aikeys.vault.opening import Place
+    from aikeys.vault.tokens.admission import Holder
 
 
 def checks(where: Place) -> Iterator[Check]:
@@ -32,7 +32,7 @@ def checks(where: Place) -> Iterator[Check]:
 
     try:
         who = authority.admitted_now()
-        rows, is_copy = authority.rows_in_scope(), authority.doorkeeper().is_copy
+        rows, is_copy = authority.rows_in_scope(), authority.token_verifier().is_copy
     except AikeysError as error:
         yield Check("token", error.message, error.hint or f"unset {authority.VARIABLE}")
         yield from file_checks(where)
@@ -41,16 +41,16 @@ def checks(where: Place) -> Iterator[Check]:
     ends = f"{named(who.claims)} is valid, expires {left_text(who.claims.expires_at, now_s)}"
     yield Check("token", ends, "issue another: aikeys token issue" if ends_soon(who.claims, now_s) else "")
     yield from _opening(who, rows)
-    epoch = authority.doorkeeper().rows.manifest.epoch
+    epoch = authority.token_verifier().rows.manifest.epoch
     what = "a copy; what is revoked or rotated since is learnt when it is replaced" if is_copy else "the vault itself"
     yield Check("vault", f"{what}, epoch {epoch}")
     yield from file_checks(where)
     if who.may("audit:read") and os.path.exists(where.ledger.path):
-        yield from ledger_checks(where, authority.doorkeeper().rows)
+        yield from ledger_checks(where, authority.token_verifier().rows)
     yield from environment_checks(where, rows)
 
 
-def _opening(who: Bearer, rows: Rows) -> Iterator[Check]:
+def _opening(who: Holder, rows: Rows) -> Iterator[Check]:
     """Yield which keys the token opens, and why it opens one no more."""
     if not who.claims.is_granted_keys:
         yield Check("opens", "no key: its scopes need none")
@@ -58,13 +58,13 @@ def _opening(who: Bearer, rows: Rows) -> Iterator[Check]:
     if not who.claims.holds_raw_keys:
         yield Check("opens", f"{counted(len(rows.keys), 'key')}, through a gateway only")
         return
-    borrowed = authority.borrowed()
+    access = authority.access()
     names = []
     for key in sorted(rows.keys, key=lambda key: key.name):
         if key.is_admin:
             continue
         try:
-            borrowed.content(key)
+            access.content(key)
             names.append(key.name)
         except AikeysError as error:
             yield Check(f"key {key.name}", error.message, error.hint or "issue another: aikeys token issue")

@@ -48,9 +48,17 @@ def add(
     The key is asked for, or read from standard input; never give it as an argument. It is tried on the provider's
     cheapest endpoint: a key that the provider refuses is not stored, one that could not be tried is.
     """
-    from aikeys.cli.labels import typed_labels
-    from aikeys.cli.new_keys import address, check_format, end_of, new_key, say_without_address, store, verify_or_refuse
-    from aikeys.cli.new_vault import require_or_offer
+    from aikeys.cli.keys.new_keys import (
+        address,
+        check_format,
+        end_of,
+        new_key,
+        say_without_address,
+        store,
+        verify_or_refuse,
+    )
+    from aikeys.cli.keys.new_vault import require_or_offer
+    from aikeys.cli.prompts.labels import typed_labels
     from aikeys.names import key_name
     from aikeys.secret import KeySecret
 

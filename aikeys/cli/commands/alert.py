@@ -10,12 +10,12 @@ import typer
 from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.errors import AikeysError, NotFound, Usage
+from aikeys.errors import AikeysError, NotFound, UsageError
 
 if TYPE_CHECKING:
     from aikeys.alerts.channels import Channel, Settings
     from aikeys.alerts.delivery import Summary
-    from aikeys.alerts.outbox import Row
+    from aikeys.alerts.outbox import OutboxRow
     from aikeys.ledger.store import Ledger
     from aikeys.vault.opening import Place
 
@@ -116,10 +116,10 @@ def _settings(given: dict[str, str], arguments: list[str]) -> Settings:
     """Return the settings of the one way that the options describe."""
     ways = [way for way in _WAYS if way in given]
     if len(ways) != 1:
-        raise Usage("give one of --email, --webhook, --url-key and --command", "see aikeys alert add --help")
+        raise UsageError("give one of --email, --webhook, --url-key and --command", "see aikeys alert add --help")
     strangers = [option for option in given if option not in (ways[0], *_WAYS[ways[0]])]
     if strangers:
-        raise Usage(f"{strangers[0]} does not go with {ways[0]}", "see aikeys alert add --help")
+        raise UsageError(f"{strangers[0]} does not go with {ways[0]}", "see aikeys alert add --help")
     if ways[0] == "--email":
         return _email(given)
     if ways[0] == "--command":
@@ -132,7 +132,7 @@ def _email(given: dict[str, str]) -> Settings:
 
     missing = [option for option in ("--smtp", "--from") if option not in given]
     if missing:
-        raise Usage(f"--email needs {' and '.join(missing)}", "see aikeys alert add --help")
+        raise UsageError(f"--email needs {' and '.join(missing)}", "see aikeys alert add --help")
     host, port = parse_server(given["--smtp"])
     security = given.get("--security") or usual_security(host, port)
     user, key = given.get("--smtp-user", ""), given.get("--password-key", "")
@@ -144,9 +144,9 @@ def _webhook(given: dict[str, str]) -> Settings:
 
     url, style = given.get("--webhook", ""), given.get("--style", AUTO)
     if style not in STYLES:
-        raise Usage(f"{terminal.printable(style)} is no style", f"one of: {', '.join(STYLES)}")
+        raise UsageError(f"{terminal.printable(style)} is no style", f"one of: {', '.join(STYLES)}")
     if url and holds_secret(check_url(url)):
-        raise Usage(
+        raise UsageError(
             "the webhook's address looks like a secret, and everybody can read a command line",
             "put it into the vault as a key, and name that: --url-key KEY",
         )
@@ -156,17 +156,19 @@ def _webhook(given: dict[str, str]) -> Settings:
 def _command(given: dict[str, str], arguments: list[str]) -> Settings:
     from shutil import which
 
-    from aikeys.alerts.channels import LONGEST_TIME_LIMIT_S, Command, holds_key
+    from aikeys.alerts.channels import LONGEST_TIME_LIMIT_S, CommandChannel, holds_key
 
     program = which(given["--command"])
     if program is None:
         raise NotFound(f"{terminal.printable(given['--command'])} is no program", "check its name, or give its path")
     limit_s = home.duration_s(given.get("--time-limit", "30s"))
     if not 0 < limit_s <= LONGEST_TIME_LIMIT_S:
-        raise Usage("the time limit is not between a second and five minutes", "for example --time-limit 30s")
+        raise UsageError("the time limit is not between a second and five minutes", "for example --time-limit 30s")
     if any(map(holds_key, arguments)):
-        raise Usage("an argument looks like a key", "let the program read its secrets itself: aikeys exec KEY -- CMD")
-    return Command((os.path.abspath(program), *arguments), limit_s)
+        raise UsageError(
+            "an argument looks like a key", "let the program read its secrets itself: aikeys exec KEY -- CMD"
+        )
+    return CommandChannel((os.path.abspath(program), *arguments), limit_s)
 
 
 @app.command("list", epilog=epilog(_LIST, (0, 10, 13, 14, 20, 21)))
@@ -216,7 +218,7 @@ def _known(channel: Channel, counts: dict[tuple[str, str], int]) -> dict[str, An
     }
 
 
-def _known_row(row: Row) -> dict[str, Any]:
+def _known_row(row: OutboxRow) -> dict[str, Any]:
     from aikeys.alerts.outbox import WAITING
 
     return {
@@ -245,9 +247,9 @@ def remove(alert_name: Annotated[str, typer.Argument(metavar="NAME", help="Which
 def test(alert_name: Annotated[str, typer.Argument(metavar="NAME", help="Which.")]) -> None:
     """Send a test message now, and say how it went."""
     from aikeys.alerts import outbox
-    from aikeys.alerts.delivery import Means, audit, send
-    from aikeys.alerts.messages import TEST, Message
-    from aikeys.alerts.sending import Outgoing
+    from aikeys.alerts.delivery import DeliveryContext, audit, send
+    from aikeys.alerts.messages import TEST, AlertMessage
+    from aikeys.alerts.sending import OutgoingAlert
     from aikeys.cli.alerting import open_keys
 
     where = home.place()
@@ -255,12 +257,12 @@ def test(alert_name: Annotated[str, typer.Argument(metavar="NAME", help="Which."
     with ledger.reading() as connection:
         channel = outbox.find_channel(connection, alert_name)
     opened = home.unlock(where, ledger=ledger).opened if channel.keys else None
-    means = Means(open_keys(ledger, opened, channel.keys), os.environ)
+    means = DeliveryContext(open_keys(ledger, opened, channel.keys), os.environ)
     now_s = clock.now_s()
     text = f"This is a test of the alert {channel.name}. Nothing is wrong.\n\nAll alerts: aikeys alert list\n"
-    message = Message(TEST, f"test of the alert {channel.name}", text, (("alert", channel.name),))
+    message = AlertMessage(TEST, f"test of the alert {channel.name}", text, (("alert", channel.name),))
     try:
-        send(channel, Outgoing(os.urandom(20).hex(), now_s, message), means, now_s)
+        send(channel, OutgoingAlert(os.urandom(20).hex(), now_s, message), means, now_s)
     except AikeysError as error:
         ledger.event(audit(channel, TEST, 1), error.code)
         raise
@@ -274,7 +276,7 @@ def deliver(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
     The vault is opened only where a message needs a key of it; where it cannot be opened, the others still go out.
     """
-    from aikeys.alerts.delivery import Means
+    from aikeys.alerts.delivery import DeliveryContext
     from aikeys.alerts.delivery import deliver as send_all
     from aikeys.cli.alerting import look_around, secrets_of_due
     from aikeys.cli.render.json_text import document
@@ -283,7 +285,7 @@ def deliver(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
     ledger = home.present_ledger()
     look_around(where, ledger)
     secrets, problem = secrets_of_due(where, ledger)
-    summary = send_all(ledger, Means(secrets, os.environ), clock.now_us())
+    summary = send_all(ledger, DeliveryContext(secrets, os.environ), clock.now_us())
     if as_json:
         failed = [{"alert": one.channel, "error": one.error.message, "state": one.state} for one in summary.failures]
         sent = [{"alert": name} for name in summary.sent]

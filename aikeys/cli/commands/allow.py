@@ -10,11 +10,11 @@ import typer
 from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.errors import BadConfiguration, Cancelled, NotFound, Usage
+from aikeys.errors import BadConfiguration, Cancelled, NotFound, UsageError
 
 if TYPE_CHECKING:
     from aikeys.config import Project
-    from aikeys.project import Found
+    from aikeys.project import ProjectFile
 
 app = new_app()
 _EXAMPLES = (
@@ -48,7 +48,7 @@ def allow(
 ) -> None:
     """Let a project's file choose keys and labels. Shows it, asks, and remembers exactly this file; audited."""
     if remove + list_all + bool(allow_file) > 1:
-        raise Usage("--list, --remove and --allow-file exclude each other", "give one of them")
+        raise UsageError("--list, --remove and --allow-file exclude each other", "give one of them")
     if list_all:
         _list(as_json=as_json)
         return
@@ -80,14 +80,14 @@ def _allow(start: str, digest: str, *, as_json: bool) -> None:
     terminal.say(f"{found.path} {'is allowed now' if is_new else 'is allowed already'}")
 
 
-def _check_digest(found: Found, digest: str) -> None:
+def _check_digest(found: ProjectFile, digest: str) -> None:
     """Raise BadConfiguration where a digest was given and is another file's, also where this one is allowed already."""
     if digest and digest != found.sha256:
         hint = f"look at the file and its digest: aikeys allow {_quoted(os.path.dirname(found.path))}"
         raise BadConfiguration(f"{found.path} has another digest than the one given", hint)
 
 
-def _agree(found: Found, digest: str) -> None:
+def _agree(found: ProjectFile, digest: str) -> None:
     """Return where the user agrees to exactly this file, else raise Cancelled. --yes is no look at it."""
     if digest:
         return
@@ -98,7 +98,7 @@ def _agree(found: Found, digest: str) -> None:
         raise Cancelled("the file is not allowed")
 
 
-def _show(found: Found, says: Project, *, with_digest: bool) -> None:
+def _show(found: ProjectFile, says: Project, *, with_digest: bool) -> None:
     """Say all that the file would decide; a digest that was typed is not repeated."""
     lines = [f"{found.path}, owner {found.owner}", *([f"SHA-256 {found.sha256}"] if with_digest else [])]
     is_empty = not (says.exec_keys or says.exec_env or says.labels)
@@ -108,7 +108,7 @@ def _show(found: Found, says: Project, *, with_digest: bool) -> None:
     terminal.say_all([*lines, "it chooses nothing"] if is_empty else lines)
 
 
-def _print(found: Found, says: Project) -> None:
+def _print(found: ProjectFile, says: Project) -> None:
     from aikeys.cli.render.json_text import document
 
     row = {

@@ -11,7 +11,7 @@ import typer
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
 from aikeys.cli.render.counted import counted
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 
 app = new_app()
 _EXAMPLES = (
@@ -28,9 +28,9 @@ def backup(file: Annotated[str, typer.Argument(metavar="FILE", help="A new file;
     from aikeys.vault.opening import picture
 
     if not file:
-        raise Usage("a backup needs a file of its own", "name a new file: aikeys backup FILE")
+        raise UsageError("a backup needs a file of its own", "name a new file: aikeys backup FILE")
     if file == "-" and terminal.on_terminal(sys.stdout):
-        raise Usage("a backup is not for a terminal", "name a new file, or pipe it on: aikeys backup - > FILE")
+        raise UsageError("a backup is not for a terminal", "name a new file, or pipe it on: aikeys backup - > FILE")
     where = home.place()
     rows = picture(where)
     if file == "-":

@@ -10,10 +10,10 @@ import typer
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
 from aikeys.cli.lost_calls import warn_of_lost_ledger
-from aikeys.errors import AikeysError, CannotDecide, MachineFailed, Usage
+from aikeys.errors import AikeysError, CannotDecide, MachineFailed, UsageError
 
 if TYPE_CHECKING:
-    from aikeys.budgets.check import Standing
+    from aikeys.budgets.check import BudgetState
     from aikeys.budgets.terms import Terms
     from aikeys.budgets.who import Who
     from aikeys.ledger.store import Ledger
@@ -229,15 +229,15 @@ def check(
 
     form = _format(format, as_json=as_json)
     if fail_on not in ("warning", "exceeded"):
-        raise Usage(f"--fail-on {terminal.printable(fail_on)} is not known", "warning or exceeded")
+        raise UsageError(f"--fail-on {terminal.printable(fail_on)} is not known", "warning or exceeded")
     share = None if max_unpriced is None else parse_percent(max_unpriced)
-    standings, notes = budgets().checked(who or (), share)
-    state = worst_of(one.state for one in standings)
-    _print(form, standings, state, notes)
-    _fail(standings, state, fail_on, notes)
+    states, notes = budgets().checked(who or (), share)
+    state = worst_of(one.state for one in states)
+    _print(form, states, state, notes)
+    _fail(states, state, fail_on, notes)
 
 
-def _print(form: str, standings: list[Standing], state: str, notes: list[str]) -> None:
+def _print(form: str, states: list[BudgetState], state: str, notes: list[str]) -> None:
     from aikeys.cli.render import budget_states
     from aikeys.cli.render.json_text import document
     from aikeys.cli.render.table import table
@@ -245,32 +245,32 @@ def _print(form: str, standings: list[Standing], state: str, notes: list[str]) -
 
     match form:
         case "json":
-            rows = [budget_state(one) for one in standings]
+            rows = [budget_state(one) for one in states]
             terminal.out(document("aikeys.budget-check/1", state=state, budgets=rows, notes=notes))
         case "markdown":
-            terminal.out(budget_states.markdown(standings, state, notes))
+            terminal.out(budget_states.markdown(states, state, notes))
         case "github":
-            _print_for_github(standings, state, notes)
-        case _ if standings:
-            rows_of_cells = [budget_states.cells(one) for one in standings]
+            _print_for_github(states, state, notes)
+        case _ if states:
+            rows_of_cells = [budget_states.cells(one) for one in states]
             terminal.out_styled(table(budget_states.HEADERS, rows_of_cells))
             for note in notes:
                 terminal.say(note)
 
 
-def _print_for_github(standings: list[Standing], state: str, notes: list[str]) -> None:
+def _print_for_github(states: list[BudgetState], state: str, notes: list[str]) -> None:
     from aikeys.budgets.check import tightest
     from aikeys.cli.render import budget_states
 
-    lines = budget_states.commands_of(standings)
-    if not standings:
+    lines = budget_states.commands_of(states)
+    if not states:
         lines = [budget_states.annotation("error", "AI budgets undecided", notes[0])]
     else:
-        lines += [budget_states.sentence(one) for one in standings if one.state == "ok"]
+        lines += [budget_states.sentence(one) for one in states if one.state == "ok"]
         lines += [budget_states.annotation("notice", "AI budgets", note) for note in notes]
     terminal.out("\n".join(lines))
-    _append("GITHUB_STEP_SUMMARY", budget_states.markdown(standings, state, notes) + "\n")
-    _append("GITHUB_OUTPUT", budget_states.outputs(state, tightest(standings)))
+    _append("GITHUB_STEP_SUMMARY", budget_states.markdown(states, state, notes) + "\n")
+    _append("GITHUB_OUTPUT", budget_states.outputs(state, tightest(states)))
 
 
 def _append(variable: str, text: str) -> None:
@@ -286,33 +286,35 @@ def _append(variable: str, text: str) -> None:
         raise MachineFailed(f"cannot write {path} ({variable}): {error.strerror}") from None
 
 
-def _fail(standings: list[Standing], state: str, fail_on: str, notes: list[str]) -> None:
+def _fail(states: list[BudgetState], state: str, fail_on: str, notes: list[str]) -> None:
     """Raise what becomes the exit status; the budget that decides is named."""
     from aikeys.budgets.check import tightest
     from aikeys.cli.render.budget_states import sentence, way_out
 
-    decides = tightest(standings)
+    decides = tightest(states)
     said = sentence(decides) if decides else notes[0]
     match state:
         case "exceeded":
-            raise _Exceeded(said, f"aikeys report --by model,project says on what{_more(standings, state)}")
+            raise _Exceeded(said, f"aikeys report --by model,project says on what{_more(states, state)}")
         case "undecided":
             raise CannotDecide(said, way_out(decides))
         case "warning" if fail_on == "warning":
-            raise _Warned(said, f"aikeys report --by model,project says on what{_more(standings, state)}")
+            raise _Warned(said, f"aikeys report --by model,project says on what{_more(states, state)}")
 
 
-def _more(standings: list[Standing], state: str) -> str:
-    others = sum(one.state == state for one in standings) - 1
+def _more(states: list[BudgetState], state: str) -> str:
+    others = sum(one.state == state for one in states) - 1
     return f"; {others} more {'is' if others == 1 else 'are'} {state}" if others else ""
 
 
 def _format(form: str | None, *, as_json: bool) -> str:
     if as_json and form not in (None, "json"):
-        raise Usage(f"--json and --format {terminal.printable(form or '')} contradict each other", "give one of them")
+        raise UsageError(
+            f"--json and --format {terminal.printable(form or '')} contradict each other", "give one of them"
+        )
     chosen = "json" if as_json else form or "table"
     if chosen not in FORMATS:
-        raise Usage(f"{terminal.printable(chosen)} is not a format", f"one of: {', '.join(FORMATS)}")
+        raise UsageError(f"{terminal.printable(chosen)} is not a format", f"one of: {', '.join(FORMATS)}")
     return chosen
 
 

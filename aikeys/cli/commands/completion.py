@@ -9,7 +9,7 @@ import typer
 
 from aikeys.cli import terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.errors import MachineFailed, Usage
+from aikeys.errors import MachineFailed, UsageError
 
 app = new_app()
 
@@ -24,7 +24,7 @@ _EXAMPLES = (
 def completion(shell: Annotated[str, typer.Argument(metavar="SHELL", help="bash, zsh or fish.")]) -> None:
     """Print the completion script of a shell."""
     if shell not in _FILES:
-        raise Usage(f"no completion for {shell}", f"choose one of {', '.join(_FILES)}")
+        raise UsageError(f"no completion for {shell}", f"choose one of {', '.join(_FILES)}")
     terminal.out_raw(_script(_FILES[shell]))
 
 

@@ -8,11 +8,11 @@ import typer
 
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.errors import Cancelled, MachineFailed, NotFound, Usage
+from aikeys.errors import Cancelled, MachineFailed, NotFound, UsageError
 
 if TYPE_CHECKING:
     from aikeys.ledger.store import Ledger
-    from aikeys.policy.plan import Change
+    from aikeys.policy.plan import PolicyChange
     from aikeys.vault.opening import Place
 
 app = new_app()
@@ -89,7 +89,7 @@ def apply(
             terminal.warn(said)
 
 
-def _known(change: Change) -> dict[str, object]:
+def _known(change: PolicyChange) -> dict[str, object]:
     name = change.name[0] if change.section == "budgets" else change.name
     more = {"period": change.name[1]} if change.section == "budgets" else {}
     return {"section": change.section, "name": name, **more, "action": change.action, "lines": change.lines}
@@ -107,11 +107,11 @@ def _text(file: str) -> str:
     except OSError as error:
         raise MachineFailed(f"{terminal.printable(file)} cannot be read: {error.strerror}") from None
     if len(data) > _LARGEST:
-        raise Usage(f"{terminal.printable(file)} is larger than 1 MiB", "a policy holds settings only")
+        raise UsageError(f"{terminal.printable(file)} is larger than 1 MiB", "a policy holds settings only")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise Usage(f"{terminal.printable(file)} is not UTF-8 text", "see: aikeys config export") from None
+        raise UsageError(f"{terminal.printable(file)} is not UTF-8 text", "see: aikeys config export") from None
 
 
 def _place() -> tuple[Place, Ledger]:

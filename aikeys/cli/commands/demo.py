@@ -14,8 +14,8 @@ from aikeys.cli import terminal
 from aikeys.cli.help import epilog, new_app
 
 if TYPE_CHECKING:
-    from aikeys.cli.demo_provider import DemoProvider
-    from aikeys.cli.demo_stage import Stage
+    from aikeys.cli.demo.provider import DemoProvider
+    from aikeys.cli.demo.stage import Stage
 
 app = new_app()
 _EXAMPLES = (("aikeys demo", "watch it"), ("aikeys demo --keep", "and leave the vault and the ledger to play with"))
@@ -37,8 +37,8 @@ def demo(
     Then an alert, a report, the audit log and the proof that nothing was changed. Every command is shown and really
     run, in a throw-away home. The key is made up; nothing leaves this machine.
     """
-    from aikeys.cli.demo_provider import DemoProvider
-    from aikeys.cli.demo_stage import Stage, calm, interruptible
+    from aikeys.cli.demo.provider import DemoProvider
+    from aikeys.cli.demo.stage import Stage, calm, interruptible
 
     with interruptible():
         folder = tempfile.mkdtemp(prefix="aikeys-demo-")
@@ -141,9 +141,9 @@ def _say_where(stage: Stage, folder: str, *, is_kept: bool) -> None:
 
 
 def _write_programs(folder: str) -> None:
-    from aikeys.cli import demo_programs
+    from aikeys.cli.demo import programs
 
-    for name, text in (("app.py", demo_programs.APP), ("agent.py", demo_programs.AGENT)):
+    for name, text in (("app.py", programs.APP), ("agent.py", programs.AGENT)):
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
             file.write(text)
 

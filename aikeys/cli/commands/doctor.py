@@ -11,7 +11,7 @@ from aikeys.cli import home, terminal
 from aikeys.cli.checks.check import Check
 from aikeys.cli.help import epilog, new_app
 from aikeys.cli.render.counted import counted
-from aikeys.errors import AikeysError, Findings
+from aikeys.errors import AikeysError, FindingsError
 
 if TYPE_CHECKING:
     from aikeys.vault.opening import Place
@@ -41,7 +41,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         lines = [["!" if check.hint else "ok", check.name, check.finding, check.hint] for check in checks]
         terminal.out_styled(table(("", "CHECK", "FOUND", "WHAT TO DO"), lines))
     if found:
-        raise Findings(f"{len(found)} of {len(checks)} checks found something", found[0].hint)
+        raise FindingsError(f"{len(found)} of {len(checks)} checks found something", found[0].hint)
 
 
 def _checks(where: Place) -> Iterator[Check]:
@@ -54,7 +54,7 @@ def _checks(where: Place) -> Iterator[Check]:
     from aikeys.cli.checks.unlocking import opened_quietly, unlock_checks
     from aikeys.vault.opening import picture
 
-    if authority.is_bearer() and where.vault.exists:
+    if authority.is_holder() and where.vault.exists:
         from aikeys.cli.checks import of_a_token
 
         yield from of_a_token.checks(where)

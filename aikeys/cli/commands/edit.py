@@ -10,7 +10,7 @@ import typer
 
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 
 if TYPE_CHECKING:
     from aikeys.vault.format import Content, Key
@@ -50,8 +50,8 @@ def edit(
     expires: Annotated[str | None, typer.Option(metavar="DATE", help="'' for never.")] = None,
 ) -> None:
     """Change what is recorded of a key; its secret is changed by `aikeys rotate`."""
-    from aikeys.cli.labels import typed_labels
-    from aikeys.cli.new_keys import address, content_for, end_of, say_without_address
+    from aikeys.cli.keys.new_keys import address, content_for, end_of, say_without_address
+    from aikeys.cli.prompts.labels import typed_labels
     from aikeys.ledger.store import Act
     from aikeys.names import key_name
     from aikeys.providers.catalogue import find
@@ -95,21 +95,21 @@ def edit(
         say_without_address(provider, new.name, url)
 
 
-def _unchanged(key: Key, *, is_given: bool) -> Usage:
+def _unchanged(key: Key, *, is_given: bool) -> UsageError:
     """Return why there is nothing to do."""
     why = f"{key.name} is like that already" if is_given else "nothing to change was given"
-    return Usage(why, "see aikeys edit --help")
+    return UsageError(why, "see aikeys edit --help")
 
 
 def _with_plain_http(opened: Opened, key: Key, *, allow_http: bool) -> Content | None:
     """Return what is sealed of a key with plain http allowed or not, None where it says so already."""
-    from aikeys.cli.new_keys import check_listeners
-    from aikeys.network.addresses import listeners
+    from aikeys.cli.keys.new_keys import check_plain_http
+    from aikeys.network.addresses import plain_http_reach
 
     base_url, kept = opened.rows.version_of(key).base_url, opened.content(key)
     if allow_http:
-        check_listeners(base_url, allow_http=True)
-    allows = allow_http and bool(listeners(base_url))
+        check_plain_http(base_url, allow_http=True)
+    allows = allow_http and bool(plain_http_reach(base_url))
     return kept._replace(allows_http=allows) if allows != kept.allows_http else None
 
 

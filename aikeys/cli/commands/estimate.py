@@ -9,7 +9,7 @@ import typer
 from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.cli.prompt_options import Attachments, Files, MaxTokens, NoStdin, System
+from aikeys.cli.prompts.options import Attachments, Files, MaxTokens, NoStdin, System
 from aikeys.errors import CannotDecide
 
 if TYPE_CHECKING:
@@ -61,17 +61,18 @@ def estimate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say what a prompt would cost: low, expected and worst, for each model. Offline."""
-    from aikeys.cli import asking, models
+    from aikeys.cli import models
+    from aikeys.cli.prompts import request as prompt_request
     from aikeys.cli.render.json_text import document
     from aikeys.cli.render.table import table
 
     where = home.place()
-    shelf = models.shelf(where, models.rows_if_any(where))
-    typed = asking.Typed(
+    model_index = models.model_index(where, models.rows_if_any(where))
+    typed = prompt_request.PromptInput(
         text, system, tuple(file or ()), tuple(attachment or ()), max_tokens=max_tokens, no_stdin=no_stdin
     )
-    request = asking.request_of(typed, stream=False)
-    targets = [shelf.names.priced(name) for name in models.wanted(model or (), shelf.settings)]
+    request = prompt_request.request_of(typed, stream=False)
+    targets = [model_index.names.priced(name) for name in models.wanted(model or (), model_index.settings)]
     found = [_estimated(target, request, min(output, max_tokens or output)) for target in targets]
     if as_json:
         terminal.out(document("aikeys.estimate/1", estimates=[_known(one) for one in found]))
@@ -88,7 +89,7 @@ def estimate(
         terminal.out_styled(table(("MODEL", "TOKENS IN", "LOW", "EXPECTED", "WORST", "WHY UNKNOWN"), lines))
     unknown = [target for target, one in zip(targets, found, strict=True) if one.expected_pusd is None]
     if unknown:
-        near = [each for target in unknown for each in shelf.book.nearest(target.provider.name, target.model)]
+        near = [each for target in unknown for each in model_index.book.nearest(target.provider.name, target.model)]
         meant = f"did you mean {' or '.join(dict.fromkeys(near[:3]))}? else " if near else ""
         raise CannotDecide(
             f"no price is known of {', '.join(map(str, unknown))}",

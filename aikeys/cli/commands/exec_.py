@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, NoReturn
 
 from aikeys.cli import home, terminal
-from aikeys.errors import AikeysError, BadConfiguration, NotFound, Usage
+from aikeys.errors import AikeysError, BadConfiguration, NotFound, UsageError
 from aikeys.storage.record import NamedTuple
 
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from aikeys.cli.around import Around
     from aikeys.ledger.store import Act, Ledger
     from aikeys.lending.arguments import ExecArguments
-    from aikeys.lending.environment import Lent
+    from aikeys.lending.environment import LentKey
     from aikeys.tokens.claims import Claims
-    from aikeys.vault.bearers import Borrowed
     from aikeys.vault.format import Key, Rows
     from aikeys.vault.opening import Opened, Place
+    from aikeys.vault.tokens.admission import Access
 
 
 def run(argv: Sequence[str]) -> int:
@@ -80,27 +80,27 @@ def _around(home_folder: str) -> Around:
 
 
 def program_for(arguments: ExecArguments) -> str:
-    """Return what is to be executed; Usage inside another exec."""
+    """Return what is to be executed; UsageError inside another exec."""
     from aikeys.lending import child, environment
 
     inside = environment.nested(os.environb)
     if inside is not None and not arguments.nested:
-        raise Usage(f"this runs inside aikeys exec already (keys: {inside})", "to do it on purpose: --nested")
+        raise UsageError(f"this runs inside aikeys exec already (keys: {inside})", "to do it on purpose: --nested")
     return child.find_program(arguments.command[0], os.environ.get("PATH"))
 
 
-def opened_for(where: Place, ledger: Ledger, way: str) -> Opened | Borrowed:
+def opened_for(where: Place, ledger: Ledger, way: str) -> Opened | Access:
     """Return what opens keys: the vault, or what AIKEYS_TOKEN may hold; `way` is the command in tokens/admission.py."""
     if not os.environ.get("AIKEYS_TOKEN", "").strip():  # the usual way: loads nothing of tokens
         return home.unlock(where, ledger=ledger).opened
     from aikeys.cli import authority
 
-    if authority.is_bearer():
+    if authority.is_holder():
         authority.require(way)
     return home.open_keys(where, ledger=ledger)
 
 
-def lend_keys(opened: Opened | Borrowed, keys: list[Key]) -> list[Lent]:
+def lend_keys(opened: Opened | Access, keys: list[Key]) -> list[LentKey]:
     """Open the keys; one that a token is not for is a decision, and recorded as one."""
     from aikeys.errors import Denied
 
@@ -113,15 +113,15 @@ def lend_keys(opened: Opened | Borrowed, keys: list[Key]) -> list[Lent]:
         raise
 
 
-def lend_key(opened: Opened | Borrowed, key: Key) -> Lent:
+def lend_key(opened: Opened | Access, key: Key) -> LentKey:
     """Return a key opened for a child's environment."""
-    from aikeys.lending.environment import Lent
+    from aikeys.lending.environment import LentKey
 
     content = opened.content(key)
     base_url = opened.rows.version_of(key).base_url
     if base_url.startswith("http:") and not content.allows_http:
         _refuse_plain_http(key.name, base_url)
-    return Lent(
+    return LentKey(
         key.name,
         content.key_secret,
         content.env,
@@ -149,7 +149,7 @@ class Chosen(NamedTuple):
     renamed: dict[str, str]
 
 
-def chosen(arguments: ExecArguments, around: Callable[[], Around], opened: Opened | Borrowed) -> Chosen:
+def chosen(arguments: ExecArguments, around: Callable[[], Around], opened: Opened | Access) -> Chosen:
     """Return the keys to lend: those named, else those of the configuration, else the only one.
 
     What nobody named is chosen among the keys that a token is for. Only then is looked at what stands `around`.
@@ -199,15 +199,15 @@ def _configured(around: Around) -> tuple[tuple[str, ...], tuple[tuple[str, str],
     return (*names, *(name for _, name in env)), env
 
 
-def _in_scope(opened: Opened | Borrowed) -> list[Key]:
+def _in_scope(opened: Opened | Access) -> list[Key]:
     """Return the keys that may be lent at all: every one for the owner, those it is for with a token."""
-    bearer = getattr(opened, "bearer", None)
-    if bearer is None:
+    holder = getattr(opened, "holder", None)
+    if holder is None:
         return list(opened.rows.keys)
-    return [key for key in opened.rows.keys if bearer.claims.reaches(key.id) and not key.is_admin]
+    return [key for key in opened.rows.keys if holder.claims.reaches(key.id) and not key.is_admin]
 
 
-def _only_key(opened: Opened | Borrowed) -> Key:
+def _only_key(opened: Opened | Access) -> Key:
     keys = _in_scope(opened)
     if len(keys) == 1:
         return keys[0]
@@ -219,18 +219,18 @@ def _only_key(opened: Opened | Borrowed) -> Key:
         )
     if not names:
         raise NotFound("the vault has no keys", "add one: aikeys add NAME")
-    raise Usage("which keys?", f"name them: aikeys exec NAME -- CMD; there are {names}")
+    raise UsageError("which keys?", f"name them: aikeys exec NAME -- CMD; there are {names}")
 
 
-def _refuse_limited(ledger: Ledger, opened: Opened | Borrowed, keys: list[Key]) -> None:
-    """Raise Usage where a budget limits a key, the token or one above it: nobody would count what the program spends.
+def _refuse_limited(ledger: Ledger, opened: Opened | Access, keys: list[Key]) -> None:
+    """Raise UsageError where a budget limits a key, the token or one above it: its spending would not be counted.
 
     A token made with a budget is refused also where that one was removed: it says so itself.
     """
     from aikeys.budgets.raw_use import first_limited
 
-    bearer = getattr(opened, "bearer", None)
-    line = (bearer.claims, *bearer.above) if bearer is not None else ()
+    holder = getattr(opened, "holder", None)
+    line = (holder.claims, *holder.above) if holder is not None else ()
     whos = [*(f"token:{claims.shown_id}" for claims in line), *(f"key:{key.name}" for key in keys)]
     if line and line[0].budget_pusd is not None:
         limited: str | None = whos[0]
@@ -238,7 +238,7 @@ def _refuse_limited(ledger: Ledger, opened: Opened | Borrowed, keys: list[Key]) 
         with ledger.reading() as connection:
             limited = first_limited(connection, whos)
     if limited is not None:
-        raise Usage(
+        raise UsageError(
             f"{_limited(limited, line)}, and what a program does with the key itself is not metered",
             "to have it metered: --metered; to lend the key all the same: --unmetered",
         )
@@ -255,7 +255,7 @@ def _limited(who: str, line: Sequence[Claims]) -> str:
     return f"{'token ' if kind == 'token' else ''}{name} has a budget"
 
 
-def _record(ledger: Ledger, opened: Opened | Borrowed, keys: list[Key], arguments: ExecArguments) -> None:
+def _record(ledger: Ledger, opened: Opened | Access, keys: list[Key], arguments: ExecArguments) -> None:
     """Write the audit entry, signed; no entry, no key. The file closes when this process becomes the program."""
     from aikeys.ledger.store import Act
     from aikeys.secret import hidden
@@ -268,18 +268,18 @@ def _record(ledger: Ledger, opened: Opened | Borrowed, keys: list[Key], argument
         raise BadConfiguration(f"the run cannot be recorded, so no key is lent: {error.message}", error.hint) from None
 
 
-def _write(ledger: Ledger, act: Act, opened: Opened | Borrowed) -> None:
+def _write(ledger: Ledger, act: Act, opened: Opened | Access) -> None:
     """Write the entry; by a token it names the token, and a single-use one is used up in the same transaction."""
-    bearer = getattr(opened, "bearer", None)
-    if bearer is None:
+    holder = getattr(opened, "holder", None)
+    if holder is None:
         ledger.event(act, signer=opened.signer())
         return
     from aikeys.ledger.token_acts import use_up
 
     with ledger.writing() as writer:
-        if bearer.claims.is_once:
-            use_up(writer, bearer.shown_id)
-        writer.act(act._replace(detail=f"{act.detail} token={bearer.shown_id}"))
+        if holder.claims.is_once:
+            use_up(writer, holder.shown_id)
+        writer.act(act._replace(detail=f"{act.detail} token={holder.shown_id}"))
 
 
 def __getattr__(name: str) -> object:

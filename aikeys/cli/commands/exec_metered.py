@@ -15,7 +15,7 @@ from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.around import Around
 from aikeys.cli.commands.exec_ import Chosen, chosen, lend_keys, opened_for, program_for
-from aikeys.errors import AikeysError, BadConfiguration, Usage
+from aikeys.errors import AikeysError, BadConfiguration, UsageError
 from aikeys.ledger import token_acts
 from aikeys.ledger.store import Act, Writer
 from aikeys.secret import hidden
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aikeys.budgets.refusals import BudgetExceeded
-    from aikeys.cli.models import Shelf
-    from aikeys.gateway.own import OwnGateway, OwnMeans, OwnToken, Refusals
+    from aikeys.cli.models import ModelIndex
+    from aikeys.gateway.single_run import RefusalCounts, SingleRunGateway, SingleRunSetup, SingleRunToken
     from aikeys.ledger.questions import Figures
     from aikeys.ledger.store import Ledger
     from aikeys.lending.arguments import ExecArguments
-    from aikeys.lending.environment import Lent
+    from aikeys.lending.environment import LentKey
     from aikeys.names import Label
     from aikeys.providers.catalogue import Provider
-    from aikeys.tokens.wishes import Wish
-    from aikeys.vault.bearers import Borrowed
+    from aikeys.tokens.token_request import TokenRequest
     from aikeys.vault.format import Key
     from aikeys.vault.opening import Opened, Place
+    from aikeys.vault.tokens.admission import Access
 
 _SHOWN = {"worst_case": "worst case"}
 
@@ -46,8 +46,8 @@ class _Open(NamedTuple):
 
     where: Place
     ledger: Ledger
-    opened: Opened | Borrowed
-    shelf: Shelf
+    opened: Opened | Access
+    model_index: ModelIndex
     around: Around
     chosen: Chosen
 
@@ -68,25 +68,25 @@ class _Start(NamedTuple):
 def run(arguments: ExecArguments) -> int:
     """Start the program, stand behind it, and return its exit status."""
     if sys.platform == "win32":
-        raise Usage("--metered is not available on Windows", "run aikeys gateway, and lend the program a token")
+        raise UsageError("--metered is not available on Windows", "run aikeys gateway, and lend the program a token")
     from aikeys import own_memory
 
     core_limit = own_memory.protect()
-    wish = _wish(arguments)
+    token_request = _token_request(arguments)
     program = program_for(arguments)
     where = home.place()
     ledger = where.ledger
     opened = opened_for(where, ledger, "exec --metered")
     around = Around(where.home)
-    found = _Open(where, ledger, opened, _shelf(where), around, chosen(arguments, lambda: around, opened))
+    found = _Open(where, ledger, opened, _model_index(where), around, chosen(arguments, lambda: around, opened))
     providers = _providers(found)
     lent = lend_keys(opened, found.keys)
-    from aikeys.gateway.own import OwnGateway  # slow to load: what is refused is refused before
+    from aikeys.gateway.single_run import SingleRunGateway  # slow to load: what is refused is refused before
 
     lock = ProcessLock.take(where.ledger_directory)
     try:
-        token = _token(found, wish)
-        gateway = OwnGateway(_means(found, token))
+        token = _token(found, token_request)
+        gateway = SingleRunGateway(_means(found, token))
         env = _environment(arguments, found, _instead(lent, providers, gateway, token))
         _clear_up(found)
         _record(found, token, arguments, lock.name)
@@ -98,54 +98,54 @@ def run(arguments: ExecArguments) -> int:
         lock.close()
 
 
-def _wish(arguments: ExecArguments) -> Wish:
-    """Return what the options ask of the run's token; Usage for a value that cannot be."""
+def _token_request(arguments: ExecArguments) -> TokenRequest:
+    """Return what the options ask of the run's token; UsageError for a value that cannot be."""
     from aikeys.money import parse_usd
     from aikeys.tokens import patterns
-    from aikeys.tokens.wishes import Wish, check_wish
+    from aikeys.tokens.token_request import TokenRequest, check_token_request
 
     values = dict(arguments.limits)
     rpm = values.get("--rpm", "")
     if rpm and not (rpm.isascii() and rpm.isdigit() and len(rpm) < 10):
-        raise Usage(f"--rpm {terminal.printable(rpm)[:40]} is not a whole number", "write --rpm 60")
-    wish = Wish(
+        raise UsageError(f"--rpm {terminal.printable(rpm)[:40]} is not a whole number", "write --rpm 60")
+    token_request = TokenRequest(
         ttl_s=home.duration_s(values["--ttl"]) if "--ttl" in values else None,
         models=tuple(patterns.check_model(value) for option, value in arguments.limits if option == "--model"),
         budget_pusd=parse_usd(values["--budget"]) if "--budget" in values else None,
         rpm=int(rpm) if rpm else None,
     )
-    check_wish(wish)
-    return wish
+    check_token_request(token_request)
+    return token_request
 
 
-def _shelf(where: Place) -> Shelf:
-    from aikeys.cli.models import shelf
+def _model_index(where: Place) -> ModelIndex:
+    from aikeys.cli.models import model_index
 
-    return shelf(where, None)
+    return model_index(where, None)
 
 
 def _providers(found: _Open) -> dict[str, Provider]:
-    """Return the provider of each key; Usage for one whose calls cannot be led through a gateway."""
+    """Return the provider of each key; UsageError for one whose calls cannot be led through a gateway."""
     from aikeys.lending import metered
     from aikeys.providers.catalogue import find
 
-    providers = {key.name: find(found.shelf.catalogue, key.provider) for key in found.keys}
+    providers = {key.name: find(found.model_index.catalogue, key.provider) for key in found.keys}
     for name, provider in providers.items():
         metered.address("", provider, name)
     metered.check_one_key_each(list(providers.items()))
     return providers
 
 
-def _token(found: _Open, wish: Wish) -> OwnToken:
+def _token(found: _Open, token_request: TokenRequest) -> SingleRunToken:
     """Make the token of this run, in memory: it is written nowhere, and carries no grant."""
-    from aikeys.gateway.own import OwnToken
+    from aikeys.gateway.single_run import SingleRunToken
     from aikeys.lending.metered import run_claims
     from aikeys.secret import Secret
     from aikeys.tokens import credentials, text
     from aikeys.tokens.text import TokenText
-    from aikeys.tokens.wishes import Identity
+    from aikeys.tokens.token_request import Identity
 
-    header, bearer = found.opened.rows.header, getattr(found.opened, "bearer", None)
+    header, holder = found.opened.rows.header, getattr(found.opened, "holder", None)
     token = TokenText(
         os.urandom(text.ID_BYTES), text.fingerprint(header.signing_public), Secret(os.urandom(text.SECRET_BYTES))
     )
@@ -153,41 +153,45 @@ def _token(found: _Open, wish: Wish) -> OwnToken:
         header.vault_id, found.ledger.ledger_id, token.id, credentials.public_halves(token), clock.now_s()
     )
     keys = tuple(key.id.hex() for key in found.keys)
-    claims = run_claims(wish._replace(keys=keys, labels=_labels(found)), identity, bearer.claims if bearer else None)
-    above = (bearer.claims, *bearer.above) if bearer else ()
-    return OwnToken(Secret(text.written(token).encode()), claims, above)
+    claims = run_claims(
+        token_request._replace(keys=keys, labels=_labels(found)), identity, holder.claims if holder else None
+    )
+    above = (holder.claims, *holder.above) if holder else ()
+    return SingleRunToken(Secret(text.written(token).encode()), claims, above)
 
 
 def _labels(found: _Open) -> tuple[tuple[str, Label], ...]:
     """Return for whom the run spends: the labels of config.toml, of the only key, of CI, git and the project's file."""
-    from aikeys.cli.labels import labels
+    from aikeys.cli.prompts.labels import labels
     from aikeys.spending.labels import pairs_of
 
     of_key = home.labels_of(found.keys[0].labels) if len(found.keys) == 1 else {}
-    own = labels({}, (), found.shelf.settings, of_key, found.around)
+    own = labels({}, (), found.model_index.settings, of_key, found.around)
     found.around.say_uncounted(own, found.ledger)
     return tuple(pairs_of(own).items())
 
 
-def _means(found: _Open, token: OwnToken) -> OwnMeans:
-    from aikeys.gateway.own import OwnMeans
+def _means(found: _Open, token: SingleRunToken) -> SingleRunSetup:
     from aikeys.gateway.settings import Settings
+    from aikeys.gateway.single_run import SingleRunSetup
     from aikeys.gateway.state import Knowledge
 
-    shelf = found.shelf
-    knowledge = Knowledge(shelf.settings, shelf.catalogue, shelf.book)
-    settings = Settings(uses_proxy=found.shelf.settings.gateway_uses_proxy)
-    return OwnMeans(found.where, found.opened, token, knowledge, settings, terminal.say)
+    model_index = found.model_index
+    knowledge = Knowledge(model_index.settings, model_index.catalogue, model_index.book)
+    settings = Settings(uses_proxy=found.model_index.settings.gateway_uses_proxy)
+    return SingleRunSetup(found.where, found.opened, token, knowledge, settings, terminal.say)
 
 
-def _instead(lent: list[Lent], providers: dict[str, Provider], gateway: OwnGateway, token: OwnToken) -> list[Lent]:
+def _instead(
+    lent: list[LentKey], providers: dict[str, Provider], gateway: SingleRunGateway, token: SingleRunToken
+) -> list[LentKey]:
     """Return what goes into the environment: the token where a key would be, and nothing of the key."""
     from aikeys.lending.metered import lent_instead
 
     return [lent_instead(key, providers[key.name], gateway.url, token.text) for key in lent]
 
 
-def _environment(arguments: ExecArguments, found: _Open, instead: list[Lent]) -> dict[bytes, bytes]:
+def _environment(arguments: ExecArguments, found: _Open, instead: list[LentKey]) -> dict[bytes, bytes]:
     from aikeys.lending.environment import child_environment
     from aikeys.lending.metered import metered_environment
 
@@ -199,17 +203,17 @@ def _clear_up(found: _Open) -> None:
     from aikeys.budgets.recovery import recover
     from aikeys.budgets.run_budgets import end_those_of_the_dead
     from aikeys.cli import authority
-    from aikeys.cli.till import tell_of_the_dead
+    from aikeys.cli.prompts.session import tell_of_the_dead
     from aikeys.ledger.rollups import keep_tags
 
     booked = recover(found.ledger)
     if authority.sees_calls():
         tell_of_the_dead(booked)
     end_those_of_the_dead(found.ledger)
-    keep_tags(found.ledger, found.shelf.settings.rolled_tags)
+    keep_tags(found.ledger, found.model_index.settings.rolled_tags)
 
 
-def _record(found: _Open, token: OwnToken, arguments: ExecArguments, process: str) -> None:
+def _record(found: _Open, token: SingleRunToken, arguments: ExecArguments, process: str) -> None:
     """Write down the run, its token and its budget in one transaction; no entries, no token."""
     try:
         with found.ledger.writing() as writer:
@@ -221,15 +225,15 @@ def _record(found: _Open, token: OwnToken, arguments: ExecArguments, process: st
         raise BadConfiguration(f"the run cannot be recorded, so nothing is lent: {error.message}", error.hint) from None
 
 
-def _announce(writer: Writer, found: _Open, token: OwnToken, arguments: ExecArguments, process: str) -> None:
+def _announce(writer: Writer, found: _Open, token: SingleRunToken, arguments: ExecArguments, process: str) -> None:
     from aikeys.budgets import run_budgets
-    from aikeys.vault.issuing import issue_detail
+    from aikeys.vault.tokens.issuing import issue_detail
 
-    claims, bearer = token.claims, getattr(found.opened, "bearer", None)
+    claims, holder = token.claims, getattr(found.opened, "holder", None)
     program = terminal.printable(hidden(os.path.basename(arguments.command[0])))
     detail = f"metered=yes lent={claims.shown_id} program={program}"  # reports count runs that do not begin so
-    if bearer is not None:
-        detail += f" token={bearer.shown_id}"
+    if holder is not None:
+        detail += f" token={holder.shown_id}"
     writer.act(Act("exec", ",".join(key.name for key in found.keys), detail))
     user = dict(claims.labels).get("user", "")
     about = token_acts.run_detail(issue_detail(claims), process)
@@ -238,7 +242,7 @@ def _announce(writer: Writer, found: _Open, token: OwnToken, arguments: ExecArgu
         run_budgets.begin(writer, claims.shown_id, claims.budget_pusd)
 
 
-def _supervised(start: _Start, gateway: OwnGateway) -> int:
+def _supervised(start: _Start, gateway: SingleRunGateway) -> int:
     """Serve as long as the program runs, and until what it asked for is settled; return its exit status."""
     from aikeys.lending.child import spawn_process
     from aikeys.lending.supervise import Supervisor
@@ -260,7 +264,7 @@ def _supervised(start: _Start, gateway: OwnGateway) -> int:
     return status
 
 
-def _end(found: _Open, token: OwnToken, refusals: Refusals) -> None:
+def _end(found: _Open, token: SingleRunToken, refusals: RefusalCounts) -> None:
     """Remove the run's budget, vouch for the ledger, and say what the run cost; the program's status stands."""
     from aikeys.budgets import run_budgets
 
@@ -281,7 +285,7 @@ def _end(found: _Open, token: OwnToken, refusals: Refusals) -> None:
             found.ledger.close()
 
 
-def _refused(ledger: Ledger, refusals: Refusals, token: str) -> list[str]:
+def _refused(ledger: Ledger, refusals: RefusalCounts, token: str) -> list[str]:
     """Return what was refused, and why: the run's budget in short, another one as far as whoever started it may know.
 
     Its client, which has the run's token, may have heard less.
@@ -315,13 +319,13 @@ def _cost(ledger: Ledger, token: str, since_s: int) -> str:
     from aikeys.cli.render.counted import counted
     from aikeys.ledger.calendar import Calendar
     from aikeys.ledger.queries import reading
-    from aikeys.ledger.questions import NONE, Asked
+    from aikeys.ledger.questions import NONE, SumQuery
     from aikeys.money import shown_usd
 
     calendar = Calendar(ledger.zone)
     days = calendar.day_of(since_s * 1_000_000), calendar.day_of(clock.now_us()) + 1
     with reading(ledger) as books:
-        cells = books.sums(Asked(("token",), (("token", (token,)),), *days, calendar)).cells
+        cells = books.sums(SumQuery(("token",), (("token", (token,)),), *days, calendar)).cells
     by_source: dict[str, Figures] = {}
     total = NONE
     for (_, source), figures in cells.items():

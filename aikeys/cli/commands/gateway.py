@@ -14,7 +14,7 @@ from aikeys.errors import BadConfiguration
 
 if TYPE_CHECKING:
     from aikeys.gateway.background import OpenKeys
-    from aikeys.gateway.serve import Means
+    from aikeys.gateway.serve import WorkerSetup
     from aikeys.gateway.settings import Settings
     from aikeys.vault.opening import Place
 
@@ -105,36 +105,36 @@ def _write_credential(where: Place, path: str) -> None:
     terminal.say(f"wrote {terminal.printable(path)}; with a token it opens what the token is for, alone nothing")
 
 
-def _means(where: Place, settings: Settings, given: str) -> Means:
+def _means(where: Place, settings: Settings, given: str) -> WorkerSetup:
     """Open what the gateway needs, and forget the vault's key."""
-    from aikeys.cli.models import shelf
+    from aikeys.cli.models import model_index
     from aikeys.gateway import credential
     from aikeys.gateway.alert_keys import AlertKeys
-    from aikeys.gateway.serve import Means
+    from aikeys.gateway.serve import WorkerSetup
     from aikeys.gateway.state import Knowledge
     from aikeys.vault.opening import picture
 
-    shelves = shelf(where, None)
-    knowledge = Knowledge(shelves.settings, shelves.catalogue, shelves.book)
+    index = model_index(where, None)
+    knowledge = Knowledge(index.settings, index.catalogue, index.book)
     settings = settings._replace(
-        hosts=(*shelves.settings.gateway_hosts, *_own_names(settings)),
-        uses_proxy=settings.uses_proxy and shelves.settings.gateway_uses_proxy,
+        hosts=(*index.settings.gateway_hosts, *_own_names(settings)),
+        uses_proxy=settings.uses_proxy and index.settings.gateway_uses_proxy,
     )
     if settings.is_sealed:
         rows = picture(where)
         private = credential.read(credential.path_of(given, dict(os.environ)), rows.header)
-        return Means(where, private, settings, knowledge, None, _keys_of_service_token(where))
+        return WorkerSetup(where, private, settings, knowledge, None, _keys_of_service_token(where))
     if given:
         raise BadConfiguration("--credential is for a sealed gateway", "add --sealed, or leave it out")
     opened = home.unlock(where).opened
-    return Means(where, opened.gateway_key(), settings, knowledge, opened.signer(), AlertKeys(where, opened))
+    return WorkerSetup(where, opened.gateway_key(), settings, knowledge, opened.signer(), AlertKeys(where, opened))
 
 
 def _own_names(settings: Settings) -> tuple[str, ...]:
     """Return under which names other machines reach this one, beside those of config.toml."""
     from socket import gethostname
 
-    from aikeys.gateway.hosts import names_of_certificate
+    from aikeys.gateway.http.hosts import names_of_certificate
 
     if settings.is_loopback:
         return ()
@@ -146,16 +146,16 @@ def _keys_of_service_token(where: Place) -> OpenKeys | None:
     from aikeys.cli import authority
     from aikeys.gateway.alert_keys import AlertKeys
 
-    if not authority.is_bearer():
+    if not authority.is_holder():
         return None
     authority.require("gateway")
-    return AlertKeys(where, authority.borrowed())
+    return AlertKeys(where, authority.access())
 
 
-def _serve(means: Means) -> None:
+def _serve(means: WorkerSetup) -> None:
     from aikeys import own_memory
     from aikeys.budgets.recovery import recover
-    from aikeys.cli.till import tell_of_the_dead
+    from aikeys.cli.prompts.session import tell_of_the_dead
     from aikeys.gateway.serve import listening_socket, run
     from aikeys.ledger.rollups import keep_tags
 

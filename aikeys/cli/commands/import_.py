@@ -9,11 +9,11 @@ import typer
 
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.errors import Cancelled, NotFound, Usage
+from aikeys.errors import Cancelled, NotFound, UsageError
 
 if TYPE_CHECKING:
     from aikeys.imports.naming import Planned
-    from aikeys.imports.sources import Found
+    from aikeys.imports.sources import FoundKeys
     from aikeys.providers.catalogue import Provider
     from aikeys.secret import Secret
     from aikeys.vault.opening import Opened, Place
@@ -37,7 +37,7 @@ def import_(
     Shows what was found, asks once, and says which lines to delete afterwards. Nothing is sent to a provider: try the
     keys with `aikeys verify`.
     """
-    from aikeys.cli.new_vault import require_or_offer
+    from aikeys.cli.keys.new_vault import require_or_offer
 
     where = home.place()
     made = require_or_offer(where)
@@ -61,17 +61,17 @@ def import_(
     _say_what_to_delete(planned)
 
 
-def _read(source: str, files: list[str], catalogue: dict[str, Provider]) -> Found:
+def _read(source: str, files: list[str], catalogue: dict[str, Provider]) -> FoundKeys:
     from aikeys.imports import sources
 
     if source == "env":
         return sources.from_environment(os.environ, catalogue)
     if source not in ("dotenv", "llm"):
-        raise Usage(f"--from {terminal.printable(source)} is not known", "choose dotenv, env or llm")
+        raise UsageError(f"--from {terminal.printable(source)} is not known", "choose dotenv, env or llm")
     paths = files or [".env" if source == "dotenv" else _llm_keys()]
     read = sources.from_dotenv if source == "dotenv" else sources.from_llm
     parts = [read(_text(path), os.path.abspath(path), catalogue) for path in paths]
-    return sources.Found(
+    return sources.FoundKeys(
         tuple(each for part in parts for each in part.candidates),
         tuple(each for part in parts for each in part.skipped),
     )
@@ -89,14 +89,14 @@ def _text(path: str) -> str:
     except OSError as error:
         raise NotFound(f"cannot read {terminal.printable(path)}: {error.strerror}", "name the file") from None
     if len(data) > _MOST_BYTES:
-        raise Usage(f"{terminal.printable(path)} is larger than 4 MiB", "name a .env file")
+        raise UsageError(f"{terminal.printable(path)} is larger than 4 MiB", "name a .env file")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise Usage(f"{terminal.printable(path)} is not UTF-8 text", "name a .env file") from None
+        raise UsageError(f"{terminal.printable(path)} is not UTF-8 text", "name a .env file") from None
 
 
-def _plan(found: Found, opened: Opened) -> list[Planned]:
+def _plan(found: FoundKeys, opened: Opened) -> list[Planned]:
     from aikeys.imports.naming import plan
 
     def same_secret(name: str, secret: Secret) -> bool:
@@ -107,7 +107,7 @@ def _plan(found: Found, opened: Opened) -> list[Planned]:
 
 
 def _add(where: Place, opened: Opened, item: Planned, catalogue: dict[str, Provider]) -> None:
-    from aikeys.cli.new_keys import new_key, store
+    from aikeys.cli.keys.new_keys import new_key, store
 
     candidate = item.candidate
     provider = catalogue[candidate.provider]
@@ -116,7 +116,7 @@ def _add(where: Place, opened: Opened, item: Planned, catalogue: dict[str, Provi
 
 def _show(item: Planned, provider: Provider) -> None:
     """Say what would be done with a key: under which name, to be sent where, and what is odd about it."""
-    from aikeys.cli.new_keys import check_format, say_without_address, warn_of_listeners
+    from aikeys.cli.keys.new_keys import check_format, say_without_address, warn_of_plain_http
 
     first = item.candidate
     if item.action == "have":
@@ -132,7 +132,7 @@ def _show(item: Planned, provider: Provider) -> None:
         if other.base_url and other.base_url != first.base_url:
             place = _place(other.file, other.base_line)
             terminal.say(f"  not with the base URL {other.base_url} ({other.base_variable}, {place})")
-    warn_of_listeners(first.base_url or provider.base_url, item.name)
+    warn_of_plain_http(first.base_url or provider.base_url, item.name)
     check_format(provider, first.secret)
     say_without_address(provider, item.name, first.base_url or provider.base_url)
 

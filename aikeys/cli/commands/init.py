@@ -29,6 +29,6 @@ def init(
     AIKEYS_PASSPHRASE, or asked for. On a terminal a recovery code is made and shown once. Beside a ledger whose vault
     is missing it asks first; without a terminal give --yes.
     """
-    from aikeys.cli.new_vault import make
+    from aikeys.cli.keys.new_vault import make
 
     make(passphrase=passphrase, keyring=keyring, key_file=key_file)

@@ -12,7 +12,7 @@ from aikeys.cli import home, terminal
 from aikeys.cli.commands import ledger_erase, ledger_exchange, ledger_resolve
 from aikeys.cli.commands.ledger_exchange import stepped
 from aikeys.cli.help import epilog, new_app
-from aikeys.errors import Damaged, NotFound, Usage
+from aikeys.errors import Damaged, NotFound, UsageError
 
 if TYPE_CHECKING:
     from aikeys.ledger.receipts import Receipt
@@ -118,7 +118,7 @@ def archive(
     book = home.present_ledger()
     before_us = day_start_us(before, "--before", Calendar(book.zone))
     if before_us > clock.now_us():
-        raise Usage(f"--before {before} lies in the future", "write a day that has begun")
+        raise UsageError(f"--before {before} lies in the future", "write a day that has begun")
     if folder and not os.path.isdir(folder):
         raise NotFound(f"there is no directory {folder}", "make it first")
     where = home.place()
@@ -159,7 +159,7 @@ def _known(book: Ledger, receipts: list[Receipt], public_key: str) -> tuple[Know
 def _vault(book: Ledger, *, may_be_another: bool) -> tuple[Rows | None, bool]:
     """Return the rows of the vault that this ledger belongs to, if it is here, and whether it was opened.
 
-    A token's bearer opens nothing, and on a copy of a home the ledger is the copy's own: no vault vouches for it.
+    A token's holder opens nothing, and on a copy of a home the ledger is the copy's own: no vault vouches for it.
     """
     from aikeys.cli import authority
     from aikeys.vault.opening import picture_without_ledger
@@ -171,13 +171,13 @@ def _vault(book: Ledger, *, may_be_another: bool) -> tuple[Rows | None, bool]:
     where.vault.check_schema()
     rows = picture_without_ledger(where)
     if rows.header.ledger_id != book.ledger_id:
-        if may_be_another or authority.is_bearer():
+        if may_be_another or authority.is_holder():
             return None, False
         raise Damaged(
             f"{book.path} belongs to another vault",
             "put the right one back; a ledger from elsewhere is checked with --public-key",
         )
-    opened: Opened | None = None if authority.is_bearer() else quietly(rows, home.means())
+    opened: Opened | None = None if authority.is_holder() else quietly(rows, home.means())
     return rows, opened is not None
 
 
@@ -190,7 +190,7 @@ def _public_key(text: str) -> bytes:
     except ValueError:
         data = b""
     if len(data) != 32:
-        raise Usage(
+        raise UsageError(
             "--public-key is neither a file nor 64 hexadecimal digits", "it stands in: aikeys ledger head --json"
         )
     return data

@@ -8,7 +8,7 @@ import typer
 
 from aikeys.cli import home, terminal
 from aikeys.cli.render.counted import counted
-from aikeys.errors import Cancelled, NotFound, Usage
+from aikeys.errors import Cancelled, NotFound, UsageError
 
 if TYPE_CHECKING:
     from aikeys.ledger.store import Ledger, Writer
@@ -30,7 +30,7 @@ def erase(
     rotated. With --key the vault has to be opened.
     """
     if bool(user) == bool(key):
-        raise Usage("say what goes: --user NAME or --key NAME", "aikeys ledger erase --help")
+        raise UsageError("say what goes: --user NAME or --key NAME", "aikeys ledger erase --help")
     book = home.present_ledger()
     if user:
         _erase_person(book, user)
@@ -74,7 +74,9 @@ def _mask_secret(book: Ledger, name: str) -> None:
         raise NotFound(f"there is no key {terminal.printable(name)}", "aikeys list")
     secrets = opened.secrets(key)
     if max(map(len, secrets), default=0) < SHORT:
-        raise Usage(f"the secret of {key.name} is too short to be told from other text", f"aikeys rotate {key.name}")
+        raise UsageError(
+            f"the secret of {key.name} is too short to be told from other text", f"aikeys rotate {key.name}"
+        )
     search = Search(secrets)
     found = places(book, search)
     if found.can_be_masked:

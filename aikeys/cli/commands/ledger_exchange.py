@@ -11,13 +11,13 @@ import typer
 
 from aikeys import clock
 from aikeys.cli import home, screen, terminal
-from aikeys.errors import ExistsAlready, MachineFailed, NotFound, Usage
+from aikeys.errors import ExistsAlready, MachineFailed, NotFound, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
-    from aikeys.ledger.importing import Counts
+    from aikeys.ledger.importing import ImportCounts
     from aikeys.ledger.store import Ledger
 
 EXPORT = (
@@ -51,7 +51,7 @@ def export(
     from aikeys.ledger.store import read_base
 
     if form not in ("jsonl", "csv"):
-        raise Usage(f"{terminal.printable(form)} is no format", "jsonl or csv")
+        raise UsageError(f"{terminal.printable(form)} is no format", "jsonl or csv")
     ledger = home.present_ledger()
     from_us = since_us(since, Calendar(ledger.zone), clock.now_us()) if since else 0
     with _output(output, ledger) as write, ledger.reading() as connection:
@@ -85,7 +85,7 @@ def import_(
     from aikeys.cli.render.json_text import document
 
     if not file and not new_ledger:
-        raise Usage("a file is missing", "aikeys ledger import FILE.jsonl, or - for standard input")
+        raise UsageError("a file is missing", "aikeys ledger import FILE.jsonl, or - for standard input")
     if new_ledger:
         _take_new_ledger()
     if not file:
@@ -115,7 +115,7 @@ def stepped(what: str, total: int, step: int = _STEP) -> Iterator[Callable[[int]
         yield more
 
 
-def _imported(ledger: Ledger, path: str) -> Counts:
+def _imported(ledger: Ledger, path: str) -> ImportCounts:
     """Check the file, then book it: two bars, and a word on what is done where the second one is broken off."""
     from aikeys import config
     from aikeys.budgets.booking import book
@@ -166,12 +166,12 @@ def _input(path: str, directory: str) -> Iterator[BinaryIO]:
     except FileNotFoundError:
         raise NotFound(f"there is no file {path}", "name the file to import") from None
     except IsADirectoryError:
-        raise Usage(f"{path} is a directory", "name a file of JSON lines") from None
+        raise UsageError(f"{path} is a directory", "name a file of JSON lines") from None
 
 
 def _stdin() -> Any:
     if sys.stdin is None or sys.stdin.closed:
-        raise Usage("standard input is closed", "pipe the lines in, or name a file")
+        raise UsageError("standard input is closed", "pipe the lines in, or name a file")
     return sys.stdin.buffer
 
 
@@ -186,7 +186,7 @@ def _output(path: str, ledger: Ledger) -> Iterator[Callable[[bytes], Any]]:
     if os.path.isfile(place):
         raise ExistsAlready(f"{terminal.printable(path)} is there already", "name a new file, or remove that one")
     if os.path.isdir(place):
-        raise Usage(f"{terminal.printable(path)} is a directory", "name a file in it")
+        raise UsageError(f"{terminal.printable(path)} is a directory", "name a file in it")
     try:
         with _through(path) if os.path.exists(path) else _whole(place) as file:
             yield file.write
@@ -219,7 +219,7 @@ def _refuse_own(path: str, place: str, ledger: Ledger) -> None:
     folder, name = os.path.split(place)
     own = {os.path.realpath(each) for each in (home.folder(), os.path.dirname(ledger.path))}
     if folder in own and name.startswith(("ledger.db", "vault.db")):
-        raise Usage(f"{terminal.printable(path)} belongs to aikeys", "name another file")
+        raise UsageError(f"{terminal.printable(path)} belongs to aikeys", "name another file")
 
 
 def _lines(connection: Any, ledger: Ledger, form: str, from_us: int) -> Iterator[str]:

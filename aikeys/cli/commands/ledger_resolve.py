@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aikeys.cli import home, terminal
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.ledger.lost_ledgers import NEW
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def resolve(
     from aikeys.money import parse_usd
 
     if bool(what) != bool(cost):
-        raise Usage("ID and --cost go together", _HINT)
+        raise UsageError("ID and --cost go together", _HINT)
     number = 0 if what in ("", NEW) else _number(what)
     cost_pusd = parse_usd(cost) if cost else 0
     book = home.present_ledger()
@@ -61,7 +61,7 @@ def resolve(
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and 0 < int(text) < 1 << 62):
-        raise Usage("ID is neither the number of a call nor new-ledger", _HINT)
+        raise UsageError("ID is neither the number of a call nor new-ledger", _HINT)
     return int(text)
 
 

@@ -10,14 +10,14 @@ import typer
 from aikeys import clock
 from aikeys.cli import home, screen, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.cli.key_fields import describe
+from aikeys.cli.keys.fields import describe
 from aikeys.errors import AikeysError
 
 if TYPE_CHECKING:
     from aikeys.providers.balances import Amount
-    from aikeys.vault.bearers import Borrowed
     from aikeys.vault.format import Key
     from aikeys.vault.opening import Opened, Place
+    from aikeys.vault.tokens.admission import Access
 
 app = new_app()
 _EXAMPLES = (
@@ -76,25 +76,25 @@ def list_(
 def _why_empty() -> str:
     from aikeys.cli import authority
 
-    who = authority.bearer()
+    who = authority.holder()
     return f"token {who.shown_id} is for no key" if who else "no keys yet; add one: aikeys add openai"
 
 
-def _opened(where: Place) -> Opened | Borrowed:
+def _opened(where: Place) -> Opened | Access:
     """Return what opens the keys to ask with: the vault, or a token that may hold raw keys."""
     from aikeys.cli import authority
 
-    if authority.is_bearer():
+    if authority.is_holder():
         authority.require("list --balance")
     return home.open_keys(where)
 
 
 def _say_ending(where: Place, now_s: int) -> None:
-    """Say which tokens end soon; a token's bearer is not told."""
+    """Say which tokens end soon; a token's holder is not told."""
     from aikeys.cli import authority, token_register
     from aikeys.tokens.visibility import left_text
 
-    for claims in [] if authority.is_bearer() else token_register.ending(where, now_s):
+    for claims in [] if authority.is_holder() else token_register.ending(where, now_s):
         terminal.say(f"token {token_register.named(claims)} expires {left_text(claims.expires_at, now_s)}")
 
 
@@ -128,7 +128,7 @@ def _balance_text(key: dict[str, object]) -> str:
     return " + ".join(f"{one['amount']} {one['currency'] or '(currency unknown)'}" for one in balances) or _NONE
 
 
-def _ask(where: Place, opened: Opened | Borrowed, shown: list[tuple[Key, dict[str, object]]]) -> list[AikeysError]:
+def _ask(where: Place, opened: Opened | Access, shown: list[tuple[Key, dict[str, object]]]) -> list[AikeysError]:
     """Put what is left into the fields of each key, or why it is not known; return what went wrong."""
     from aikeys.providers.balances import balance, can_tell
     from aikeys.providers.transport import HttpxTransport
@@ -156,17 +156,17 @@ def _ask(where: Place, opened: Opened | Borrowed, shown: list[tuple[Key, dict[st
     return failures
 
 
-def _record(where: Place, opened: Opened | Borrowed, names: list[str]) -> None:
+def _record(where: Place, opened: Opened | Access, names: list[str]) -> None:
     """Write down which keys are opened before they are; a single-use token is used up in the same transaction."""
     from aikeys.cli import authority
     from aikeys.ledger.store import Act
     from aikeys.ledger.token_acts import use_up
 
-    bearer = getattr(opened, "bearer", None)
+    holder = getattr(opened, "holder", None)
     with closing(authority.ledger_of_copy(where, where.ledger)) as ledger, ledger.writing() as writer:
-        if bearer is not None and bearer.claims.is_once:
-            use_up(writer, bearer.shown_id)
-        writer.act(Act("balance", ",".join(names), f"token={bearer.shown_id}" if bearer else ""))
+        if holder is not None and holder.claims.is_once:
+            use_up(writer, holder.shown_id)
+        writer.act(Act("balance", ",".join(names), f"token={holder.shown_id}" if holder else ""))
 
 
 def _amount(one: Amount) -> dict[str, str | None]:
@@ -181,7 +181,7 @@ def print_names() -> None:
         rows = home.place().vault.read()
     except AikeysError:
         return
-    if authority.is_bearer():
+    if authority.is_holder():
         who = authority.admitted_quietly()
         rows = rows._replace(keys=tuple(key for key in rows.keys if who and who.claims.reaches(key.id)))
     for key in sorted(rows.keys, key=lambda key: key.name):

@@ -9,7 +9,7 @@ import typer
 from aikeys.cli import terminal
 from aikeys.cli.help import epilog, new_app
 from aikeys.cli.lost_calls import warn_of_lost_ledger
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 
 if TYPE_CHECKING:
     from aikeys.cli.ports.calls import CallsPort
@@ -47,7 +47,7 @@ def log(
     from aikeys.reports.records import lost_ledger
 
     if which is not None and follow:
-        raise Usage("ID and --follow exclude each other", "aikeys log --follow")
+        raise UsageError("ID and --follow exclude each other", "aikeys log --follow")
     source = calls()
     if which is not None:
         _show(source.one(which), as_json=as_json)

@@ -29,7 +29,7 @@ def passphrase(
     removed: the keys' secrets themselves were readable, so rotate them.
     """
     from aikeys.cli import token_register
-    from aikeys.cli.unlock_methods import end_session, forget_removed, new_passphrase, passphrase_method
+    from aikeys.cli.keys.unlock_methods import end_session, forget_removed, new_passphrase, passphrase_method
     from aikeys.ledger.store import Act
     from aikeys.vault import changes
     from aikeys.vault.opening import Opened

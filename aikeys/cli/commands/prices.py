@@ -8,12 +8,12 @@ import typer
 
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.errors import NotFound, Usage
+from aikeys.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aikeys.pricing.book import Book, Found
+    from aikeys.pricing.book import Book, FoundPrice
     from aikeys.pricing.names import Name
     from aikeys.pricing.values import Price, Rate, Tariff
 
@@ -133,7 +133,7 @@ def update(
     from aikeys.pricing import download, snapshot
 
     if not source:
-        raise Usage("there is no default source of prices", "name one: aikeys prices update --from FILE|URL")
+        raise UsageError("there is no default source of prices", "name one: aikeys prices update --from FILE|URL")
     where = home.place()
     data = download.fetch(source)
     kept, models = snapshot.check(data, terminal.printable(download.shown(source)))
@@ -150,7 +150,7 @@ def _book() -> Book:
     return book.load(home.place().home)
 
 
-def _find(book: Book, model: str) -> tuple[Name, Found]:
+def _find(book: Book, model: str) -> tuple[Name, FoundPrice]:
     name = book.resolve(model)
     shown = terminal.printable(model)
     if not name.provider:

@@ -8,10 +8,10 @@ import typer
 
 from aikeys.cli import terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.cli.prompt_options import Attachments, Files, MaxTokens, NoStdin, System
+from aikeys.cli.prompts.options import Attachments, Files, MaxTokens, NoStdin, System
 
 if TYPE_CHECKING:
-    from aikeys.cli.asking import Typed
+    from aikeys.cli.prompts.request import PromptInput
 
 app = new_app()
 _EXAMPLES = (
@@ -75,13 +75,13 @@ def prompt(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Ask a model, with the vault's key; what it cost is in the ledger, exactly."""
-    from aikeys.cli import asking
-    from aikeys.cli.labels import typed_labels
     from aikeys.cli.ports.asker import AskedPrompt, asker
+    from aikeys.cli.prompts import request as prompt_request
+    from aikeys.cli.prompts.labels import typed_labels
     from aikeys.money import parse_usd
 
     limit_pusd = parse_usd(max_cost) if max_cost else None
-    typed = asking.Typed(
+    typed = prompt_request.PromptInput(
         text, system, tuple(file or ()), tuple(attachment or ()), schema, tuple(option or ()), max_tokens, no_stdin
     )
     is_held = as_json or no_stream or bool(schema) or _asks_for_several(typed)
@@ -93,5 +93,5 @@ def prompt(
         asker().ask(what, as_json=as_json, usage=usage)
 
 
-def _asks_for_several(typed: Typed) -> bool:
+def _asks_for_several(typed: PromptInput) -> bool:
     return any(each.startswith("n=") and each != "n=1" for each in typed.options)

@@ -10,16 +10,16 @@ import typer
 from aikeys.cli import terminal
 from aikeys.cli.help import epilog, new_app
 from aikeys.cli.lost_calls import warn_of_lost_ledger
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from aikeys.cli.render.report_sheets import Style
     from aikeys.cli.render.sheet import Sheet
-    from aikeys.reports.asking import Request
+    from aikeys.reports.asking import ReportRequest
     from aikeys.reports.currency import Currency
-    from aikeys.reports.values import AnomalyReport, Head, LatencyReport, Report
+    from aikeys.reports.values import AnomalyReport, LatencyReport, Report, ReportHead
 
 _Found = TypeVar("_Found", "LatencyReport", "AnomalyReport")
 
@@ -77,17 +77,17 @@ def report(
     """Report costs, usage, latency or unusual days from the ledger."""
     from aikeys.cli import home
     from aikeys.cli.ports.reports import reports
-    from aikeys.reports.asking import Request
+    from aikeys.reports.asking import ReportRequest
     from aikeys.reports.groups import filters_of
-    from aikeys.reports.ranges import Typed
+    from aikeys.reports.ranges import RangeWords
 
     form = _format(format, as_json)
     _check(kind, form, compare, {"--by": by, "--top": top, "--compare": compare})
-    request = Request(
+    request = ReportRequest(
         kind,
         _groups(kind, form, by),
         filters_of(where or ()),
-        Typed(month, since, until),
+        RangeWords(month, since, until),
         tz or "",
         compare is not None,
         top,
@@ -105,7 +105,7 @@ def report(
             _print_report(source.cost(request, form), request, form, currency)
 
 
-def _print_report(found: Report, request: Request, form: str, currency: Currency | None) -> None:
+def _print_report(found: Report, request: ReportRequest, form: str, currency: Currency | None) -> None:
     if form == "json":
         from aikeys.cli.render.report_json import cost_json
 
@@ -169,7 +169,7 @@ def _print_focus(rows: Iterator[Mapping[str, str | None]]) -> None:
         terminal.out(csv_line([row[column] or "" for column in COLUMNS]))
 
 
-def _print_sheet(head: Head, sheet: Sheet, footer: list[str], form: str) -> None:
+def _print_sheet(head: ReportHead, sheet: Sheet, footer: list[str], form: str) -> None:
     from aikeys.cli.render.report_words import heading
 
     if form == "csv":
@@ -193,29 +193,29 @@ def _print_sheet(head: Head, sheet: Sheet, footer: list[str], form: str) -> None
 
 def _format(format: str | None, as_json: bool) -> str:
     if format is not None and format not in FORMATS:
-        raise Usage(f"--format {format[:40]!a} is not known", f"known: {', '.join(FORMATS)}")
+        raise UsageError(f"--format {format[:40]!a} is not known", f"known: {', '.join(FORMATS)}")
     if as_json and format not in {None, "json"}:
-        raise Usage("--json and --format contradict each other", "leave one of them out")
+        raise UsageError("--json and --format contradict each other", "leave one of them out")
     return "json" if as_json else format or "table"
 
 
 def _check(kind: str, form: str, compare: str | None, shaping: dict[str, object]) -> None:
     """Refuse what goes with no kind or format."""
     if kind not in KINDS:
-        raise Usage(f"{kind[:40]!a} is not a report", f"known: {', '.join(KINDS)}")
+        raise UsageError(f"{kind[:40]!a} is not a report", f"known: {', '.join(KINDS)}")
     if compare not in {None, "previous"}:
-        raise Usage("--compare knows only the time before", "write --compare previous")
+        raise UsageError("--compare knows only the time before", "write --compare previous")
     has_costs = kind in {"cost", "usage"}
     if form in _FOR_MACHINES and not has_costs:
-        raise Usage(f"--format {form} is for cost and usage", "take table, json, csv or markdown")
+        raise UsageError(f"--format {form} is for cost and usage", "take table, json, csv or markdown")
     refused = [name for name, value in shaping.items() if value is not None and name != "--by" and not has_costs]
     if kind == "anomalies" and shaping["--by"] is not None:
         refused.append("--by")
     if refused:
-        raise Usage(f"{refused[0]} has no meaning for {kind}", f"leave {refused[0]} out")
+        raise UsageError(f"{refused[0]} has no meaning for {kind}", f"leave {refused[0]} out")
     fixed = [name for name, value in shaping.items() if value is not None and form in _FOR_MACHINES]
     if fixed:
-        raise Usage(f"--format {form} always has the same columns", f"leave {fixed[0]} out; filter with --where")
+        raise UsageError(f"--format {form} always has the same columns", f"leave {fixed[0]} out; filter with --where")
 
 
 def _groups(kind: str, form: str, by: str | None) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import typer
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
 from aikeys.cli.render.counted import counted
-from aikeys.errors import Cancelled, MachineFailed, Usage
+from aikeys.errors import Cancelled, MachineFailed, UsageError
 
 if TYPE_CHECKING:
     from aikeys.vault.backup import Restored
@@ -66,7 +66,9 @@ def _stream(file: str) -> BinaryIO | None:
 
     if file == "-":
         if sys.stdin is None or sys.stdin.closed or terminal.on_terminal(sys.stdin):
-            raise Usage("there is no backup on standard input", "pipe it in, or name the file: aikeys restore FILE")
+            raise UsageError(
+                "there is no backup on standard input", "pipe it in, or name the file: aikeys restore FILE"
+            )
         return sys.stdin.buffer
     if not is_pipe(file):
         return None

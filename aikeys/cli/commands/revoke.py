@@ -41,7 +41,7 @@ def revoke(name: Annotated[str, typer.Argument(metavar="NAME", help="The key.")]
     try:
         where, opened = ballast.with_room(where.home, lambda: home.unlock_to_take_away(where))
     except Damaged as damage:
-        from aikeys.cli import damaged_vault
+        from aikeys.cli.keys import damaged_vault
 
         damaged_vault.revoke_key(where, name, damage)
         return

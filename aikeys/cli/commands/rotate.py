@@ -9,7 +9,7 @@ import typer
 from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.errors import Cancelled, Usage
+from aikeys.errors import Cancelled, UsageError
 
 if TYPE_CHECKING:
     from aikeys.vault.format import Key, Rows
@@ -47,17 +47,19 @@ def rotate(
     from aikeys.names import shown_key
 
     if due and (stdin or undo):
-        raise Usage(f"--due and {'--stdin' if stdin else '--undo'} exclude each other", "name one key, without --due")
+        raise UsageError(
+            f"--due and {'--stdin' if stdin else '--undo'} exclude each other", "name one key, without --due"
+        )
     if due and name:
-        raise Usage("--due and a key's name exclude each other", f"aikeys rotate {shown_key(name)}")
+        raise UsageError("--due and a key's name exclude each other", f"aikeys rotate {shown_key(name)}")
     if not due and not name:
-        raise Usage("which key is to be rotated was not said", "name one key, or give --due")
+        raise UsageError("which key is to be rotated was not said", "name one key, or give --due")
     grace_s = home.duration_s(grace)
     where = home.place()
     if due:
         _walk(where, grace_s, verify=not no_verify)
         return
-    from aikeys.cli.renewal import renewing
+    from aikeys.cli.keys.renewal import renewing
     from aikeys.providers.recognition import is_admin
     from aikeys.rotation.rotate import undo as go_back
     from aikeys.vault.names import exact_key
@@ -89,8 +91,8 @@ def _say_which(before: Key, rows: Rows) -> None:
 
 
 def _replace(where: Place, opened: Opened, key: Key, grace_s: int, *, stdin: bool, verify: bool) -> Opened:
-    from aikeys.cli.new_keys import check_format, verify_or_refuse
-    from aikeys.cli.renewal import renewing
+    from aikeys.cli.keys.new_keys import check_format, verify_or_refuse
+    from aikeys.cli.keys.renewal import renewing
     from aikeys.providers.catalogue import find
     from aikeys.providers.recognition import is_admin
     from aikeys.rotation.rotate import NewSecret, replace
@@ -100,7 +102,9 @@ def _replace(where: Place, opened: Opened, key: Key, grace_s: int, *, stdin: boo
         terminal.say(f"make a new key at {provider.key_page}")
     secret = home.read_secret(f"New key for {key.name}", from_stdin=stdin)
     if secret.reveal() == opened.content(key).secret:
-        raise Usage("this is the key the vault has already", f"make a new one at {provider.key_page or provider.title}")
+        raise UsageError(
+            "this is the key the vault has already", f"make a new one at {provider.key_page or provider.title}"
+        )
     check_format(provider, secret)
     if verify:
         way_on = f"{key.name} was not changed; to take it anyway: --no-verify"

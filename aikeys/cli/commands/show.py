@@ -10,8 +10,8 @@ import typer
 from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.cli.key_fields import describe
-from aikeys.errors import Usage
+from aikeys.cli.keys.fields import describe
+from aikeys.errors import UsageError
 
 if TYPE_CHECKING:
     from aikeys.vault.format import Key
@@ -34,7 +34,7 @@ def show(
     from aikeys.vault.names import require_key
 
     if raw and (not reveal or as_json):
-        raise Usage("--raw goes with --reveal and without --json", "see aikeys show --help")
+        raise UsageError("--raw goes with --reveal and without --json", "see aikeys show --help")
     where = home.place()
     if reveal:
         opened = home.unlock(where).opened

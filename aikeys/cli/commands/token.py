@@ -10,10 +10,10 @@ from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.commands import token_issue, token_revoke
 from aikeys.cli.help import epilog, new_app
-from aikeys.errors import TokenRefused, Usage
+from aikeys.errors import TokenRefused, UsageError
 
 if TYPE_CHECKING:
-    from aikeys.cli.render.token_rows import Row
+    from aikeys.cli.render.token_rows import TokenRow
     from aikeys.cli.token_register import Chain, Register
     from aikeys.tokens.text import TokenText
 
@@ -102,7 +102,7 @@ app.command(epilog=epilog(token_revoke.REVOKE, (0, 1, 2, 3, 10, 11, 12, 13, 14, 
 app.command(epilog=epilog(token_revoke.PRUNE, (0, 1, 10, 13, 14, 20, 21)))(token_revoke.prune)
 
 
-def _print_list(rows: list[Row], *, everything: bool, as_json: bool, authenticated: bool) -> None:
+def _print_list(rows: list[TokenRow], *, everything: bool, as_json: bool, authenticated: bool) -> None:
     from aikeys.cli.render import token_rows
     from aikeys.cli.render.json_text import document
 
@@ -115,7 +115,7 @@ def _print_list(rows: list[Row], *, everything: bool, as_json: bool, authenticat
         terminal.say("no tokens" if everything else "no active tokens; issue one: aikeys token issue")
 
 
-def _print(rows: list[Row], now_s: int, *, with_state: bool) -> None:
+def _print(rows: list[TokenRow], now_s: int, *, with_state: bool) -> None:
     from aikeys.cli.render import token_rows
     from aikeys.cli.render.table import table
 
@@ -133,7 +133,7 @@ def _given() -> TokenText:
 
     data = terminal.read_stdin(_LONGEST_TOKEN_BYTES)
     if not data.strip():
-        raise Usage("no token came in on standard input", "pipe it in: aikeys token show - < FILE")
+        raise UsageError("no token came in on standard input", "pipe it in: aikeys token show - < FILE")
     return text.read(data.decode("ascii", "replace"))
 
 
@@ -168,7 +168,7 @@ def _print_bare(given: TokenText, *, as_json: bool) -> None:
         terminal.out_styled(table(("FIELD", "VALUE"), [["id", given.name], ["checksum", "ok"]]))
 
 
-def _print_one(register: Register, chain: Chain, row: Row, *, as_json: bool) -> None:
+def _print_one(register: Register, chain: Chain, row: TokenRow, *, as_json: bool) -> None:
     from aikeys.cli.render import token_rows
     from aikeys.cli.render.json_text import document
     from aikeys.cli.render.table import table

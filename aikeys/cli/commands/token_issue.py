@@ -8,20 +8,20 @@ import typer
 
 from aikeys import clock
 from aikeys.cli import home, terminal
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.tokens.scopes import ROLES, SCOPES
+from aikeys.tokens.token_request import PRESETS
 from aikeys.tokens.visibility import left_text
-from aikeys.tokens.wishes import PRESETS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from aikeys.cli.ports.tokens import TokensPort
-    from aikeys.cli.render.token_rows import Row
+    from aikeys.cli.render.token_rows import TokenRow
     from aikeys.names import Label
     from aikeys.tokens.claims import Claims
-    from aikeys.tokens.wishes import Preset
-    from aikeys.vault.issuing import Issued
+    from aikeys.tokens.token_request import Preset
+    from aikeys.vault.tokens.issuing import Issued
 
 
 def _rows(meanings: Mapping[str, str]) -> str:
@@ -111,9 +111,9 @@ def issue(
     from aikeys.cli.ports.tokens import tokens
     from aikeys.money import parse_usd
     from aikeys.tokens import patterns
-    from aikeys.tokens.wishes import Wish, check_wish
+    from aikeys.tokens.token_request import TokenRequest, check_token_request
 
-    wish = Wish(
+    token_request = TokenRequest(
         name=name,
         kind=kind,
         ttl_s=home.duration_s(ttl) if ttl else None,
@@ -128,9 +128,9 @@ def issue(
         tpm=tpm,
         is_once=once,
     )
-    check_wish(wish)  # before anybody is asked for a passphrase
+    check_token_request(token_request)  # before anybody is asked for a passphrase
     port = tokens()
-    issued = port.issue(wish)
+    issued = port.issue(token_request)
     try:
         _tell(issued.claims, issued.key_names)
         _print(issued, as_json=as_json)
@@ -164,7 +164,7 @@ def _take_back(port: TokensPort, claims: Claims) -> None:
 
 
 def _scopes(role: str, given: Sequence[str]) -> tuple[str, ...]:
-    """Return the scopes given; Usage where one of them, or the role, is none."""
+    """Return the scopes given; UsageError where one of them, or the role, is none."""
     from aikeys.tokens import scopes
 
     if role:
@@ -173,19 +173,19 @@ def _scopes(role: str, given: Sequence[str]) -> tuple[str, ...]:
 
 
 def _labels(own: dict[str, str], tags: Sequence[str]) -> tuple[tuple[str, Label], ...]:
-    from aikeys.cli.labels import typed_labels
+    from aikeys.cli.prompts.labels import typed_labels
 
     for tag in tags:
         name = tag.partition("=")[0]
         if name in _LABELS:
-            raise Usage(f"{name} is no tag but a label", f"give it as --{name}")
+            raise UsageError(f"{name} is no tag but a label", f"give it as --{name}")
     return tuple(sorted(typed_labels(own, tags).items()))
 
 
-def _row(issued: Issued) -> Row:
-    from aikeys.cli.render.token_rows import Row
+def _row(issued: Issued) -> TokenRow:
+    from aikeys.cli.render.token_rows import TokenRow
 
-    return Row(issued.claims, issued.key_names, "active", remaining_pusd=issued.claims.budget_pusd)
+    return TokenRow(issued.claims, issued.key_names, "active", remaining_pusd=issued.claims.budget_pusd)
 
 
 def _tell(claims: Claims, key_names: tuple[str, ...]) -> None:

@@ -10,7 +10,7 @@ import typer
 from aikeys import clock
 from aikeys.cli import terminal
 from aikeys.cli.render.counted import counted
-from aikeys.errors import Cancelled, Usage
+from aikeys.errors import Cancelled, UsageError
 
 REVOKE = (
     ("aikeys token revoke 28aac159d3ccdbb4", "it and everything that was issued with it"),
@@ -46,7 +46,7 @@ def revoke(
     wanted = [token_register.refuse_secret(each) for each in tokens or ()]
     by_label = {name: value for name, value in (("team", team), ("user", user)) if value}
     if sum((bool(wanted), bool(by_label), everything)) != 1:
-        raise Usage("say which tokens: ids, or --team and --user, or --all", "see: aikeys token list")
+        raise UsageError("say which tokens: ids, or --team and --user, or --all", "see: aikeys token list")
     ask = partial(_confirm, everything=everything, by_label=by_label)
     port().revoke(WantedTokens(tuple(wanted), by_label), ask, keep_children=keep_children)
 
@@ -54,7 +54,7 @@ def revoke(
 def prune() -> None:
     """Delete tokens that are expired or revoked, and rows that were edited or forged. The ledger keeps the history."""
     from aikeys.cli import token_register
-    from aikeys.vault.revoking import prune as delete
+    from aikeys.vault.tokens.revoking import prune as delete
 
     gone = delete(token_register.place(), clock.now_s())
     terminal.say(f"deleted {counted(len(gone), 'token')}" if gone else "there is nothing to delete")

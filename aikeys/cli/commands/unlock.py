@@ -9,7 +9,7 @@ import typer
 from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 
 app = new_app()
 _EXAMPLES = (("aikeys unlock --ttl 8h", "ask once, then not again for a working day"),)
@@ -29,7 +29,7 @@ def unlock(ttl: Annotated[str, typer.Option(metavar="8h", help="For how long, at
 
     ttl_s = home.duration_s(ttl)
     if not 0 < ttl_s <= _LONGEST_S:
-        raise Usage(f"{ttl} is not between 1 second and 30 days", "for example --ttl 8h")
+        raise UsageError(f"{ttl} is not between 1 second and 30 days", "for example --ttl 8h")
     where = home.place()
     opened = home.unlock(where).opened
     where.ledger.open().event(Act("unlock", "vault", f"ttl_s={ttl_s}"))

@@ -10,7 +10,7 @@ import typer
 from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.errors import BadConfiguration, ExistsAlready, Usage
+from aikeys.errors import BadConfiguration, ExistsAlready, UsageError
 
 if TYPE_CHECKING:
     from aikeys.vault.opening import Opened
@@ -86,7 +86,7 @@ def add(
         return changed
 
     if code:  # first: a code that nobody has seen opens nothing
-        from aikeys.cli.unlock_methods import show_recovery
+        from aikeys.cli.keys.unlock_methods import show_recovery
 
         show_recovery(code)
     write(where, opened, act, change)
@@ -95,12 +95,12 @@ def add(
 
 def _new_method(kind: str, path: str, new_file: str) -> tuple[NewMethod, str]:
     """Return the method and, for a recovery code, the code to show."""
-    from aikeys.cli import unlock_methods
+    from aikeys.cli.keys import unlock_methods
     from aikeys.vault.unlock.methods import KEYRING, NewMethod
-    from aikeys.vault.unlock.os_keyring import Found, probe
+    from aikeys.vault.unlock.os_keyring import WorkingStore, probe
 
     if (kind == "key-file") != bool(path):
-        raise Usage("a path goes with key-file, and only with it", "aikeys unlock-method add key-file PATH")
+        raise UsageError("a path goes with key-file, and only with it", "aikeys unlock-method add key-file PATH")
     match kind:
         case "passphrase":
             return unlock_methods.passphrase_method(unlock_methods.new_passphrase(new_file)), ""
@@ -111,11 +111,11 @@ def _new_method(kind: str, path: str, new_file: str) -> tuple[NewMethod, str]:
             return method, code
         case "keyring":
             found = probe()
-            if not isinstance(found, Found):
+            if not isinstance(found, WorkingStore):
                 raise BadConfiguration(f"the OS keyring cannot be used: {found.reason}", "choose another kind")
             return NewMethod(KEYRING, found.backend, os.urandom(32)), ""
         case _:
-            raise Usage(
+            raise UsageError(
                 f"{terminal.printable(kind)} is no kind of unlock method", "passphrase, keyring, recovery or key-file"
             )
 
@@ -134,7 +134,7 @@ def remove(
     key are new as well, and only the unlock method you opened the vault with survives.
     """
     from aikeys.cli import token_register
-    from aikeys.cli.unlock_methods import end_session, forget_removed
+    from aikeys.cli.keys.unlock_methods import end_session, forget_removed
     from aikeys.ledger.store import Act
     from aikeys.vault import changes
     from aikeys.vault.writing import write
@@ -148,7 +148,7 @@ def remove(
         if not compromised:
             return vault
         if used.secret is None or used.opened.method_id == method.id:
-            raise Usage(
+            raise UsageError(
                 "open the vault with another unlock method than the one to remove",
                 "aikeys lock, then give the other one",
             )

@@ -9,7 +9,7 @@ import typer
 
 from aikeys.cli import home, screen, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.errors import Findings, NotFound
+from aikeys.errors import FindingsError, NotFound
 
 if TYPE_CHECKING:
     from aikeys.providers.catalogue import Provider
@@ -62,7 +62,7 @@ def _raise_findings(results: list[dict[str, str]]) -> None:
     found = {"refused": refused, "not to be sent": unusable}
     if refused or unusable:
         said = "; ".join(f"{word}: {', '.join(names)}" for word, names in found.items() if names)
-        raise Findings(said, f"replace it: aikeys rotate {[*refused, *unusable][0]}")
+        raise FindingsError(said, f"replace it: aikeys rotate {[*refused, *unusable][0]}")
 
 
 def _ask(opened: Opened, key: Key, provider: Provider | None, transport: Transport) -> tuple[str, str]:

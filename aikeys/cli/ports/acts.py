@@ -31,11 +31,11 @@ class ActsHere:
 
     def newest(self, count: int, wanted: WantedActs) -> list[dict[str, object]]:
         from aikeys.cli import home
-        from aikeys.ledger.listing import Asked, newest_acts
+        from aikeys.ledger.listing import ActQuery, newest_acts
         from aikeys.reports import records
 
         ledger = home.present_ledger()
-        asked = Asked(_since_us(wanted.since, ledger.zone) if wanted.since else 0, wanted.who, wanted.act)
+        asked = ActQuery(_since_us(wanted.since, ledger.zone) if wanted.since else 0, wanted.who, wanted.act)
         with ledger.reading() as connection:
             return [records.act(*row) for row in newest_acts(connection, ledger, count, asked)]
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from aikeys.cli.ports.choice import chosen
 
 if TYPE_CHECKING:
-    from aikeys.cli.asking import Typed
     from aikeys.cli.ports.asker_here import AskerHere
     from aikeys.cli.ports.asker_there import AskerThere
+    from aikeys.cli.prompts.request import PromptInput
     from aikeys.names import Label
     from aikeys.remote.client import Gateway
 
@@ -20,7 +20,7 @@ class AskedPrompt(NamedTuple):
     `labels` and `tags` are those that were typed; without models the default of config.toml is asked.
     """
 
-    typed: Typed
+    typed: PromptInput
     models: tuple[str, ...]
     labels: dict[str, Label]
     tags: tuple[str, ...] = ()

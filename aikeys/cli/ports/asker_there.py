@@ -8,14 +8,14 @@ from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
 
 from aikeys.cli import home, terminal
-from aikeys.errors import AikeysError, Denied, Usage
+from aikeys.errors import AikeysError, Denied, UsageError
 from aikeys.money import shown_usd, usd_text
 from aikeys.providers.wire.values import Event
 from aikeys.remote import chat
 
 if TYPE_CHECKING:
     from aikeys.cli.ports.asker import AskedPrompt
-    from aikeys.cli.prompt_replies import Replies, Reply
+    from aikeys.cli.prompts.replies import Replies, ShownReply
     from aikeys.config import Config
     from aikeys.providers.wire.values import Request
     from aikeys.remote.chat import Answered
@@ -48,7 +48,7 @@ class AskerThere:
         return _shown(self._gateway, bodies, requests, as_json=as_json)
 
     def ask(self, what: AskedPrompt, *, as_json: bool, usage: bool) -> None:
-        from aikeys.cli.prompt_replies import Replies
+        from aikeys.cli.prompts.replies import Replies
 
         requests, labels = _prepared(what)
         replies = Replies(requests[0], len(requests), as_json=as_json, usage=usage)
@@ -66,21 +66,22 @@ class AskerThere:
 
 
 def _prepared(what: AskedPrompt) -> tuple[list[Request], Labelled]:
-    """Return a request for each model, and its labels; Usage for what no gateway takes."""
+    """Return a request for each model, and its labels; UsageError for what no gateway takes."""
     from aikeys import config
-    from aikeys.cli import asking, models
+    from aikeys.cli import models
+    from aikeys.cli.prompts import request as prompt_request
 
     if what.limit_pusd is not None:
-        raise Usage("a gateway takes no --max-cost", "give --max-tokens, or use a token with a budget")
+        raise UsageError("a gateway takes no --max-cost", "give --max-tokens, or use a token with a budget")
     settings = config.load(home.folder())
     chosen = models.wanted(what.models, settings)
-    request = asking.request_of(what.typed, stream=not what.is_held)
+    request = prompt_request.request_of(what.typed, stream=not what.is_held)
     return [request._replace(model=each) for each in chosen], _labels(what, settings)
 
 
 def _labels(what: AskedPrompt, settings: Config) -> Labelled:
     from aikeys.cli.around import Around
-    from aikeys.cli.labels import labels, typed_labels
+    from aikeys.cli.prompts.labels import labels, typed_labels
     from aikeys.spending.labels import pairs_of
 
     every = labels(what.labels, what.tags, settings, {}, Around(home.folder()))
@@ -137,9 +138,9 @@ def _ask_several(gateway: Gateway, replies: Replies, requests: list[Request], la
                     reply.take(event)
 
 
-def _finish(replies: Replies, reply: Reply, request: Request, answered: Answered) -> None:
+def _finish(replies: Replies, reply: ShownReply, request: Request, answered: Answered) -> None:
     """Show what is there when it is over."""
-    from aikeys.cli.prompt_replies import misfit_of, warn_of
+    from aikeys.cli.prompts.replies import misfit_of, warn_of
 
     reply.show_rest(answered.reply)
     failure = answered.failure or misfit_of(request.schema, answered.reply)
@@ -153,7 +154,7 @@ def _finish(replies: Replies, reply: Reply, request: Request, answered: Answered
 
 
 def _usage_line(model: str, answered: Answered) -> str:
-    from aikeys.cli.prompt_replies import tokens_text
+    from aikeys.cli.prompts.replies import tokens_text
 
     used = answered.reply.usage
     tokens = tokens_text(used) if used else "tokens not told"
@@ -163,7 +164,7 @@ def _usage_line(model: str, answered: Answered) -> str:
 
 def _document(request: Request, answered: Answered, failure: AikeysError | None) -> dict[str, object]:
     """Return the fields that a prompt at home has; what only the gateway knows is null."""
-    from aikeys.cli.prompt_replies import error_fields, usage_fields
+    from aikeys.cli.prompts.replies import error_fields, usage_fields
 
     reply = answered.reply
     return {

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from decimal import Decimal
 
-    from aikeys.budgets.check import Standing
+    from aikeys.budgets.check import BudgetState
     from aikeys.remote.client import Gateway
 
 
@@ -25,7 +25,7 @@ class BudgetList(NamedTuple):
 class BudgetStates(NamedTuple):
     """How full budgets are, and what else there is to say: why there are none, what could mislead."""
 
-    standings: list[Standing]
+    states: list[BudgetState]
     notes: list[str]
 
 
@@ -70,13 +70,13 @@ class BudgetsHere:
             return BudgetStates([], [f"there is no ledger at {ledger.path}"])
         held = book_lost_calls(ledger.open())
         question = BudgetQuestion([whom_asked(one, ledger) for one in wanted], max_unpriced)
-        standings, notes = checked(ledger, question, clock.now_us(), sight)
-        return BudgetStates(standings, notes + ([sentence(held)] if held else []))
+        states, notes = checked(ledger, question, clock.now_us(), sight)
+        return BudgetStates(states, notes + ([sentence(held)] if held else []))
 
     def shows_all(self) -> bool:
         from aikeys.cli import authority
 
-        return not authority.is_bearer()
+        return not authority.is_holder()
 
 
 class BudgetsThere:

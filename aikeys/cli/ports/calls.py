@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from aikeys.cli.ports.choice import chosen
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -134,7 +134,7 @@ class CallsThere:
         return found
 
     def one(self, which: str) -> Fields:  # noqa: ARG002  a gateway names no call by what was typed
-        raise Usage("a gateway shows no single call", "aikeys log -n 100 --json has every field of a call")
+        raise UsageError("a gateway shows no single call", "aikeys log -n 100 --json has every field of a call")
 
     def lost_us(self, since_us: int | None = None) -> int | None:  # noqa: ARG002  it is told with the calls
         return self._lost_us

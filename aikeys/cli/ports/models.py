@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from aikeys.cli.ports.choice import chosen
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aikeys.cli.models import Shelf
+    from aikeys.cli.models import ModelIndex
     from aikeys.remote.client import Gateway
 
 
@@ -36,9 +36,9 @@ class ModelsHere:
         from aikeys.cli import authority, home, models
 
         where = home.place()
-        shelf = models.shelf(where, models.rows_if_any(where))
-        every = everything or not (shelf.keys or authority.is_bearer())
-        return ModelList(list(_rows(shelf, query, everything=every)), not every)
+        model_index = models.model_index(where, models.rows_if_any(where))
+        every = everything or not (model_index.keys or authority.is_holder())
+        return ModelList(list(_rows(model_index, query, everything=every)), not every)
 
 
 class ModelsThere:
@@ -51,7 +51,7 @@ class ModelsThere:
         from aikeys.remote.models import models_at
 
         if everything:
-            raise Usage("--all has no meaning at a gateway", "it lists what its keys reach and your token may ask")
+            raise UsageError("--all has no meaning at a gateway", "it lists what its keys reach and your token may ask")
         return ModelList(models_at(self._gateway, query))
 
 
@@ -60,7 +60,7 @@ def models() -> ModelsPort:
     return chosen(ModelsHere, ModelsThere)
 
 
-def _rows(shelf: Shelf, query: str, *, everything: bool) -> Iterator[dict[str, object]]:
+def _rows(model_index: ModelIndex, query: str, *, everything: bool) -> Iterator[dict[str, object]]:
     from aikeys import clock
     from aikeys.pricing import names
     from aikeys.pricing.book import bundled_providers
@@ -68,16 +68,16 @@ def _rows(shelf: Shelf, query: str, *, everything: bool) -> Iterator[dict[str, o
 
     now_us = clock.now_us()
     part = names.spelled(query)
-    known = sorted({*bundled_providers(), *shelf.catalogue})
-    aliases = {**names.SHIPPED, **shelf.settings.aliases}
+    known = sorted({*bundled_providers(), *model_index.catalogue})
+    aliases = {**names.SHIPPED, **model_index.settings.aliases}
     for provider in known:
-        keys = [key.name for key in shelf.names.reaching(provider)]
+        keys = [key.name for key in model_index.names.reaching(provider)]
         if not keys and not everything:
             continue
-        own = (name.partition("/")[2] for name in shelf.settings.prices if name.partition("/")[0] == provider)
-        for model in sorted({*shelf.book.models(provider), *(each for each in own if each != "*")}):
+        own = (name.partition("/")[2] for name in model_index.settings.prices if name.partition("/")[0] == provider)
+        for model in sorted({*model_index.book.models(provider), *(each for each in own if each != "*")}):
             name = f"{provider}/{model}"
             also = [alias for alias, target in aliases.items() if names.spelled(target) == names.spelled(name)]
             if part in names.spelled(name) or any(part in names.spelled(alias) for alias in also):
-                found = shelf.names.price(provider, model)
+                found = model_index.names.price(provider, model)
                 yield model_row(name, found.price if found else None, keys, also, now_us)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from aikeys.cli.ports.choice import chosen
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from aikeys.remote.client import Gateway
-    from aikeys.reports.asking import Request
-    from aikeys.reports.values import AnomalyReport, Head, LatencyReport, Report
+    from aikeys.reports.asking import ReportRequest
+    from aikeys.reports.values import AnomalyReport, LatencyReport, Report, ReportHead
 
 _OPENMETRICS = "openmetrics"
 _BARE = ("csv", _OPENMETRICS)
@@ -22,19 +22,19 @@ _BARE = ("csv", _OPENMETRICS)
 class ReportsPort(Protocol):
     """Where reports come from. `form` is the format that a report is for."""
 
-    def cost(self, request: Request, form: str) -> Report:
+    def cost(self, request: ReportRequest, form: str) -> Report:
         """Return what was spent or used; NotFound, Usage."""
         ...
 
-    def latency(self, request: Request) -> LatencyReport:
+    def latency(self, request: ReportRequest) -> LatencyReport:
         """Return how long calls took."""
         ...
 
-    def anomalies(self, request: Request) -> AnomalyReport:
+    def anomalies(self, request: ReportRequest) -> AnomalyReport:
         """Return the days that were out of the ordinary."""
         ...
 
-    def focus(self, request: Request) -> Iterator[Mapping[str, str | None]]:
+    def focus(self, request: ReportRequest) -> Iterator[Mapping[str, str | None]]:
         """Return the rows of FOCUS; they come as they are read."""
         ...
 
@@ -51,7 +51,7 @@ class ReportsHere:
         self._ledger = asking.opened(home.ledger())
         self._held = book_lost_calls(self._ledger)
 
-    def cost(self, request: Request, form: str) -> Report:
+    def cost(self, request: ReportRequest, form: str) -> Report:
         from aikeys import clock
         from aikeys.cli.lost_calls import warn_of_lost_ledger
         from aikeys.reports import asking
@@ -65,19 +65,19 @@ class ReportsHere:
             warn_of_lost_ledger(found.coverage.lost_before_us)
         return found
 
-    def latency(self, request: Request) -> LatencyReport:
+    def latency(self, request: ReportRequest) -> LatencyReport:
         from aikeys import clock
         from aikeys.reports import asking
 
         return asking.latency(self._ledger, self._seen(request), clock.now_us())
 
-    def anomalies(self, request: Request) -> AnomalyReport:
+    def anomalies(self, request: ReportRequest) -> AnomalyReport:
         from aikeys import clock
         from aikeys.reports import asking
 
         return asking.anomalies(self._ledger, self._seen(request), clock.now_us())
 
-    def focus(self, request: Request) -> Iterator[Mapping[str, str | None]]:
+    def focus(self, request: ReportRequest) -> Iterator[Mapping[str, str | None]]:
         from aikeys import clock
         from aikeys.cli import home
         from aikeys.cli.lost_calls import warn_of_lost_ledger
@@ -88,7 +88,7 @@ class ReportsHere:
         titles = {name: provider.title for name, provider in home.catalogue(home.place()).items()}
         return asking.focus_rows(self._ledger, request, clock.now_us(), titles)
 
-    def _seen(self, request: Request) -> Request:
+    def _seen(self, request: ReportRequest) -> ReportRequest:
         return request._replace(sight=self._sight)
 
 
@@ -98,7 +98,7 @@ class ReportsThere:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
-    def cost(self, request: Request, form: str) -> Report:
+    def cost(self, request: ReportRequest, form: str) -> Report:
         from aikeys import clock
         from aikeys.remote.usage import Question, report_at
 
@@ -111,13 +111,13 @@ class ReportsThere:
         question = Question(request.kind, request.by, request.where, request.typed, request.top)
         return report_at(self._gateway, question, clock.now_us())
 
-    def latency(self, request: Request) -> LatencyReport:
+    def latency(self, request: ReportRequest) -> LatencyReport:
         raise _cannot(f"report {request.kind}")
 
-    def anomalies(self, request: Request) -> AnomalyReport:
+    def anomalies(self, request: ReportRequest) -> AnomalyReport:
         raise _cannot(f"report {request.kind}")
 
-    def focus(self, request: Request) -> Iterator[Mapping[str, str | None]]:  # noqa: ARG002  as those here
+    def focus(self, request: ReportRequest) -> Iterator[Mapping[str, str | None]]:  # noqa: ARG002  as those here
         raise _cannot("do --format focus")
 
 
@@ -126,14 +126,14 @@ def reports() -> ReportsPort:
     return chosen(ReportsHere, ReportsThere)
 
 
-def _cannot(what: str) -> Usage:
-    return Usage(
+def _cannot(what: str) -> UsageError:
+    return UsageError(
         f"a gateway cannot {what}",
         "it reports cost and usage as table, json, csv and markdown; run the rest where its ledger is",
     )
 
 
-def _say_if_scanned(head: Head) -> None:
+def _say_if_scanned(head: ReportHead) -> None:
     from aikeys.cli import terminal
     from aikeys.cli.render.report_words import scanned
     from aikeys.ledger.questions import CALLS

@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
     from aikeys.cli.ports.tokens_here import TokensHere
     from aikeys.cli.ports.tokens_there import TokensThere
-    from aikeys.cli.render.token_rows import Row
+    from aikeys.cli.render.token_rows import TokenRow
     from aikeys.remote.client import Gateway
     from aikeys.tokens.claims import Claims
-    from aikeys.tokens.wishes import Wish
-    from aikeys.vault.issuing import Issued
+    from aikeys.tokens.token_request import TokenRequest
+    from aikeys.vault.tokens.issuing import Issued
 
 
 class TokenList(NamedTuple):
     """Tokens for a list; `authenticated`: whoever tells them has checked that nobody edited them."""
 
-    rows: list[Row]
+    rows: list[TokenRow]
     authenticated: bool
 
 
@@ -47,7 +47,7 @@ class TokensPort(Protocol):
         """Raise Damaged where somebody edited tokens or took a revocation away; after the list was shown."""
         ...
 
-    def issue(self, wish: Wish) -> Issued:
+    def issue(self, token_request: TokenRequest) -> Issued:
         """Issue a token; a child of the one that asks, where a token asks."""
         ...
 

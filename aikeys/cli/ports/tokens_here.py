@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from aikeys.cli.ports.tokens import WantedTokens
     from aikeys.cli.token_register import Chain, Register
     from aikeys.tokens.claims import Claims
-    from aikeys.tokens.wishes import Wish
-    from aikeys.vault.issuing import Issued
+    from aikeys.tokens.token_request import TokenRequest
     from aikeys.vault.opening import Place
+    from aikeys.vault.tokens.issuing import Issued
 
 
 class TokensHere:
@@ -45,12 +45,12 @@ class TokensHere:
         return TokenList(found, authenticated)
 
     def require_whole(self) -> None:
-        """Raise what nobody may have done to the tokens; an owner's matter, so a bearer is not told."""
-        from aikeys.vault.revoking import missing_revocations
+        """Raise what nobody may have done to the tokens; an owner's matter, so a holder is not told."""
+        from aikeys.vault.tokens.revoking import missing_revocations
 
         where = token_register.place()
         register = self._register or token_register.read(where)
-        if register.bearer is not None:
+        if register.holder is not None:
             return
         if register.tokens.wrong:
             ids = ", ".join(register.tokens.wrong)
@@ -66,36 +66,36 @@ class TokensHere:
                 "find out who could write vault.db; delete what is revoked: aikeys token prune",
             )
 
-    def issue(self, wish: Wish) -> Issued:
-        from aikeys.vault import issuing
+    def issue(self, token_request: TokenRequest) -> Issued:
+        from aikeys.vault.tokens import issuing
 
         where = home.place()
-        if authority.bearer() is not None:  # which may not hear of the names of others
+        if authority.holder() is not None:  # which may not hear of the names of others
             authority.refuse_on_copy("token issue")
-            return issuing.issue_child(where, authority.borrowed(), wish)
-        issued = issuing.issue(where, home.unlock(where).opened, wish)
-        if wish.name:
+            return issuing.issue_child(where, authority.access(), token_request)
+        issued = issuing.issue(where, home.unlock(where).opened, token_request)
+        if token_request.name:
             token_register.warn_of_namesakes(where, issued.claims, clock.now_s())
         return issued
 
     def take_back(self, claims: Claims) -> None:
         from aikeys.storage import ballast
-        from aikeys.vault import revoking
+        from aikeys.vault.tokens import revoking
 
         where = home.place()
         ballast.with_room(where.home, lambda: revoking.revoke(where, [claims.id]))
 
     def revoke(self, wanted: WantedTokens, ask: Callable[[int], None], *, keep_children: bool) -> None:
-        from aikeys.cli import damaged_vault
+        from aikeys.cli.keys import damaged_vault
         from aikeys.storage import ballast
-        from aikeys.vault import revoking
+        from aikeys.vault.tokens import revoking
 
         where = home.place()
         authority.refuse_on_copy("token revoke")
         try:
             register = ballast.with_room(where.home, lambda: token_register.read_to_take_away(where))
         except (Damaged, MachineFailed) as trouble:
-            if keep_children or authority.is_bearer():
+            if keep_children or authority.is_holder():
                 raise
             damaged_vault.revoke_tokens(where, wanted.named, dict(wanted.labels), trouble, ask)
             return
@@ -118,7 +118,7 @@ class TokensHere:
 
 def _forged(register: Register, wanted: WantedTokens) -> list[str]:
     """Return the ids of tokens whose rows were edited: they open nothing, and stay so if their rows are put back."""
-    if register.bearer is not None:
+    if register.holder is not None:
         return []
     wrong = [each for each in register.tokens.wrong if bytes.fromhex(each) not in register.tokens.revoked_us]
     return [each for each in wrong if wanted.is_all or each in wanted.named]
@@ -161,9 +161,9 @@ def _say_if_revoked(register: Register, chain: Chain) -> None:
 
 def _keep_children(where: Place, register: Register, chosen: Sequence[Chain]) -> None:
     """Give the children of each token to its parent, signed by the vault."""
-    from aikeys.vault import revoking
+    from aikeys.vault.tokens import revoking
 
-    if register.bearer is not None:
+    if register.holder is not None:
         raise Denied(
             "--keep-children needs the vault's signature, which no token can give",
             "the owner of the vault can, without AIKEYS_TOKEN",

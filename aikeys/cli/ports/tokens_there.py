@@ -9,19 +9,19 @@ from aikeys.cli import terminal
 from aikeys.cli.ports.tokens import TokenList
 from aikeys.cli.render.counted import counted
 from aikeys.cli.token_register import named
-from aikeys.errors import Denied, Usage
+from aikeys.errors import Denied, UsageError
 from aikeys.remote import tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from aikeys.cli.ports.tokens import WantedTokens
-    from aikeys.cli.render.token_rows import Row
+    from aikeys.cli.render.token_rows import TokenRow
     from aikeys.remote.client import Gateway
-    from aikeys.remote.tokens import Lent
+    from aikeys.remote.tokens import RemoteToken
     from aikeys.tokens.claims import Claims
-    from aikeys.tokens.wishes import Wish
-    from aikeys.vault.issuing import Issued
+    from aikeys.tokens.token_request import TokenRequest
+    from aikeys.vault.tokens.issuing import Issued
 
 
 class TokensThere:
@@ -39,10 +39,10 @@ class TokensThere:
     def require_whole(self) -> None:
         """Do nothing: a vault's damage is its owner's matter, and no gateway tells it."""
 
-    def issue(self, wish: Wish) -> Issued:
-        from aikeys.vault.issuing import Issued
+    def issue(self, token_request: TokenRequest) -> Issued:
+        from aikeys.vault.tokens.issuing import Issued
 
-        made, text = tokens.issue(self._gateway, wish)
+        made, text = tokens.issue(self._gateway, token_request)
         return Issued(text, made.claims, made.key_names)
 
     def take_back(self, claims: Claims) -> None:
@@ -50,7 +50,7 @@ class TokensThere:
 
     def revoke(self, wanted: WantedTokens, ask: Callable[[int], None], *, keep_children: bool) -> None:
         if keep_children:
-            raise Usage("--keep-children cannot be done through a gateway", "run it where the gateway's vault is")
+            raise UsageError("--keep-children cannot be done through a gateway", "run it where the gateway's vault is")
         now_s = clock.now_s()
         known = tokens.lent(self._gateway, now_s)
         if wanted.named:
@@ -72,7 +72,7 @@ class TokensThere:
             terminal.say(f"revoked {what}, and whatever was issued with {'it' if len(gone) == 1 else 'them'}")
 
 
-def _revoked(gateway: Gateway, chosen: list[Lent], *, is_each_named: bool) -> list[Lent]:
+def _revoked(gateway: Gateway, chosen: list[RemoteToken], *, is_each_named: bool) -> list[RemoteToken]:
     """Revoke, the token that asks last; of those that were not named one that may not be revoked is passed over."""
     gone = []
     for one in sorted(chosen, key=lambda one: one.claims.shown_id == gateway.token_id):
@@ -86,11 +86,11 @@ def _revoked(gateway: Gateway, chosen: list[Lent], *, is_each_named: bool) -> li
     return gone
 
 
-def _has(one: Lent, labels: Mapping[str, str]) -> bool:
+def _has(one: RemoteToken, labels: Mapping[str, str]) -> bool:
     return labels.items() <= dict(one.claims.labels).items()
 
 
-def _row(one: Lent) -> Row:
-    from aikeys.cli.render.token_rows import Row
+def _row(one: RemoteToken) -> TokenRow:
+    from aikeys.cli.render.token_rows import TokenRow
 
-    return Row(one.claims, one.key_names, one.state, last_call=one.last_call)
+    return TokenRow(one.claims, one.key_names, one.state, last_call=one.last_call)

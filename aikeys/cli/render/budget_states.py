@@ -14,7 +14,7 @@ from aikeys.money import shown_usd, usd_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aikeys.budgets.check import Standing
+    from aikeys.budgets.check import BudgetState
 
 HEADERS = ("WHO", "PERIOD", "SPENT", "RESERVED", "LIMIT", "LEFT", "USED", "STATE")
 NOT_KNOWN = "-"
@@ -23,7 +23,7 @@ _COMMANDS = {"warning": "warning", "exceeded": "error", "undecided": "error"}
 _IN = {"day": "today", "week": "this week", "month": "this month", "total": "in total"}
 
 
-def cells(one: Standing) -> list[str]:
+def cells(one: BudgetState) -> list[str]:
     """Return a budget as cells under HEADERS."""
     terms = one.terms
     state = f"{one.state}: {one.reason}" if one.reason else one.state
@@ -34,12 +34,12 @@ def cells(one: Standing) -> list[str]:
     return [one.who, terms.period, *map(shown_usd, amounts), used(one), state]
 
 
-def used(one: Standing) -> str:
+def used(one: BudgetState) -> str:
     """Return how much of a limit is used: `83.4 %`."""
     return "" if one.tenths is None else f"{one.tenths // 10}.{one.tenths % 10} %"
 
 
-def sentence(one: Standing) -> str:
+def sentence(one: BudgetState) -> str:
     """Return a budget in one sentence."""
     if one.terms is None:
         return f"{one.who}: {one.reason}" if one.reason else f"{one.who}: {one.state}"
@@ -49,20 +49,20 @@ def sentence(one: Standing) -> str:
     return f"{one.who} has spent {amounts} {_IN[one.terms.period]}{share}{reason}"
 
 
-def markdown(standings: Sequence[Standing], state: str, notes: Sequence[str]) -> str:
+def markdown(states: Sequence[BudgetState], state: str, notes: Sequence[str]) -> str:
     """Return a heading, a table and notes for a CI summary."""
     lines = [f"### AI budgets: {state}", ""]
-    if standings:
+    if states:
         lines += [f"| {' | '.join(name.capitalize() for name in HEADERS)} |", "|---|---|---:|---:|---:|---:|---:|---|"]
-        lines += [f"| {' | '.join(escaped(cell) for cell in cells(one))} |" for one in standings]
+        lines += [f"| {' | '.join(escaped(cell) for cell in cells(one))} |" for one in states]
     return "\n".join([*lines, *(f"\n{escaped(note)}" for note in notes)])
 
 
-def commands_of(standings: Sequence[Standing]) -> list[str]:
+def commands_of(states: Sequence[BudgetState]) -> list[str]:
     """Return workflow commands, one for each budget that is not ok."""
     lines = []
     for command in ("error", "warning"):
-        found = [one for one in standings if _COMMANDS.get(one.state) == command]
+        found = [one for one in states if _COMMANDS.get(one.state) == command]
         shown = found if len(found) <= _MOST_ANNOTATIONS else found[: _MOST_ANNOTATIONS - 1]
         lines += [annotation(command, f"AI budget {one.state}", sentence(one)) for one in shown]
         if len(found) > len(shown):
@@ -77,7 +77,7 @@ def annotation(command: str, title: str, message: str) -> str:
     return f"::{command} title={title}::{_message(message)}"
 
 
-def outputs(state: str, decides: Standing | None) -> str:
+def outputs(state: str, decides: BudgetState | None) -> str:
     """Return the lines for a step's outputs: of the budget that decides; amounts are empty where there is none."""
     spent = usd_text(decides.spent_pusd) if decides and decides.is_counted else ""
     left = usd_text(decides.remaining_pusd or 0) if decides and decides.terms else ""
@@ -88,7 +88,7 @@ def _message(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def way_out(decides: Standing | None) -> str:
+def way_out(decides: BudgetState | None) -> str:
     """Return what can be done where nothing is decided."""
     from aikeys.ledger import lost_ledgers
 

@@ -9,8 +9,8 @@ from aikeys.ledger.questions import Figures
 from aikeys.money import usd_text
 from aikeys.reports import records
 from aikeys.reports.currency import Currency
-from aikeys.reports.ranges import Span
-from aikeys.reports.values import AnomalyReport, Head, LatencyReport, Percentiles, Report, Row
+from aikeys.reports.ranges import DayRange
+from aikeys.reports.values import AnomalyReport, LatencyReport, Percentiles, Report, ReportHead, ReportRow
 
 _SCHEMA = "aikeys.report/1"
 
@@ -68,7 +68,7 @@ def anomaly_json(report: AnomalyReport) -> str:
     return document(_SCHEMA, **_head(report.head), rows=rows)
 
 
-def _head(head: Head) -> dict[str, object]:
+def _head(head: ReportHead) -> dict[str, object]:
     return {
         "kind": head.kind,
         "by": list(head.by),
@@ -80,11 +80,11 @@ def _head(head: Head) -> dict[str, object]:
     }
 
 
-def _range(span: Span) -> dict[str, str]:
+def _range(span: DayRange) -> dict[str, str]:
     return {"since": str(date_of(span.first)), "until": str(date_of(span.last))}
 
 
-def _row(report: Report, row: Row, currency: Currency | None) -> dict[str, object]:
+def _row(report: Report, row: ReportRow, currency: Currency | None) -> dict[str, object]:
     fields = {**_labels(report.head, row.keys), **_figures(row.figures, currency)}
     if row.previous_pusd is not None:
         fields["previous_cost_usd"] = usd_text(row.previous_pusd)
@@ -93,7 +93,7 @@ def _row(report: Report, row: Row, currency: Currency | None) -> dict[str, objec
     return fields
 
 
-def _labels(head: Head, keys: tuple[str, ...]) -> dict[str, object]:
+def _labels(head: ReportHead, keys: tuple[str, ...]) -> dict[str, object]:
     return {name: key or None for name, key in zip(head.by, keys, strict=True)}
 
 

@@ -7,7 +7,7 @@ from aikeys.cli.render.sheet import Column, Sheet
 from aikeys.ledger.calendar import date_of
 from aikeys.ledger.questions import Figures
 from aikeys.money import shown_usd, usd_text
-from aikeys.reports.values import AnomalyReport, LatencyReport, Percentiles, Report, Row
+from aikeys.reports.values import AnomalyReport, LatencyReport, Percentiles, Report, ReportRow
 
 if TYPE_CHECKING:
     from aikeys.reports.currency import Currency
@@ -44,7 +44,7 @@ def cost_sheet(report: Report, style: Style) -> Sheet:
     if style.exact:
         return Sheet(tuple(columns), tuple(rows))
     before = report.previous.total.cost_pusd if report.previous else None
-    whole = Row(("TOTAL", *[""] * (len(report.head.by) - 1)), report.total, before)
+    whole = ReportRow(("TOTAL", *[""] * (len(report.head.by) - 1)), report.total, before)
     total = (*whole.keys, *_figures(report, report.total, style), *_costs(report, whole, style))
     return Sheet(tuple(columns), tuple(rows), total)
 
@@ -88,7 +88,7 @@ def _labels(report: Report) -> list[Column]:
     return [Column(name, _title(name)) for name in report.head.by]
 
 
-def _keys(row: Row, style: Style) -> tuple[str, ...]:
+def _keys(row: ReportRow, style: Style) -> tuple[str, ...]:
     if row.others:
         name = "other" if style.exact else f"other ({row.others})"
         return (name, *row.keys[1:])
@@ -128,7 +128,7 @@ def _cost_columns(report: Report, style: Style) -> list[Column]:
     return columns
 
 
-def _costs(report: Report, row: Row, style: Style) -> tuple[str, ...]:
+def _costs(report: Report, row: ReportRow, style: Style) -> tuple[str, ...]:
     cost = row.figures.cost_pusd
     cells = [style.usd(cost)]
     if style.currency:

@@ -10,8 +10,8 @@ from aikeys.ledger.lost_ledgers import WAY_OUT, sentence
 from aikeys.ledger.questions import CALLS, SLOT
 from aikeys.money import shown_usd
 from aikeys.reports.groups import TIMES
-from aikeys.reports.ranges import Span
-from aikeys.reports.values import Head, Report
+from aikeys.reports.ranges import DayRange
+from aikeys.reports.values import Report, ReportHead
 
 if TYPE_CHECKING:
     from aikeys.reports.currency import Currency
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SHOWN = {"worst_case": "worst case"}
 
 
-def heading(head: Head) -> list[str]:
+def heading(head: ReportHead) -> list[str]:
     """Return two lines: the question; range and zone."""
     by = f" by {', '.join(head.by)}" if head.by else ""
     where = "".join(f", {name} = {' or '.join(text or '-' for text in texts)}" for name, texts in head.where)
@@ -46,7 +46,7 @@ def footing(report: Report, currency: Currency | None) -> list[str]:
     return lines
 
 
-def scanned(head: Head) -> str:
+def scanned(head: ReportHead) -> str:
     """Say why a report took long."""
     asked = [name for name in dict.fromkeys((*head.by, *(name for name, _ in head.where))) if name not in TIMES]
     is_hourly = "hour" in head.by or {*asked} <= {*SLOT}
@@ -54,7 +54,7 @@ def scanned(head: Head) -> str:
     return f"every call of the range was read: no roll-up holds {missing}"
 
 
-def span_text(span: Span) -> str:
+def span_text(span: DayRange) -> str:
     return str(date_of(span.first)) if span.first == span.last else f"{date_of(span.first)} to {date_of(span.last)}"
 
 

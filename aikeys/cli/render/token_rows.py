@@ -29,7 +29,7 @@ ALL = "all"
 _SOON_MARK = " !"
 
 
-class Row(NamedTuple):
+class TokenRow(NamedTuple):
     """A token and what is known of it beside its claims; times in seconds since 1970, None where there is none."""
 
     claims: Claims
@@ -40,7 +40,7 @@ class Row(NamedTuple):
     last_call: str | None = None
 
 
-def fields(row: Row) -> dict[str, object]:
+def fields(row: TokenRow) -> dict[str, object]:
     """Return a token for programs."""
     claims = row.claims
     return {
@@ -66,7 +66,7 @@ def fields(row: Row) -> dict[str, object]:
     }
 
 
-def cells(row: Row, now_s: int) -> list[str]:
+def cells(row: TokenRow, now_s: int) -> list[str]:
     """Return a token for the table."""
     claims = row.claims
     return [
@@ -105,7 +105,7 @@ def labels_text(labels: Iterable[tuple[str, str]]) -> str:
     return " ".join(f"{name}={value}" for name, value in labels)
 
 
-def expiry_text(row: Row, now_s: int) -> str:
+def expiry_text(row: TokenRow, now_s: int) -> str:
     """Return when a token ends; what ends within three days is marked. Nothing of one that is over already."""
     if row.state in ("revoked", "used"):
         return ""
@@ -123,7 +123,7 @@ def limits_text(claims: Claims) -> str:
     return ", ".join(parts)
 
 
-def lines(row: Row, now_s: int) -> list[list[str]]:
+def lines(row: TokenRow, now_s: int) -> list[list[str]]:
     """Return a token as titles and values, empty ones left out."""
     claims = row.claims
     known = {

@@ -8,10 +8,10 @@ from aikeys import clock
 
 if TYPE_CHECKING:
     from aikeys.ledger.clock_jumps import Jump
-    from aikeys.ledger.verify import Known, Verdict
+    from aikeys.ledger.verify import Known, LedgerVerdict
 
 
-def verdict_fields(verdict: Verdict, receipts: int, *, is_authenticated: bool) -> dict[str, object]:
+def verdict_fields(verdict: LedgerVerdict, receipts: int, *, is_authenticated: bool) -> dict[str, object]:
     """Return a verdict as JSON has it; `receipts`: how many were checked."""
     return {
         "state": "valid",
@@ -33,7 +33,7 @@ def verdict_fields(verdict: Verdict, receipts: int, *, is_authenticated: bool) -
     }
 
 
-def verdict_text(verdict: Verdict, known: Known, *, is_authenticated: bool) -> str:
+def verdict_text(verdict: LedgerVerdict, known: Known, *, is_authenticated: bool) -> str:
     """Return a verdict for a person."""
     number, first = verdict.head.number, verdict.first
     lines = [f"valid to {number}" + (f", from {first} on: what was before is archived" if first > 1 else "")]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.providers.wire import usage_native
 from aikeys.providers.wire.dialects import Dialect, check
 from aikeys.providers.wire.exact_json import Table, given, items, read_table, table, text, write
@@ -48,7 +48,7 @@ _MOST_BLOCKS = 100_000
 
 
 def encode(request: Request, dialect: Dialect) -> Outgoing:
-    """Return the request as bytes; Usage names what cannot be sent."""
+    """Return the request as bytes; UsageError names what cannot be sent."""
     check(request, dialect)
     options = request.options
     system = [_system(part) for each in request.messages if each.role == "system" for part in each.parts]
@@ -166,7 +166,7 @@ def _position(index: Json) -> int:
 def _system(part: Part) -> str:
     if isinstance(part, Text):
         return part.text
-    raise Usage("a system prompt can only be text", "put the file or image into the user's message")
+    raise UsageError("a system prompt can only be text", "put the file or image into the user's message")
 
 
 def _tool_choice(options: Options) -> Json:
@@ -189,7 +189,7 @@ def _output(request: Request) -> dict[str, Json]:
         return {"thinking": {"type": "disabled"}} | ({"output_config": config} if config else {})
     if effort:
         if effort not in _EFFORTS:
-            raise Usage(f"Anthropic has no reasoning effort {effort}", f"use none, {', '.join(_EFFORTS)}")
+            raise UsageError(f"Anthropic has no reasoning effort {effort}", f"use none, {', '.join(_EFFORTS)}")
         config["effort"] = effort
     return {"output_config": config} if config else {}
 
@@ -212,7 +212,7 @@ def _block(part: Part) -> Json:
             source: Json = {"type": "url", "url": part.url} if part.url else _source(part)
             return {"type": "document", "source": source} | ({"title": part.name} if part.name else {})
         case File():
-            raise Usage(f"Anthropic does not take files of type {part.media_type}", "send a PDF, or its text")
+            raise UsageError(f"Anthropic does not take files of type {part.media_type}", "send a PDF, or its text")
         case ToolCall():
             return {
                 "type": "tool_use",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.providers.wire import usage_native
 from aikeys.providers.wire.dialects import Dialect, check
 from aikeys.providers.wire.exact_json import Table, given, items, read_table, table, text, write
@@ -36,7 +36,7 @@ _FINISHES = {
 
 
 def encode(request: Request, dialect: Dialect) -> Outgoing:
-    """Return the request as bytes; Usage names what cannot be sent."""
+    """Return the request as bytes; UsageError names what cannot be sent."""
     check(request, dialect)
     options = request.options
     body: dict[str, Json] = {
@@ -66,7 +66,7 @@ def encode(request: Request, dialect: Dialect) -> Outgoing:
             body["strict_tools"] = True
     if options.tool_choice and options.tool_choice != "auto":
         if options.tool_choice not in ("none", "required"):
-            raise Usage(f"{dialect.title} cannot be told to call one tool by name", "use none or required")
+            raise UsageError(f"{dialect.title} cannot be told to call one tool by name", "use none or required")
         body["tool_choice"] = options.tool_choice.upper()
     return Outgoing("POST", dialect.chat, JSON_HEADERS, write(body))
 

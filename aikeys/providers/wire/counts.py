@@ -24,12 +24,12 @@ _TIERS = {"on_demand_flex": "flex", "on_demand_priority": "priority"}
 _STANDARD = frozenset({"", "auto", "default", "on_demand", "standard", "traffic_type_unspecified"})
 
 
-class Counts:
+class UsageCounts:
     """The counts of one usage object, the names of those that were odd, and which were read."""
 
     __slots__ = ("odd", "raw", "read")
 
-    def __init__(self, raw: Table, above: Counts | None = None) -> None:
+    def __init__(self, raw: Table, above: UsageCounts | None = None) -> None:
         """Begin; the counts of an object inside another one are noted with those of that one."""
         self.raw = raw
         self.odd: list[str] = [] if above is None else above.odd

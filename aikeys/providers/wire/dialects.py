@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import NamedTuple, cast
 
-from aikeys.errors import BadConfiguration, Usage
+from aikeys.errors import BadConfiguration, UsageError
 from aikeys.providers.reported import NONE_LISTED, Reported
 from aikeys.providers.wire.values import EFFORTS, EmbeddingRequest, File, Image, Request
 
@@ -87,9 +87,9 @@ class Dialect(NamedTuple):
             return self
         return self._replace(protocol="openai-responses")
 
-    def refuse(self, feature: str) -> Usage:
+    def refuse(self, feature: str) -> UsageError:
         """Return the error that says what this provider does not take."""
-        return Usage(f"{self.title} does not take {FEATURES[feature]}", "leave it out or use another provider")
+        return UsageError(f"{self.title} does not take {FEATURES[feature]}", "leave it out or use another provider")
 
 
 _UNSAYABLE = {
@@ -182,21 +182,21 @@ def check(request: Request, dialect: Dialect) -> None:
             raise dialect.refuse(feature)
     options = request.options
     if len(options.stop) > dialect.max_stop:
-        raise Usage(f"{dialect.title} takes at most {dialect.max_stop} stop sequences", "leave some out")
+        raise UsageError(f"{dialect.title} takes at most {dialect.max_stop} stop sequences", "leave some out")
     if dialect.needs_cap and options.max_tokens is None:
-        raise Usage(f"{dialect.title} needs a maximum of output tokens", "give --max-tokens")
+        raise UsageError(f"{dialect.title} needs a maximum of output tokens", "give --max-tokens")
     if options.effort and options.effort not in EFFORTS:
-        raise Usage(f"{options.effort} is no reasoning effort", f"use {', '.join(EFFORTS)}")
+        raise UsageError(f"{options.effort} is no reasoning effort", f"use {', '.join(EFFORTS)}")
     if options.tool_choice and not request.tools:
-        raise Usage("a choice of tools needs tools", "give the tools, or leave the choice out")
+        raise UsageError("a choice of tools needs tools", "give the tools, or leave the choice out")
 
 
 def check_embedding(request: EmbeddingRequest, dialect: Dialect) -> None:
     """Refuse, with Usage, a request for embeddings that cannot be sent."""
     if not dialect.embeddings:
-        raise Usage(f"{dialect.title} has no embeddings", "use another provider")
+        raise UsageError(f"{dialect.title} has no embeddings", "use another provider")
     if not request.texts:
-        raise Usage("there is no text to embed", "give at least one text")
+        raise UsageError("there is no text to embed", "give at least one text")
 
 
 def _features(request: Request) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import NoReturn, cast
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.providers.wire.values import Json, Unreadable
 
 LARGE_BYTES = 1 << 20
@@ -75,11 +75,11 @@ def write(value: Json) -> bytes:
     try:
         return _encode(value).encode()
     except UnicodeEncodeError:
-        raise Usage("the request holds half a character that UTF-8 cannot write", "send valid text") from None
+        raise UsageError("the request holds half a character that UTF-8 cannot write", "send valid text") from None
     except ValueError:
-        raise Usage("the request holds a number that JSON cannot write", "give a finite number") from None
+        raise UsageError("the request holds a number that JSON cannot write", "give a finite number") from None
     except RecursionError:
-        raise Usage("the request is nested too deeply", "send a flatter one") from None
+        raise UsageError("the request is nested too deeply", "send a flatter one") from None
 
 
 def write_large(value: Json) -> bytes:

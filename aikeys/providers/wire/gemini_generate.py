@@ -11,7 +11,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.providers.wire import usage_native
 from aikeys.providers.wire.dialects import Dialect, check
 from aikeys.providers.wire.exact_json import Table, given, items, read, table, text, write
@@ -56,7 +56,7 @@ _CHOICES = {"": "", "auto": "AUTO", "none": "NONE", "required": "ANY"}
 
 
 def encode(request: Request, dialect: Dialect) -> Outgoing:
-    """Return the request as bytes; Usage names what cannot be sent."""
+    """Return the request as bytes; UsageError names what cannot be sent."""
     check(request, dialect)
     system = [_part(part) for each in request.messages if each.role == "system" for part in each.parts]
     body: dict[str, Json] = {
@@ -193,10 +193,10 @@ def _config(request: Request) -> dict[str, Json]:
 def _thinking(model: str, effort: str) -> Mapping[str, Json]:
     if _OLD.search(model):
         if effort not in _BUDGETS:
-            raise Usage(f"{model} has no reasoning effort {effort}", f"use {', '.join(_BUDGETS)}")
+            raise UsageError(f"{model} has no reasoning effort {effort}", f"use {', '.join(_BUDGETS)}")
         return {"thinkingBudget": _BUDGETS[effort]}
     if effort not in _LEVELS:
-        raise Usage(f"{model} has no reasoning effort {effort}", f"use {', '.join(_LEVELS)}")
+        raise UsageError(f"{model} has no reasoning effort {effort}", f"use {', '.join(_LEVELS)}")
     return {"thinkingLevel": _LEVELS[effort]}
 
 
@@ -214,7 +214,7 @@ def _resolution(request: Request) -> Json:
     """Gemini is told how closely to look once, for all images."""
     found = {part.detail for each in request.messages for part in each.parts if isinstance(part, Image)}
     if len(found) > 1:
-        raise Usage("Gemini takes one level of detail for all images", "give every image the same detail")
+        raise UsageError("Gemini takes one level of detail for all images", "give every image the same detail")
     return {"low": "MEDIA_RESOLUTION_LOW", "high": "MEDIA_RESOLUTION_HIGH"}.get("".join(found))
 
 

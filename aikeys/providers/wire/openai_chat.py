@@ -8,7 +8,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Sequence
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.providers.wire import usage_openai
 from aikeys.providers.wire.dialects import Dialect, check
 from aikeys.providers.wire.exact_json import Table, given, items, read_table, table, text, write
@@ -42,7 +42,7 @@ _AUDIO = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/
 
 
 def encode(request: Request, dialect: Dialect) -> Outgoing:
-    """Return the request as bytes; Usage names what this dialect does not take."""
+    """Return the request as bytes; UsageError names what this dialect does not take."""
     check(request, dialect)
     options = request.options
     body: dict[str, Json] = {
@@ -179,11 +179,13 @@ def tool_choice(wanted: str, named: dict[str, Json], where: str = "") -> Json:
 
 
 def tool_input(call: ToolCall) -> Table:
-    """Return a tool call's arguments as an object, {} for none; Usage for whatever else the caller gave."""
+    """Return a tool call's arguments as an object, {} for none; UsageError for whatever else the caller gave."""
     try:
         return read_table(call.arguments.encode() or b"{}")
     except (Unreadable, UnicodeEncodeError):
-        raise Usage(f"the arguments of the tool call {call.id} are no JSON object", "send them as they came") from None
+        raise UsageError(
+            f"the arguments of the tool call {call.id} are no JSON object", "send them as they came"
+        ) from None
 
 
 def schema_shape(schema: Schema) -> dict[str, Json]:
@@ -200,10 +202,10 @@ def data_url(part: Image | File) -> str:
 
 
 def audio_format(part: File) -> str:
-    """Return OpenAI's name of a recording's format; Usage for one it does not take."""
+    """Return OpenAI's name of a recording's format; UsageError for one it does not take."""
     found = _AUDIO.get(part.media_type)
     if found is None:
-        raise Usage(f"a recording of type {part.media_type} cannot be sent", "convert it to WAV or MP3")
+        raise UsageError(f"a recording of type {part.media_type} cannot be sent", "convert it to WAV or MP3")
     return found
 
 

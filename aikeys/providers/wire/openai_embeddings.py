@@ -30,7 +30,7 @@ def without_vectors(body: bytes) -> bytes:
 
 
 def encode(request: EmbeddingRequest, dialect: Dialect) -> Outgoing:
-    """Return the request as bytes; Usage where the provider has no embeddings."""
+    """Return the request as bytes; UsageError where the provider has no embeddings."""
     check_embedding(request, dialect)
     body: dict[str, Json]
     path = dialect.embeddings

@@ -5,7 +5,7 @@ Source: openai/openai-openapi, createResponse. There is no `stop`, no `seed` and
 
 from __future__ import annotations
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.providers.wire import usage_openai
 from aikeys.providers.wire.dialects import Dialect, check
 from aikeys.providers.wire.exact_json import Table, given, items, read_table, table, text, write
@@ -52,9 +52,9 @@ _ENDS = frozenset({"response.completed", "response.incomplete", "response.failed
 
 
 def encode(request: Request, dialect: Dialect) -> Outgoing:
-    """Return the request as bytes; Usage names what cannot be sent."""
+    """Return the request as bytes; UsageError names what cannot be sent."""
     if not dialect.responses:
-        raise Usage(f"{dialect.title} has no responses API", "use chat")
+        raise UsageError(f"{dialect.title} has no responses API", "use chat")
     lacks = dialect.lacks | _LACKS
     lacks = lacks if "files" in lacks else lacks - {"file_urls"}
     check(request, dialect._replace(lacks=lacks, title=f"{dialect.title} (responses)"))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.providers.wire import (
     anthropic_messages,
     cohere_chat,
@@ -36,7 +36,9 @@ class Protocol(NamedTuple):
 
 
 def _nobody_encodes(request: Request, dialect: Dialect) -> Outgoing:
-    raise Usage(f"{dialect.title}: {request.model} is asked in the provider's own words only", "use its native route")
+    raise UsageError(
+        f"{dialect.title}: {request.model} is asked in the provider's own words only", "use its native route"
+    )
 
 
 PROTOCOLS = {
@@ -69,9 +71,9 @@ _CHATS = {
 
 
 def protocol_of(dialect: Dialect, api: str = "chat") -> Protocol:
-    """Return how to talk to a provider: `chat` in its own format, or `responses`; Usage where it has none."""
+    """Return how to talk to a provider: `chat` in its own format, or `responses`; UsageError where it has none."""
     if api == "responses" and dialect.responses:
         return PROTOCOLS["openai_responses"]
     if api == "chat" and dialect.chat and dialect.protocol in _CHATS:
         return PROTOCOLS[_CHATS[dialect.protocol]]
-    raise Usage(f"{dialect.title} has no {api} API that aikeys speaks", "use another provider")
+    raise UsageError(f"{dialect.title} has no {api} API that aikeys speaks", "use another provider")

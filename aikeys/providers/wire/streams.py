@@ -22,7 +22,6 @@ from aikeys.providers.wire.unread import Unread, together
 from aikeys.providers.wire.values import (
     UNMETERED,
     ApiError,
-    Ended,
     Event,
     Failed,
     Finished,
@@ -31,6 +30,7 @@ from aikeys.providers.wire.values import (
     ReasoningPiece,
     Reply,
     Started,
+    StreamEnd,
     TextPiece,
     ToolCall,
     ToolCallPiece,
@@ -96,7 +96,7 @@ class Stream(ABC):
             self._is_closed = True
             self._last()
 
-    def end(self) -> Ended:
+    def end(self) -> StreamEnd:
         """Return what is known when no more bytes come, complete or cut."""
         while self._broken is None:
             try:
@@ -108,7 +108,7 @@ class Stream(ABC):
         self.count()
         is_whole = self._broken is None and self._error is None
         complete = is_whole and (self.is_done or (self._is_closed and bool(self.finish)))
-        return Ended(self._reply(), complete, self._error, self._text_bytes)
+        return StreamEnd(self._reply(), complete, self._error, self._text_bytes)
 
     def text(self, text: str, choice: int = 0) -> None:
         """A piece of the reply's text came in."""

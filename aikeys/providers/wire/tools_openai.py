@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from aikeys.providers.usage import Usage
-from aikeys.providers.wire.counts import Counts, named
+from aikeys.providers.wire.counts import UsageCounts, named
 from aikeys.providers.wire.dialects import Dialect
 from aikeys.providers.wire.exact_json import Table, items, table, text
 from aikeys.providers.wire.unread import Unread, items_of
@@ -54,9 +54,9 @@ class Done(NamedTuple):
     unread: Unread = ()
 
 
-def done(counts: Counts, body: Table, dialect: Dialect) -> Done:
+def done(counts: UsageCounts, body: Table, dialect: Dialect) -> Done:
     """Return what the tools of a reply did; `counts` are those of its usage."""
-    reported = Counts(table(body, "tool_usage"), counts)
+    reported = UsageCounts(table(body, "tool_usage"), counts)
     units = _reported(counts, reported)
     image = _image(reported, body)
     kinds: list[str] = []
@@ -76,7 +76,7 @@ def done(counts: Counts, body: Table, dialect: Dialect) -> Done:
     return Done(units, (image,) if image is not None else (), items_of(kinds, dialect.reported))
 
 
-def _reported(counts: Counts, reported: Counts) -> dict[str, int]:
+def _reported(counts: UsageCounts, reported: UsageCounts) -> dict[str, int]:
     """What the usage says, and what stands beside it in `tool_usage`."""
     units = {"web_searches": max(counts.largest(*_SEARCHES), reported.of("web_search", "num_requests"))}
     if isinstance(counts.raw.get(_DETAILS), dict):
@@ -121,12 +121,12 @@ def _of_items(found: list[Table], kinds: list[str], *, has_image: bool) -> dict[
     return units
 
 
-def _image(reported: Counts, body: Table) -> ModelUsage | None:
+def _image(reported: UsageCounts, body: Table) -> ModelUsage | None:
     """What the model behind the image tool used; its name is "" where the reply does not say it."""
     raw = reported.raw.get("image_gen")
     if not isinstance(raw, dict):
         return None
-    counts = Counts(raw, reported)
+    counts = UsageCounts(raw, reported)
     read, written = counts.of("input_tokens"), counts.of("output_tokens")
     if not read and not written:
         return None

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aikeys.providers.usage import Usage
-from aikeys.providers.wire.counts import Counts, named, service_of, with_fees
+from aikeys.providers.wire.counts import UsageCounts, named, service_of, with_fees
 from aikeys.providers.wire.dialects import Dialect
 from aikeys.providers.wire.exact_json import Table, items, text
 from aikeys.providers.wire.grounding_gemini import NOT_GROUNDED, Grounded
@@ -45,7 +45,7 @@ def anthropic(raw: Json, body: Table, dialect: Dialect, kinds: Sequence[str] = (
         beside += reports_in(block, "content.")
     if not isinstance(raw, dict):
         return UNMETERED._replace(unread=together(left, unread_of(beside, set(), dialect.reported)))
-    counts = Counts(raw)
+    counts = UsageCounts(raw)
     usage: Usage | None = None
     others: tuple[ModelUsage, ...] = ()
     if counts.seen("input_tokens") is not None and counts.seen("output_tokens") is not None:
@@ -76,7 +76,7 @@ def merged(seen: dict[str, Json], report: Table) -> None:
 def gemini(raw: Json, dialect: Dialect, grounded: Grounded = NOT_GROUNDED) -> Metered:
     """Return what a usageMetadata says, with what was looked up; {} and one without any count say nothing."""
     found = raw if isinstance(raw, dict) else {}
-    counts = Counts(found)
+    counts = UsageCounts(found)
     service = service_of(found)
     if not any(found.get(name) is not None for name in _GEMINI_COUNTS):
         return UNMETERED._replace(service=service, unread=_gemini_unread(counts, dialect, grounded))
@@ -110,7 +110,7 @@ def gemini(raw: Json, dialect: Dialect, grounded: Grounded = NOT_GROUNDED) -> Me
     return Metered(usage, None, service, (), found, tuple(dict.fromkeys(counts.odd)), left)
 
 
-def _gemini_unread(counts: Counts, dialect: Dialect, grounded: Grounded) -> Unread:
+def _gemini_unread(counts: UsageCounts, dialect: Dialect, grounded: Grounded) -> Unread:
     left = unread_of((("usageMetadata", counts.raw),), counts.read, dialect.reported)
     return together(left, grounded.unread)
 
@@ -122,19 +122,19 @@ def cohere(body: Table, dialect: Dialect) -> Metered:
     known = [*reports_in(body), *((("meta", body["meta"]),) if "meta" in body else ())]
     if not isinstance(raw, dict):
         return UNMETERED._replace(unread=unread_of(known, set(), dialect.reported))
-    counts = Counts(raw)
+    counts = UsageCounts(raw)
     units = raw.get("billed_units")
     usage = None
     if isinstance(units, dict):
-        billed = Counts(units, counts)
-        if any(Counts(units).seen(name) is not None for name in units):
+        billed = UsageCounts(units, counts)
+        if any(UsageCounts(units).seen(name) is not None for name in units):
             usage = _of_billed_units(billed, counts)
     usage = with_fees(usage, fees_of(known, counts.read, dialect.reported))
     left = unread_of(known, counts.read, dialect.reported)
     return Metered(usage, None, (), (), raw, tuple(dict.fromkeys(counts.odd)), left)
 
 
-def _of_billed_units(billed: Counts, counts: Counts) -> Usage:
+def _of_billed_units(billed: UsageCounts, counts: UsageCounts) -> Usage:
     images, written = billed.of("image_tokens"), billed.of("output_tokens")
     other = {
         "input_image_tokens": images,
@@ -153,13 +153,13 @@ def bedrock(raw: Json, dialect: Dialect) -> Metered:
     """Return what the usage of a Converse reply says."""
     if not isinstance(raw, dict):
         return UNMETERED
-    counts = Counts(raw)
+    counts = UsageCounts(raw)
     fresh, written = counts.seen("inputTokens"), counts.seen("outputTokens")
     usage = None
     if fresh is not None and written is not None:
         read, saved = counts.of("cacheReadInputTokens"), counts.of("cacheWriteInputTokens")
         of_an_hour = [each for each in items(raw, "cacheDetails") if text(each, "ttl") == "1h"]
-        hour = sum(Counts(each, counts).of("inputTokens") for each in of_an_hour)
+        hour = sum(UsageCounts(each, counts).of("inputTokens") for each in of_an_hour)
         is_whole = counts.seen("totalTokens") == fresh + written and read + saved <= fresh
         usage = Usage(
             input=fresh if is_whole else fresh + read + saved,
@@ -174,7 +174,7 @@ def bedrock(raw: Json, dialect: Dialect) -> Metered:
 
 def ollama(body: Table, dialect: Dialect) -> Metered:
     """Return what the last line of Ollama's own API says."""
-    counts = Counts(body)
+    counts = UsageCounts(body)
     read, written = counts.seen("prompt_eval_count"), counts.seen("eval_count")
     left = unread_of(reports_in(body), set(), dialect.reported)
     if read is None and written is None:
@@ -183,12 +183,12 @@ def ollama(body: Table, dialect: Dialect) -> Metered:
     return Metered(Usage(input=read or 0, output=written or 0), None, (), (), raw, tuple(counts.odd), left)
 
 
-def _with_iterations(counts: Counts, model: str) -> tuple[Usage, tuple[ModelUsage, ...]]:
+def _with_iterations(counts: UsageCounts, model: str) -> tuple[Usage, tuple[ModelUsage, ...]]:
     """The top, or the sum of the iterations of the same model where that is more; other models stand apart."""
     top = _message(counts)
     own, others = Usage(), []
     for each in items(counts.raw, "iterations"):
-        part = _message(Counts(each, counts))
+        part = _message(UsageCounts(each, counts))
         name = text(each, "model")
         if name and name != model:
             others.append(ModelUsage(name, part))
@@ -212,7 +212,7 @@ def _sum(one: Usage, two: Usage) -> Usage:
     )
 
 
-def _message(counts: Counts) -> Usage:
+def _message(counts: UsageCounts) -> Usage:
     read, written = counts.of("cache_read_input_tokens"), counts.of("output_tokens")
     hour = counts.of("cache_creation", "ephemeral_1h_input_tokens")
     minutes = counts.of("cache_creation", "ephemeral_5m_input_tokens")
@@ -230,10 +230,10 @@ def _message(counts: Counts) -> Usage:
     )
 
 
-def _add_modalities(other: dict[str, int], counts: Counts, details: list[Table], name: tuple[str, str]) -> None:
+def _add_modalities(other: dict[str, int], counts: UsageCounts, details: list[Table], name: tuple[str, str]) -> None:
     for detail in details:
         modality = detail.get("modality")
         kind = _MODALITIES.get(modality) if isinstance(modality, str | int) else None
         if kind:
             unit = f"{name[0]}_{kind}_{name[1]}"
-            other[unit] = other.get(unit, 0) + Counts(detail, counts).of("tokenCount")
+            other[unit] = other.get(unit, 0) + UsageCounts(detail, counts).of("tokenCount")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from aikeys.providers.usage import Usage
 from aikeys.providers.wire import tools_openai
-from aikeys.providers.wire.counts import Counts, billed_pusd, named, service_of, with_fees
+from aikeys.providers.wire.counts import UsageCounts, billed_pusd, named, service_of, with_fees
 from aikeys.providers.wire.dialects import Dialect
 from aikeys.providers.wire.exact_json import Table, items, table, text
 from aikeys.providers.wire.unread import fees_of, is_report, reports_in, together, unread_of
@@ -47,7 +47,7 @@ PLAIN = frozenset(
 _MODALITIES = ("audio_tokens", "image_tokens", "video_tokens")
 
 
-class _Sums(NamedTuple):
+class _UsageSums(NamedTuple):
     input: int
     output: int
     reasoning: int
@@ -57,7 +57,7 @@ def metered(body: Table, dialect: Dialect, *, embeds: bool = False) -> Metered:
     """Return what a reply (or the response object of a finished stream) says of its usage."""
     raw = _usage_object(body)
     if raw is None:
-        counts = Counts({})
+        counts = UsageCounts({})
         found = tools_openai.done(counts, body, dialect)
         left = together(found.unread, unread_of(_reports(body, None), counts.read, dialect.reported))
         return UNMETERED._replace(service=service_of(body), unread=left)
@@ -66,7 +66,7 @@ def metered(body: Table, dialect: Dialect, *, embeds: bool = False) -> Metered:
 
 def of_usage(raw: Table, body: Table, dialect: Dialect, *, embeds: bool = False) -> Metered:
     """Return what a usage object says; `body` is what it stood in."""
-    counts = Counts(raw)
+    counts = UsageCounts(raw)
     sums = _sums(counts, dialect, embeds)
     billed = billed_pusd(raw, dialect.cost, counts.odd)
     service = service_of(body, raw)
@@ -113,7 +113,7 @@ def _groq(body: Table) -> Table | None:
     return raw if isinstance(raw, dict) else None
 
 
-def _sums(counts: Counts, dialect: Dialect, embeds: bool) -> _Sums | None:
+def _sums(counts: UsageCounts, dialect: Dialect, embeds: bool) -> _UsageSums | None:
     read = counts.seen("prompt_tokens")
     read = counts.seen("input_tokens") if read is None else read
     written = counts.seen("completion_tokens")
@@ -131,31 +131,31 @@ def _sums(counts: Counts, dialect: Dialect, embeds: bool) -> _Sums | None:
     read = _audio_on_top(counts, read, written, total)
     reasoning = counts.within(counts.tables(_WRITTEN), "reasoning_tokens")
     reasoning = counts.of("reasoning_tokens") if reasoning is None else reasoning
-    return _reasoned(counts, _Sums(read, written, reasoning), total, dialect.reasoning)
+    return _reasoned(counts, _UsageSums(read, written, reasoning), total, dialect.reasoning)
 
 
-def _audio_on_top(counts: Counts, read: int, written: int, total: int | None) -> int:
+def _audio_on_top(counts: UsageCounts, read: int, written: int, total: int | None) -> int:
     audio = counts.within(counts.tables(_READ), "audio_tokens") or 0
     return read + audio if audio and total == read + audio + written else read
 
 
-def _reasoned(counts: Counts, sums: _Sums, total: int | None, default: str) -> _Sums:
+def _reasoned(counts: UsageCounts, sums: _UsageSums, total: int | None, default: str) -> _UsageSums:
     read, written, reasoning = sums
     if default == "apart":
-        return _Sums(read, written + reasoning + counts.of("citation_tokens"), reasoning)
+        return _UsageSums(read, written + reasoning + counts.of("citation_tokens"), reasoning)
     if total == read + written + reasoning or (total is None and reasoning > written):
-        return _Sums(read, written + reasoning, reasoning)
+        return _UsageSums(read, written + reasoning, reasoning)
     if total == read + written:
-        return _Sums(read, counts.at_least(written, reasoning, "reasoning_tokens"), reasoning)
+        return _UsageSums(read, counts.at_least(written, reasoning, "reasoning_tokens"), reasoning)
     if total is not None and default == "hidden" and total > read + written:
-        return _Sums(read, total - read, max(reasoning, total - read - written))
+        return _UsageSums(read, total - read, max(reasoning, total - read - written))
     if total is not None:
         counts.odd.append("total_tokens")
     on_top = reasoning if default == "additive" else 0
-    return _Sums(read, counts.at_least(written + on_top, reasoning, "reasoning_tokens"), reasoning)
+    return _UsageSums(read, counts.at_least(written + on_top, reasoning, "reasoning_tokens"), reasoning)
 
 
-def _usage(counts: Counts, sums: _Sums, other: dict[str, int], *, caches_apart: bool) -> Usage:
+def _usage(counts: UsageCounts, sums: _UsageSums, other: dict[str, int], *, caches_apart: bool) -> Usage:
     of_input, of_output = counts.tables(_READ), counts.tables(_WRITTEN)
     cached = max(counts.within(of_input, "cached_tokens") or 0, counts.largest(*_CACHED))
     saved = counts.within(of_input, "cache_write_tokens") or 0
@@ -173,7 +173,7 @@ def _usage(counts: Counts, sums: _Sums, other: dict[str, int], *, caches_apart: 
     )
 
 
-def _with_cached(counts: Counts, sums: _Sums, cached: int) -> int:
+def _with_cached(counts: UsageCounts, sums: _UsageSums, cached: int) -> int:
     """The whole input: what is cached is a part of it, unless it cannot be."""
     if cached > sums.input:
         counts.odd.append("cached_tokens")

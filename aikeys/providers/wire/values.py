@@ -280,7 +280,7 @@ class Failed(NamedTuple):
 Event = Started | TextPiece | ReasoningPiece | ToolCallPiece | UsageSeen | Finished | Failed
 
 
-class Ended(NamedTuple):
+class StreamEnd(NamedTuple):
     """What is known when no more bytes come. `complete`: the stream came to its own end, so usage that is None was
     never reported; else it was cut, and what was used is at least `reply.metered`.
 

@@ -19,28 +19,28 @@ _taken: dict[str, Secret] = {}
 """What pipes gave: a source is read once in a run, however often the passphrase is needed."""
 
 
-class Means(NamedTuple):
+class UnlockInputs(NamedTuple):
     """What may be used: environment variables, and a way to ask (None where asking is not allowed)."""
 
     environ: Mapping[str, str]
     ask: Callable[[str], str] | None
 
 
-class Used(NamedTuple):
+class UnlockedBy(NamedTuple):
     """An opened vault, and the unlock secret that opened it (None for a session)."""
 
     opened: Opened
     secret: Secret | None
 
 
-def open_rows(rows: Rows, means: Means) -> Used:
+def open_rows(rows: Rows, means: UnlockInputs) -> UnlockedBy:
     """Open checked rows; raises Locked, WrongPassphrase, Denied, Damaged."""
     if means.environ.get("AIKEYS_TOKEN", "").strip():
         raise Denied("this is for the owner of the vault: no token can do it", "unset AIKEYS_TOKEN")
     tried: list[str] = []
     session = _from_session(rows.header)
     if session is not None:
-        return Used(Opened(rows, session, b""), None)
+        return UnlockedBy(Opened(rows, session, b""), None)
     first: AikeysError | None = None
     for method in _sorted(rows.methods):
         try:
@@ -110,9 +110,9 @@ def _held_by_machine(method: UnlockMethod, header: Header, tried: list[str]) -> 
     return None
 
 
-def _opened(rows: Rows, method: UnlockMethod, secret: Secret) -> Used:
+def _opened(rows: Rows, method: UnlockMethod, secret: Secret) -> UnlockedBy:
     vault_key = methods.open_with(method, secret.reveal(), rows.header)
-    return Used(Opened(rows, Secret(vault_key), method.id), secret)
+    return UnlockedBy(Opened(rows, Secret(vault_key), method.id), secret)
 
 
 def given_passphrase(environ: Mapping[str, str]) -> str | None:
@@ -179,7 +179,7 @@ def _question(rows: Rows) -> str:
     return "Recovery code"
 
 
-def _with_text(rows: Rows, text: str) -> Used:
+def _with_text(rows: Rows, text: str) -> UnlockedBy:
     """Open with what was typed or given: a recovery code is known by its form, all else is a passphrase."""
     from aikeys.vault.unlock import recovery_code
 
@@ -196,7 +196,7 @@ def _with_text(rows: Rows, text: str) -> Used:
     return _opened(rows, passphrase, Secret(methods.passphrase_bytes(text)))
 
 
-def _with_given(rows: Rows, given: str, environ: Mapping[str, str]) -> Used:
+def _with_given(rows: Rows, given: str, environ: Mapping[str, str]) -> UnlockedBy:
     """Open with the environment's passphrase; where it is wrong, say where it came from."""
     try:
         return _with_text(rows, given)
@@ -221,7 +221,7 @@ def _way_in(rows: Rows) -> str:
     return "; ".join(ways) or "log in to the desktop session that holds the OS keyring"
 
 
-def quietly(rows: Rows, means: Means) -> Opened | None:
+def quietly(rows: Rows, means: UnlockInputs) -> Opened | None:
     """Open without a question, None where that is not possible; a wrong passphrase still raises."""
     try:
         return open_rows(rows, means._replace(ask=None)).opened

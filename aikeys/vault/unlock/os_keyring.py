@@ -35,7 +35,7 @@ _REASON_LIMIT = 120
 _HINT = "unlock the system's keyring and try again, or unlock the vault with its passphrase"
 
 
-class Found(NamedTuple):
+class WorkingStore(NamedTuple):
     """A store that took, gave back and deleted a trial entry."""
 
     backend: str
@@ -57,7 +57,7 @@ class _Failed(Exception):
     """A store failed or was silent; the text is fit for a message."""
 
 
-def probe(timeout_s: float = 5.0) -> Found | Unavailable:
+def probe(timeout_s: float = 5.0) -> WorkingStore | Unavailable:
     """Look for a store that can be trusted and works. Never raises, never waits longer than the limit."""
     if _no_bus():
         return Unavailable("no D-Bus session bus")
@@ -147,7 +147,7 @@ def _preferred() -> object:
     return keyring.get_keyring()
 
 
-def _try_out() -> Found | Unavailable:
+def _try_out() -> WorkingStore | Unavailable:
     preferred = _preferred()
     chained = getattr(preferred, "backends", None)  # the library's chainer: look inside
     names = [_name(candidate) for candidate in chained or [preferred]]
@@ -156,7 +156,7 @@ def _try_out() -> Found | Unavailable:
         return Unavailable(f"no keyring that can be trusted (found {', '.join(names)})"[:_REASON_LIMIT])
     if not _gives_back(_backend(trusted[0])):
         return Unavailable(f"{trusted[0]} does not give back what it was given")
-    return Found(trusted[0])
+    return WorkingStore(trusted[0])
 
 
 def _gives_back(opened: _Store) -> bool:

@@ -16,7 +16,7 @@ from aikeys.cli import authority, terminal
 from aikeys.ledger.calls import Call, Context, Labels, Usage
 from aikeys.remote.client import Gateway
 from aikeys.secret import Secret
-from aikeys.vault.issuing import Issued
+from aikeys.vault.tokens.issuing import Issued
 from tests.conftest import clean_environment
 from tests.gateway.process import House, house_at
 from tests.gateway.serving import record, serving
@@ -115,5 +115,5 @@ def at_home(both: Both, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("HOME", clean["HOME"])
     monkeypatch.setenv("AIKEYS_HOME", both.house.place.home)
     monkeypatch.setenv("AIKEYS_NO_INPUT", "1")
-    monkeypatch.setattr(authority, "_keeper", authority._Keeper())
-    monkeypatch.setattr(terminal, "options", terminal.Options())
+    monkeypatch.setattr(authority, "_token_verifier", authority._Keeper())
+    monkeypatch.setattr(terminal, "options", terminal.GlobalOptions())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aikeys.cli.ports.acts import ActsHere, ActsPort, ActsThere, WantedActs
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from tests.cli.ports.conftest import Pick
 
 
@@ -29,5 +29,5 @@ class TestActsContract:
 
     def test_a_time_that_is_none_or_has_not_come_is_refused(self, acts: ActsPort) -> None:
         for since in ("yesteryear", "2999-01-01"):
-            with pytest.raises(Usage, match="since"):
+            with pytest.raises(UsageError, match="since"):
                 acts.newest(10, WantedActs(since=since))

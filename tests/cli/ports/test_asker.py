@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from aikeys.cli.asking import Typed
 from aikeys.cli.ports.asker import AskedPrompt, AskerPort
 from aikeys.cli.ports.asker_here import AskerHere
 from aikeys.cli.ports.asker_there import AskerThere
-from aikeys.errors import AikeysError, ProviderRefused, Usage
+from aikeys.cli.prompts.request import PromptInput
+from aikeys.errors import AikeysError, ProviderRefused, UsageError
 from tests.cli.ports.conftest import Both, Pick
 
 MODEL = "openai/gpt-4.1"
 
 
 def asked(text: str, *models: str, is_held: bool = False, limit_pusd: int | None = None, **typed: Any) -> AskedPrompt:
-    what = Typed(text, "", (), (), "", tuple(typed.get("options", ())), typed.get("max_tokens"), no_stdin=True)
+    what = PromptInput(text, "", (), (), "", tuple(typed.get("options", ())), typed.get("max_tokens"), no_stdin=True)
     return AskedPrompt(what, models or (MODEL,), {}, (), is_held, limit_pusd)
 
 
@@ -74,7 +74,7 @@ class TestAskerContract:
         assert len(both.house.provider.served) == count
 
     def test_no_model_at_all_is_asked_for(self, asker: AskerPort) -> None:
-        with pytest.raises(Usage, match="which model"):
+        with pytest.raises(UsageError, match="which model"):
             asker.ask(asked("Hi")._replace(models=()), as_json=False, usage=False)
 
 
@@ -89,8 +89,8 @@ def test_a_limit_for_one_prompt_holds_here_and_is_taken_by_no_gateway(both: Both
     with pytest.raises(AikeysError):
         AskerHere().ask(asked("Hi", limit_pusd=1), as_json=False, usage=False)
     there = AskerThere(both.gateway)
-    with pytest.raises(Usage, match="a gateway takes no --max-cost"):
+    with pytest.raises(UsageError, match="a gateway takes no --max-cost"):
         there.ask(asked("Hi", limit_pusd=10**12), as_json=False, usage=False)
-    with pytest.raises(Usage, match="a gateway takes no --max-cost"):
+    with pytest.raises(UsageError, match="a gateway takes no --max-cost"):
         there.planned(asked("Hi", limit_pusd=10**12), as_json=True)
     assert len(both.house.provider.served) == count

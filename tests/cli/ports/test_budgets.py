@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from aikeys.cli.ports.budgets import BudgetsHere, BudgetsPort, BudgetsThere
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.reports.records import budget_state
 from tests.cli.ports.conftest import Both, Pick
 
@@ -25,27 +25,27 @@ class TestBudgetsContract:
         assert lost_us is None
 
     def test_a_full_budget_is_exceeded_and_another_is_ok(self, budgets: BudgetsPort) -> None:
-        standings, notes = budgets.checked(["team:support", "org"], None)
-        assert {one.who: one.state for one in standings} == {"team:support": "exceeded", "org": "ok"}
+        states, notes = budgets.checked(["team:support", "org"], None)
+        assert {one.who: one.state for one in states} == {"team:support": "exceeded", "org": "ok"}
         assert notes == []
 
     def test_without_a_name_all_are_checked(self, budgets: BudgetsPort) -> None:
-        assert len(budgets.checked([], Decimal(5)).standings) == 2
+        assert len(budgets.checked([], Decimal(5)).states) == 2
 
     def test_what_has_no_budget_is_undecided(self, budgets: BudgetsPort) -> None:
-        (one,) = budgets.checked(["team:nobody"], None).standings
+        (one,) = budgets.checked(["team:nobody"], None).states
         assert one.state == "undecided"
         assert one.reason
 
     def test_a_name_that_is_none_is_refused(self, budgets: BudgetsPort) -> None:
-        with pytest.raises(Usage):
+        with pytest.raises(UsageError):
             budgets.checked(["planet:earth"], None)
 
 
 def test_both_places_tell_the_same(both: Both, at_home: None) -> None:
     here, there = BudgetsHere(), BudgetsThere(both.gateway)
     assert here.listed() == there.listed()
-    states = [[budget_state(one) for one in port.checked([], None).standings] for port in (here, there)]
+    states = [[budget_state(one) for one in port.checked([], None).states] for port in (here, there)]
     assert states[0] == states[1]
 
 

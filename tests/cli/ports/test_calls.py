@@ -6,7 +6,7 @@ import pytest
 
 from aikeys import clock
 from aikeys.cli.ports.calls import CallsHere, CallsPort, CallsThere
-from aikeys.errors import NotFound, Usage
+from aikeys.errors import NotFound, UsageError
 from aikeys.ledger.calls import Call, Context, Labels
 from aikeys.ledger.calls import Usage as Used
 from tests.cli.ports.conftest import Both, Pick
@@ -57,7 +57,7 @@ def test_one_call_is_shown_here_and_by_no_gateway(both: Both, at_home: None) -> 
     assert CallsHere().one(f"{number}")["number"] == number
     with pytest.raises(NotFound):
         CallsHere().one("471100")
-    with pytest.raises(Usage, match="a gateway shows no single call"):
+    with pytest.raises(UsageError, match="a gateway shows no single call"):
         CallsThere(both.gateway).one("1")
 
 

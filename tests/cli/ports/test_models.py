@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aikeys.cli.ports.models import ModelList, ModelsHere, ModelsPort, ModelsThere
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.pricing.listing import FIELDS
 from tests.cli.ports.conftest import Both, Pick
 
@@ -42,5 +42,5 @@ def test_what_no_key_reaches_is_listed_on_request_here_and_by_no_gateway(both: B
     assert found.rows
     assert not found.is_narrowed
     assert ModelsHere().found("claude", everything=False) == ModelList([], is_narrowed=True)
-    with pytest.raises(Usage, match="--all has no meaning at a gateway"):
+    with pytest.raises(UsageError, match="--all has no meaning at a gateway"):
         ModelsThere(both.gateway).found("claude", everything=True)

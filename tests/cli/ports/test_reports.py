@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from aikeys.cli.ports.reports import ReportsHere, ReportsPort, ReportsThere
-from aikeys.errors import Usage
-from aikeys.reports.asking import Request
-from aikeys.reports.ranges import Typed
+from aikeys.errors import UsageError
+from aikeys.reports.asking import ReportRequest
+from aikeys.reports.ranges import RangeWords
 from tests.cli.ports.conftest import Both, Pick
 
 
-def request(kind: str = "cost", by: tuple[str, ...] = ("project",), **more: Any) -> Request:
-    asked: dict[str, Any] = {"typed": Typed(None, "1d", None), "zone": "", "compare": False, "top": None, **more}
-    return Request(
+def request(kind: str = "cost", by: tuple[str, ...] = ("project",), **more: Any) -> ReportRequest:
+    asked: dict[str, Any] = {"typed": RangeWords(None, "1d", None), "zone": "", "compare": False, "top": None, **more}
+    return ReportRequest(
         kind, by, asked.get("where", ()), asked["typed"], asked["zone"], asked["compare"], asked["top"], False
     )
 
@@ -39,8 +39,8 @@ class TestReportsContract:
         assert (first.keys, first.figures.requests, rest.figures.requests) == (("support",), 2, 1)
 
     def test_a_range_that_is_none_is_refused(self, reports: ReportsPort) -> None:
-        with pytest.raises(Usage):
-            reports.cost(request(typed=Typed("2026-13", None, None)), "table")
+        with pytest.raises(UsageError):
+            reports.cost(request(typed=RangeWords("2026-13", None, None)), "table")
 
 
 def test_both_places_tell_the_same_figures(both: Both, at_home: None) -> None:
@@ -71,5 +71,5 @@ CANNOT = {
 
 @pytest.mark.parametrize("what", CANNOT)
 def test_a_gateway_says_what_it_cannot_do(what: str, both: Both) -> None:
-    with pytest.raises(Usage, match=f"a gateway cannot {what}"):
+    with pytest.raises(UsageError, match=f"a gateway cannot {what}"):
         CANNOT[what](ReportsThere(both.gateway))

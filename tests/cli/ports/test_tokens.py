@@ -10,16 +10,16 @@ from aikeys.cli.ports.tokens import TokensPort, WantedTokens
 from aikeys.cli.ports.tokens_here import TokensHere
 from aikeys.cli.ports.tokens_there import TokensThere
 from aikeys.cli.render import token_rows
-from aikeys.errors import Cancelled, Denied, NotFound, Usage
-from aikeys.tokens.wishes import Wish
+from aikeys.errors import Cancelled, Denied, NotFound, UsageError
+from aikeys.tokens.token_request import TokenRequest
 from tests.cli.ports.conftest import Both, Pick
 
 TEAMS = (f"red{number}" for number in itertools.count())
 
 
-def wish(name: str = "build", team: str = "", **more: object) -> Wish:
+def token_request(name: str = "build", team: str = "", **more: object) -> TokenRequest:
     labels = (("team", team),) if team else ()
-    return Wish(name=name, kind="app", scopes=("chat:write",), ttl_s=600, labels=labels, **more)  # type: ignore[arg-type]
+    return TokenRequest(name=name, kind="app", scopes=("chat:write",), ttl_s=600, labels=labels, **more)  # type: ignore[arg-type]
 
 
 def never(count: int) -> None:
@@ -35,7 +35,7 @@ class TestTokensContract:
         self, tokens: TokensPort, capsys: pytest.CaptureFixture[str]
     ) -> None:
         team = {"team": next(TEAMS)}
-        made = tokens.issue(wish(team=team["team"], budget_pusd=250_000_000_000, rpm=5))
+        made = tokens.issue(token_request(team=team["team"], budget_pusd=250_000_000_000, rpm=5))
         assert made.text.startswith("aik_")
         rows, authenticated = tokens.listed(team, everything=False)
         assert [(row.claims.name, row.claims.rpm, row.state) for row in rows] == [("build", 5, "active")]
@@ -50,7 +50,7 @@ class TestTokensContract:
 
     def test_what_nobody_could_be_shown_is_taken_back(self, tokens: TokensPort) -> None:
         team = {"team": next(TEAMS)}
-        made = tokens.issue(wish(team=team["team"]))
+        made = tokens.issue(token_request(team=team["team"]))
         tokens.take_back(made.claims)
         assert [row.state for row in tokens.listed(team, everything=True).rows] == ["revoked"]
 
@@ -59,7 +59,7 @@ class TestTokensContract:
     ) -> None:
         red, blue = {"team": next(TEAMS)}, {"team": next(TEAMS)}
         for number, team in enumerate((red, red, blue)):
-            tokens.issue(wish(f"{number}", team["team"]))
+            tokens.issue(token_request(f"{number}", team["team"]))
 
         def no(count: int) -> None:
             assert count == 2
@@ -84,14 +84,14 @@ class TestTokensContract:
             tokens.revoke(WantedTokens(("no-such-token",), {}), never, keep_children=False)
 
     def test_a_wish_that_nobody_may_have_is_refused(self, tokens: TokensPort) -> None:
-        with pytest.raises((Denied, Usage, NotFound)):
-            tokens.issue(wish(keys=("no-such-key",)))
+        with pytest.raises((Denied, UsageError, NotFound)):
+            tokens.issue(token_request(keys=("no-such-key",)))
 
 
 def test_both_places_tell_the_same_of_a_token(both: Both, at_home: None) -> None:
     there = TokensThere(both.gateway)
     team = {"team": next(TEAMS)}
-    there.issue(wish("same", **team, rpm=3))
+    there.issue(token_request("same", **team, rpm=3))
     (mine,) = TokensHere().listed(team, everything=False).rows
     (told,) = there.listed(team, everything=False).rows
     unknown = {"remaining_usd", "last_call_on"}
@@ -106,7 +106,7 @@ def test_children_are_kept_here_and_by_no_gateway(both: Both, at_home: None) -> 
     parent = both.house.issue("chat:write", "keys:write", labels=labels)
     child = both.house.issue("chat:write", parent=parent, labels=labels)
     wanted = WantedTokens((parent.claims.shown_id,), {})
-    with pytest.raises(Usage, match="--keep-children cannot be done through a gateway"):
+    with pytest.raises(UsageError, match="--keep-children cannot be done through a gateway"):
         TokensThere(both.gateway).revoke(wanted, never, keep_children=True)
     TokensHere().revoke(wanted, never, keep_children=True)
     rows = TokensHere().listed(dict(labels), everything=False).rows

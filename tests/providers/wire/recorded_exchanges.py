@@ -32,7 +32,7 @@ from aikeys.providers.wire import (
 )
 from aikeys.providers.wire.dialects import Dialect
 from aikeys.providers.wire.streams import Stream
-from aikeys.providers.wire.values import ApiError, Ended, Reply
+from aikeys.providers.wire.values import ApiError, Reply, StreamEnd
 
 _PROJECT = Path(__file__).parents[3]
 FILE = Path(os.environ.get("AIKEYS_SHARED", _PROJECT.parent / "shared")) / "recorded" / "exchanges.jsonl.gz"
@@ -118,7 +118,7 @@ def stream_of(record: Record) -> Stream:
     return made(dialect(record["provider"]))
 
 
-def decoded(record: Record) -> Reply | ApiError | Ended:
+def decoded(record: Record) -> Reply | ApiError | StreamEnd:
     """Decode a whole record."""
     if not is_stream(record):
         module = openai_chat if record["provider"] == "writer" else _MODULES[record["endpoint"]]

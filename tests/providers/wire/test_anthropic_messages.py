@@ -7,7 +7,7 @@ import json
 import pytest
 from wire_samples import NUMBER, PIXEL, TALK, WEATHER, dialect, drained, ended, sent, sse, with_options
 
-from aikeys.errors import Usage as BadUsage
+from aikeys.errors import UsageError as BadUsage
 from aikeys.providers.usage import Usage
 from aikeys.providers.wire.anthropic_messages import MessageStream, decode, encode
 from aikeys.providers.wire.values import (

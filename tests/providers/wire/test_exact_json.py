@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aikeys.errors import Usage
+from aikeys.errors import UsageError
 from aikeys.providers.wire import exact_json
 from aikeys.providers.wire.exact_json import read, write, write_large
 from aikeys.providers.wire.openai_embeddings import without_vectors
@@ -31,9 +31,9 @@ def test_long_lists_and_texts_are_written_in_steps(value: Json) -> None:
 
 
 def test_what_cannot_be_written_is_refused_as_ever() -> None:
-    with pytest.raises(Usage, match="half a character"):
+    with pytest.raises(UsageError, match="half a character"):
         write_large({"a": "\ud800"})
-    with pytest.raises(Usage, match="cannot write"):
+    with pytest.raises(UsageError, match="cannot write"):
         write_large({"a": float("inf")})
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from wire_samples import HELLO, NUMBER, TALK, WEATHER, dialect, drained, ended, sent, sse, with_options
 
-from aikeys.errors import Usage as BadUsage
+from aikeys.errors import UsageError as BadUsage
 from aikeys.providers.usage import Usage
 from aikeys.providers.wire.gemini_generate import GenerateStream, decode, encode
 from aikeys.providers.wire.values import (

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from wire_samples import HELLO, NUMBER, PIXEL, TALK, WEATHER, dialect, drained, ended, sent, sse, with_options
 
-from aikeys.errors import Usage as BadUsage
+from aikeys.errors import UsageError as BadUsage
 from aikeys.providers.usage import Usage
 from aikeys.providers.wire.openai_chat import ChatStream, decode, encode
 from aikeys.providers.wire.values import (

@@ -7,7 +7,7 @@ import json
 import pytest
 from wire_samples import dialect, sent
 
-from aikeys.errors import Usage as BadUsage
+from aikeys.errors import UsageError as BadUsage
 from aikeys.providers.usage import Usage
 from aikeys.providers.wire.openai_embeddings import decode, encode
 from aikeys.providers.wire.values import ApiError, EmbeddingRequest, Reply, Unreadable

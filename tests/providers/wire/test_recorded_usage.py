@@ -23,7 +23,7 @@ from recorded_exchanges import (
 
 from aikeys.money import usd_text
 from aikeys.providers.wire.refusals import refusal
-from aikeys.providers.wire.values import KINDS, ApiError, Ended, Metered, Reply
+from aikeys.providers.wire.values import KINDS, ApiError, Metered, Reply, StreamEnd
 
 pytestmark = needs_recorded
 
@@ -116,7 +116,7 @@ INCOMPLETE = {
 
 def metered_of(record: Record) -> Metered:
     found = decoded(record)
-    return found.reply.metered if isinstance(found, Ended) else found.metered
+    return found.reply.metered if isinstance(found, StreamEnd) else found.metered
 
 
 def test_every_recorded_exchange_uses_what_the_oracle_says_or_differs_for_a_listed_reason() -> None:
@@ -247,7 +247,7 @@ def test_a_recorded_stream_that_is_cut_anywhere_reports_no_more_than_the_whole_o
         cut.feed(body[: dice.randrange(len(body))])
         ended = cut.end()
         whole = decoded(record)
-        assert isinstance(whole, Ended)
+        assert isinstance(whole, StreamEnd)
         assert whole.reply.text.startswith(ended.reply.text), record["id"]
         assert ended.text_bytes <= whole.text_bytes
         if ended.reply.metered.usage and whole.reply.metered.usage:

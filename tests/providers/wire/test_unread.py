@@ -20,7 +20,7 @@ from aikeys.providers.usage import Usage
 from aikeys.providers.wire.exact_json import read
 from aikeys.providers.wire.protocols import PROTOCOLS
 from aikeys.providers.wire.unread import MOST_NAMES, bounded, is_report, unread_of
-from aikeys.providers.wire.values import Ended, Metered, Reply
+from aikeys.providers.wire.values import Metered, Reply, StreamEnd
 
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 NAME = "zzz_units"
@@ -232,7 +232,7 @@ def test_a_number_on_no_list_is_found_anywhere_in_what_any_recorded_exchange_rep
         if changed is None:
             continue
         result = decoded(changed)
-        found = result.reply.metered if isinstance(result, Ended) else result.metered
+        found = result.reply.metered if isinstance(result, StreamEnd) else result.metered
         tried += 1
         if found.billed_pusd is None and not any(name.endswith(NAME) for name, _ in found.unread):
             missed.append((record["id"], record["provider"], record["endpoint"], found.unread))
@@ -247,7 +247,9 @@ def test_no_recorded_exchange_but_those_of_an_open_question_has_anything_unread(
         if not record["has_usage"] or "body_omitted_bytes" in record["response"]:
             continue
         result = decoded(record)
-        names |= {name for name, _ in (result.reply.metered if isinstance(result, Ended) else result.metered).unread}
+        names |= {
+            name for name, _ in (result.reply.metered if isinstance(result, StreamEnd) else result.metered).unread
+        }
     assert names == {
         "content.server_tool_use.bash_code_execution",  # billed by the time of a container
         "content.server_tool_use.code_execution",

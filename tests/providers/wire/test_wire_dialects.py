@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from wire_samples import CATALOGUE, HELLO, NUMBER, PIXEL, WEATHER, dialect, sent, with_options
 
-from aikeys.errors import BadConfiguration, Usage
+from aikeys.errors import BadConfiguration, UsageError
 from aikeys.providers.catalogue import load
 from aikeys.providers.wire.dialects import FEATURES, dialect_of
 from aikeys.providers.wire.protocols import protocol_of
@@ -53,7 +53,7 @@ def test_a_feature_is_in_what_is_sent_or_refused_by_the_name_of_the_provider(nam
     spoken = dialect(name)
     plain = protocol_of(spoken).encode(with_options(), spoken)
     if feature in spoken.lacks:
-        with pytest.raises(Usage) as caught:
+        with pytest.raises(UsageError) as caught:
             protocol_of(spoken).encode(ASKING[feature], spoken)
         assert spoken.title in caught.value.message
     else:
@@ -90,35 +90,35 @@ def test_mistral_calls_the_seed_by_another_name_and_must_not_be_asked_for_usage(
 
 
 def test_too_many_stop_sequences_are_refused() -> None:
-    with pytest.raises(Usage, match="at most 1 stop"):
+    with pytest.raises(UsageError, match="at most 1 stop"):
         protocol_of(dialect("zhipu")).encode(with_options(stop=("a", "b")), dialect("zhipu"))
 
 
 def test_anthropic_needs_a_cap_and_says_so() -> None:
-    with pytest.raises(Usage, match="needs a maximum of output tokens"):
+    with pytest.raises(UsageError, match="needs a maximum of output tokens"):
         protocol_of(dialect("anthropic")).encode(HELLO, dialect("anthropic"))
 
 
 def test_an_unknown_effort_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(Usage, match="huge is no reasoning effort") as caught:
+    with pytest.raises(UsageError, match="huge is no reasoning effort") as caught:
         protocol_of(dialect("openai")).encode(with_options(effort="huge"), dialect("openai"))
     assert "minimal, low" in caught.value.hint
 
 
 def test_a_choice_of_tools_without_tools_is_refused() -> None:
-    with pytest.raises(Usage, match="needs tools"):
+    with pytest.raises(UsageError, match="needs tools"):
         protocol_of(dialect("openai")).encode(with_options(tool_choice="auto"), dialect("openai"))
 
 
 @pytest.mark.parametrize("name", ["bedrock", "voyage", "replicate"])
 def test_a_provider_without_a_chat_that_aikeys_speaks_says_so(name: str) -> None:
-    with pytest.raises(Usage, match="has no chat API"):
+    with pytest.raises(UsageError, match="has no chat API"):
         protocol_of(dialect(name))
 
 
 def test_responses_are_spoken_only_where_the_provider_has_them() -> None:
     assert protocol_of(dialect("openai"), "responses").name == "openai_responses"
-    with pytest.raises(Usage, match="has no responses API"):
+    with pytest.raises(UsageError, match="has no responses API"):
         protocol_of(dialect("mistral"), "responses")
 
 
@@ -129,7 +129,7 @@ def test_a_provider_of_the_user_brings_its_own_dialect() -> None:
     body = sent(protocol_of(spoken).encode(with_options()._replace(stream=True), spoken))
     assert body["max_completion_tokens"] == 9
     assert "stream_options" not in body
-    with pytest.raises(Usage, match="llamacpp does not take tools"):
+    with pytest.raises(UsageError, match="llamacpp does not take tools"):
         protocol_of(spoken).encode(ASKING["tools"], spoken)
 
 

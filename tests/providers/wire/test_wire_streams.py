@@ -21,7 +21,7 @@ from aikeys.providers.wire.ollama_native import OllamaStream
 from aikeys.providers.wire.openai_chat import ChatStream
 from aikeys.providers.wire.openai_responses import ResponsesStream
 from aikeys.providers.wire.streams import Stream
-from aikeys.providers.wire.values import Ended, Event, Failed, Finished, TextPiece, Unreadable, UsageSeen
+from aikeys.providers.wire.values import Event, Failed, Finished, StreamEnd, TextPiece, Unreadable, UsageSeen
 
 _CALL = {"id": "c", "function": {"name": "f", "arguments": '{"a": "ü"}'}}
 _COHERE = {"billed_units": {"input_tokens": 5, "output_tokens": 7}}
@@ -83,7 +83,7 @@ STREAMS: dict[str, tuple[Callable[[], Stream], bytes]] = {
 }
 
 
-def decoded(make: Callable[[], Stream], *chunks: bytes) -> tuple[list[Event], Ended]:
+def decoded(make: Callable[[], Stream], *chunks: bytes) -> tuple[list[Event], StreamEnd]:
     stream = make()
     events = []
     for chunk in chunks:

@@ -8,7 +8,6 @@ from aikeys.providers.catalogue import load
 from aikeys.providers.wire.dialects import Dialect
 from aikeys.providers.wire.streams import Stream
 from aikeys.providers.wire.values import (
-    Ended,
     Event,
     Image,
     Message,
@@ -16,6 +15,7 @@ from aikeys.providers.wire.values import (
     Outgoing,
     Request,
     Schema,
+    StreamEnd,
     Text,
     Tool,
     ToolCall,
@@ -72,7 +72,7 @@ def drained(stream: Stream) -> list[Event]:
     return events
 
 
-def ended(stream: Stream, data: bytes, *, closed: bool = True) -> Ended:
+def ended(stream: Stream, data: bytes, *, closed: bool = True) -> StreamEnd:
     """Feed a whole body and return what is known at its end."""
     stream.feed(data)
     drained(stream)

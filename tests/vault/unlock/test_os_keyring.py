@@ -14,7 +14,7 @@ import pytest
 
 from aikeys.errors import Damaged, Locked, MachineFailed
 from aikeys.vault.unlock import os_keyring
-from aikeys.vault.unlock.os_keyring import Found, Unavailable
+from aikeys.vault.unlock.os_keyring import Unavailable, WorkingStore
 
 SERVICE = "keyring.backends.SecretService.Keyring"
 KEY = bytes(range(32))
@@ -107,7 +107,7 @@ def never() -> Iterator[threading.Event]:
 
 
 def test_a_working_store_is_found_and_nothing_is_left_in_it(shelf: Shelf) -> None:
-    assert os_keyring.probe() == Found(backend=SERVICE)
+    assert os_keyring.probe() == WorkingStore(backend=SERVICE)
     assert shelf.entries == {}
 
 
@@ -124,7 +124,7 @@ def test_without_a_session_bus_the_library_is_not_even_imported(monkeypatch: pyt
 
 def test_the_chainer_is_looked_into(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os_keyring, "_preferred", lambda: chainer("keyrings.alt.file.PlaintextKeyring", SERVICE))
-    assert os_keyring.probe() == Found(SERVICE)
+    assert os_keyring.probe() == WorkingStore(SERVICE)
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ def test_a_real_secret_service_keeps_the_key_and_the_probe_leaves_nothing_behind
     )
     assert child.returncode == 0, child.stderr
     assert child.stdout.splitlines() == [
-        f"Found(backend='{SERVICE}')",
+        f"WorkingStore(backend='{SERVICE}')",
         "None",
         bytes(range(1, 33)).hex(),
         str([VAULT]),

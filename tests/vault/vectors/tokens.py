@@ -22,9 +22,11 @@ from aikeys.tokens.claims import Claims, message
 from aikeys.tokens.claims import encode as encode_claims
 from aikeys.tokens.link import Link
 from aikeys.tokens.text import TokenText
-from aikeys.tokens.wishes import Wish
-from aikeys.vault import bearers, issuing, opening, revoking
+from aikeys.tokens.token_request import TokenRequest
+from aikeys.vault import opening
 from aikeys.vault.format import Grant, checksum, vault_context
+from aikeys.vault.tokens import admission as token_admission
+from aikeys.vault.tokens import issuing, revoking
 from tests.vault.vectors import generate
 
 
@@ -108,18 +110,22 @@ def _issue(place: opening.Place, success: generate.Vector) -> tuple[_Issued, str
     scopes, keys = ("chat:write", "env:read", "keys:write"), ("openai",)
     labels = (("team", "support"),)
     parent = issuing.issue(
-        place, opened, Wish("parent", "ci", 30 * generate.DAY_S, scopes=scopes, keys=keys, labels=labels)
+        place, opened, TokenRequest("parent", "ci", 30 * generate.DAY_S, scopes=scopes, keys=keys, labels=labels)
     )
-    keeper = bearers.Doorkeeper(place, place.ledger)
-    borrowed = keeper.borrow(keeper.admit(parent.text, generate.NOW_S + generate.DAY_S))
+    token_verifier = token_admission.TokenVerifier(place, place.ledger)
+    access = token_verifier.access_of(token_verifier.admit(parent.text, generate.NOW_S + generate.DAY_S))
     child = issuing.issue_child(
         place,
-        borrowed,
-        Wish("child", "", 10 * generate.DAY_S, scopes=("env:read",), models=("openai/*",), addresses=("10.0.0.0/8",)),
+        access,
+        TokenRequest(
+            "child", "", 10 * generate.DAY_S, scopes=("env:read",), models=("openai/*",), addresses=("10.0.0.0/8",)
+        ),
     )
-    keeper.close()
-    other = issuing.issue(place, opened, Wish("other", "", 10 * generate.DAY_S, scopes=("env:read",), keys=keys))
-    limits = Wish("spender", "app", 10 * generate.DAY_S, budget_pusd=10**12, rpm=60, tpm=1000, is_once=True)
+    token_verifier.close()
+    other = issuing.issue(
+        place, opened, TokenRequest("other", "", 10 * generate.DAY_S, scopes=("env:read",), keys=keys)
+    )
+    limits = TokenRequest("spender", "app", 10 * generate.DAY_S, budget_pusd=10**12, rpm=60, tpm=1000, is_once=True)
     spending = ("chat:read", "chat:write", "embeddings:write")  # named: what `app` stands for changes, a vector stays
     spender = issuing.issue(place, opened, limits._replace(scopes=spending))
     return _Issued(parent, child, other, spender), sealed.hex()

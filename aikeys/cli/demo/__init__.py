@@ -1,0 +1,1 @@
+"""`aikeys demo`: its stage, its programs, its provider on loopback."""

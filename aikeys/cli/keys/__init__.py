@@ -1,0 +1,1 @@
+"""Keys and vaults as commands make them: new keys, new vaults, unlock methods, renewal of grants."""

@@ -1,0 +1,1 @@
+"""HTTP of the gateway: connections, hosts, admission of requests, bodies, answers, error formats, client streams."""

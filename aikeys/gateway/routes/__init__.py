@@ -1,0 +1,1 @@
+"""The routes of the gateway: calls, models, tokens, administration, health."""
