@@ -2,8 +2,10 @@
 
 Map of the package; arrows of import point down only (pyproject.toml, import-linter):
 
-    cli/         door 1: parse, call, print; checks/ is what doctor looks at
-    gateway/     door 2: HTTP in, the same services below: routes, streams, administration
+    cli/         door 1: parse, call, print; a command is a file in commands/, ports/ ask this machine or a gateway,
+                 render/ writes tables and JSON, console/ is the terminal, keys/ and asked/ serve several commands,
+                 checks/ is what doctor looks at, demo/ is `aikeys demo`
+    gateway/     door 2: HTTP in, the same services below: http/, routes/, formats/
     remote/      ask such a gateway elsewhere: a prompt, usage, budgets, log, tokens; which one a home is logged in at
     lending/     hand keys to a child process (`aikeys exec`)
     rotation/    replace a key safely: verify, switch, grace, undo
@@ -11,7 +13,7 @@ Map of the package; arrows of import point down only (pyproject.toml, import-lin
     reports/     questions over the ledger: rows, totals, coverage, forecast, anomalies
     spending/    the one way to spend: authorise, reserve, call, settle
     policy/      budgets, alerts, aliases and prices as one file for git
-    vault/       sealed keys: format (pure), unlock methods, store, changes; the tokens' rows and grants
+    vault/       sealed keys: format (pure), unlock methods, store, changes; tokens/: admission, issuing, revoking
     tokens/      what a token is and may do: text, scopes, claims, chain, grants (pure)
     budgets/     limits, periods, decisions (pure), reservations
     alerts/      who is told, once: email, webhook, command

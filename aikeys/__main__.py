@@ -1,4 +1,4 @@
-"""Where `aikeys` starts. Imports stand inside functions: Ctrl-C during an import is an interrupt, not a traceback."""
+"""Entry point of `aikeys`. Imports stand inside functions: Ctrl-C during an import is an interrupt, not a traceback."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ STANDARD = Cost(64 * 1024, 3, 4)
 CHEAPEST = Cost(32, 1, 1)
 """For tests only."""
 DEAREST = Cost(1024 * 1024, 16, 16)
-"""What a file may ask for at most: a hostile one must not ask for a terabyte."""
+"""The most that a file may ask for: a hostile one must not ask for a terabyte."""
 
 
 def seal(key: bytes, nonce: bytes, plaintext: bytes, context: bytes) -> bytes:

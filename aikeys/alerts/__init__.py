@@ -1,1 +1,1 @@
-"""Who is told of a budget, a spike or a key that is due, once: email, webhook, command."""
+"""Alerts about budgets, spikes and keys that are due, each sent once: email, webhook, command."""

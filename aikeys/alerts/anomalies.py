@@ -1,4 +1,4 @@
-"""When spending is out of the ordinary (pure): whole integers of pico-USD, no clock, no files.
+"""Rules for unusual spending (pure): whole integers of pico-USD, no clock, no files.
 
 - Unusual is a day that costs at least 3 × the median of the active days before it, with a modified z score above 3.5,
   and at least $1 more. Days without spending don't count, five others are needed, the day itself is no part of them.

@@ -1,4 +1,4 @@
-"""What a channel is: who is told, by which way, of which kinds of message; and its stored form (pure).
+"""Alert channels: who is told, by which way, of which kinds of message; and their stored form (pure).
 
 Secrets are named, never held: `password_key`, `url_key` and `sign_key` are names of keys in the vault.
 """

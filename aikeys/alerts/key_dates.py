@@ -1,4 +1,4 @@
-"""Which keys want attention soon (pure): messages for those that expire or are due for rotation."""
+"""Alerts for keys that expire or are due for rotation soon (pure)."""
 
 from __future__ import annotations
 

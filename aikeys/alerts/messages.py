@@ -1,4 +1,4 @@
-"""What an alert says, and its stored form (pure).
+"""Alert messages and their stored form (pure).
 
 - No secret is ever in a message. A person's name may be: the outbox empties a message once it is delivered or given
   up, and `without_person` takes an erased name out of one that waits.

@@ -1,4 +1,4 @@
-"""What an alert is about, in words: `once` of the outbox as a person reads it."""
+"""Occasions of alerts in words: `once` of the outbox as a person reads it."""
 
 from __future__ import annotations
 

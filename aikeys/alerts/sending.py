@@ -1,4 +1,4 @@
-"""What every way of sending shares: what goes out, as a document for programs, and how it may fail (pure).
+"""Outgoing alerts as every channel sends them: the document for programs, and how sending may fail (pure).
 
 The text of a failure is stored and shown: no secret, no path of an address, no words of the other side.
 """

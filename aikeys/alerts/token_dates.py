@@ -1,4 +1,4 @@
-"""Which tokens end soon (pure): a message for each, once. Which those are is decided where tokens are known."""
+"""Alerts for tokens that end soon (pure): one message each. The caller finds these tokens."""
 
 from __future__ import annotations
 

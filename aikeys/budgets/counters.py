@@ -1,4 +1,4 @@
-"""How full a budget is: the SQL of the tables `counter` and `reservation`, and of the sums they are made from.
+"""Counters of budgets: the SQL of the tables `counter` and `reservation`, and of the sums they are made from.
 
 - A counter stands for (WHO, period, first day): what its calls cost, and what its open reservations hold.
 - It can always be made again: `spent` from the roll-ups, `reserved` from the open reservations. So one is made when it

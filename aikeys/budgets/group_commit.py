@@ -1,4 +1,4 @@
-"""What many calls do to the ledger in one transaction: settle, release, act, and then reserve in the order of waiting.
+"""One round of many calls in one transaction: settle, release, act, and then reserve in the order of waiting.
 
 - First what makes room, then who waited for it, then who is new: money that is free goes to the front of its queue.
 - It runs fast first: the writer's memory is written once, at the end. Where one job fails, everything is rolled back

@@ -1,4 +1,4 @@
-"""Who waits for which budget, in which order (pure).
+"""Queues of calls that wait for a budget, in order (pure).
 
 - In front is the lower priority number (1 to 10), then who came first. Nobody passes who waits for the same WHO,
   unless by priority: a large call is not starved by small ones.

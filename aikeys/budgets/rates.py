@@ -1,4 +1,4 @@
-"""How often and how much in a minute: limits that are counted in the reserving transaction, so they hold for everybody.
+"""Rate limits per minute, counted in the reserving transaction, so they hold for every process.
 
     admit(writer, rates, tokens)   count a call, or say when it could go: all of its rates or none
     correct(writer, counted, used) what it used is known: the tokens it was counted with are replaced

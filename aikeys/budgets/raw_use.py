@@ -1,4 +1,4 @@
-"""Whether a budget speaks against lending a key raw: what a program does with it is not metered.
+"""Budgets that forbid lending a key raw: what a program does with it is not metered.
 
 On `exec`'s hot path: imports nothing.
 """

@@ -1,4 +1,4 @@
-"""What a caller is told whose call may not be sent (pure): who, spent, reserved, limit, and what it could have cost.
+"""Refusals of a call by a budget (pure): who, spent, reserved, limit, and what the call could have cost.
 
 Of a budget whose name is not for them (empty) neither name nor amounts: it is *a higher limit*.
 """

@@ -1,4 +1,4 @@
-"""What is left of the budgets of many at once, for a listing: read from their counters, nothing is written."""
+"""Remaining money of many budgets at once, for a listing: read from their counters, nothing is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a gateway reserves and settles: one thread writes, with one commit for all who ask meanwhile.
+"""The reserver of both doors: one thread writes, with one commit for all calls that ask meanwhile.
 
 - An answer is given after its commit: what was reserved or settled is on disk.
 - Who has to wait is asked again, in order, when a call of this process settles; at most 50 ms after one of another
@@ -44,7 +44,7 @@ _RETRY_PAUSES_S = (0.1, 0.5, 1.0, 2.0, 4.0)
 _MOST_AT_ONCE = 512
 _LONGEST_TROUBLE = 500
 _GATHER_S, _BUSY = 0.001, 3
-"""Where a round had so many jobs, the next one waits so long for company: fewer commits, and fewer wake-ups."""
+"""After a round with so many jobs the next one waits this long for more: fewer commits, and fewer wake-ups."""
 NO_RATES = Rates()
 
 

@@ -1,4 +1,4 @@
-"""Whose money a budget limits (pure): WHO as people write it, as it is stored, and which WHOs a call counts for.
+"""Budget targets, `WHO` (pure): as people write them, as they are stored, and which ones a call counts for.
 
 - `org` is everybody; `team:support` one; `team:*` each team without a budget of its own over the same period. A name
   that no door takes any more, but an old ledger may hold, is written as a JSON text: `team:"*"`.
@@ -21,7 +21,7 @@ from aikeys.secret import refuse_secret
 
 ORG, USER, KEY, TOKEN, EACH = "org", "user", "key", "token", "*"
 HIGHER = "a higher limit"
-"""What a budget is called whose name and amounts are not for whoever asks."""
+"""The name of a budget whose own name and amounts the caller may not see."""
 LABELLED = ("team", "project", "environment", USER, KEY, TOKEN)
 _DIGEST_DIGITS, _TOKEN_DIGITS = 64, 16
 _HEX = frozenset("0123456789abcdef")

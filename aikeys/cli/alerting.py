@@ -1,4 +1,4 @@
-"""What a delivery of alerts needs of a home: what is due, and the keys that messages are sent with."""
+"""Delivery of alerts from a home: what is due, and the keys that messages are sent with."""
 
 from __future__ import annotations
 

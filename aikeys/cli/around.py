@@ -1,4 +1,4 @@
-"""What stands around a command: the folder it runs in, and the project's file there.
+"""Surroundings of a command: the folder it runs in, and the project's file there.
 
 - The file is read once in a run. One that is not allowed is named once, and counts for nothing.
 - A folder that was deleted is no folder: nothing stands around.

@@ -1,4 +1,4 @@
-"""What a token may do to budgets (`budget set`, `budget remove`): asked inside the transaction that changes them.
+"""Rights of a token over budgets (`budget set`, `budget remove`): asked inside the transaction that changes them.
 
 Whoever may not see a budget does not learn by changing it what it was, nor whether there is one.
 """

@@ -1,4 +1,4 @@
-"""What every command needs of its surroundings: the home, how it may be opened, what was typed."""
+"""The home as commands use it: where it is, how it may be opened, what was typed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command that reads the ledger does about calls whose process ended: it books them first, and says so.
+"""Calls whose process ended: a command that reads the ledger books them first, and says so.
 
 - Where nothing is reserved this costs one look at one table, and nothing more is imported.
 - Where the ledger cannot be written the calls stay reserved: what they hold is said instead, and is in no total.

@@ -1,4 +1,4 @@
-"""What the commands that spend need of a home: its keys' names, the price book, the names of models."""
+"""The model index of a home: its keys' names, the price book, the names of models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is drawn again and again on a terminal: a picture on a screen of its own, a bar of progress."""
+"""Drawings that a terminal shows again and again: a picture on a screen of its own, a bar of progress."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ _PLAIN = "\033[0m"
 
 options = GlobalOptions()
 _masks: list[Callable[[str], str]] = []
-"""What every message passes before it is escaped (`typed.py`)."""
+"""The filter that every message passes before it is escaped (`console/typed.py`)."""
 
 
 def take_out(mask: Callable[[str], str] | None) -> None:

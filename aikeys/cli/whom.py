@@ -1,4 +1,4 @@
-"""Whose budget, as typed on the command line: a token by its id, the beginning of it, or its name.
+"""Budget targets as typed on the command line: a token by its id, the beginning of it, or its name.
 
 Calls are counted by a token's whole id, so that is what a budget is kept for. Ids stand in the ledger, also those of a
 run (`exec --metered`); names in the vault, where there is one.

@@ -1,4 +1,4 @@
-"""What goes on beside the requests: checkpoints of the ledger, and alerts. The first worker does it.
+"""Background work beside the requests: checkpoints of the ledger, and alerts. The first worker does it.
 
 Alerts are looked for and delivered in a thread of their own, with a ledger connection of their own: a mail server that
 hangs keeps no request waiting.

@@ -1,4 +1,4 @@
-"""What takes long for a large body is done in a thread, so that nobody else's request waits for it; small ones are not.
+"""Runs work on large bodies in a thread so that it does not block the event loop; small ones are done at once.
 
 What is given here is pure, and lets others run between its steps: a thread alone does not help, one long step of
 Python's own C code (json) keeps every other thread waiting (see exact_json.LARGE_BYTES).

@@ -1,4 +1,4 @@
-"""Tells a service manager that the gateway serves: one datagram (sd_notify(3)), nothing where nobody asked."""
+"""Notifies a service manager that the gateway serves: one datagram (sd_notify(3)), nothing where nobody asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the gateway runs: the command line's options and `[gateway]` of config.toml, as one value."""
+"""Settings of the gateway: the command line's options and `[gateway]` of config.toml, as one value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker of the gateway works with: made once, asked at every request, closed at the end.
+"""State of a gateway's worker: made once, asked at every request, closed at the end.
 
 The vault is read anew when its file changes; names of models are made anew then. Keys are opened with the token of the
 request and the gateway's private key, and kept only sealed under the token: without the token nothing here opens them.

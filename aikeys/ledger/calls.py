@@ -1,4 +1,4 @@
-"""What a call is in the ledger, and its canonical bytes (pure).
+"""Calls in the ledger, and their canonical bytes (pure).
 
 The texts of a call repeat from call to call: together they are its *context*, which enters the chain as one digest.
 A row of the chain is then numbers, that digest, and what is its own (`extra`): one %-format and one SHA-256 a row.

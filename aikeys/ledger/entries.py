@@ -1,4 +1,4 @@
-"""What an entry is and how entries are chained (pure: no clock, no files).
+"""Entries of the ledger and their chain (pure: no clock, no files).
 
 - An act that changes a vault is an *intent* before and an *outcome* after; anything else somebody does is an *event*.
 - A call is one request to one provider, recorded when it is settled; a correction is a call of its own.

@@ -1,4 +1,4 @@
-"""Whether a line of an import may be taken: it is new, known as it is, or refused.
+"""Checks of a line of an import: it is new, known as it is, or refused.
 
 - An id that is here already, in the table `imported` or as that of a call of this very ledger, is known where the line
   says what the call says, and refused where it says anything else: an import changes no entry.

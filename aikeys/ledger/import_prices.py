@@ -1,4 +1,4 @@
-"""What an imported call cost where its line does not say: from the price book."""
+"""Costs of imported calls whose line states none: from the price book."""
 
 from __future__ import annotations
 

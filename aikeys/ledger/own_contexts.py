@@ -1,4 +1,4 @@
-"""Which contexts belong to some tokens, or carry some labels: how calls of one's own are told from others' in SQL."""
+"""Contexts of some tokens or labels: tells calls of one's own from others' in SQL."""
 
 from __future__ import annotations
 

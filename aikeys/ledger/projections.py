@@ -1,4 +1,4 @@
-"""What ledger.db keeps beside its entries and made from them: made again here and compared.
+"""Projections: what ledger.db makes from its entries and keeps, made again here and compared.
 
 Days and roll-ups of calls, anchors and open intents of acts, imported ids, persons, the sums of archived entries.
 Limits and counters are compared where they are known: aikeys/budgets.

@@ -1,4 +1,4 @@
-"""What reports ask of the ledger and what they get, and how rows become sums (pure: no SQL)."""
+"""Queries of reports to the ledger and their answers; sums of rows (pure: no SQL)."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime

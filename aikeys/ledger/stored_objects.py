@@ -1,4 +1,4 @@
-"""Which objects kept at a provider (stored responses …) were made by which token, for which team.
+"""Stored objects of a provider (responses …): which token made them, for which team.
 
 A row is written with the entry of the call that made the object. Where the provider names the reply as it names the
 object, the entry says whose it is, and `verify` compares; of other objects, and of archived calls, the row alone does.

@@ -1,4 +1,4 @@
-"""What the ledger knows of tokens: whose child each is, which are revoked, which single-use ones are used up.
+"""Tokens in the ledger: whose child each is, which are revoked, which single-use ones are used up.
 
 A row is made from acts in the chain, in their transaction (`project`, called by the writer of every act); the acts can
 be told again from the entries, so `verify` compares. A token is named by its id: nothing here opens anything.

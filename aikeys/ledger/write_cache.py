@@ -1,4 +1,4 @@
-"""What a connection need not read again, and what waits to be written together: for a writer of many small acts.
+"""Cache of one connection, valid while PRAGMA data_version is unchanged; pending writes are flushed before commit.
 
 - Only one kind of writer has a memory: a thread with a connection of its own that commits many calls at once
   (budgets.reserver). Everybody else reads and writes at once.

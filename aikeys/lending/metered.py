@@ -1,4 +1,4 @@
-"""What a metered program is lent instead of keys (pure but for chance and clock): a token, and the gateway's addresses.
+"""Environment of a metered program (pure but for chance and clock): a token instead of keys, and addresses.
 
 - An address is what the SDK that reads a provider's variable takes. Below /PROVIDER the gateway serves a path with and
   without what the provider's base URL ends with, so an address without a path suits SDKs that add /v1 and those that

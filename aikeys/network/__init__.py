@@ -1,1 +1,1 @@
-"""What every connection to elsewhere rests on: which proxy, which certificates, which addresses are whose."""
+"""Network settings of every outgoing connection: proxies, certificates, addresses."""

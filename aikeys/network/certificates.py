@@ -23,7 +23,7 @@ _BUNDLES = (
     "/etc/ssl/ca-bundle.pem",  # openSUSE
     "/etc/ssl/cert.pem",  # Alpine, macOS
 )
-"""Where systems keep it: a Python that was built elsewhere does not know."""
+"""Usual places of the systems' certificates: a Python that was built elsewhere does not know them."""
 _LONGEST_REASON = 120
 
 

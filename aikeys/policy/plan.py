@@ -1,4 +1,4 @@
-"""What applying a policy would change (pure): one change a thing, as a person reads a diff."""
+"""Differences between a policy and the home (pure): one change a thing, as a person reads a diff."""
 
 from __future__ import annotations
 

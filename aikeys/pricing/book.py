@@ -25,7 +25,7 @@ from aikeys.providers.catalogue import Provider
 _DATA = os.path.join(os.path.dirname(__file__), "data")
 _Row = Mapping[str, object]
 _AT_ITS_MAKERS = "cloud"
-"""How the tag of a model ends that Ollama on this machine hands on to its makers: gpt-oss:120b-cloud."""
+"""The end of a model's tag that Ollama on this machine hands on to its makers: gpt-oss:120b-cloud."""
 _MOST_FOUND = 1000
 """Prices that were looked up: a book reads its files once."""
 

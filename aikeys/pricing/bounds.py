@@ -1,4 +1,4 @@
-"""What bounds a request (pure): how many input tokens its text can be, and what its media can count.
+"""Bounds of a request (pure): how many input tokens its text can be, and what its media can count.
 
 - Text: a byte-level tokenizer never makes more tokens than bytes, and some normalise first: so the larger of the raw,
   NFC and NFKC length in UTF-8, with a fixed overhead for every message and tool (role marks, schema wrapping).
@@ -15,7 +15,7 @@ from aikeys.pricing.values import STANDARD, Price, Service
 MESSAGE_TOKENS = 16
 TOOL_TOKENS = 64
 REQUEST_TOKENS = 1024
-"""What a provider adds on its own: its system prompt for tools (Anthropic: up to some 700 tokens), framing."""
+"""Tokens that a provider adds on its own: its system prompt for tools (Anthropic: up to some 700 tokens), framing."""
 
 MEDIA_TOKENS: dict[tuple[str, str], int] = {
     # OpenAI, images guide: at most 8 tiles; gpt-4o-mini counts 2,833 + 5,667 a tile, every other model less

@@ -38,7 +38,7 @@ ELSEWHERE: Mapping[str, str] = MappingProxyType(
         "zai": "zhipu",
     }
 )
-"""What other tools call our providers."""
+"""Names of our providers in other tools."""
 
 _BEGINNINGS = (
     ("openai", ("gpt-", "chatgpt-", "o1", "o3", "o4", "text-embedding-", "codex-", "whisper-1", "tts-1")),

@@ -1,4 +1,4 @@
-"""What a price is and what pricing returns (pure). Money is integer pico-USD; no float and no Decimal anywhere.
+"""Prices and the results of pricing as values (pure). Money is integer pico-USD; no float and no Decimal anywhere.
 
 - A rate is an exact fraction: `pusd` pico-dollars for `per` units, so no list price is rounded, not even 0.111 USD an
   hour. A cost is rounded once, at its end, up: by less than one pico-dollar, and never below what is due.
@@ -16,7 +16,7 @@ _US_PER_S = 1_000_000
 _DAY_S = 86_400
 Rates = Mapping[str, "Rate"]
 Service = Mapping[str, str]
-"""How a call is served: `{"service_tier": "flex"}`, `{"processing": "batch"}`, `{"speed": "fast"}`; {}: standard."""
+"""The service of a call: `{"service_tier": "flex"}`, `{"processing": "batch"}`, `{"speed": "fast"}`; {}: standard."""
 STANDARD: Service = MappingProxyType({})
 
 

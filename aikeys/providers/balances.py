@@ -1,4 +1,4 @@
-"""What is left on the account of a key, where its provider tells that for free (catalogue.toml, `balance`).
+"""Balances of the accounts of keys, where a provider tells them for free (catalogue.toml, `balance`).
 
 - The key goes to the host of its own base URL, through the transport of calls.
 - An amount is what the provider wrote, exactly; a currency that nobody states is unknown, not guessed.

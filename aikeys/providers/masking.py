@@ -51,7 +51,7 @@ _FIRST = 4
 """So many bytes tell where a secret may begin. They are kept in memory: few enough, and most are a brand's."""
 
 Ways = tuple[bytes, ...]
-"""How one sign may be written."""
+"""The ways one sign may be written."""
 
 
 class _Form(NamedTuple):

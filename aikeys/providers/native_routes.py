@@ -1,4 +1,4 @@
-"""Which routes of a provider the gateway passes through (pure): the allow-list, each with its scope and its meter.
+"""Native routes that the gateway passes through (pure): the allow-list, each with its scope and its meter.
 
 A path is written below the key's base URL. `{}` stands for one name, `{model}` for the model that is asked. Who has no
 list of its own in catalogue.toml, and speaks OpenAI's protocol, has what its dialect names.

@@ -1,4 +1,4 @@
-"""How many tokens a request's input is, as the provider counts them (pure): free at Anthropic and Gemini only.
+"""Token counts of a request's input by the provider (pure): free at Anthropic and Gemini only.
 
 The catalogue says who has such a counter (`wire`, counter). It gets what the model would read and nothing that only
 steers the reply. Its number is the provider's estimate, so a margin is added; where anything is odd there is no number.

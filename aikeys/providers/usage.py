@@ -1,4 +1,4 @@
-"""What a call used, in one form for every provider (pure): the counts of OpenTelemetry's `gen_ai.usage.*`.
+"""Usage of a call, in one form for every provider (pure): the counts of OpenTelemetry's `gen_ai.usage.*`.
 
 `input` contains the cached tokens, `output` contains the reasoning: the smaller counts are parts, never additions.
 """

@@ -1,4 +1,4 @@
-"""What a gateway of aikeys is asked over HTTP, by somebody who has its address and a token, and nothing else.
+"""The client of a gateway: what it is asked over HTTP by somebody who has its address and a token, and nothing else.
 
 Needs no vault and no ledger here, and makes none. Must not know: the command line.
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aikeys.remote.client import Gateway
 
 MOST = 10_000
-"""How many entries a gateway tells at once."""
+"""The number of entries that a gateway returns at once."""
 
 
 def acts_at(gateway: Gateway, newest: int, filters: Mapping[str, str]) -> list[dict[str, object]]:

@@ -1,4 +1,4 @@
-"""What a gateway's refusal means here (pure): the error and the exit status that the same command has at home.
+"""Refusals of a gateway (pure): the error and the exit status that the same command has at home.
 
 | HTTP | exit status |
 |---|---|
@@ -35,7 +35,7 @@ from aikeys.providers.wire.values import ApiError
 
 _LATER = "try again later"
 _UPSTREAM = "provider_"
-"""How the codes of what a provider refused begin."""
+"""The beginnings of codes for what a provider refused."""
 
 
 class OverBudget(AikeysError):

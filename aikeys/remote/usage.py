@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _PATH = "/v1/usage"
 _TEAM = "team_id"
 _READ = "gateway"
-"""What a report says of where it was read."""
+"""The text of a report about where it was read."""
 _FIGURES = {
     "requests": "requests",
     "failed": "failed",

@@ -1,4 +1,4 @@
-"""What a month will cost, from what it has cost so far (pure, exact integers).
+"""Forecast of a month from what it has cost so far (pure, exact integers).
 
 The cost of the month to date, and for every day to come the median of the last 14 whole days, idle ones included: one
 dear day does not move it. The range takes their first and third quartile instead.

@@ -1,4 +1,4 @@
-"""What a report can be grouped and filtered by (pure)."""
+"""Groups and filters of a report (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long calls took (pure)."""
+"""Durations of calls (pure)."""
 
 from __future__ import annotations
 

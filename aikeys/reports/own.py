@@ -1,4 +1,4 @@
-"""What a report leaves of the ledger for whoever asks: a sight (tokens.sight) as filters on calls.
+"""The caller's own part of a report: a sight (tokens.sight) as filters on calls.
 
 Somebody else's token, team or person is not found, as one that never was.
 """

@@ -1,4 +1,4 @@
-"""Which days a report is about (pure): from what was typed and today's date in the report's zone.
+"""Days of a report (pure): from what was typed and today's date in the report's zone.
 
 Days are numbers (ledger/calendar.py). A range is typed inclusive and kept half open: first ≤ day < end.
 """

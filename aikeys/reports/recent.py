@@ -1,4 +1,4 @@
-"""What the last minutes were spent on, by a few labels (pure): calls as `aikeys log --json` has them become rows."""
+"""Spending of the last minutes by a few labels (pure): calls as `aikeys log --json` has them become rows."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aikeys.reports.values import Coverage
 
 FROM = "local"
-"""Where acts come from: the machine of the ledger."""
+"""The origin of acts: the machine of the ledger."""
 _OPEN = ("", "unknown", "abandoned")
 _FIGURES = ("spent_usd", "reserved_usd", "remaining_usd", "percent", "state")
 

@@ -1,4 +1,4 @@
-"""What was spent between two instants, by groups: the question behind GET /v1/usage.
+"""Spending between two instants, by groups: the query behind GET /v1/usage.
 
 - A time without an offset is in the ledger's zone. A bare date as the end is inclusive, any other end is not.
 - Without a start it is the first of the end's month, without an end today; without either this month.

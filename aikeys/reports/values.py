@@ -1,4 +1,4 @@
-"""What a report is (pure values): rows, total, and what it takes to judge them. The writers are in cli/render."""
+"""Reports as values (pure): rows, total, and what it takes to judge them. The writers are in cli/render."""
 
 from typing import NamedTuple
 

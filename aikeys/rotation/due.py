@@ -1,4 +1,4 @@
-"""When a key wants attention (pure): the one definition of what `list --due`, `rotate --due` and doctor go by."""
+"""Keys that want attention (pure): the one definition that `list --due`, `rotate --due` and doctor go by."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an attempt cost, and how that is known (pure): the table of outcomes.
+"""The bill of an attempt: its cost, and how that is known (pure): the table of outcomes.
 
 | what is known | cost | source |
 |---|---|---|

@@ -21,7 +21,7 @@ IDLE, BUSY, READING, WATCHING = "idle", "busy", "reading", "watching"
 
 
 ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""What a CI's time limit, or a terminal that closes, ends a command with: nobody waits for the reply any more."""
+"""Signals by which a CI's time limit, or a terminal that closes, ends a command: nobody waits for the reply."""
 
 
 class EndedBySignal(KeyboardInterrupt):

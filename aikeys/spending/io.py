@@ -1,4 +1,4 @@
-"""What a call needs of the door it came through: `Io` does, `Listener` hears; no door is known here.
+"""The interface between a call and its door: `Io` does, `Listener` hears; no door is known here.
 
 A door implements these once: spending.blocking for the command line, gateway.driver for an event loop.
 """

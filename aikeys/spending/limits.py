@@ -1,4 +1,4 @@
-"""What limits a call beside money (pure): the rates of config.toml, those of the caller's token and of all above it."""
+"""Rate limits of a call (pure): those of config.toml, of the caller's token and of all tokens above it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose model a text names, and with which key it is asked (pure).
+"""Names of models (pure): which provider a text means, and with which key it is asked.
 
 - `provider/model`, `key-name/model` or an alias; a name before the slash that is both is the key.
 - A bare name works where exactly one provider that a key is held for has it in the price book.

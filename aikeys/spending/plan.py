@@ -1,4 +1,4 @@
-"""What a call may cost, and the cap on output that makes it true (pure): worst case, floor, cap, lowering.
+"""The plan of a call: its cost, and the cap on output that makes it true (pure): worst case, floor, cap, lowering.
 
 - Under a blocking budget, or with a limit of the caller's own, everything must be known: no certain price, or nothing
   that bounds the call, is CannotDecide (23). Without one a call goes as it is, and what is unknown stays unknown.
@@ -24,7 +24,7 @@ from aikeys.providers.wire.values import Request
 from aikeys.spending.names import Target
 
 SHARE_PERCENT = 25
-"""How much of what is left one call without a cap of its own may set aside."""
+"""The part of what is left that one call without a cap of its own may set aside."""
 SHARE_FLOOR_TOKENS = 4096
 LEAST_OUTPUT_TOKENS = 256
 """Less output than this is not worth sending a call for."""

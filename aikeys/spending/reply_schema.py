@@ -1,4 +1,4 @@
-"""Whether a reply fits the JSON schema that was asked for (pure): the part of JSON Schema that providers take.
+"""Check of a reply against the JSON schema that was asked for (pure): the part of JSON Schema that providers take.
 
 - A keyword that is not checked here is refused before anything is sent: a reply never passes unchecked. Annotations
   (`title`, `format` and the like) say nothing about validity and are let through.

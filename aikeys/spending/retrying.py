@@ -1,4 +1,4 @@
-"""When an attempt may be made again, and when another model may stand in (pure).
+"""Rules for retries and for models that stand in (pure).
 
 - Again: where the provider turned the request away or failed with a status of its own (429, 5xx), which costs nothing,
   or no connection was made. Never once something of a reply was there, never after a failure that may have cost

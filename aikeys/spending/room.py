@@ -1,4 +1,4 @@
-"""What the blocking budgets leave a call, for its cap. Only the reservation decides; this looks, and takes no lock."""
+"""Advisory: the money left in the tightest blocking budget, used to pick a default cap; the reservation decides."""
 
 from __future__ import annotations
 

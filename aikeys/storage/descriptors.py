@@ -1,4 +1,4 @@
-"""Whether a process can open one more file: where it cannot, many things seem missing or damaged that are not."""
+"""Check that a process can open one more file: where it cannot, many things seem missing or damaged that are not."""
 
 from __future__ import annotations
 

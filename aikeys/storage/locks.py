@@ -1,4 +1,4 @@
-"""Whether files in a directory can be locked: asked before SQLite is, which waits 30 seconds where they cannot.
+"""Check that files in a directory can be locked: SQLite would wait 30 seconds where they cannot.
 
 SQLite takes ENOLCK (NFS without a lock service) for another program's lock, and EOPNOTSUPP for a broken disk. The
 question is put to a file that nobody locks this way: closing a database's own would drop the locks this process holds.

@@ -1,4 +1,4 @@
-"""Whether a process still lives: it does as long as it holds the lock on a file of its own.
+"""Liveness of a process: it lives as long as it holds the lock on a file of its own.
 
 - The kernel drops the lock when the process is gone, however it went; a stopped or sleeping process keeps it. No
   clock and no heartbeat is asked, and a number that another process got later is no confusion: names are random.

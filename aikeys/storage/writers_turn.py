@@ -1,4 +1,4 @@
-"""Whose turn it is to write: a lock file beside a database, so that a writer is woken when its turn has come.
+"""The writers' turn: a lock file beside a database, so that a writer is woken when its turn has come.
 
 SQLite's own wait for a writer sleeps up to 100 ms between tries, so with several busy processes it passes over whoever
 has waited longest. The kernel's queue for a lock does not.

@@ -7,6 +7,6 @@ patterns     which models and addresses
 claims       what is signed of a token, and when one is narrower than another
 chain        from a token's claims up to the vault's signing key
 grants       a data key handed to a token, alone or together with the gateway
-wishes       what is asked for, and the claims it makes
-The tokens of a vault, their rows and their life are in aikeys/vault.
+token_request what is asked for, and the claims it makes
+The tokens of a vault, their rows and their life are in aikeys/vault/tokens.
 """

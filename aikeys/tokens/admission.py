@@ -1,4 +1,4 @@
-"""What each command and each route takes of a token: the one table that both doors decide by (pure).
+"""Admission: what each command and each route takes of a token; the one table that both doors decide by (pure).
 
 - A command that is not here is for nobody who holds a token; a route that is not here is not served.
 - Scopes of a provider's own routes are in the catalogue, one a route; only these may stand there, by meter.

@@ -1,4 +1,4 @@
-"""What is signed of a token, its canonical bytes, and when one token is narrower than another.
+"""Claims: what is signed of a token, its canonical bytes, and when one token is narrower than another.
 
 A child may never do more than its parent: `wider` names every dimension in which it would. It is asked when a child is
 issued and again whenever one is used.

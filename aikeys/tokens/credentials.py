@@ -1,4 +1,4 @@
-"""What follows from a token's secret (HKDF-SHA256): verifier, X25519 key pair, Ed25519 child-signing key.
+"""Credentials derived from a token's secret (HKDF-SHA256): verifier, X25519 key pair, Ed25519 child-signing key.
 
 Only public halves and the digest of the verifier stand in the signed claims; the secret is in the token's text alone.
 """

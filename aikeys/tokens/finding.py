@@ -1,4 +1,4 @@
-"""Which token somebody means who names one (pure): by its id, the beginning of it, or its name.
+"""Finding a token by its id, the beginning of it, or its name (pure).
 
 One that is active goes before those that are over: a name may be given again when its token has ended. Of several that
 fit none is taken; they are told apart.

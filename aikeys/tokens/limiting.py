@@ -1,4 +1,4 @@
-"""Which budgets a token may set and remove with budget:write (pure).
+"""Budgets that a token may set and remove with budget:write (pure).
 
 - Within its own labels and those of every token above it; without labels any.
 - Never one that limits it, or a token above it, unless the new one is narrower: a lower limit, over the same period,

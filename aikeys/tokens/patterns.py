@@ -1,4 +1,4 @@
-"""Which models and which client addresses a token is for. Only `*` is special, for any run of characters."""
+"""Patterns of models and client addresses that a token is for. Only `*` is special, for any run of characters."""
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache

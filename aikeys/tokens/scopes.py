@@ -1,4 +1,4 @@
-"""What a token may do (scopes), and the named sets of it (roles)."""
+"""Scopes, what a token may do, and roles, named sets of them."""
 
 from collections.abc import Iterable
 

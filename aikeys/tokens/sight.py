@@ -1,4 +1,4 @@
-"""What the holder of a token may see of calls, sums and budgets (pure): one answer for every command and route.
+"""Sight: what the holder of a token may see of calls, sums and budgets (pure); one answer for every command and route.
 
 - With usage:read every call, with budget:read every budget. Else its own: what it spent itself, what its children did,
   and what its own labels did; in full the budgets token, user, team and project of those.
@@ -71,7 +71,7 @@ class Sight(NamedTuple):
 
 
 EVERYTHING = Sight()
-"""What the owner of the vault sees."""
+"""The sight of the vault's owner."""
 
 
 def sight_of(claims: Claims | None, above: Sequence[Claims] = (), keys: Sequence[str] = ()) -> Sight:

@@ -1,4 +1,4 @@
-"""How a token looks: `aik_`, 76 base62 digits of id, vault fingerprint and secret, 6 of their CRC-32.
+"""The text of a token: `aik_`, 76 base62 digits of id, vault fingerprint and secret, 6 of their CRC-32.
 
 A secret scanner recognises it, and a typo is told before anything is looked up.
 """

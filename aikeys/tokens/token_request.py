@@ -1,4 +1,4 @@
-"""What somebody asks a token to be, and the claims that makes (pure).
+"""Token requests, and the claims they become (pure).
 
 A child takes over whatever it does not narrow: keys, models, addresses, labels, limits, expiry of its parent.
 """

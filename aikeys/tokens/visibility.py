@@ -1,4 +1,4 @@
-"""Which tokens a token's holder may see and revoke, and which are about to end (pure).
+"""Tokens that a token's holder may see and revoke, and those that are about to end (pure).
 
 - A holder sees itself and everything below it, at any depth.
 - With keys:read it sees the tokens that carry all of its own labels, too: those of its team, of everybody where it has

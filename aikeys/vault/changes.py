@@ -1,4 +1,4 @@
-"""What can happen to a vault (pure): each takes an opened vault and returns the opened vault as it will be.
+"""Changes of a vault (pure): each takes an opened vault and returns the opened vault as it will be.
 
 Time and dice are arguments. The manifest is not theirs: writing.py signs it.
 """

@@ -1,4 +1,4 @@
-"""What a vault with damaged rows still says, and what can be taken away in it: enough to end access, never to give any.
+"""Vaults with damaged rows: what they still say, and what can be taken away: enough to end access, never to give any.
 
 - Nothing here is checked against a signature, so nothing of it opens anything, and no manifest is signed over it.
 - What was damaged stays damaged: until a backup is restored, every use of a key or a token is refused.

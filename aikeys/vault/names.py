@@ -1,4 +1,4 @@
-"""Whose key a name means (pure). Which names there may be: aikeys/names.py."""
+"""Finding the key that a name means (pure). The rules for names: aikeys/names.py."""
 
 from __future__ import annotations
 

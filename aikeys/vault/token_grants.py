@@ -1,4 +1,4 @@
-"""Which grants there should be, and the way there: done inside every change of an unlocked vault.
+"""Grants as they should be, and the way there: done inside every change of an unlocked vault.
 
 - Every live token whose chain is right gets the current version of every key in its scope, sealed to it without knowing
   any token's secret. What is left over is destroyed: grants of revoked and expired tokens, of earlier versions.

@@ -23,7 +23,7 @@ from aikeys.vault.opening import Opened, Place, anchored, check_manifest
 from aikeys.vault.unlock.methods import commitment
 
 _QUEUED_ACTS = ("lock", "revoke", "token revoke")
-"""What only takes access away: nothing else ever waits for the ledger."""
+"""Changes that only take access away: nothing else ever waits for the ledger."""
 Change = Callable[[Opened], Opened]
 
 

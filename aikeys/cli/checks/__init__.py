@@ -1,1 +1,1 @@
-"""What `aikeys doctor` looks at: one file a room; each yields Check values, in the order they are shown."""
+"""Checks of `aikeys doctor`: one file a subject; each yields Check values, in the order they are shown."""

@@ -1,4 +1,4 @@
-"""What `aikeys doctor` looks at for a token's holder: that token, its keys and this machine, nothing of anybody else.
+"""Checks of `aikeys doctor` for a token's holder: that token, its keys and this machine, nothing of anybody else.
 
 A refused token shows that alone. A home whose own ledger is not here is a copy: that is no finding.
 """

@@ -26,7 +26,7 @@ _HEADERS = ("ID", "WHEN", "MODEL", "FOR", "IN", "OUT", "USD", "KNOWN", "MS", "ST
 _WIDTHS = (8, 20, 28, 16, 9, 7, 12, 10, 6, 6)
 _NARROW = (8, 15, 26, 16, 9, 7, 12, 10, 6, 6)
 _BELOW = (8, 9, 4, 5, 3, 2, 1, 6, 7)
-"""Where a line of --follow is short, times go without their year, and these columns below, in this order."""
+"""Columns that leave a line of --follow where it is short, in this order; times go without their year first."""
 _WHEN = 1
 
 

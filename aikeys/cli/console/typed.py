@@ -1,4 +1,4 @@
-"""What was typed on this command line and may be a key or a token: no message repeats it.
+"""Words of this command line that may be a key or a token: no message repeats them.
 
 - Every word counts: commands, options, their names and values, NAME=VALUE, names of files. A file that exists is no
   secret, nor is the folder of one that does not.

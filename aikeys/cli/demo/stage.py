@@ -1,4 +1,4 @@
-"""Where `aikeys demo` plays: a folder, an environment of its own, and each command shown as it is run.
+"""The stage of `aikeys demo`: a folder, an environment of its own, and each command shown as it is run.
 
 - A line is written as in a shell and run without one: `NAME=VALUE` before the program, `$NAME` of earlier lines.
 - Nothing of the surroundings comes in: no variable of aikeys, of a proxy, of CI or of a provider.

@@ -1,4 +1,4 @@
-"""What is known of a key, in the fields of `aikeys list` and `aikeys show`."""
+"""Fields of a key in `aikeys list` and `aikeys show`."""
 
 from __future__ import annotations
 

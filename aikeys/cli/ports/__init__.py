@@ -1,4 +1,4 @@
-"""What commands ask where calls, acts, reports, budgets, tokens and models are: on this machine, or at a gateway.
+"""Ports of the commands to calls, acts, reports, budgets, tokens and models: on this machine, or at a gateway.
 
 One noun a file: a Protocol in the values that the command prints, an implementation `…Here` over the vault and the
 ledger of this home, one `…There` over `aikeys/remote/`, and the function that returns the one to ask.

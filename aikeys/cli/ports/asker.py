@@ -1,4 +1,4 @@
-"""Who is asked by `aikeys prompt`: the provider with a key of this vault, or a gateway that has the keys."""
+"""The asker of `aikeys prompt`: a provider with a key of this vault, or a gateway that has the keys."""
 
 from __future__ import annotations
 

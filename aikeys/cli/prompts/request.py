@@ -1,4 +1,4 @@
-"""What a person wants asked, from the command line, standard input and files, as one request."""
+"""The request of a prompt, put together from the command line, standard input and files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `aikeys prompt` spends with: an open vault, a ledger, a transport, and who hears Ctrl-C."""
+"""The session of `aikeys prompt`: an open vault, a ledger, a transport, and the handling of Ctrl-C."""
 
 from __future__ import annotations
 

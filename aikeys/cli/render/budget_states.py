@@ -1,4 +1,4 @@
-"""What `budget check` found, as a table, Markdown or GitHub annotations (pure).
+"""Results of `budget check` as a table, Markdown or GitHub annotations (pure).
 
 Reference: docs.github.com, "Workflow commands": messages escape %, CR and LF, properties also : and the comma. GitHub
 shows ten annotations of a kind; what is beyond is named in the last.

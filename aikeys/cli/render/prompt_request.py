@@ -1,4 +1,4 @@
-"""What `prompt --dry-run` shows: the request that would go out, without the key, and what it could cost."""
+"""The output of `prompt --dry-run`: the request that would go out, without the key, and what it could cost."""
 
 from __future__ import annotations
 

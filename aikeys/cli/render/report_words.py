@@ -1,4 +1,4 @@
-"""What stands above and below a report for people: what it is about, how the cost is known, what is not in it."""
+"""Header and footer of a report for people: its subject, how the cost is known, what is not in it."""
 
 from __future__ import annotations
 

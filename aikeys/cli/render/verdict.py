@@ -1,4 +1,4 @@
-"""What `ledger verify` found, for people and as JSON: no more than was checked."""
+"""Results of `ledger verify`, for people and as JSON: no more than was checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who knocks: the token of a request, its shape of errors, and what of it is written down.
+"""Request admission: authenticates the token, chooses the error format of the route, redacts what the log keeps.
 
 - Which of its credentials counts is in `presented`; one that may hold raw keys is never taken from an address.
 - Every refusal is audited; of one token and one reason at most one a minute.

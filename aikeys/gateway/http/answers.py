@@ -1,4 +1,4 @@
-"""How the gateway's own routes answer: JSON, never kept by anybody on the way, with the id of the request."""
+"""Answers of the gateway's own routes: JSON, never cached on the way, with the id of the request."""
 
 from __future__ import annotations
 

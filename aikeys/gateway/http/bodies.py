@@ -1,4 +1,4 @@
-"""What a request's body says to us: its JSON, for whom it is, how urgent."""
+"""Bodies of requests as the gateway reads them: their JSON, for whom the call is, how urgent it is."""
 
 from __future__ import annotations
 

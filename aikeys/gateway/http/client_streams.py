@@ -1,4 +1,4 @@
-"""How a reply reaches the client of an HTTP request: as it came, or in OpenAI's words.
+"""Client streams: a reply reaches the client of an HTTP request as it came, or in OpenAI's format.
 
 - A stream begins when the provider's does; the entry is written before the client hears that it is over.
 - A provider that dies in the middle of a stream that is passed on as it came: the connection is closed at once. In
@@ -28,7 +28,7 @@ REQUEST_ID, MAX_TOKENS = "x-aikeys-request-id", "x-aikeys-max-tokens"
 COST, REMAINING = "x-aikeys-cost-usd", "x-aikeys-budget-remaining-usd"
 
 RESERVED: web.RequestKey[str] = web.RequestKey("reserved", str)
-"""What the ledger knows the last call of a request by, also where that is refused afterwards."""
+"""The id that the ledger knows the last call of a request by, also where that is refused afterwards."""
 
 
 class ClientStream:

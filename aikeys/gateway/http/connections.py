@@ -1,4 +1,4 @@
-"""How connections are served: what is no HTTP is answered in our words, and who takes no bytes is let go.
+"""Connections of clients: what is no HTTP is answered in our words, and a client that takes no bytes is let go.
 
 - aiohttp writes what it cannot read, and why, into its answer and its log: a header with a token in it may be that.
   Here neither repeats a byte of it.
@@ -36,7 +36,7 @@ _FULL = (
     b"connection: close\r\ncontent-length: %d\r\n\r\n%s"
 )
 _LINGERS_S = 1.0
-"""How long a body that nobody wants is thrown away: closed at once, a client would see a reset and not its refusal."""
+"""Seconds for which an unwanted body is read and dropped: else a client sees a reset and not its refusal."""
 
 
 class Connection(web.RequestHandler):

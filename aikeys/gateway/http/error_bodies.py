@@ -1,4 +1,4 @@
-"""What a client is told when something fails (pure): the status, the headers, and a body in the shape of its route.
+"""Error bodies for clients (pure): the status, the headers, and a body in the format of the route.
 
 | status | when |
 |---|---|
@@ -47,7 +47,7 @@ _UPSTREAM = {
 _MAY_PASS = (408, 429, 500, 502, 503, 504)
 """Statuses after which the same request may succeed; after every other it is refused again."""
 _MAY_PASS_ELSEWHERE = (408, 409, 425)
-"""What a provider answers with where it may be otherwise the next time, beside what the kind of its error says."""
+"""Statuses of a provider that may be otherwise the next time, beside what the kind of its error says."""
 _STAYS = (BadConfiguration, Damaged, WrongPassphrase)
 _TOO_SLOW = "timeout"
 _OPENAI = {401: "authentication_error", 402: "billing_error", 403: "permission_error", 429: "rate_limit_error"}

@@ -1,4 +1,4 @@
-"""Which parameters of an address go on to a provider (pure but for the request).
+"""Parameters of an address that go on to a provider (pure but for the request).
 
 A parameter can hide the usage from a reply (Google's `fields`), change how a call is served, or name somebody else's
 account. So of a listed route only those below go on, and any other is refused by its name; of a route that is not
@@ -29,7 +29,7 @@ _OF_LISTS = (
     *("client_version", "default_only", "endpoint", "include", "include[]", "include_obfuscation"),
     *("metadata", "model", "stream"),
 )
-"""What says which part of a list, or how much of an object, is wanted: of what is free to read."""
+"""Parameters that choose a part of a list, or of an object, that is free to read."""
 _CREDENTIALS = ("access_token", "oauth_token", "api_key", "api-key", "apikey", "subscription-key")
 
 

@@ -1,4 +1,4 @@
-"""What the body of POST /v1/keys asks a token to be (pure)."""
+"""Bodies of POST /v1/keys as token requests (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose model a request on a provider's own route names: that provider's, else it is refused and told the right route.
+"""Models named on a provider's own route: that provider's, else the request is refused and told the right route.
 
 Every such route asks here, those that are free or not listed too: a prompt that is only counted has left as well.
 A body that is passed on as it came is looked through as whoever gets it could read it: JSON and what lies one level

@@ -21,7 +21,7 @@ _BY_NAME = ("previous_response_id", "file_id", "cachedContent", "cached_content"
 _BY_NAME_OR_ID = ("conversation", "container")
 _BY_ID = ("prompt", "audio")
 _BY_LIST = ("file_ids", "vector_store_ids")
-"""Where a body names an object that the provider keeps: by its name, as `id` of an object, or in a list."""
+"""Fields of a body that name an object stored at the provider: by its name, as `id` of an object, or in a list."""
 
 
 def named_in(body: Json) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What generate.py takes from LiteLLM's price table: limits, exact names, and the models that genai-prices lacks."""
+"""Rows for generate.py from LiteLLM's price table: limits, exact names, and the models that genai-prices lacks."""
 
 from __future__ import annotations
 

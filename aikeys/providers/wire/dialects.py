@@ -1,4 +1,4 @@
-"""What a provider's variant of a protocol takes, lacks and reports (pure): the catalogue's `wire` table as a value.
+"""Dialects: what a variant of a protocol takes, lacks and reports (pure): the catalogue's `wire` table as a value.
 
 - What is in `lacks` is refused before anything is sent, naming the option and the provider; nothing is dropped.
 - A provider without a `wire` table speaks its protocol as the provider that made it does, with what few others
@@ -99,7 +99,7 @@ _UNSAYABLE = {
     "gemini": frozenset({"file_urls", "names", "parallel_tools"}),
     "cohere": frozenset({"n", "names", "parallel_tools"}),
 }
-"""What a protocol has no words for: no provider that speaks it takes that."""
+"""Features that a protocol has no words for: no provider that speaks it takes them."""
 _IMPLIED = {
     "files": frozenset({"file_urls"}),
     "images": frozenset({"image_detail", "image_urls"}),

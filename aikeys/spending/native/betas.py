@@ -1,4 +1,4 @@
-"""Which betas of a provider leave the cost of a call within its bounds (pure).
+"""Betas of a provider that leave the cost of a call within its bounds (pure).
 
 A header can change what a request costs as a field can: a wider window, a faster model, a summary made in between. So
 where a limit has to bound a call, only those pass that are known not to. Names are compared without their dates.

@@ -1,4 +1,4 @@
-"""What a reader notes while it goes through a request body (pure).
+"""Findings of a reader that goes through a request body (pure).
 
 - A reader knows the fields of its protocol that it meters. Every other one that is set is noted in `unmetered`.
 - All text counts, wherever it stands: readers only take away the payloads of media that have a cap of their own.

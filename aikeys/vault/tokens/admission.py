@@ -1,4 +1,4 @@
-"""Who stands behind a token: checked against the vault file and the ledger, at every use.
+"""Admission of a token: its holder, checked against the vault file and the ledger at every use.
 
 - Order: typo, vault, claims' chain, secret, expiry, revocation, ledger. An edited row is Damaged (13), all else is
   TokenRefused (21); neither repeats the token.

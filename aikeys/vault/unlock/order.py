@@ -16,7 +16,7 @@ from aikeys.vault.unlock import methods
 
 MAX_PASSPHRASE_FILE_BYTES = 64 * 1024
 _taken: dict[str, Secret] = {}
-"""What pipes gave: a source is read once in a run, however often the passphrase is needed."""
+"""Texts read from pipes: a source is read once in a run, however often the passphrase is needed."""
 
 
 class UnlockInputs(NamedTuple):
