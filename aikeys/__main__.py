@@ -56,7 +56,7 @@ def _dispatch(argv: list[str]) -> int:
 
     own_memory.protect()
     if "exec" in argv or "__names" in argv:
-        from aikeys.cli.console import words
+        from aikeys.cli import words
         from aikeys.errors import UsageError
 
         try:

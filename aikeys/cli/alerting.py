@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aikeys import clock
-from aikeys.cli import home, terminal
+from aikeys.cli import access, terminal
 from aikeys.errors import AikeysError, Denied, NotFound
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def secrets_of_due(where: Place, ledger: Ledger) -> tuple[dict[str, Secret], Aik
     secrets: dict[str, Secret] = {}
     problem: AikeysError | None = None
     try:
-        opened = home.open_keys(where, ledger=ledger) if needed else None
+        opened = access.open_keys(where, ledger=ledger) if needed else None
         if opened:
             _use_up(ledger, opened)
     except AikeysError as error:

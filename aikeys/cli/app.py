@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple
 
 from aikeys import __version__, errors
 from aikeys.cli import boundary, terminal
-from aikeys.cli.console.words import hoist
+from aikeys.cli.words import hoist
 
 KEEP, LEND, SPEND, ACCOUNT, VAULT = GROUPS = ("Keep", "Lend", "Spend", "Account", "Vault")
 HIDDEN = ""

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from aikeys.cli import terminal
-from aikeys.errors import BadConfiguration, Cancelled, Damaged, MachineFailed, NotFound, UsageError, WrongPassphrase
+from aikeys.errors import BadConfiguration, Cancelled, Damaged, MachineFailed, NotFound, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from aikeys.names import Label
     from aikeys.providers.catalogue import Provider
     from aikeys.secret import Secret
-    from aikeys.vault.format import Rows
     from aikeys.vault.opening import Opened, Place
-    from aikeys.vault.tokens.admission import Access
     from aikeys.vault.unlock.order import UnlockedBy, UnlockInputs
 
 _INVISIBLE = "\ufeff\u200b"  # a byte order mark, and what copying from a web page leaves behind
@@ -133,45 +131,6 @@ def unlock_to_take_away(where: Place) -> tuple[Place, Opened]:
         if not isinstance(error, LedgerMissing | MachineFailed):
             where = without_ledger(where)
     return where, open_rows(rows, means()).opened
-
-
-def open_keys(where: Place, *, data_on_stdin: bool = False, ledger: Ledger | None = None) -> Opened | Access:
-    """Return what opens keys: the vault, or with AIKEYS_TOKEN what that token may hold. A ledger given stays open."""
-    from aikeys.cli import authority
-
-    if not authority.is_holder():
-        return unlock(where, data_on_stdin=data_on_stdin, ledger=ledger).opened
-    access = authority.access()
-    if ledger is not None:
-        authority.ledger_of_copy(where, ledger)
-    return access
-
-
-def rows(where: Place, ledger: Ledger | None = None) -> Rows:
-    """Return the vault's rows, checked as far as one can without opening it; a token's holder may hold a copy."""
-    from aikeys.cli import authority
-    from aikeys.vault.opening import picture
-
-    return authority.token_verifier().rows if authority.is_holder() else picture(where, ledger)
-
-
-def look(where: Place) -> tuple[Rows, bool]:
-    """Return the rows for a listing, and whether a key vouched for them; says so when none did."""
-    from aikeys.cli import authority
-    from aikeys.vault.opening import picture
-    from aikeys.vault.unlock.order import quietly
-
-    if authority.is_holder():
-        return authority.rows_in_scope(), True
-    rows = picture(where)
-    authenticated = False
-    try:
-        authenticated = quietly(rows, means()) is not None
-    except (WrongPassphrase, BadConfiguration) as error:  # a stale AIKEYS_PASSPHRASE is no reason to list nothing
-        terminal.warn(error.message)
-    if not authenticated:
-        terminal.say("locked: not authenticated (checked against the vault's own public key only)")
-    return rows, authenticated
 
 
 def catalogue(where: Place) -> dict[str, Provider]:

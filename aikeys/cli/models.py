@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from aikeys.cli import home
+from aikeys.cli import access, home
 from aikeys.errors import AikeysError, Denied
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def rows_if_any(where: Place, ledger: Ledger | None = None) -> Rows | None:
 
     if not where.vault.exists:
         return None
-    return authority.rows_reached() if authority.is_holder() else home.rows(where, ledger)
+    return authority.rows_reached() if authority.is_holder() else access.rows(where, ledger)
 
 
 def targets(model_index: ModelIndex, text: str, where: Place) -> list[Target]:
@@ -77,7 +77,7 @@ def _every_name(model_index: ModelIndex, where: Place) -> ModelNames:
     """Return the names among all keys of the vault, whatever a token is for."""
     from aikeys.spending.names import ModelNames, held_of
 
-    rows = home.rows(where)
+    rows = access.rows(where)
     return ModelNames(
         [held_of(rows, key) for key in rows.keys], model_index.catalogue, model_index.book, model_index.settings.aliases
     )

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from io import BufferedReader
     from typing import TextIO
 
-SECRET_LIMIT_BYTES = 64 * 1024
-_ANSWER_LIMIT_BYTES = 64 * 1024
+SECRET_LIMIT_BYTES = _ANSWER_LIMIT_BYTES = 64 * 1024
 _TTY = "/dev/tty"
 STDIN_WAIT_S = 3.0
 """After so long it is said that the end of standard input is waited for."""
@@ -40,7 +39,6 @@ _RED = "\033[1;31m"
 _YELLOW = "\033[1;33m"
 _DIM = "\033[2m"
 _PLAIN = "\033[0m"
-
 
 options = GlobalOptions()
 _masks: list[Callable[[str], str]] = []

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from aikeys import __main__, __version__, errors
-from aikeys.cli import app, terminal
-from aikeys.cli.console import words
+from aikeys.cli import app, terminal, words
 
 ROOT = Path(__file__).parents[2]
 

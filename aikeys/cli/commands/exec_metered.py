@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.around import Around
-from aikeys.cli.commands.exec_ import Chosen, chosen, lend_keys, opened_for, program_for
+from aikeys.cli.lent_keys import Chosen, chosen, lend_keys, opened_for, program_for
 from aikeys.errors import AikeysError, BadConfiguration, UsageError
 from aikeys.ledger import token_acts
 from aikeys.ledger.store import Act, Writer

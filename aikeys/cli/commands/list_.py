@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aikeys import clock
-from aikeys.cli import home, screen, terminal
+from aikeys.cli import access, home, screen, terminal
 from aikeys.cli.help import epilog, new_app
 from aikeys.cli.keys.fields import describe
 from aikeys.errors import AikeysError
@@ -53,7 +53,7 @@ def list_(
 
     where = home.place()
     opened = _opened(where) if balance else None
-    rows, authenticated = home.look(where)
+    rows, authenticated = access.look(where)
     now = clock.now_s()
     own = rows.by_key()
     shown = [(key, describe(own[key.id], key, now)) for key in sorted(rows.keys, key=lambda key: key.name)]
@@ -86,7 +86,7 @@ def _opened(where: Place) -> Opened | Access:
 
     if authority.is_holder():
         authority.require("list --balance")
-    return home.open_keys(where)
+    return access.open_keys(where)
 
 
 def _say_ending(where: Place, now_s: int) -> None:

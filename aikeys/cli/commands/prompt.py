@@ -75,7 +75,8 @@ def prompt(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Ask a model, with the vault's key; what it cost is in the ledger, exactly."""
-    from aikeys.cli.ports.asker import AskedPrompt, asker
+    from aikeys.cli.ports.asker import AskedPrompt
+    from aikeys.cli.ports.choice import asker
     from aikeys.cli.prompts import request as prompt_request
     from aikeys.cli.prompts.labels import typed_labels
     from aikeys.money import parse_usd

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aikeys import clock
-from aikeys.cli import home, terminal
+from aikeys.cli import access, home, terminal
 from aikeys.cli.help import epilog, new_app
 from aikeys.errors import Cancelled, UsageError
 
@@ -123,7 +123,7 @@ def _replace(where: Place, opened: Opened, key: Key, grace_s: int, *, stdin: boo
 def _walk(where: Place, grace_s: int, *, verify: bool) -> None:
     from aikeys.rotation.due import due as due_keys
 
-    rows, _ = home.look(where)
+    rows, _ = access.look(where)
     keys = due_keys(rows, clock.now_s())
     if not keys:
         terminal.say("nothing is due")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aikeys import clock
-from aikeys.cli import home, terminal
+from aikeys.cli import access, home, terminal
 from aikeys.cli.help import epilog, new_app
 from aikeys.cli.keys.fields import describe
 from aikeys.errors import UsageError
@@ -40,7 +40,7 @@ def show(
         opened = home.unlock(where).opened
         rows, authenticated = opened.rows, True
     else:
-        rows, authenticated = home.look(where)
+        rows, authenticated = access.look(where)
     key = require_key(rows, name)
     if key.name != name:
         terminal.say(f"no key is named {name}: this is {key.name}, the default key of that provider")

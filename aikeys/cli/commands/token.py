@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aikeys import clock
-from aikeys.cli import home, terminal
+from aikeys.cli import access, home, terminal
 from aikeys.cli.commands import token_issue, token_revoke
 from aikeys.cli.help import epilog, new_app
 from aikeys.errors import TokenRefused, UsageError
@@ -57,7 +57,7 @@ def list_(
     With AIKEYS_TOKEN: that token, those below it, and those that carry all of its labels. Rows that were edited or
     forged, and revocations that were removed from the vault, are named after the list, with exit status 13.
     """
-    from aikeys.cli.ports.tokens import tokens
+    from aikeys.cli.ports.choice import tokens
 
     own = {name: value for name, value in (("team", team), ("user", user)) if value}
     source = tokens()
@@ -84,7 +84,7 @@ def show(
         terminal.say("there is no vault here to look it up in")
         return
     where = token_register.place()
-    home.look(where)
+    access.look(where)
     register = token_register.read(where)
     if given is None:
         chain = register.token(wanted)

@@ -108,7 +108,7 @@ def issue(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Issue a token: what is lent, to whom, for how long. It is printed alone on stdout, once, and kept nowhere."""
-    from aikeys.cli.ports.tokens import tokens
+    from aikeys.cli.ports.choice import tokens
     from aikeys.money import parse_usd
     from aikeys.tokens import patterns
     from aikeys.tokens.token_request import TokenRequest, check_token_request

@@ -40,8 +40,8 @@ def revoke(
     unless --yes.
     """
     from aikeys.cli import token_register
+    from aikeys.cli.ports.choice import tokens as port
     from aikeys.cli.ports.tokens import WantedTokens
-    from aikeys.cli.ports.tokens import tokens as port
 
     wanted = [token_register.refuse_secret(each) for each in tokens or ()]
     by_label = {name: value for name, value in (("team", team), ("user", user)) if value}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aikeys import clock
-from aikeys.cli import home, terminal
+from aikeys.cli import access, home, terminal
 from aikeys.cli.help import epilog, new_app
 from aikeys.errors import BadConfiguration, ExistsAlready, UsageError
 
@@ -37,7 +37,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     from aikeys.cli.render.json_text import document
     from aikeys.cli.render.table import table
 
-    rows, authenticated = home.look(home.place())
+    rows, authenticated = access.look(home.place())
     known = [
         {
             "id": method.id.hex(),

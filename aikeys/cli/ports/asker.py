@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from aikeys.cli.ports.choice import chosen
-
 if TYPE_CHECKING:
-    from aikeys.cli.ports.asker_here import AskerHere
-    from aikeys.cli.ports.asker_there import AskerThere
     from aikeys.cli.prompts.request import PromptInput
     from aikeys.names import Label
-    from aikeys.remote.client import Gateway
 
 
 class AskedPrompt(NamedTuple):
@@ -38,20 +33,3 @@ class AskerPort(Protocol):
     def ask(self, what: AskedPrompt, *, as_json: bool, usage: bool) -> None:
         """Ask, and show the replies as they come; the worst failure is raised when everything is shown."""
         ...
-
-
-def asker() -> AskerPort:
-    """Return who asks now."""
-    return chosen(_here, _there)
-
-
-def _here() -> AskerHere:
-    from aikeys.cli.ports.asker_here import AskerHere
-
-    return AskerHere()
-
-
-def _there(gateway: Gateway) -> AskerThere:
-    from aikeys.cli.ports.asker_there import AskerThere
-
-    return AskerThere(gateway)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aikeys.cli import home, models, terminal
+from aikeys.cli import access, home, models, terminal
 from aikeys.cli.prompts import request as prompt_request
 from aikeys.spending.blocking import CallRequest
 
@@ -48,7 +48,7 @@ class AskerHere:
         from aikeys.cli.prompts.session import PromptSession
 
         model_index, jobs = self._prepared(what)
-        opened = home.open_keys(self._where, data_on_stdin=True, ledger=self._ledger)
+        opened = access.open_keys(self._where, data_on_stdin=True, ledger=self._ledger)
         replies = Replies(jobs[0][0].request, len(jobs), as_json=as_json, usage=usage)
         session = PromptSession(self._where, self._ledger, model_index, opened)
         with session.open():

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from aikeys.cli.ports.choice import chosen
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from aikeys.cli.ports.tokens_here import TokensHere
-    from aikeys.cli.ports.tokens_there import TokensThere
     from aikeys.cli.render.token_rows import TokenRow
-    from aikeys.remote.client import Gateway
     from aikeys.tokens.claims import Claims
     from aikeys.tokens.token_request import TokenRequest
     from aikeys.vault.tokens.issuing import Issued
@@ -58,20 +53,3 @@ class TokensPort(Protocol):
     def revoke(self, wanted: WantedTokens, ask: Callable[[int], None], *, keep_children: bool) -> None:
         """Revoke tokens and say which; `ask` is told how many were not named and may cancel."""
         ...
-
-
-def tokens() -> TokensPort:
-    """Return where tokens are kept now."""
-    return chosen(_here, _there)
-
-
-def _here() -> TokensHere:
-    from aikeys.cli.ports.tokens_here import TokensHere
-
-    return TokensHere()
-
-
-def _there(gateway: Gateway) -> TokensThere:
-    from aikeys.cli.ports.tokens_there import TokensThere
-
-    return TokensThere(gateway)

@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from aikeys import clock
-from aikeys.cli import authority, home, terminal, token_register
+from aikeys.cli import access, authority, home, terminal, token_register
 from aikeys.cli.ports.tokens import TokenList
 from aikeys.cli.render.counted import counted
 from aikeys.errors import Damaged, Denied, MachineFailed
@@ -33,7 +33,7 @@ class TokensHere:
 
         now_s = clock.now_s()
         where = token_register.place()
-        _, authenticated = home.look(where)
+        _, authenticated = access.look(where)
         register = self._register = token_register.read(where)
         chains = [
             chain
