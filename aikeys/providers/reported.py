@@ -1,4 +1,4 @@
-"""What a provider may report beside the counts that are priced: free numbers, parts of sums, fees (pure values).
+"""Numbers that a provider reports beside the counts that are priced: free ones, parts of sums, fees (pure values).
 
 A number is named by its whole path in the reply, without the positions in lists: `usage.server_tool_use.maps_requests`.
 An item of the output is named by its type: `output.web_search_call`, `content.server_tool_use.web_fetch`.

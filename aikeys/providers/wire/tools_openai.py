@@ -46,7 +46,7 @@ _IMAGE_MODEL = "gpt-image-1"
 CITATION = "choices.message.annotations.url_citation"
 
 
-class Done(NamedTuple):
+class ToolsUsed(NamedTuple):
     """What was done: units, what other models used, and what nobody can price."""
 
     units: dict[str, int]
@@ -54,7 +54,7 @@ class Done(NamedTuple):
     unread: Unread = ()
 
 
-def done(counts: UsageCounts, body: Table, dialect: Dialect) -> Done:
+def done(counts: UsageCounts, body: Table, dialect: Dialect) -> ToolsUsed:
     """Return what the tools of a reply did; `counts` are those of its usage."""
     reported = UsageCounts(table(body, "tool_usage"), counts)
     units = _reported(counts, reported)
@@ -73,7 +73,7 @@ def done(counts: UsageCounts, body: Table, dialect: Dialect) -> Done:
     if image is not None and not image.model:
         kinds.append("tool_usage.image_gen.model")
         image = image._replace(model=_IMAGE_MODEL)
-    return Done(units, (image,) if image is not None else (), items_of(kinds, dialect.reported))
+    return ToolsUsed(units, (image,) if image is not None else (), items_of(kinds, dialect.reported))
 
 
 def _reported(counts: UsageCounts, reported: UsageCounts) -> dict[str, int]:
