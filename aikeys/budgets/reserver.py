@@ -206,12 +206,14 @@ class Reserver:
     def _fail(self, failure: BaseException) -> None:
         """Tell everybody who waits, and who still comes, that nothing is written here any more; until `close`."""
         self._has_failed = True
+        with suppress(Exception):  # the cause stands in the log before what follows from it
+            self._means.say(f"the ledger's thread failed: {type(failure).__name__}; this process cannot go on")
         ended = MachineFailed("the ledger's thread failed", "start the process anew")
         tickets = [one.ticket for one in (*self._in_hand, *self._kept, *self._queues.all())]
         self._in_hand, self._kept, self._queues = (), [], Queues()
-        self._give([JobAnswer(ticket, error=ended) for ticket in dict.fromkeys(tickets) if ticket is not None])
         with suppress(Exception):
-            self._means.say(f"the ledger's thread failed: {type(failure).__name__}; this process cannot go on")
+            self._give([JobAnswer(ticket, error=ended) for ticket in dict.fromkeys(tickets) if ticket is not None])
+        with suppress(Exception):
             self._means.ended()
         while (one := self._inbox.get()) is not None:
             with suppress(Exception):

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
@@ -16,9 +16,11 @@ from typing import Any, Self
 import pytest
 
 from aikeys.budgets import reserver as reserver_module
+from aikeys.budgets.answers import Futures
 from aikeys.budgets.booking import book
 from aikeys.budgets.changes import remove_budget, set_budget
 from aikeys.budgets.decisions import Ask
+from aikeys.budgets.group_commit import JobAnswer
 from aikeys.budgets.queues import Rates
 from aikeys.budgets.rates import RateLimit, RateReached
 from aikeys.budgets.recovery import recover
@@ -534,3 +536,38 @@ def main(folder: str, count: int) -> None:
 
 if __name__ == "__main__":
     main(sys.argv[1], int(sys.argv[2]))
+
+
+class Recorded(Futures):
+    """Answers that note when they were given."""
+
+    def __init__(self, order: list[str]) -> None:
+        self._order = order
+
+    def give(self, answers: Sequence[JobAnswer], unwanted: Callable[[Any], None]) -> None:
+        self._order.append("answers")
+        super().give(answers, unwanted)
+
+
+@pytest.mark.parametrize("say_works", [True, False])
+def test_the_cause_is_said_before_anybody_is_told_and_the_end_is_told_though_nothing_can_be_said(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, say_works: bool
+) -> None:
+    order: list[str] = []
+    ended = threading.Event()
+
+    def say(text: str) -> None:
+        order.append(text)
+        if not say_works:
+            raise BrokenPipeError
+
+    def fail(_reserver: Reserver, _asked: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Reserver, "_round", fail)
+    reserver = opened(say=say, ended=ended.set, answers=Recorded(order))
+    with pytest.raises(MachineFailed, match="the ledger's thread failed"):
+        got(reserver.act(lambda _writer: None))
+    assert order[:2] == ["the ledger's thread failed: MemoryError; this process cannot go on", "answers"]
+    assert ended.wait(20)
+    assert not reserver.is_alive
