@@ -51,6 +51,12 @@ def shown_usd(pusd: int) -> str:
     return f"{sign}${whole:,}.{rest:0{decimals}d}"
 
 
+def least_usd(pusd: int) -> str:
+    """Return an amount that is only a lower bound, for a person: `≥ $12.35`; never rounded down to nothing."""
+    shown = shown_usd(pusd)
+    return f"≥ ${usd_text(pusd)}" if "<" in shown else f"≥ {shown}"
+
+
 def halves(pusd: int) -> tuple[int, int]:
     """Split an amount in two integers that SQLite can sum without overflow: pusd = high · 2³² + low."""
     return pusd >> _HALF_BITS, pusd & ((1 << _HALF_BITS) - 1)

@@ -49,3 +49,10 @@ def test_exact_text_keeps_two_decimals() -> None:
         "0.001234",
         "-0.10",
     ]
+
+
+@pytest.mark.parametrize(
+    ("pusd", "shown"), [(0, "≥ $0.00"), (1, "≥ $0.000000000001"), (12_345_000_000_000, "≥ $12.35")]
+)
+def test_a_lower_bound_is_never_rounded_to_nothing(pusd: int, shown: str) -> None:
+    assert money.least_usd(pusd) == shown

@@ -13,6 +13,7 @@ from aikeys.money import shown_usd
 _BUDGET = re.compile(r"budget (.+) (day|week|month|total) (-?\d+) (\d+) of (\d+)", re.ASCII)
 _KEY = re.compile(r"key:(.+):(expiry|rotation):(\d{1,11}):(past|soon)", re.ASCII)
 _TOKEN = re.compile(r"token:([0-9a-f]{16}):expiry:(\d{1,11})", re.ASCII)
+_UNREAD = re.compile(r"unread:([^:]+):(.+):(\d{1,7})")
 _USER = re.compile(r"user:([0-9a-f]{64})", re.ASCII)
 _KEY_WORDS = {
     ("expiry", "soon"): "expires on",
@@ -32,13 +33,19 @@ def occasion_text(connection: sqlite3.Connection, once: str) -> str:
     if token:
         return f"token {token[1]} expires on {clock.rfc3339(int(token[2]))[:10]}"
     if not budget:
-        return once
+        return _unread_text(once)
     who, period, start, percent, limit = budget.groups()
     try:
         since = "in total" if period == "total" else f"{period} from {date_of(int(start))}"
     except Damaged:
         return once
     return f"budget {_shown(connection, who)}, {since}: {percent} % of {shown_usd(int(limit))}"
+
+
+def _unread_text(once: str) -> str:
+    """Return what a field that nobody reads is told as."""
+    unread = _UNREAD.fullmatch(once)
+    return f"{unread[1]} reports {unread[2]}, which nobody reads" if unread else once
 
 
 def _shown(connection: sqlite3.Connection, who: str) -> str:

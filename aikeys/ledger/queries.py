@@ -39,6 +39,7 @@ from aikeys.ledger.questions import (
 from aikeys.ledger.rollups import OF_CALLS, SUMS, hours_from
 from aikeys.ledger.store import HINT, Ledger
 from aikeys.ledger.token_acts import family
+from aikeys.ledger.unread_fields import UnreadField, unread_fields
 from aikeys.money import joined
 from aikeys.providers.usage import Usage
 
@@ -117,6 +118,10 @@ class Reading:
         """Return up to when nothing is known of a time from `start_us` on, because its ledger was lost; else None."""
         lost = lost_ledgers.find(self._connection, start_us)
         return lost.before_us if lost else None
+
+    def unread_fields(self, asked: SumQuery) -> list[UnreadField]:
+        """Return the fields of replies that nobody read, of the days that were asked for."""
+        return unread_fields(self._connection, asked.first, asked.end, asked.where)
 
     def prices(self, answer: LedgerSums) -> list[str]:
         """Return the texts of the prices that the calls met were computed with; from roll-ups, at any time."""

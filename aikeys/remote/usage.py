@@ -11,9 +11,10 @@ from aikeys.errors import UsageError
 from aikeys.ledger.calendar import Calendar, date_of
 from aikeys.ledger.calls import COST_SOURCES
 from aikeys.ledger.questions import Figures, Runs, Where
+from aikeys.ledger.unread_fields import UnreadField
 from aikeys.money import read_usd
 from aikeys.names import written
-from aikeys.providers.wire.exact_json import table, text
+from aikeys.providers.wire.exact_json import items, table, text
 from aikeys.remote.client import no_gateway, rows_in
 from aikeys.reports import rows as rows_
 from aikeys.reports.ranges import RangeWords, span_of
@@ -106,7 +107,15 @@ def _coverage(told: Table) -> Coverage:
     if "unpriced" not in dict(sources) or not isinstance(runs, int):
         raise no_gateway()
     lost_us = instant_us(text(table(told, "lost_ledger"), "before"))
-    return Coverage(tuple(sources), Runs(runs, told.get("exec_runs_complete") is True), lost_before_us=lost_us)
+    unread = tuple(map(_unread, items(told, "unread_fields")))
+    is_all = told.get("exec_runs_complete") is True
+    return Coverage(tuple(sources), Runs(runs, is_all), lost_before_us=lost_us, unread=unread)
+
+
+def _unread(row: Table) -> UnreadField:
+    requests = row.get("requests")
+    since_us = instant_us(text(row, "since")) or 0
+    return UnreadField(text(row, "provider"), text(row, "field"), since_us, requests if type(requests) is int else 0)
 
 
 def _pusd(row: Table, name: str) -> int:

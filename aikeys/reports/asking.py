@@ -15,6 +15,7 @@ from aikeys.reports.own import Seen, seen
 from aikeys.reports.ranges import DayRange, RangeWords, before, month_of, span_of
 from aikeys.reports.values import (
     AnomalyReport,
+    Coverage,
     Forecast,
     LatencyReport,
     LatencyRow,
@@ -69,20 +70,28 @@ def report(ledger: Ledger, request: ReportRequest, now_us: int) -> Report:
         if request.trend and answer.read == ROLL_UPS and not any(name in TIMES for name in request.by):
             found = _with_trend(books, asked, found)
         total = rows_.total_of(groups.values())
+        coverage = rows_.coverage_of(
+            answer.cells,
+            books.runs_not_metered(asked.start_us, asked.end_us, own.tokens),
+            books.lost_before_us(asked.start_us),
+        )
         return Report(
             ReportHead(request.kind, request.by, own.said, span, calendar.zone.key, answer.read),
             tuple(found if request.top is None else rows_.top(found, request.top)),
             total,
-            rows_.coverage_of(
-                answer.cells,
-                books.runs_not_metered(asked.start_us, asked.end_us, own.tokens),
-                books.lost_before_us(asked.start_us),
-            ),
+            with_unread(books, asked, coverage),
             versions(books, answer),
             previous,
             _forecast(books, asked, today, total, own),
             books.newest_us() if own.is_whole else None,
         )
+
+
+def with_unread(books: Reading, asked: SumQuery, coverage: Coverage) -> Coverage:
+    """Return what is known of the costs, with the fields of replies that nobody read."""
+    if not coverage.unpriced.requests:
+        return coverage
+    return coverage._replace(unread=tuple(books.unread_fields(asked)))
 
 
 def latency(ledger: Ledger, request: ReportRequest, now_us: int) -> LatencyReport:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from aikeys.clock import rfc3339
 from aikeys.errors import NotFound
 from aikeys.ledger import listing
 from aikeys.ledger.own_contexts import contexts_of_labels, contexts_of_tokens
 from aikeys.ledger.token_acts import family
+from aikeys.ledger.unread_fields import fields_of, unread_since
 from aikeys.money import usd_text
 from aikeys.reports.records import call as call_fields
 
@@ -59,6 +61,16 @@ def one_call(ledger: Ledger, name: str, sight: Sight) -> Fields:
             raise _nowhere(connection, ledger, name, number, sight)
         corrections = listing.corrections_of(connection, ledger, found.number)
         fields = _shown(connection, ledger, found, sight)
+        names = fields_of(found.call.unpriced)
+        since = [unread_since(connection, found.call.context.provider, name) for name in names]
+    fields["unread_fields"] = [
+        {
+            "provider": found.call.context.provider,
+            "field": name,
+            "since": rfc3339((at_us or found.call.at_us) // 1_000_000),
+        }
+        for name, at_us in zip(names, since, strict=True)
+    ]
     fields["request_sha256"] = found.call.request_digest.hex() or None
     fields["reply_sha256"] = found.call.reply_digest.hex() or None
     fields["corrected_by"] = [one.number for one in corrections] if sight.sees_calls else None

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from aikeys.ledger.entries import Entry
     from aikeys.ledger.listing import Recorded
     from aikeys.ledger.store import ActNames, Ledger
+    from aikeys.ledger.unread_fields import UnreadField
     from aikeys.reports.values import Coverage
 
 FROM = "local"
 """The origin of acts: the machine of the ledger."""
 _OPEN = ("", "unknown", "abandoned")
-_FIGURES = ("spent_usd", "reserved_usd", "remaining_usd", "percent", "state")
+_FIGURES = ("spent_usd", "reserved_usd", "remaining_usd", "percent", "state", "unpriced_requests")
 
 Listed = tuple["Budget", str, "BudgetState | None"]
 """A budget, for whom as a person reads it, and how full it is."""
@@ -128,7 +129,14 @@ def coverage(known: Coverage) -> dict[str, object]:
     }
     runs = {"exec_runs_not_metered": known.runs.known, "exec_runs_complete": known.runs.is_all}
     lost = {"lost": {"requests": known.lost, "reserved_usd": usd_text(known.lost_pusd)}} if known.lost else {}
-    return {**by_source, **runs, **lost, **lost_ledger(known.lost_before_us)}
+    unread = {"unread_fields": [unread_field(one) for one in known.unread]} if known.unread else {}
+    return {**by_source, **runs, **lost, **unread, **lost_ledger(known.lost_before_us)}
+
+
+def unread_field(one: UnreadField) -> dict[str, object]:
+    """Return a field of replies that nobody read."""
+    since = clock.rfc3339(one.since_us // 1_000_000)
+    return {"provider": one.provider, "field": one.field, "since": since, "requests": one.requests}
 
 
 def lost_ledger(before_us: int | None) -> dict[str, object]:

@@ -18,7 +18,7 @@ from aikeys.ledger.queries import reading
 from aikeys.ledger.questions import Figures, SumQuery, Where
 from aikeys.ledger.store import Ledger
 from aikeys.reports import rows as rows_
-from aikeys.reports.asking import versions
+from aikeys.reports.asking import versions, with_unread
 from aikeys.reports.own import seen
 from aikeys.reports.ranges import DayRange, month_of
 from aikeys.reports.values import Coverage, ReportRow
@@ -87,13 +87,14 @@ def used(ledger: Ledger, by: tuple[str, ...], where: Where, range_: Range, sight
     calendar = Calendar(ledger.zone)
     with reading(ledger) as books:
         own = seen(books, where, sight)
-        answer = books.sums(SumQuery(rows_.asked_groups(by), own.where, *_days(range_, calendar)))
+        asked = SumQuery(rows_.asked_groups(by), own.where, *_days(range_, calendar))
+        answer = books.sums(asked)
         runs = books.runs_not_metered(range_.start.at_us, range_.end.at_us, own.tokens)
         lost_us = books.lost_before_us(range_.start.at_us)
         prices, newest_us = versions(books, answer), books.newest_us() if own.is_whole else None
+        coverage = with_unread(books, asked, rows_.coverage_of(answer.cells, runs, lost_us))
     groups = rows_.grouped(answer.cells, by)
     rows = rows_.rows_of(groups, by, calendar)
-    coverage = rows_.coverage_of(answer.cells, runs, lost_us)
     return UsageAnswer(range_, own.said, tuple(rows), rows_.total_of(groups.values()), coverage, prices, newest_us)
 
 

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from aikeys.ledger.questions import Figures, Runs, Where
+from aikeys.ledger.unread_fields import UnreadField
 from aikeys.reports.ranges import DayRange
 
 
@@ -32,6 +33,8 @@ class Coverage(NamedTuple):
     lost: int = 0
     lost_pusd: int = 0
     lost_before_us: int | None = None
+    unread: tuple[UnreadField, ...] = ()
+    """Fields of replies that nobody read: they make costs lower bounds."""
 
     @property
     def unpriced(self) -> Figures:

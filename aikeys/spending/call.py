@@ -18,11 +18,15 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from aikeys import clock
+from aikeys.alerts.unread_numbers import put_unread
 from aikeys.budgets.queues import Rates
 from aikeys.budgets.refusals import BudgetExceeded
 from aikeys.budgets.reservations import Reservation
 from aikeys.errors import AikeysError
-from aikeys.ledger.store import Writer
+from aikeys.ledger.calendar import Calendar
+from aikeys.ledger.calls import Call
+from aikeys.ledger.store import Ledger, Writer
+from aikeys.ledger.unread_fields import fields_of
 from aikeys.providers import token_count
 from aikeys.providers.inquiry import timeouts
 from aikeys.providers.transport import Broken, NotSent, Parcel, checked_base_url, is_open_way, require_way
@@ -43,7 +47,8 @@ from aikeys.spending.room import Left, as_of_now, is_limited_now
 _TOKENS = (TextPiece, ReasoningPiece)
 _COUNTER_S = 10.0
 STOPPED, UNHEARD = "the call was stopped", "nobody reads the reply any more"
-Note = Callable[[Received, bytes], "Callable[[Writer], None] | None"]
+Also = Callable[[Writer], None] | None
+Note = Callable[[Received, bytes], Also]
 """Of what came, and the body of a whole reply, makes what is to be written in the transaction that books the call."""
 
 
@@ -291,12 +296,26 @@ class _Reserved:
         )  # fmt: skip
         try:
             call = entry_of(self._asking.caller, made, received, costs, course)
-            settled = await self._io.settle(self._reservation, call, also)
+            settled = await self._io.settle(self._reservation, call, _with_unread(call, self._io.ledger, also))
         except AikeysError as failure:
             return outcome._replace(unsettled=failure)
         return outcome._replace(entry=settled.entry if settled else None)
 
-    def _read_whole(self, exchange: Exchange) -> tuple[Received, bytes, Callable[[Writer], None] | None]:
+    def _read_whole(self, exchange: Exchange) -> tuple[Received, bytes, Also]:
         """Return what the reply says, its body where it was no stream, and what is noted with its entry."""
         received, body = exchange.received(), exchange.body()
         return received, body, self._asking.note(received, body) if self._asking.note is not None else None
+
+
+def _with_unread(call: Call, ledger: Ledger, also: Also) -> Also:
+    """Return what is written with an entry: told, too, of the fields of the reply that nobody read."""
+    fields = fields_of(call.unpriced)
+    if not fields:
+        return also
+
+    def write(writer: Writer) -> None:
+        put_unread(writer, call.context.provider, fields, Calendar(ledger.zone))
+        if also is not None:
+            also(writer)
+
+    return write

@@ -65,6 +65,7 @@ def test_a_budget_is_set_listed_and_removed(ready_home: Aikeys) -> None:
     assert row == {
         "who": "team:support", "period": "month", "limit_usd": "200.00", "at_limit": "warn", "alerts": [50, 100],
         "spent_usd": "12.50", "reserved_usd": "0.00", "remaining_usd": "187.50", "percent": 6.2, "state": "ok",
+        "unpriced_requests": 0,
     }  # fmt: skip
     assert ready_home.run("budget", "remove", "team:support").returncode == 0
     assert json.loads(ready_home.run("budget", "list", "--json").stdout)["budgets"] == []

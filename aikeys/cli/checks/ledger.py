@@ -13,11 +13,15 @@ from aikeys.errors import AikeysError
 from aikeys.ledger.clock_jumps import HOUR_US
 
 if TYPE_CHECKING:
+    import sqlite3
+
+    from aikeys.ledger.calendar import Calendar
     from aikeys.ledger.verify import LedgerVerdict
     from aikeys.vault.format import Rows
     from aikeys.vault.opening import Place
 
 _RECENT_US = 30 * 86_400_000_000
+_DAYS = 30
 _MOST_JUMPS = 3
 _JUMP_HINT = "tokens that expired by the clock were good again, or new ones not yet: aikeys audit, and set the clock"
 
@@ -27,6 +31,7 @@ def ledger_checks(where: Place, rows: Rows) -> Iterator[Check]:
     from aikeys.alerts import outbox
     from aikeys.budgets.verify import verify_all
     from aikeys.ledger import lost_ledgers
+    from aikeys.ledger.calendar import Calendar
     from aikeys.ledger.verify import Known
     from aikeys.sealing import is_signed
 
@@ -38,6 +43,7 @@ def ledger_checks(where: Place, rows: Rows) -> Iterator[Check]:
         with ledger.reading() as connection:
             counts = outbox.counts(connection).items()
             lost = lost_ledgers.find(connection)
+            unread = _unread(connection, Calendar(ledger.zone))
     except AikeysError as error:
         yield Check("ledger", error.message, error.hint or "put an unchanged copy back")
         return
@@ -52,11 +58,28 @@ def ledger_checks(where: Place, rows: Rows) -> Iterator[Check]:
         yield Check("lost ledger", lost.sentence, lost_ledgers.WAY_OUT)
     if held is not None:
         yield Check("calls", sentence(held), WAY_OUT)
+    yield from unread
     given_up = sum(count for (_, state), count in counts if state == outbox.GIVEN_UP)
     if given_up:
         yield Check(
             "alerts", f"{counted(given_up, 'message')} could not be delivered and given up", "aikeys alert list"
         )
+
+
+def _unread(connection: sqlite3.Connection, calendar: Calendar) -> list[Check]:
+    """Return what providers reported in the last days and nobody read."""
+    from aikeys.cli.render.report_words import unread_text
+    from aikeys.ledger.unread_fields import unread_fields
+
+    today = calendar.day_of(clock.now_us())
+    return [
+        Check(
+            "fees",
+            unread_text(one),
+            f"say what it is in config.toml: [reported.{one.provider}]; aikeys prices show --help",
+        )
+        for one in unread_fields(connection, today - _DAYS, today + 1)
+    ]
 
 
 def _clock_checks(verdict: LedgerVerdict) -> Iterator[Check]:

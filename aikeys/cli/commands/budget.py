@@ -165,7 +165,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
             _shown(row["limit_usd"]),
             str(row["period"] or ""),
             str(row["period_start"] or ""),
-            _shown(row["spent_usd"]),
+            _shown(row["spent_usd"], is_least=bool(row.get("unpriced_requests"))),
             str(row["at_limit"] or ""),
             ",".join(map(str, row["alerts"])) if isinstance(row["alerts"], list) else "",
             "" if row["period"] else str(row["state"]),  # of a higher limit nothing else is told
@@ -177,11 +177,13 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     terminal.out_styled(table(headers[:width], [line[:width] for line in lines]))
 
 
-def _shown(usd: object) -> str:
+def _shown(usd: object, *, is_least: bool = False) -> str:
     """Return an amount of a record for a person."""
-    from aikeys.money import read_usd, shown_usd
+    from aikeys.money import least_usd, read_usd, shown_usd
 
-    return shown_usd(read_usd(usd)) if isinstance(usd, str) else ""
+    if not isinstance(usd, str):
+        return ""
+    return least_usd(read_usd(usd)) if is_least else shown_usd(read_usd(usd))
 
 
 @app.command(

@@ -22,6 +22,7 @@ _EXAMPLES = (
 )
 _SECONDS = len("2026-11-01T10:00:00")
 _YEAR = len("2026-")
+_DATE = len("2026-11-01")
 _HEADERS = ("ID", "WHEN", "MODEL", "FOR", "IN", "OUT", "USD", "KNOWN", "MS", "STATUS")
 _WIDTHS = (8, 20, 28, 16, 9, 7, 12, 10, 6, 6)
 _NARROW = (8, 15, 26, 16, 9, 7, 12, 10, 6, 6)
@@ -74,6 +75,10 @@ def _show(fields: dict[str, object], *, as_json: bool) -> None:
         terminal.out(document("aikeys.call/1", call=fields))
         return
     known = {name: value for name, value in fields.items() if value not in (None, "", {}, [])}
+    unread = known.pop("unread_fields", None)
+    if isinstance(unread, list):
+        lines = [f"{one['field']} (of {one['provider']}, since {one['since'][:_DATE]})" for one in unread]
+        known["not_read"] = "; ".join(lines)
     width = max(map(len, known))
     terminal.out(
         "\n".join(f"{name.ljust(width)}  {terminal.printable(_plain(value))}" for name, value in known.items())

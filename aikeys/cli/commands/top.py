@@ -133,11 +133,11 @@ def _cells(one: Recent, minutes: int) -> list[str]:
 
 def _cost(one: Recent) -> str:
     """Return a cost; what has no price is at least what is priced, and never zero."""
-    from aikeys.money import shown_usd
+    from aikeys.money import least_usd, shown_usd
 
     if not one.unpriced:
         return shown_usd(one.cost_pusd)
-    return f"≥ {shown_usd(one.cost_pusd)}" if one.cost_pusd else "unknown"
+    return least_usd(one.cost_pusd) if one.cost_pusd else "unknown"
 
 
 def _print_json(picture: _Picture, by: tuple[str, ...], minutes: int) -> None:

@@ -49,7 +49,7 @@ class AskerHere:
 
         model_index, jobs = self._prepared(what)
         opened = access.open_keys(self._where, data_on_stdin=True, ledger=self._ledger)
-        replies = Replies(jobs[0][0].request, len(jobs), as_json=as_json, usage=usage)
+        replies = Replies(jobs[0][0].request, len(jobs), as_json=as_json, usage=usage, ledger=self._ledger)
         session = PromptSession(self._where, self._ledger, model_index, opened)
         with session.open():
             if replies.is_one:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from aikeys import clock
 from aikeys.cli import terminal
 from aikeys.errors import AikeysError, MachineFailed, ProviderRefused
 from aikeys.ledger.calls import UNPRICED
-from aikeys.money import shown_usd, usd_text
+from aikeys.money import least_usd, shown_usd, usd_text
 from aikeys.providers.wire.values import Event, ReasoningPiece, Request, Schema, TextPiece
 from aikeys.providers.wire.values import Reply as WireReply
 
 if TYPE_CHECKING:
+    from aikeys.ledger.store import Ledger
     from aikeys.providers.usage import Usage
     from aikeys.spending.call import Outcome
     from aikeys.spending.names import Target
@@ -29,7 +31,11 @@ class Misfit(ProviderRefused):
 class Replies:
     """All replies of one command; the worst failure decides how it ends."""
 
-    def __init__(self, request: Request, count: int, *, as_json: bool, usage: bool) -> None:
+    def __init__(
+        self, request: Request, count: int, *, as_json: bool, usage: bool, ledger: Ledger | None = None
+    ) -> None:
+        """Begin. `ledger` is where the calls are recorded, None where a gateway has it."""
+        self.ledger = ledger
         self.request = request
         self.is_one = count == 1
         self.as_json = as_json
@@ -94,7 +100,23 @@ class ShownReply:
     def say_cost(self) -> None:
         """Say what a call cost that was interrupted, where --usage has not."""
         if self._spent is not None and not self._all.usage:
-            terminal.say(usage_line(self._spent))
+            self._say_usage(self._spent)
+
+    def _say_usage(self, spent: Spent) -> None:
+        """Say what a call used and cost, and which fields of the reply nobody read."""
+        from aikeys.cli.render.report_words import unread_text
+        from aikeys.ledger.unread_fields import UnreadField, fields_of, unread_since
+
+        terminal.say(usage_line(spent))
+        fields = fields_of(spent.last.bill.unpriced)
+        if not fields or self._all.ledger is None:
+            return
+        provider = spent.last.plan.dialect.provider
+        found: list[tuple[str, int | None]] = [(name, None) for name in fields]
+        with suppress(AikeysError), self._all.ledger.reading() as connection:
+            found = [(name, unread_since(connection, provider, name)) for name in fields]
+        for name, since_us in found:
+            terminal.say(unread_text(UnreadField(provider, name, since_us or clock.now_us(), 0)))
 
     def take(self, event: Event) -> None:
         """Show what comes, as it comes; some stream what was not asked to be one."""
@@ -128,7 +150,7 @@ class ShownReply:
             if last.plan.lowered_from and last.received.reply.finish != "length":
                 terminal.detail(f"the output was limited to {last.plan.cap} tokens")
         if self._all.usage:
-            terminal.say(usage_line(spent))
+            self._say_usage(spent)
         self._all.documents.append(_document(spent, failure))
         if failure is not None:
             self._all.failed(failure, last.plan.target)
@@ -179,9 +201,9 @@ def usage_line(spent: Spent) -> str:
     last = spent.last
     used = last.bill.usage
     attempts = f" in {len(spent.calls)} attempts" if len(spent.calls) > 1 else ""
-    cost = (
-        "cost unknown: no price" if last.bill.source == UNPRICED else f"{shown_usd(spent.cost_pusd)} {last.bill.source}"
-    )
+    cost = f"{shown_usd(spent.cost_pusd)} {last.bill.source}"
+    if last.bill.source == UNPRICED:
+        cost = least_usd(spent.cost_pusd) if spent.cost_pusd else "cost unknown: no price"
     took_s = sum(each.latency_ms for each in spent.calls) / 1000
     return f"{last.plan.target}: {tokens_text(used)}; {cost}{attempts}; {took_s:.1f} s"
 

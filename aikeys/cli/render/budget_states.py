@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aikeys.cli.render.markdown import escaped
-from aikeys.money import shown_usd, usd_text
+from aikeys.money import least_usd, shown_usd, usd_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,10 +28,15 @@ def cells(one: BudgetState) -> list[str]:
     terms = one.terms
     state = f"{one.state}: {one.reason}" if one.reason else one.state
     if terms is None:
-        spent = shown_usd(one.spent_pusd) if one.is_counted else NOT_KNOWN
+        spent = _spent(one) if one.is_counted else NOT_KNOWN
         return [one.who, NOT_KNOWN, spent, *[NOT_KNOWN] * 4, state]
-    amounts = (one.spent_pusd, one.reserved_pusd, terms.limit_pusd, one.remaining_pusd or 0)
-    return [one.who, terms.period, *map(shown_usd, amounts), used(one), state]
+    amounts = (one.reserved_pusd, terms.limit_pusd, one.remaining_pusd or 0)
+    return [one.who, terms.period, _spent(one), *map(shown_usd, amounts), used(one), state]
+
+
+def _spent(one: BudgetState) -> str:
+    """Return what is spent: with calls whose full price nobody knows it is the least."""
+    return least_usd(one.spent_pusd) if one.unpriced else shown_usd(one.spent_pusd)
 
 
 def used(one: BudgetState) -> str:
@@ -45,7 +50,7 @@ def sentence(one: BudgetState) -> str:
         return f"{one.who}: {one.reason}" if one.reason else f"{one.who}: {one.state}"
     share = f", {used(one)}" if used(one) else ""
     reason = f"; {one.reason}" if one.reason else ""
-    amounts = f"{shown_usd(one.spent_pusd)} of {shown_usd(one.terms.limit_pusd)}"
+    amounts = f"{_spent(one)} of {shown_usd(one.terms.limit_pusd)}"
     return f"{one.who} has spent {amounts} {_IN[one.terms.period]}{share}{reason}"
 
 

@@ -6,7 +6,7 @@ from aikeys.cli.render.bars import bar, sparkline
 from aikeys.cli.render.sheet import Column, Sheet
 from aikeys.ledger.calendar import date_of
 from aikeys.ledger.questions import Figures
-from aikeys.money import shown_usd, usd_text
+from aikeys.money import least_usd, shown_usd, usd_text
 from aikeys.reports.values import AnomalyReport, LatencyReport, Percentiles, Report, ReportRow
 
 if TYPE_CHECKING:
@@ -130,16 +130,17 @@ def _cost_columns(report: Report, style: Style) -> list[Column]:
 
 def _costs(report: Report, row: ReportRow, style: Style) -> tuple[str, ...]:
     cost = row.figures.cost_pusd
-    cells = [style.usd(cost)]
+    is_total = row.keys[:1] == ("TOTAL",) and row.figures is report.total
+    is_least = is_total and report.coverage.unpriced.requests > 0
+    cells = [least_usd(cost) if is_least else style.usd(cost)]
     if style.currency:
-        cells.append(style.converted(cost))
+        cells.append(("≥ " if is_least else "") + style.converted(cost))
     if report.previous:
         cells.append(style.usd(row.previous_pusd or 0))
         cells += [] if style.exact else [_change(cost, row.previous_pusd or 0)]
     if not style.exact and report.head.kind == "cost":
         cells.append(_percent(cost, report.total.cost_pusd))
-        whole = row.keys[:1] == ("TOTAL",) and row.figures is report.total
-        pictures = ("", "") if whole else (bar(cost, report.total.cost_pusd, _BAR), sparkline(row.trend))
+        pictures = ("", "") if is_total else (bar(cost, report.total.cost_pusd, _BAR), sparkline(row.trend))
         cells += pictures if style.pictures else ()
     return tuple(cells)
 

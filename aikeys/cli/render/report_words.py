@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aikeys import clock
 from aikeys.cli.render.counted import counted
 from aikeys.ledger.calendar import date_of
 from aikeys.ledger.lost_ledgers import WAY_OUT, sentence
@@ -14,6 +15,7 @@ from aikeys.reports.ranges import DayRange
 from aikeys.reports.values import Report, ReportHead
 
 if TYPE_CHECKING:
+    from aikeys.ledger.unread_fields import UnreadField
     from aikeys.reports.currency import Currency
 
 _SHOWN = {"worst_case": "worst case"}
@@ -58,6 +60,13 @@ def span_text(span: DayRange) -> str:
     return str(date_of(span.first)) if span.first == span.last else f"{date_of(span.first)} to {date_of(span.last)}"
 
 
+def unread_text(one: UnreadField) -> str:
+    """Say which field of whose replies is not read, and since when."""
+    since = clock.rfc3339(one.since_us // 1_000_000)[:10]
+    requests = f"{counted(one.requests, 'request')} " if one.requests else ""
+    return f"not read: {one.field} of {one.provider}, {requests}since {since}"
+
+
 def unknown_before(before_us: int | None) -> list[str]:
     """Return what is said of a range that reaches before a ledger which stands for a lost one."""
     return [] if before_us is None else [f"not in the total: {sentence(before_us)}", WAY_OUT]
@@ -82,6 +91,7 @@ def _missing(report: Report) -> list[str]:
         priced = f" beyond {shown_usd(unpriced.cost_pusd)}" if unpriced.cost_pusd else ""
         what = counted(unpriced.requests, "unpriced request")
         lines.append(f"not in the total: what {what} cost{priced} ({tokens:,} tokens)")
+        lines += map(unread_text, report.coverage.unread)
     if not runs.known and not runs.is_all:
         lines.append("not in the total: what exec runs of archived days spent, if there were any")
     elif runs.known:
