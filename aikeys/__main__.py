@@ -94,7 +94,7 @@ def _exec(argv: list[str]) -> int:
 def _print_names(of: list[str]) -> None:
     """Print the names of keys, or the ids of tokens, for a shell's completion."""
     if of == ["tokens"]:
-        from aikeys.cli import token_register
+        from aikeys.cli.tokens import register as token_register
 
         token_register.print_ids()
         return

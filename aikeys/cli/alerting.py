@@ -36,7 +36,7 @@ def look_around(where: Place, ledger: Ledger) -> None:
 def _due_keys_and_tokens(where: Place, ledger: Ledger, now_s: int) -> list[Due]:
     from aikeys.alerts.key_dates import KeyDates, due_messages
     from aikeys.alerts.token_dates import TokenDates, ending_messages
-    from aikeys.cli.token_register import ending
+    from aikeys.cli.tokens.register import ending
     from aikeys.vault.opening import picture
 
     rows = picture(where, ledger)

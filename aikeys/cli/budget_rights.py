@@ -96,7 +96,8 @@ class Rights(NamedTuple):
     def _labels_of(self, who: Who) -> Own | None:
         """Return the labels of the token that a budget is for: a run has those of whoever started it, or more."""
         from aikeys.budgets.who import TOKEN
-        from aikeys.cli import home, token_register
+        from aikeys.cli import home
+        from aikeys.cli.tokens import register as token_register
 
         if who.kind != TOKEN or who.is_each or self.holder is None:
             return None

@@ -20,7 +20,7 @@ _LEAST_DIGITS = 4
 def whom(text: str, ledger: Ledger) -> Who:
     """Return a WHO with the token it names; UsageError, NotFound where no token or several fit."""
     from aikeys.budgets.who import EACH, TOKEN, parse_who
-    from aikeys.cli.token_register import refuse_secret
+    from aikeys.cli.tokens.register import refuse_secret
     from aikeys.names import QUOTE
 
     kind, _, name = text.partition(":")
@@ -75,7 +75,8 @@ def _id_of(wanted: str, ledger: Ledger) -> str:
 
 def _id_in_vault(wanted: str) -> str:
     """Return the id of a token in the vault, among those that whoever asks may see."""
-    from aikeys.cli import home, token_register
+    from aikeys.cli import home
+    from aikeys.cli.tokens import register as token_register
     from aikeys.tokens.finding import find_token
 
     where = home.place()

@@ -27,6 +27,10 @@ _ABOUT = (
 """By a person or about them: also what was done to their tokens, and with them."""
 
 
+ALWAYS = (0, 1 << 62)
+"""Every instant, in µs since 1970."""
+
+
 class Recorded(NamedTuple):
     """A call and its number in the ledger; an erased name is empty."""
 
@@ -86,20 +90,20 @@ def calls(connection: sqlite3.Connection, ledger: Ledger, after: int = 0, before
 
 
 def newest_calls(
-    connection: sqlite3.Connection, ledger: Ledger, count: int, after: int = 0, since_us: int = 0,
-    contexts: Sequence[int] | None = None,
+    connection: sqlite3.Connection, ledger: Ledger, count: int, after: int = 0,
+    between: tuple[int, int] = ALWAYS, contexts: Sequence[int] | None = None,
 ) -> list[Recorded]:  # fmt: skip
-    """Return the newest calls above number `after` that were reserved from an instant on, oldest first.
+    """Return the newest calls above number `after` that were reserved at start ≤ instant < end, oldest first.
 
     With `contexts` only those of these contexts.
     """
     texts = Texts(connection)
     query = (
-        f"{_CALL} WHERE id > ? AND at_us >= ? AND (? IS NULL OR context IN (SELECT value FROM json_each(?))) "  # noqa: S608
-        "ORDER BY id DESC LIMIT ?"
+        f"{_CALL} WHERE id > ? AND at_us >= ? AND at_us < ? "  # noqa: S608
+        "AND (? IS NULL OR context IN (SELECT value FROM json_each(?))) ORDER BY id DESC LIMIT ?"
     )
     own = None if contexts is None else json.dumps(contexts)
-    rows = connection.execute(query, (after, since_us, own, own or "[]", count)).fetchall()
+    rows = connection.execute(query, (after, *between, own, own or "[]", count)).fetchall()
     return [_recorded(row, texts, ledger) for row in reversed(rows)]
 
 
@@ -242,9 +246,9 @@ def require_person(connection: sqlite3.Connection, name: str) -> None:
 
 
 class ActQuery(NamedTuple):
-    """Which acts are wanted: from an instant on, by a person or about them or their tokens, of one kind; empty: any."""
+    """Which acts are wanted: of what time, by a person or about them or their tokens, of one kind; empty: any."""
 
-    since_us: int = 0
+    between: tuple[int, int] = ALWAYS
     who: str = ""
     act: str = ""
 
@@ -253,7 +257,7 @@ def newest_acts(
     connection: sqlite3.Connection, ledger: Ledger, count: int, asked: ActQuery
 ) -> list[tuple[Entry, ActNames]]:
     """Return the newest acts that were asked for, oldest first."""
-    conditions: list[tuple[str, tuple[object, ...]]] = [("at_us >= ?", (asked.since_us,))]
+    conditions: list[tuple[str, tuple[object, ...]]] = [("at_us >= ? AND at_us < ?", asked.between)]
     if asked.who:
         row = connection.execute("SELECT digest FROM person WHERE name = ?", (asked.who,)).fetchone()
         digest = row[0] if row else b""

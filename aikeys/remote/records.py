@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from aikeys.clock import rfc3339
 from aikeys.errors import UsageError
+from aikeys.ledger.ranges import RangeWords
 from aikeys.providers.wire.exact_json import table, text
 from aikeys.remote.client import rows_in
 from aikeys.remote.usage import instant_us
@@ -18,23 +18,24 @@ MOST = 10_000
 """The number of entries that a gateway returns at once."""
 
 
-def acts_at(gateway: Gateway, newest: int, filters: Mapping[str, str]) -> list[dict[str, object]]:
-    """Return the newest acts that fit, oldest first; filters: since, who, act."""
-    query = [("limit", _limit(newest)), *((name, value) for name, value in filters.items() if value)]
+def acts_at(gateway: Gateway, newest: int, words: RangeWords, filters: Mapping[str, str]) -> list[dict[str, object]]:
+    """Return the newest acts of a range of time that fit, oldest first; filters: who, act."""
+    query = [("limit", _limit(newest)), *_time(words), *((name, value) for name, value in filters.items() if value)]
     return [dict(row) for row in rows_in(gateway.get("/v1/audit", query), "entries")]
 
 
-def newest_calls_at(
-    gateway: Gateway, count: int, since_s: int | None = None
-) -> tuple[list[dict[str, object]], int | None]:
-    """Return the newest calls, of those from an instant on, oldest first.
+def newest_calls_at(gateway: Gateway, count: int, words: RangeWords) -> tuple[list[dict[str, object]], int | None]:
+    """Return the newest calls of a range of time, oldest first.
 
     And up to when nothing is known of the time that was asked for, because its ledger was lost; None for nothing.
     """
-    since = [] if since_s is None else [("since", rfc3339(since_s))]
-    told = gateway.get("/v1/log", [("limit", _limit(count)), *since])
+    told = gateway.get("/v1/log", [("limit", _limit(count)), *_time(words)])
     lost_us = instant_us(text(table(told, "lost_ledger"), "before"))
     return [dict(row) for row in rows_in(told, "calls")], lost_us
+
+
+def _time(words: RangeWords) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in words._asdict().items() if value]
 
 
 def _limit(count: int) -> str:

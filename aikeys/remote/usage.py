@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from aikeys.clock import rfc3339
 from aikeys.errors import UsageError
 from aikeys.ledger.calendar import Calendar, date_of
 from aikeys.ledger.calls import COST_SOURCES
 from aikeys.ledger.questions import Figures, Runs, Where
+from aikeys.ledger.ranges import DayRange, RangeWords, span_of
 from aikeys.ledger.unread_fields import UnreadField
 from aikeys.money import read_usd
 from aikeys.names import written
 from aikeys.providers.wire.exact_json import items, table, text
 from aikeys.remote.client import no_gateway, rows_in
 from aikeys.reports import rows as rows_
-from aikeys.reports.ranges import RangeWords, span_of
 from aikeys.reports.values import Coverage, Report, ReportHead, ReportRow
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ class Question(NamedTuple):
 def report_at(gateway: Gateway, question: Question, now_us: int) -> Report:
     """Return the report; the total is the sum of the rows, and has to be what the gateway says it is."""
     calendar = _calendar(text(gateway.get(_PATH, [("group_by", "month")]), "time_zone"))
-    span = span_of(question.typed, calendar.day_of(now_us))
-    asked = [("start", date_of(span.first).isoformat()), ("end", date_of(span.last).isoformat())]
+    span = span_of(question.typed, calendar, now_us)
+    asked = [*zip(("start", "end"), _bounds(span), strict=True)]
     asked += [("group_by", ",".join(question.by))]
     asked += [(name, written(value) if value else "") for name, values in question.where for value in values]
     found = gateway.get(_PATH, asked)
@@ -69,6 +70,12 @@ def report_at(gateway: Gateway, question: Question, now_us: int) -> Report:
         tuple(map(str, prices)) if isinstance(prices := found.get("prices"), list) else (),
         newest_us=instant_us(text(found, "newest_call_at")),
     )
+
+
+def _bounds(span: DayRange) -> tuple[str, str]:
+    if span.between is None:
+        return date_of(span.first).isoformat(), date_of(span.last).isoformat()
+    return rfc3339(span.between[0] // 1_000_000), rfc3339(span.between[1] // 1_000_000)
 
 
 def _calendar(zone: str) -> Calendar:

@@ -7,12 +7,12 @@ from aikeys.errors import CannotDecide, UsageError
 from aikeys.ledger.calendar import Calendar, typed_calendar
 from aikeys.ledger.queries import Reading, reading
 from aikeys.ledger.questions import ROLL_UPS, Figures, LedgerSums, SumQuery, Where
+from aikeys.ledger.ranges import DayRange, RangeWords, before, month_of, span_of
 from aikeys.ledger.store import MISSING_HINT, Ledger
 from aikeys.reports import rows as rows_
 from aikeys.reports.forecast import DAYS, forecast
 from aikeys.reports.groups import TIMES
 from aikeys.reports.own import Seen, seen
-from aikeys.reports.ranges import DayRange, RangeWords, before, month_of, span_of
 from aikeys.reports.values import (
     AnomalyReport,
     Coverage,
@@ -55,18 +55,18 @@ def report(ledger: Ledger, request: ReportRequest, now_us: int) -> Report:
     """Return the costs and usage asked for."""
     calendar = _calendar(ledger, request)
     today = calendar.day_of(now_us)
-    span = span_of(request.typed, today)
+    span = span_of(request.typed, calendar, now_us)
     if request.compare and any(name in TIMES for name in request.by):
         raise UsageError("--compare cannot stand beside a time in --by", "group by labels, such as --by team,model")
     with reading(ledger) as books:
         own = seen(books, request.where, request.sight)
-        asked = SumQuery(rows_.asked_groups(request.by), own.where, span.first, span.end, calendar)
+        asked = SumQuery(rows_.asked_groups(request.by), own.where, span.first, span.end, calendar, span.between)
         answer = books.sums(asked)
         groups = rows_.grouped(answer.cells, request.by)
         found = rows_.rows_of(groups, request.by, calendar)
         previous = None
         if request.compare:
-            previous, found = _compared(books, asked, before(span, today), found)
+            previous, found = _compared(books, asked, before(span, today, calendar), found)
         if request.trend and answer.read == ROLL_UPS and not any(name in TIMES for name in request.by):
             found = _with_trend(books, asked, found)
         total = rows_.total_of(groups.values())
@@ -99,10 +99,10 @@ def latency(ledger: Ledger, request: ReportRequest, now_us: int) -> LatencyRepor
     from aikeys.reports.latency import grouped, percentiles
 
     calendar = _calendar(ledger, request)
-    span = span_of(request.typed, calendar.day_of(now_us))
+    span = span_of(request.typed, calendar, now_us)
     with reading(ledger) as books:
         own = seen(books, request.where, request.sight)
-        asked = SumQuery(rows_.asked_groups(request.by), own.where, span.first, span.end, calendar)
+        asked = SumQuery(rows_.asked_groups(request.by), own.where, span.first, span.end, calendar, span.between)
         whole, first = (
             grouped(books.durations(asked, column), request.by) for column in ("latency_ms", "first_token_ms")
         )
@@ -125,10 +125,10 @@ def anomalies(ledger: Ledger, request: ReportRequest, now_us: int) -> AnomalyRep
 
     calendar = _calendar(ledger, request)
     today = calendar.day_of(now_us)
-    span = span_of(request.typed, today)
+    span = span_of(request.typed, calendar, now_us)
     with reading(ledger) as books:
         own = seen(books, request.where, request.sight)
-        asked = SumQuery((), own.where, span.first, span.end, calendar)
+        asked = SumQuery((), own.where, span.first, span.end, calendar, span.between)
         found, read = unusual(books, asked, today)
         lost_us = books.lost_before_us(asked.start_us)
     return AnomalyReport(ReportHead(request.kind, (), own.said, span, calendar.zone.key, read, lost_us), found)
@@ -137,9 +137,9 @@ def anomalies(ledger: Ledger, request: ReportRequest, now_us: int) -> AnomalyRep
 def lost_before_us(ledger: Ledger, request: ReportRequest, now_us: int) -> int | None:
     """Return up to when nothing is known of a report's range, because the ledger of that time was lost; else None."""
     calendar = _calendar(ledger, request)
-    first = span_of(request.typed, calendar.day_of(now_us)).first
+    span = span_of(request.typed, calendar, now_us)
     with reading(ledger) as books:
-        return books.lost_before_us(calendar.start_us(first))
+        return books.lost_before_us(span.between[0] if span.between else calendar.start_us(span.first))
 
 
 def focus_rows(
@@ -149,10 +149,10 @@ def focus_rows(
     from aikeys.reports import focus
 
     calendar = _calendar(ledger, request)
-    span = span_of(request.typed, calendar.day_of(now_us))
+    span = span_of(request.typed, calendar, now_us)
     with reading(ledger) as books:
         own = seen(books, request.where, request.sight)
-        asked = SumQuery((), own.where, span.first, span.end, calendar)
+        asked = SumQuery((), own.where, span.first, span.end, calendar, span.between)
         yield from focus.rows(books.metered(asked), calendar, titles, books.rolled_tags())
 
 
@@ -163,7 +163,7 @@ def _calendar(ledger: Ledger, request: ReportRequest) -> Calendar:
 def _compared(
     books: Reading, asked: SumQuery, span: DayRange, found: list[ReportRow]
 ) -> tuple[Previous, list[ReportRow]]:
-    answer = books.sums(asked._replace(first=span.first, end=span.end))
+    answer = books.sums(asked._replace(first=span.first, end=span.end, between=span.between))
     groups = rows_.grouped(answer.cells, asked.by)
     earlier = rows_.rows_of(groups, asked.by, asked.calendar)
     return Previous(span, rows_.total_of(groups.values())), rows_.compared(found, earlier)
@@ -177,7 +177,7 @@ def _with_trend(books: Reading, asked: SumQuery, found: list[ReportRow]) -> list
 
 def _forecast(books: Reading, asked: SumQuery, today: int, total: Figures, own: Seen) -> Forecast | None:
     """Only a month that is still running has one, from the first call on that whoever asks may see."""
-    if DayRange(asked.first, asked.end) != month_of(today):
+    if DayRange(asked.first, asked.end, asked.between) != month_of(today):
         return None
     recent = books.sums(asked._replace(by=("day",), first=today - DAYS, end=today))
     days = [int(keys[0]) for keys, _ in recent.cells]

@@ -35,11 +35,11 @@ class Numbered(NamedTuple):
 
 
 class CallRange(NamedTuple):
-    """Which calls: the newest so many, with a number above `after`, reserved from an instant on."""
+    """Which calls: the newest so many, with a number above `after`, reserved at start ≤ instant < end."""
 
     newest: int
     after: int = 0
-    since_us: int = 0
+    between: tuple[int, int] = listing.ALWAYS
 
 
 def newest_calls(ledger: Ledger, wanted: CallRange, sight: Sight) -> list[Numbered]:
@@ -48,7 +48,7 @@ def newest_calls(ledger: Ledger, wanted: CallRange, sight: Sight) -> list[Number
         own = _own(connection, sight)
         if own == []:  # no need to look at everybody's
             return []
-        found = listing.newest_calls(connection, ledger, wanted.newest, wanted.after, wanted.since_us, own)
+        found = listing.newest_calls(connection, ledger, wanted.newest, wanted.after, wanted.between, own)
         return [Numbered(one.number, _shown(connection, ledger, one, sight)) for one in found]
 
 

@@ -12,8 +12,8 @@ from aikeys.errors import Damaged
 from aikeys.ledger.calendar import Calendar, date_of, period_start
 from aikeys.ledger.calls import COST_SOURCES
 from aikeys.ledger.questions import NONE, Figures, Keys, Runs
+from aikeys.ledger.ranges import DayRange
 from aikeys.reports.groups import TIMES
-from aikeys.reports.ranges import DayRange
 from aikeys.reports.values import Coverage, ReportRow
 
 Cells = Mapping[tuple[Keys, str], Figures]

@@ -16,11 +16,11 @@ from aikeys.errors import UsageError
 from aikeys.ledger.calendar import Calendar, date_of, number_of
 from aikeys.ledger.queries import reading
 from aikeys.ledger.questions import Figures, SumQuery, Where
+from aikeys.ledger.ranges import DayRange, month_of
 from aikeys.ledger.store import Ledger
 from aikeys.reports import rows as rows_
 from aikeys.reports.asking import versions, with_unread
 from aikeys.reports.own import seen
-from aikeys.reports.ranges import DayRange, month_of
 from aikeys.reports.values import Coverage, ReportRow
 from aikeys.tokens.sight import EVERYTHING, Sight
 

@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 from aikeys.ledger.questions import Figures, Runs, Where
+from aikeys.ledger.ranges import DayRange
 from aikeys.ledger.unread_fields import UnreadField
-from aikeys.reports.ranges import DayRange
 
 
 class ReportRow(NamedTuple):

@@ -11,10 +11,10 @@ from aikeys import clock
 from aikeys.budgets.check import budget_states_of
 from aikeys.budgets.verify import verify_budgets
 from aikeys.errors import Damaged
+from aikeys.ledger.ranges import RangeWords
 from aikeys.ledger.store import Ledger
 from aikeys.reports import asking
 from aikeys.reports.asking import ReportRequest
-from aikeys.reports.ranges import RangeWords
 from tests.budgets.conftest import Time, set_limit, spend
 
 EDITS = {

@@ -308,9 +308,12 @@ def test_the_log_goes_back_to_since_and_no_further_than_limit(office: Office) ->
         assert len(await times("since=2026-10-20")) == 3
         assert len(await times("since=2026-10-31T23:59:00%2B01:00")) == 2
         assert len(await times("since=2026-10-31T23:59:00+01:00")) == 2
+        assert len(await times("month=2026-10")) == len(await times("since=2026-10-01&until=2026-10-31"))
+        assert await times("until=2026-10-20") == [at for at in await times("limit=100") if at < "2026-10-21"]
         assert await times("since=2026-10-20&limit=2") == (await times("limit=2"))
         for query, field in (("limit=0", "limit"), ("limit=x", "limit"), ("limit=100000", "limit"), ("since=x", "since"),
-                             ("since=2999-01-01", "since"), ("newest=3", "newest")):  # fmt: skip
+                             ("since=2999-01-01", "since"), ("until=soon", "until"), ("month=2026-13", "month"),
+                             ("month=last&since=30d", "month"), ("newest=3", "newest")):  # fmt: skip
             for path in ("/v1/log", "/v1/audit"):
                 told = await client.get(f"{path}?{query}", reader)
                 assert (told.status, told.error["param"]) == (400, field), told.text

@@ -13,11 +13,11 @@ from aikeys.ledger.calendar import Calendar, date_of
 from aikeys.ledger.corrections import correct
 from aikeys.ledger.queries import reading
 from aikeys.ledger.questions import SumQuery
+from aikeys.ledger.ranges import RangeWords
 from aikeys.ledger.recording import append_call
 from aikeys.ledger.store import Ledger
 from aikeys.reports import asking
 from aikeys.reports.asking import ReportRequest
-from aikeys.reports.ranges import RangeWords
 from tests.conftest import Aikeys
 from tests.ledger.conftest import DAY_US, SIGNER, START_US, Book, Clock
 

@@ -9,10 +9,10 @@ import pytest
 from aikeys import sealing
 from aikeys.errors import CannotDecide
 from aikeys.ledger import archive
+from aikeys.ledger.ranges import RangeWords
 from aikeys.ledger.store import Ledger, Signer
 from aikeys.reports import asking
 from aikeys.reports.asking import ReportRequest
-from aikeys.reports.ranges import RangeWords
 from tests.reports.conftest import NOW_US, Make, us
 from tests.reports.test_totals import OCT, sum_of_billed
 

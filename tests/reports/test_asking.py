@@ -9,11 +9,11 @@ import pytest
 from aikeys import clock
 from aikeys.errors import CannotDecide, UsageError
 from aikeys.ledger.calls import Context, Labels
+from aikeys.ledger.ranges import RangeWords
 from aikeys.ledger.store import Act, Ledger
 from aikeys.providers.usage import Usage as Tokens
 from aikeys.reports import asking
 from aikeys.reports.asking import ReportRequest
-from aikeys.reports.ranges import RangeWords
 from aikeys.reports.values import Report
 from tests.reports.conftest import NOW_US, OPENAI, USD, Make, call, us
 

@@ -9,11 +9,11 @@ from decimal import Decimal
 import pytest
 
 from aikeys.ledger.calls import BILLED
+from aikeys.ledger.ranges import RangeWords
 from aikeys.providers.usage import Usage
 from aikeys.reports import asking
 from aikeys.reports.asking import ReportRequest
 from aikeys.reports.focus import COLUMNS, MANDATORY, shared
-from aikeys.reports.ranges import RangeWords
 from tests.reports.conftest import NOW_US, OCTOBER, OPENAI, ROUTER, Make, call
 from tests.reports.test_totals import exact, sum_of_billed
 

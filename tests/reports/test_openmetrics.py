@@ -6,11 +6,11 @@ from decimal import Decimal
 
 from prometheus_client.openmetrics import parser
 
+from aikeys.ledger.ranges import RangeWords
 from aikeys.providers.usage import Usage
 from aikeys.reports import asking
 from aikeys.reports.asking import ReportRequest
 from aikeys.reports.openmetrics import BY, openmetrics
-from aikeys.reports.ranges import RangeWords
 from tests.reports.conftest import NOW_US, OPENAI, Make, call
 
 REQUEST = ReportRequest("cost", BY, typed=RangeWords(month="2026-10"))

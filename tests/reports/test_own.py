@@ -21,13 +21,13 @@ from aikeys.budgets.who import HIGHER, Who
 from aikeys.errors import NotFound
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import UNPRICED, Call, Context, Labels
+from aikeys.ledger.ranges import RangeWords
 from aikeys.ledger.store import Act, Ledger
 from aikeys.ledger.token_acts import ISSUE
 from aikeys.providers.usage import Usage
 from aikeys.reports import asking
 from aikeys.reports.calls import CallRange, newest_calls, one_call
 from aikeys.reports.own_budgets import BudgetQuestion, checked, listed
-from aikeys.reports.ranges import RangeWords
 from aikeys.reports.usage import range_of, used
 from aikeys.tokens.sight import EVERYTHING, Sight, sight_of
 from tests.tokens.test_tokens_sight import ANA, SUPPORT, claims

@@ -130,7 +130,7 @@ def test_the_json_total_is_the_sum_of_its_rows_and_of_its_coverage(report: Repor
 REFUSED = {
     ("--since", "2999-01-01"): "lies in the future",
     ("--since", "2026-10-10", "--until", "2026-10-01"): "before it begins",
-    ("--month", "2026-13"): "is not in the calendar",
+    ("--month", "2026-13"): "is not a month",
     ("--month", "2026-10", "--since", "30d"): "--month says the range alone",
     ("--by", "colour"): "--by does not know 'colour'",
     ("--where", "team"): "has no =",

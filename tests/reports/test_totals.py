@@ -14,12 +14,12 @@ from aikeys import clock
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import COST_SOURCES, Call, Context, Labels
 from aikeys.ledger.questions import CALLS, ROLL_UPS, Figures
+from aikeys.ledger.ranges import RangeWords
 from aikeys.ledger.rollups import declare_tag
 from aikeys.ledger.store import Ledger
 from aikeys.providers.usage import Usage
 from aikeys.reports import asking
 from aikeys.reports.asking import ReportRequest
-from aikeys.reports.ranges import RangeWords
 from aikeys.reports.rows import total_of
 from tests.reports.conftest import NOW_US, OCTOBER, ZONE, Make, fill, us
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def checks(where: Place) -> Iterator[Check]:
     """Yield what was found, the token first."""
-    from aikeys.cli.token_register import named
+    from aikeys.cli.tokens.register import named
     from aikeys.tokens.visibility import ends_soon, left_text
 
     try:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def token_checks(where: Place) -> Iterator[Check]:
     """Yield how many tokens there are, and what is odd about them."""
-    from aikeys.cli.token_register import ending, named
+    from aikeys.cli.tokens.register import ending, named
     from aikeys.tokens.visibility import left_text
     from aikeys.vault.tokens.revoking import missing_revocations, moved_untold, read_tokens
 

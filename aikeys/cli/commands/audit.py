@@ -9,6 +9,7 @@ import typer
 
 from aikeys.cli import terminal
 from aikeys.cli.help import epilog, new_app
+from aikeys.cli.time_options import Month, Since, Until
 
 app = new_app()
 _EXAMPLES = (
@@ -23,9 +24,9 @@ _COLUMNS = ("id", "at", "actor", "from", "phase", "act")
 @app.command(epilog=epilog(_EXAMPLES, (0, 2, 10, 13, 14, 20, 21, 31)))
 def audit(
     newest: Annotated[int, typer.Option("-n", "--newest", metavar="N", min=1, help="How many entries.")] = 50,
-    since: Annotated[
-        str, typer.Option("--since", metavar="WHEN", help="30d, 2026-11-01 or a time: from then on.")
-    ] = "",
+    month: Month = None,
+    since: Since = None,
+    until: Until = None,
     who: Annotated[str, typer.Option("--who", metavar="NAME", help="Of this person and their tokens.")] = "",
     act: Annotated[str, typer.Option("--act", metavar="ACT", help="Only this act: exec, add, rotate …")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -38,8 +39,9 @@ def audit(
     from aikeys.cli.ports.acts import WantedActs, acts
     from aikeys.cli.render.json_text import document
     from aikeys.cli.render.table import table
+    from aikeys.ledger.ranges import RangeWords
 
-    rows = acts().newest(newest, WantedActs(since, who, act))
+    rows = acts().newest(newest, WantedActs(RangeWords(month, since, until), who, act))
     if as_json:
         terminal.out(document("aikeys.audit/1", entries=rows))
         return

@@ -112,7 +112,7 @@ def archive(
     """
     from aikeys.cli.render.json_text import document
     from aikeys.ledger.calendar import Calendar
-    from aikeys.ledger.since import day_start_us
+    from aikeys.ledger.ranges import day_start_us
     from aikeys.vault.archiving import archive as move
 
     book = home.present_ledger()

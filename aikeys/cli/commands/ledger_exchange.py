@@ -11,6 +11,7 @@ import typer
 
 from aikeys import clock
 from aikeys.cli import home, screen, terminal
+from aikeys.cli.time_options import Month, Since, Until
 from aikeys.errors import ExistsAlready, MachineFailed, NotFound, UsageError
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ def export(
     form: Annotated[
         str, typer.Option("--format", metavar="jsonl|csv", help="One JSON object a line, or CSV.")
     ] = "jsonl",
-    since: Annotated[
-        str, typer.Option("--since", metavar="WHEN", help="30d, 2026-11-01 or a time: from then on.")
-    ] = "",
+    month: Month = None,
+    since: Since = None,
+    until: Until = None,
     output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="Default: standard output.")] = "",
 ) -> None:
     """Write calls and acts out, oldest first. What ledger import reads are its calls; aikeys-ledger(5) has the fields.
@@ -47,19 +48,19 @@ def export(
     Names of persons are in it, unless they were erased. With a token it takes the scopes audit:read and usage:read.
     """
     from aikeys.ledger.calendar import Calendar
-    from aikeys.ledger.since import since_us
+    from aikeys.ledger.ranges import RangeWords, instants_of
     from aikeys.ledger.store import read_base
 
     if form not in ("jsonl", "csv"):
         raise UsageError(f"{terminal.printable(form)} is no format", "jsonl or csv")
     ledger = home.present_ledger()
-    from_us = since_us(since, Calendar(ledger.zone), clock.now_us()) if since else 0
+    between = instants_of(RangeWords(month, since, until), Calendar(ledger.zone), clock.now_us())
     with _output(output, ledger) as write, ledger.reading() as connection:
         archived = read_base(connection, ledger).number
         if archived:
             terminal.warn(f"entries up to {archived} are archived and not in this export")
         chunk: list[str] = []
-        for line in _lines(connection, ledger, form, from_us):
+        for line in _lines(connection, ledger, form, between):
             chunk.append(line)
             if len(chunk) == _CHUNK:
                 write("".join(chunk).encode())
@@ -222,7 +223,7 @@ def _refuse_own(path: str, place: str, ledger: Ledger) -> None:
         raise UsageError(f"{terminal.printable(path)} belongs to aikeys", "name another file")
 
 
-def _lines(connection: Any, ledger: Ledger, form: str, from_us: int) -> Iterator[str]:
+def _lines(connection: Any, ledger: Ledger, form: str, between: tuple[int, int]) -> Iterator[str]:
     import json
 
     from aikeys.cli.render.csv_text import csv_text
@@ -233,16 +234,16 @@ def _lines(connection: Any, ledger: Ledger, form: str, from_us: int) -> Iterator
             "kind": "ledger", "schema": interchange.SCHEMA, "ledger_id": ledger.ledger_id.hex(), "zone": ledger.zone,
         }  # fmt: skip
         yield json.dumps(head) + "\n"
-        for row in _rows(connection, ledger, from_us):
+        for row in _rows(connection, ledger, between):
             yield json.dumps(row) + "\n"
         return
     columns = tuple(dict.fromkeys((*interchange.FIELDS, *interchange.ACT_FIELDS)))
     yield csv_text(columns, ()) + "\n"
-    for row in _rows(connection, ledger, from_us):
+    for row in _rows(connection, ledger, between):
         yield csv_text([_cell(row.get(column, "")) for column in columns], ()) + "\n"
 
 
-def _rows(connection: Any, ledger: Ledger, from_us: int) -> Iterator[dict[str, object]]:
+def _rows(connection: Any, ledger: Ledger, between: tuple[int, int]) -> Iterator[dict[str, object]]:
     """Yield calls and acts in the order of the chain."""
     from heapq import merge
 
@@ -251,14 +252,14 @@ def _rows(connection: Any, ledger: Ledger, from_us: int) -> Iterator[dict[str, o
 
     def calls() -> Iterator[tuple[int, dict[str, object]]]:
         for one in listing.calls(connection, ledger):
-            if one.call.at_us >= from_us:
+            if between[0] <= one.call.at_us < between[1]:
                 corrected = id_of(connection, ledger, one.call.corrects) if one.call.corrects else ""
                 row = interchange.call_row(one, identity(ledger, one.number, one.call), corrected)
                 yield one.number, interchange.exported(row)
 
     def acts() -> Iterator[tuple[int, dict[str, object]]]:
         for entry, names in listing.acts(connection, ledger):
-            if entry.at_us >= from_us:
+            if between[0] <= entry.at_us < between[1]:
                 yield entry.id, interchange.act_row(entry, names)
 
     for _, row in merge(calls(), acts(), key=lambda pair: pair[0]):

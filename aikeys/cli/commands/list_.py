@@ -91,7 +91,8 @@ def _opened(where: Place) -> Opened | Access:
 
 def _say_ending(where: Place, now_s: int) -> None:
     """Say which tokens end soon; a token's holder is not told."""
-    from aikeys.cli import authority, token_register
+    from aikeys.cli import authority
+    from aikeys.cli.tokens import register as token_register
     from aikeys.tokens.visibility import left_text
 
     for claims in [] if authority.is_holder() else token_register.ending(where, now_s):

@@ -9,6 +9,7 @@ import typer
 from aikeys.cli import terminal
 from aikeys.cli.help import epilog, new_app
 from aikeys.cli.lost_calls import warn_of_lost_ledger
+from aikeys.cli.time_options import Month, Since, Until
 from aikeys.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ app = new_app()
 _EXAMPLES = (
     ("aikeys log -n 100", "the hundred newest calls"),
     ("aikeys log 4711", "one call in full, with its corrections; also by its x-aikeys-request-id"),
+    ("aikeys log --since 12h -n 1000", "the calls of the last twelve hours"),
     ("aikeys log --follow", "calls as they come, until Ctrl-C"),
 )
 _SECONDS = len("2026-11-01T10:00:00")
@@ -35,6 +37,9 @@ _WHEN = 1
 def log(
     which: Annotated[str | None, typer.Argument(metavar="[ID]", help="One call, in full.")] = None,
     newest: Annotated[int, typer.Option("-n", "--newest", metavar="N", min=1, help="How many calls.")] = 20,
+    month: Month = None,
+    since: Since = None,
+    until: Until = None,
     follow: Annotated[bool, typer.Option("--follow", help="Go on with calls as they come.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON; with --follow one call a line.")] = False,
 ) -> None:
@@ -45,21 +50,25 @@ def log(
     """
     from aikeys.cli.ports.calls import calls
     from aikeys.cli.render.json_text import document
+    from aikeys.ledger.ranges import RangeWords
     from aikeys.reports.records import lost_ledger
 
     if which is not None and follow:
         raise UsageError("ID and --follow exclude each other", "aikeys log --follow")
+    words = RangeWords(month, since, until)
+    if words != RangeWords() and (which is not None or follow):
+        raise UsageError("ID and --follow take no range of time", "leave out --month, --since and --until")
     source = calls()
     if which is not None:
         _show(source.one(which), as_json=as_json)
         return
-    found = source.newest(newest)
+    found = source.newest(newest, words)
     if follow:
         _follow(source, found, as_json=as_json)
     elif as_json:
         terminal.out(document("aikeys.log/1", calls=found, **lost_ledger(source.lost_us())))
     elif not found:
-        terminal.say("no calls yet")
+        terminal.say("no calls yet" if words == RangeWords() else "no calls in that time")
     else:
         from aikeys.cli.render.table import table
 

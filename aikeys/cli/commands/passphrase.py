@@ -28,8 +28,8 @@ def passphrase(
     With --compromised signing key, gateway key and every data key are new as well, and every other unlock method is
     removed: the keys' secrets themselves were readable, so rotate them.
     """
-    from aikeys.cli import token_register
     from aikeys.cli.keys.unlock_methods import end_session, forget_removed, new_passphrase, passphrase_method
+    from aikeys.cli.tokens import register as token_register
     from aikeys.ledger.store import Act
     from aikeys.vault import changes
     from aikeys.vault.opening import Opened

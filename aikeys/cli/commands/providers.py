@@ -33,7 +33,13 @@ def providers(
         raise NotFound(f"no provider matches {terminal.printable(query)}", "all of them: aikeys providers")
     if as_json:
         rows = [
-            {**each._asdict(), "regions": dict(each.regions), "verify": each.verify._asdict(), "wire": dict(each.wire)}
+            {
+                **each._asdict(),
+                "regions": dict(each.regions),
+                "verify": each.verify._asdict(),
+                "wire": dict(each.wire),
+                "reported": {"settled": sorted(each.reported.settled), "fees": dict(each.reported.fees)},
+            }
             for each in found
         ]
         terminal.out(document("aikeys.providers/1", providers=rows))

@@ -10,6 +10,7 @@ import typer
 from aikeys.cli import terminal
 from aikeys.cli.help import epilog, new_app
 from aikeys.cli.lost_calls import warn_of_lost_ledger
+from aikeys.cli.time_options import Month, Since, Until
 from aikeys.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,13 +58,9 @@ def report(
         list[str] | None,
         typer.Option("--where", metavar="GROUP=VALUE", help="Only these; several of one group are alternatives."),
     ] = None,
-    month: Annotated[
-        str | None, typer.Option("--month", metavar="YYYY-MM", help="A month (default: this one).")
-    ] = None,
-    since: Annotated[
-        str | None, typer.Option("--since", metavar="WHEN", help="From 30d or 4w ago, a date, or last-month.")
-    ] = None,
-    until: Annotated[str | None, typer.Option("--until", metavar="DATE", help="Up to and with this date.")] = None,
+    month: Month = None,
+    since: Since = None,
+    until: Until = None,
     tz: Annotated[str | None, typer.Option("--tz", metavar="ZONE", help="Whose days, such as Europe/Berlin.")] = None,
     compare: Annotated[
         str | None, typer.Option("--compare", metavar="previous", help="Compare with the time before.")
@@ -77,9 +74,9 @@ def report(
     """Report costs, usage, latency or unusual days from the ledger."""
     from aikeys.cli import home
     from aikeys.cli.ports.reports import reports
+    from aikeys.ledger.ranges import RangeWords
     from aikeys.reports.asking import ReportRequest
     from aikeys.reports.groups import filters_of
-    from aikeys.reports.ranges import RangeWords
 
     form = _format(format, as_json)
     _check(kind, form, compare, {"--by": by, "--top": top, "--compare": compare})

@@ -30,7 +30,7 @@ def revoke(name: Annotated[str, typer.Argument(metavar="NAME", help="The key.")]
     It works with a full disk and without a ledger, too: the entry is then written later. In a vault that is damaged
     elsewhere the secret is destroyed, and the vault stays damaged.
     """
-    from aikeys.cli.token_register import key_losers, named
+    from aikeys.cli.tokens.register import key_losers, named
     from aikeys.ledger.store import Act
     from aikeys.storage import ballast
     from aikeys.vault.changes import remove_key

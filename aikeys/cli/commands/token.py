@@ -14,7 +14,7 @@ from aikeys.errors import TokenRefused, UsageError
 
 if TYPE_CHECKING:
     from aikeys.cli.render.token_rows import TokenRow
-    from aikeys.cli.token_register import Chain, Register
+    from aikeys.cli.tokens.register import Chain, Register
     from aikeys.tokens.text import TokenText
 
 app = new_app()
@@ -74,8 +74,8 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what a token may do, its state, and the tokens above and below it."""
-    from aikeys.cli import token_register
-    from aikeys.cli.token_figures import rows
+    from aikeys.cli.tokens import register as token_register
+    from aikeys.cli.tokens.figures import rows
 
     given = _given() if token == "-" else None  # noqa: S105  a dash
     wanted = given.name if given else token_register.refuse_secret(token)

@@ -191,7 +191,7 @@ def _row(issued: Issued) -> TokenRow:
 def _tell(claims: Claims, key_names: tuple[str, ...]) -> None:
     """Say on stderr what was issued; never the token itself."""
     from aikeys.cli.render import token_rows
-    from aikeys.cli.token_register import named
+    from aikeys.cli.tokens.register import named
 
     ends = f"{clock.rfc3339(claims.expires_at)} ({left_text(claims.expires_at, clock.now_s())})"
     terminal.say(f"token {named(claims)} is valid until {ends}; it is shown once")

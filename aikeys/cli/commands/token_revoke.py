@@ -39,9 +39,9 @@ def revoke(
     with env:read may have kept the keys themselves, so rotate those. On a terminal --team, --user and --all ask first,
     unless --yes.
     """
-    from aikeys.cli import token_register
     from aikeys.cli.ports.choice import tokens as port
     from aikeys.cli.ports.tokens import WantedTokens
+    from aikeys.cli.tokens import register as token_register
 
     wanted = [token_register.refuse_secret(each) for each in tokens or ()]
     by_label = {name: value for name, value in (("team", team), ("user", user)) if value}
@@ -53,7 +53,7 @@ def revoke(
 
 def prune() -> None:
     """Delete tokens that are expired or revoked, and rows that were edited or forged. The ledger keeps the history."""
-    from aikeys.cli import token_register
+    from aikeys.cli.tokens import register as token_register
     from aikeys.vault.tokens.revoking import prune as delete
 
     gone = delete(token_register.place(), clock.now_s())

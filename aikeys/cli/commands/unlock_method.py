@@ -133,8 +133,8 @@ def remove(
     holds, and can sign tokens and the ledger as this vault. With --compromised signing key, gateway key and every data
     key are new as well, and only the unlock method you opened the vault with survives.
     """
-    from aikeys.cli import token_register
     from aikeys.cli.keys.unlock_methods import end_session, forget_removed
+    from aikeys.cli.tokens import register as token_register
     from aikeys.ledger.store import Act
     from aikeys.vault import changes
     from aikeys.vault.writing import write

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from aikeys.cli.ports.choice import chosen
+from aikeys.ledger.ranges import RangeWords, instants_of
 
 if TYPE_CHECKING:
     from aikeys.remote.client import Gateway
 
 
 class WantedActs(NamedTuple):
-    """Which acts: from when on (as it was typed), whose, and which; "" for all."""
+    """Which acts: of what time (as it was typed), whose, and which; empty for all."""
 
-    since: str = ""
+    time: RangeWords = RangeWords()
     who: str = ""
     act: str = ""
 
@@ -30,12 +31,14 @@ class ActsHere:
     """The ledger of this home."""
 
     def newest(self, count: int, wanted: WantedActs) -> list[dict[str, object]]:
+        from aikeys import clock
         from aikeys.cli import home
+        from aikeys.ledger.calendar import Calendar
         from aikeys.ledger.listing import ActQuery, newest_acts
         from aikeys.reports import records
 
         ledger = home.present_ledger()
-        asked = ActQuery(_since_us(wanted.since, ledger.zone) if wanted.since else 0, wanted.who, wanted.act)
+        asked = ActQuery(instants_of(wanted.time, Calendar(ledger.zone), clock.now_us()), wanted.who, wanted.act)
         with ledger.reading() as connection:
             return [records.act(*row) for row in newest_acts(connection, ledger, count, asked)]
 
@@ -49,17 +52,9 @@ class ActsThere:
     def newest(self, count: int, wanted: WantedActs) -> list[dict[str, object]]:
         from aikeys.remote.records import acts_at
 
-        return acts_at(self._gateway, count, {"since": wanted.since, "who": wanted.who, "act": wanted.act})
+        return acts_at(self._gateway, count, wanted.time, {"who": wanted.who, "act": wanted.act})
 
 
 def acts() -> ActsPort:
     """Return where acts are listed now."""
     return chosen(ActsHere, ActsThere)
-
-
-def _since_us(since: str, zone: str) -> int:
-    from aikeys import clock
-    from aikeys.ledger.calendar import Calendar
-    from aikeys.ledger.since import since_us
-
-    return since_us(since, Calendar(zone), clock.now_us())

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from aikeys.cli.ports.choice import chosen
+from aikeys.clock import rfc3339
 from aikeys.errors import UsageError
+from aikeys.ledger.ranges import RangeWords, instants_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from aikeys.remote.client import Gateway
 
 Fields = dict[str, object]
+ALWAYS = RangeWords()
 _MOST_AT_ONCE = 100_000
 _POLL_S = 0.25
 _POLL_GATEWAY_S = 2.0
@@ -21,8 +24,8 @@ _POLL_GATEWAY_S = 2.0
 class CallsPort(Protocol):
     """Where calls are listed, in the fields of reports/records.py."""
 
-    def newest(self, count: int) -> list[Fields]:
-        """Return the newest calls, oldest first."""
+    def newest(self, count: int, words: RangeWords = ALWAYS) -> list[Fields]:
+        """Return the newest calls of a range of time, oldest first."""
         ...
 
     def more(self) -> list[Fields]:
@@ -58,12 +61,15 @@ class CallsHere:
         self._version = 0
         self._last = 0
 
-    def newest(self, count: int) -> list[Fields]:
+    def newest(self, count: int, words: RangeWords = ALWAYS) -> list[Fields]:
+        from aikeys import clock
         from aikeys.cli import authority
+        from aikeys.ledger.calendar import Calendar
         from aikeys.reports.calls import CallRange, newest_calls
 
+        between = instants_of(words, Calendar(self._ledger.zone), clock.now_us())
         self._version = self._ledger.version()
-        found = newest_calls(self._ledger, CallRange(count, after=self._last), authority.sight())
+        found = newest_calls(self._ledger, CallRange(count, self._last, between), authority.sight())
         self._last = found[-1].number if found else self._last
         return [one.fields for one in found]
 
@@ -83,10 +89,11 @@ class CallsHere:
 
     def since(self, since_s: int, most: int) -> list[Fields]:
         from aikeys.cli import authority
+        from aikeys.ledger import listing
         from aikeys.reports.calls import CallRange, newest_calls
 
         authority.admit_again()
-        wanted = CallRange(most, since_us=since_s * 1_000_000)
+        wanted = CallRange(most, between=(since_s * 1_000_000, listing.ALWAYS[1]))
         return [one.fields for one in newest_calls(self._ledger, wanted, authority.sight())]
 
     def one(self, which: str) -> Fields:
@@ -109,10 +116,10 @@ class CallsThere:
         self._known: frozenset[tuple[object, ...]] = frozenset()
         self._lost_us: int | None = None
 
-    def newest(self, count: int) -> list[Fields]:
+    def newest(self, count: int, words: RangeWords = ALWAYS) -> list[Fields]:
         from aikeys.remote.records import newest_calls_at
 
-        found, self._lost_us = newest_calls_at(self._gateway, count)
+        found, self._lost_us = newest_calls_at(self._gateway, count, words)
         new = [row for row in found if _which(row) not in self._known]
         self._known = frozenset(map(_which, found))
         return new
@@ -130,7 +137,7 @@ class CallsThere:
     def since(self, since_s: int, most: int) -> list[Fields]:
         from aikeys.remote.records import newest_calls_at
 
-        found, self._lost_us = newest_calls_at(self._gateway, most, since_s)
+        found, self._lost_us = newest_calls_at(self._gateway, most, RangeWords(since=rfc3339(since_s)))
         return found
 
     def one(self, which: str) -> Fields:  # noqa: ARG002  a gateway names no call by what was typed

@@ -6,16 +6,17 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from aikeys import clock
-from aikeys.cli import access, authority, home, terminal, token_register
+from aikeys.cli import access, authority, home, terminal
 from aikeys.cli.ports.tokens import TokenList
 from aikeys.cli.render.counted import counted
+from aikeys.cli.tokens import register as token_register
 from aikeys.errors import Damaged, Denied, MachineFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from aikeys.cli.ports.tokens import WantedTokens
-    from aikeys.cli.token_register import Chain, Register
+    from aikeys.cli.tokens.register import Chain, Register
     from aikeys.tokens.claims import Claims
     from aikeys.tokens.token_request import TokenRequest
     from aikeys.vault.opening import Place
@@ -29,7 +30,7 @@ class TokensHere:
         self._register: Register | None = None
 
     def listed(self, labels: Mapping[str, str], *, everything: bool) -> TokenList:
-        from aikeys.cli.token_figures import rows
+        from aikeys.cli.tokens.figures import rows
 
         now_s = clock.now_s()
         where = token_register.place()

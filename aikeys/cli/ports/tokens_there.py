@@ -8,7 +8,7 @@ from aikeys import clock
 from aikeys.cli import terminal
 from aikeys.cli.ports.tokens import TokenList
 from aikeys.cli.render.counted import counted
-from aikeys.cli.token_register import named
+from aikeys.cli.tokens.register import named
 from aikeys.errors import Denied, UsageError
 from aikeys.remote import tokens
 

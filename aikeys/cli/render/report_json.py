@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from aikeys import clock
 from aikeys.cli.render.json_text import document
+from aikeys.clock import rfc3339
 from aikeys.ledger.calendar import date_of
 from aikeys.ledger.questions import Figures
+from aikeys.ledger.ranges import DayRange
 from aikeys.money import usd_text
 from aikeys.reports import records
 from aikeys.reports.currency import Currency
-from aikeys.reports.ranges import DayRange
 from aikeys.reports.values import AnomalyReport, LatencyReport, Percentiles, Report, ReportHead, ReportRow
 
 _SCHEMA = "aikeys.report/1"
@@ -81,6 +82,9 @@ def _head(head: ReportHead) -> dict[str, object]:
 
 
 def _range(span: DayRange) -> dict[str, str]:
+    if span.between is not None:
+        since, until = (rfc3339(at_us // 1_000_000) for at_us in span.between)
+        return {"since": since, "until": until}
     return {"since": str(date_of(span.first)), "until": str(date_of(span.last))}
 
 

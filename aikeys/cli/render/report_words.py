@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from aikeys import clock
 from aikeys.cli.render.counted import counted
+from aikeys.clock import rfc3339
 from aikeys.ledger.calendar import date_of
 from aikeys.ledger.lost_ledgers import WAY_OUT, sentence
 from aikeys.ledger.questions import CALLS, SLOT
+from aikeys.ledger.ranges import DayRange
 from aikeys.money import shown_usd
 from aikeys.reports.groups import TIMES
-from aikeys.reports.ranges import DayRange
 from aikeys.reports.values import Report, ReportHead
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ def scanned(head: ReportHead) -> str:
 
 
 def span_text(span: DayRange) -> str:
+    if span.between is not None:
+        return " to ".join(rfc3339(at_us // 1_000_000) for at_us in span.between)
     return str(date_of(span.first)) if span.first == span.last else f"{date_of(span.first)} to {date_of(span.last)}"
 
 

@@ -24,7 +24,7 @@ from aikeys.gateway.http.parameters import Parameters
 from aikeys.ledger import listing, lost_ledgers
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.questions import TAG, Where
-from aikeys.ledger.since import since_us
+from aikeys.ledger.ranges import RangeWords, instants_of
 from aikeys.ledger.store import Ledger
 from aikeys.money import usd_text
 from aikeys.names import sought
@@ -38,6 +38,7 @@ from aikeys.reports.values import ReportRow
 _TEAM = "team_id"
 _NAMES = (_TEAM, *(name for name in LABELS if name != "team"))
 _SHORT = {_TEAM: "team"}
+_TIME = RangeWords._fields
 _DEFAULT_GROUPS = ("team", "model")
 _MOST_ENTRIES = 10_000
 _ACTS, _CALLS = 50, 20
@@ -108,12 +109,12 @@ def _said(name: str, text: str, parse: Callable[[str], Found]) -> Found:
 async def audit(request: web.Request) -> web.Response:
     """Answer GET /v1/audit."""
     context = enter(request)
-    found = parameters.read(request, ("limit", "since", "who", "act"))
+    found = parameters.read(request, ("limit", *_TIME, "who", "act"))
     newest = parameters.whole(found, "limit", _ACTS, _MOST_ENTRIES)
     who, act = parameters.once(found, "who"), parameters.once(found, "act")
 
     def ask(ledger: Ledger) -> list[dict[str, object]]:
-        asked = listing.ActQuery(_since_us(found, ledger), who, act)
+        asked = listing.ActQuery(_between(found, ledger), who, act)
         with ledger.reading() as connection:
             return [records.act(*row) for row in listing.newest_acts(connection, ledger, newest, asked)]
 
@@ -123,12 +124,12 @@ async def audit(request: web.Request) -> web.Response:
 async def log(request: web.Request) -> web.Response:
     """Answer GET /v1/log."""
     context = enter(request)
-    found = parameters.read(request, ("limit", "since"))
+    found = parameters.read(request, ("limit", *_TIME))
     newest, sight = parameters.whole(found, "limit", _CALLS, _MOST_ENTRIES), context.sight
 
     def ask(ledger: Ledger) -> dict[str, object]:
-        wanted = CallRange(newest, since_us=_since_us(found, ledger))
-        return {"calls": [one.fields for one in newest_calls(ledger, wanted, sight)]} | _lost(ledger, wanted.since_us)
+        wanted = CallRange(newest, between=_between(found, ledger))
+        return {"calls": [one.fields for one in newest_calls(ledger, wanted, sight)]} | _lost(ledger, wanted.between[0])
 
     return answer({"schema": "aikeys.log/1", **await _read(context, ask)}, context.request_id)
 
@@ -143,14 +144,16 @@ async def _read(context: RequestContext, ask: Callable[[Ledger], Found]) -> Foun
     return await asyncio.to_thread(work)
 
 
-def _since_us(found: Parameters, ledger: Ledger) -> int:
-    text = parameters.once(found, "since")
-    if not text:
-        return 0
+def _between(found: Parameters, ledger: Ledger) -> tuple[int, int]:
+    """Return the instants of `month`, `since` and `until`; InvalidRequest names the parameter."""
+    said = {name: parameters.once(found, name).replace(" ", "+") or None for name in _TIME}
     try:
-        return since_us(text.replace(" ", "+"), Calendar(ledger.zone), clock.now_us())
+        return instants_of(RangeWords(**said), Calendar(ledger.zone), clock.now_us())
     except UsageError as wrong:
-        raise InvalidRequest("since", wrong.message.partition(" ")[2], wrong.hint.replace("--since ", "")) from None
+        name = next((name for name in _TIME if wrong.message.startswith(f"--{name} ")), "since")
+        raise InvalidRequest(
+            name, wrong.message.removeprefix(f"--{name} ").replace("--", ""), wrong.hint.replace("--", "")
+        ) from None
 
 
 def _groups(found: Parameters) -> tuple[str, ...]:

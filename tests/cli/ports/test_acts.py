@@ -6,6 +6,7 @@ import pytest
 
 from aikeys.cli.ports.acts import ActsHere, ActsPort, ActsThere, WantedActs
 from aikeys.errors import UsageError
+from aikeys.ledger.ranges import RangeWords
 from tests.cli.ports.conftest import Pick
 
 
@@ -24,10 +25,10 @@ class TestActsContract:
         assert {"id", "at", "actor", "from", "phase", "act", "subject", "person", "status", "detail"} <= set(row)
 
     def test_acts_are_chosen_by_time_and_by_who_did_them(self, acts: ActsPort) -> None:
-        assert acts.newest(10, WantedActs(since="1h", act="add"))
+        assert acts.newest(10, WantedActs(RangeWords(since="1h"), act="add"))
         assert acts.newest(10, WantedActs(who="nobody-of-that-name")) == []
 
     def test_a_time_that_is_none_or_has_not_come_is_refused(self, acts: ActsPort) -> None:
         for since in ("yesteryear", "2999-01-01"):
             with pytest.raises(UsageError, match="since"):
-                acts.newest(10, WantedActs(since=since))
+                acts.newest(10, WantedActs(RangeWords(since=since)))

@@ -8,8 +8,8 @@ import pytest
 
 from aikeys.cli.ports.reports import ReportsHere, ReportsPort, ReportsThere
 from aikeys.errors import UsageError
+from aikeys.ledger.ranges import RangeWords
 from aikeys.reports.asking import ReportRequest
-from aikeys.reports.ranges import RangeWords
 from tests.cli.ports.conftest import Both, Pick
 
 

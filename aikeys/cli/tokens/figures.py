@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from aikeys.cli.render.token_rows import TokenRow
-    from aikeys.cli.token_register import Chain, Register
+    from aikeys.cli.tokens.register import Chain, Register
     from aikeys.vault.opening import Place
 
 

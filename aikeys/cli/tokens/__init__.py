@@ -1,0 +1,1 @@
+"""Tokens as commands list, show and revoke them."""
