@@ -45,6 +45,7 @@ _FINISHES = {
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 _MOST_BLOCKS = 100_000
+_OF_AN_EVENT = frozenset(("type", "index", "delta", "message"))
 
 
 def encode(request: Request, dialect: Dialect) -> Outgoing:
@@ -109,7 +110,11 @@ class MessageStream(Stream):
         self._kinds: list[str] = []
 
     def take(self, value: Table) -> None:
-        self._begun(value.get("content_block"))
+        if not _OF_AN_EVENT.issuperset(value):
+            self._beside(value)
+        self._message(value)
+
+    def _message(self, value: Table) -> None:
         match value.get("type"):
             case "content_block_delta":
                 self._delta(table(value, "delta"), value.get("index"))
@@ -133,7 +138,11 @@ class MessageStream(Stream):
             case None if value.get("error"):
                 self.failed(value)
 
-    def _begun(self, block: Json) -> None:
+    def _beside(self, value: Table) -> None:
+        """Look at the blocks that begin, and at what an event reports that is no report of the message."""
+        plain = ("usage",) if value.get("type") == "message_delta" else ()
+        self.leaves(unread_of(reports_in(value, plain=plain), set(), self.dialect.reported))
+        block = value.get("content_block")
         if isinstance(block, dict) and len(self._kinds) < _MOST_BLOCKS:
             self._kinds.append(usage_native.kind_of(block))
             self.leaves(unread_of(reports_in(block, "content."), set(), self.dialect.reported))

@@ -88,7 +88,8 @@ class UsageCounts:
 
     def largest(self, *paths: tuple[str, ...]) -> int:
         """Return the largest of several counts that say the same, 0 where none is."""
-        return max((self.of(*path) for path in paths), default=0)
+        raw = self.raw
+        return max([self.of(*path) for path in paths if path[0] in raw], default=0)
 
     def at_least(self, whole: int, parts: int, name: str) -> int:
         """Return the whole, or its parts where they are more, which is odd."""

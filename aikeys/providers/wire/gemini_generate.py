@@ -15,7 +15,7 @@ from aikeys.errors import UsageError
 from aikeys.providers.wire import usage_native
 from aikeys.providers.wire.dialects import Dialect, check
 from aikeys.providers.wire.exact_json import Table, given, items, read, table, text, write
-from aikeys.providers.wire.grounding_gemini import NOT_GROUNDED, grounded, made_medium
+from aikeys.providers.wire.grounding_gemini import NOT_GROUNDED, grounded, made_medium, tells_more
 from aikeys.providers.wire.openai_chat import JSON_HEADERS, tool_input
 from aikeys.providers.wire.refusals import Headers, refusal, request_id
 from aikeys.providers.wire.streams import Stream
@@ -117,12 +117,10 @@ class GenerateStream(Stream):
         if not self.model:
             self.started(text(value, "modelVersion"), text(value, "responseId"))
         if isinstance(value.get("usageMetadata"), dict):
-            known = {name: each for name, each in table(value, "usageMetadata").items() if each is not None}
-            self._reported.update(known)
+            self._reported |= {name: each for name, each in table(value, "usageMetadata").items() if each is not None}
             self._is_counted = False
-        found = grounded(value, self.model, self.dialect)
-        if found is not NOT_GROUNDED:
-            self._grounded = self._grounded.plus(found)
+        if tells_more(value):
+            self._grounded = self._grounded.plus(grounded(value, self.model, self.dialect))
         for position, candidate in enumerate(items(value, "candidates")):
             index = candidate.get("index")
             for part in items(candidate, "content", "parts"):

@@ -19,6 +19,7 @@ _QUERIES = "webSearchQueries"
 _SEARCH_TOOLS = ("GOOGLE_SEARCH_WEB", "GOOGLE_SEARCH")
 _MAP_TOOL = "GOOGLE_MAPS"
 _PLAIN = frozenset(("candidates", "usageMetadata", "modelVersion", "responseId", "createTime", "promptFeedback"))
+_PLAIN_CANDIDATE = frozenset(("content", "finishReason", "finishMessage", "index", "safetyRatings", "avgLogprobs"))
 _PLAIN_PARTS = frozenset(("text", "thought", "thoughtSignature"))
 _MADE = ("image", "video")
 
@@ -40,6 +41,18 @@ class Grounded(NamedTuple):
 NOT_GROUNDED = Grounded()
 
 
+def tells_more(body: Table) -> bool:
+    """Tell whether a chunk has anything beside text and its usage."""
+    if not _PLAIN.issuperset(body):
+        return True
+    for candidate in items(body, "candidates"):
+        if not _PLAIN_CANDIDATE.issuperset(candidate):
+            return True
+        if not all(_PLAIN_PARTS.issuperset(part) for part in items(candidate, "content", "parts")):
+            return True
+    return False
+
+
 def grounded(body: Table, model: str, dialect: Dialect) -> Grounded:
     """Return what a reply, or a chunk of one, tells of what was looked up."""
     reports = reports_in(body, plain=_PLAIN)
@@ -51,8 +64,6 @@ def grounded(body: Table, model: str, dialect: Dialect) -> Grounded:
         called, is_called = _called(candidate, kinds)
         searches += max(queries, called)
         maps |= is_mapped or is_called
-    if not reports and not kinds and not searches and not maps:
-        return NOT_GROUNDED
     if searches and any(fnmatchcase(model, each) for each in dialect.searches_per_prompt.split()):
         searches = 1
     units = {name: int(count) for name, count in (("web_searches", searches), ("maps_searches", maps)) if count}

@@ -15,7 +15,7 @@ from aikeys.providers.wire.exact_json import Table, given, items, read_table, ta
 from aikeys.providers.wire.refusals import Headers, in_body, refusal, request_id
 from aikeys.providers.wire.streams import Stream
 from aikeys.providers.wire.tools_openai import CITATION, kinds_in_message
-from aikeys.providers.wire.unread import items_of
+from aikeys.providers.wire.unread import items_of, reports_in, unread_of
 from aikeys.providers.wire.values import (
     ApiError,
     File,
@@ -37,6 +37,7 @@ from aikeys.providers.wire.values import (
 
 JSON_HEADERS = (("content-type", "application/json"),)
 _FINISHES = {"stop": "stop", "length": "length", "tool_calls": "tool_calls", "function_call": "tool_calls"}
+_DELTA = frozenset(("role", "content", "refusal", "tool_calls", "reasoning", "reasoning_content", "function_call"))
 _FINISHES |= {"content_filter": "content_filter", "eos": "stop", "end_turn": "stop", "max_tokens": "length"}
 _AUDIO = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
 
@@ -112,7 +113,7 @@ class ChatStream(Stream):
         if not self.model:
             self.started(text(value, "model"), text(value, "id"))
         choices = value.get("choices")
-        reports = value.get("usage") is not None or "x_groq" in value or usage_openai.may_report(value)
+        reports = usage_openai.may_report(value) or "x_groq" in value or value.get("usage") is not None
         if isinstance(choices, list):
             for choice in choices:
                 if isinstance(choice, dict):
@@ -136,8 +137,8 @@ class ChatStream(Stream):
                 self.reasoning(thought)
             if delta.get("tool_calls"):
                 self._tool_calls(items(delta, "tool_calls"))
-            if delta.get("annotations") or delta.get("executed_tools"):
-                self._done_by_tools(delta)
+            if not _DELTA.issuperset(delta):
+                self._beside(delta)
         elif text(choice, "text"):
             self.text(text(choice, "text"))
         if choice.get("finish_reason"):
@@ -151,7 +152,9 @@ class ChatStream(Stream):
         if thought:
             self.reasoning(thought)
 
-    def _done_by_tools(self, delta: Table) -> None:
+    def _beside(self, delta: Table) -> None:
+        """Look at what a piece of a message holds beside what the model says."""
+        self.leaves(unread_of(reports_in(delta, "choices.message."), set(), self.dialect.reported))
         kinds = set(kinds_in_message(delta))
         self._is_cited = self._is_cited or CITATION in kinds
         self.leaves(items_of(kinds - {CITATION}, self.dialect.reported))

@@ -44,7 +44,7 @@ _OF_AN_EVENT = frozenset(
             "text",
             "item",
         ),
-        *("part", "response", "logprobs", "obfuscation", "arguments", "annotation", "annotation_index", "name"),
+        *("part", "logprobs", "obfuscation", "arguments", "annotation", "annotation_index", "name"),
     )
 )
 _MOST_ITEMS = 10_000
@@ -118,7 +118,11 @@ class ResponsesStream(Stream):
 
     def take(self, value: Table) -> None:
         kind = text(value, "type")
-        self._beside(kind, value)
+        if not _OF_AN_EVENT.issuperset(value):
+            self._beside(kind, value)
+        self._event(kind, value)
+
+    def _event(self, kind: str, value: Table) -> None:
         match kind:
             case "response.output_text.delta" | "response.refusal.delta":
                 self.text(text(value, "delta"))
@@ -151,8 +155,7 @@ class ResponsesStream(Stream):
 
     def _beside(self, kind: str, value: Table) -> None:
         """Look at what an event reports that is no end of the response."""
-        if not value.keys() <= _OF_AN_EVENT:
-            self.leaves(unread_of(reports_in(value), set(), self.dialect.reported))
+        self.leaves(unread_of(reports_in(value), set(), self.dialect.reported))
         if "response" in value and kind not in _ENDS:
             self.leaves(usage_openai.metered(table(value, "response"), self.dialect).unread)
 

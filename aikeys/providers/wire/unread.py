@@ -10,8 +10,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from decimal import ROUND_CEILING, Decimal
+from functools import lru_cache
 
 from aikeys.providers.reported import Reported
 from aikeys.providers.wire.exact_json import Table
@@ -25,14 +27,22 @@ _OTHERS = "further fields"
 _LONGEST_NAME = 100
 _LARGEST = 10**15
 _DEEPEST = 12
-_SENSES = ("usage", "billed", "billing", "grounding", "cost", "fee", "charge", "credit", "metering")
+_SENSE = re.compile(
+    r"usage|bill|grounding|cost|fee(?!d)|charge|credit|metering|price|pricing|spend|consum|units", re.IGNORECASE
+)
 _KNOWN_SUMS = {"cacheTokensDetails": "cachedContentTokenCount", "cacheDetails": "cacheWriteInputTokens"}
 
 
 def is_report(name: str) -> bool:
     """Tell whether a field of a reply, by its name, reports what was used."""
-    lowered = name.lower()
-    return any(sense in lowered for sense in _SENSES)
+    return _kept_sense(name) if len(name) <= _LONGEST_NAME else _has_sense(name)
+
+
+def _has_sense(name: str) -> bool:
+    return _SENSE.search(name) is not None
+
+
+_kept_sense = lru_cache(maxsize=1024)(_has_sense)
 
 
 def reports_in(value: Table, above: str = "", plain: Collection[str] = ()) -> list[tuple[str, Json]]:
@@ -71,6 +81,8 @@ def together(one: Unread, two: Unread) -> Unread:
 
 def bounded(found: Mapping[str, int]) -> Unread:
     """Return names as they may be kept: printable, short and few; what is beyond is added up under one name."""
+    if not found:
+        return ()
     kept: dict[str, int] = {}
     for name, number in found.items():
         plain = "".join(sign for sign in name[: 4 * _LONGEST_NAME] if sign.isprintable() and sign != "=")

@@ -82,7 +82,7 @@ def of_usage(raw: Table, body: Table, dialect: Dialect, *, embeds: bool = False)
 
 def may_report(value: Table) -> bool:
     """Tell whether a chunk, or a choice in it, has a field that reports what was used."""
-    return not value.keys() <= PLAIN and any(is_report(name) and value[name] for name in value.keys() - PLAIN)
+    return not PLAIN.issuperset(value) and any(is_report(name) and value[name] for name in value.keys() - PLAIN)
 
 
 def _reports(body: Table, raw: Table | None) -> list[tuple[str, Json]]:

@@ -113,6 +113,14 @@ def test_an_alert_a_day_names_provider_and_field(purse: Purse, provider: FakePro
     assert [call.cost_source for call in purse.calls()] == [UNPRICED, UNPRICED, COMPUTED]
 
 
+def test_a_field_that_is_named_by_the_key_is_masked(purse: Purse, provider: FakeProvider) -> None:
+    secret = purse.secret.reveal().decode()
+    provider.plays = [answer(200, {**REPLY, "usage": {**USAGE, secret: 3}})]
+    purse.ask()
+    ((name, number),) = purse.calls()[0].unpriced
+    assert (name, number) == (f"usage.{'*' * len(secret)}"[:100], 3)
+
+
 def test_no_field_reaches_the_ledger_unprintable_or_long(purse: Purse, provider: FakeProvider) -> None:
     names = {f"a=b\n\x1b[2J{'x' * 200}{number}": 1 for number in range(12)}
     provider.plays = [answer(200, {**REPLY, "usage": {**USAGE, **names}})]

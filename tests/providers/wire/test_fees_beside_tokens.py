@@ -1,0 +1,160 @@
+"""What stands beside the tokens and is billed: searches, maps, containers, images; in streams it may come early."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from test_unread_numbers import USAGE, USAGES, chat, metered
+
+from aikeys.providers.catalogue import load
+from aikeys.providers.usage import Usage
+from aikeys.providers.wire.protocols import PROTOCOLS
+from aikeys.providers.wire.values import Metered
+
+
+def streamed(protocol: str, provider: str, *events: dict[str, Any]) -> Metered:
+    stream = PROTOCOLS[protocol].stream(load()[provider].dialect())
+    stream.feed(b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events))
+    while stream.next() is not None:
+        pass
+    stream.close()
+    return stream.end().reply.metered
+
+
+MESSAGE = {
+    "type": "message_start",
+    "message": {"id": "m", "model": "c", "usage": {"input_tokens": 5, "output_tokens": 1}},
+}
+DELTA = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 7}}
+RESPONSE = {"id": "r", "model": "gpt-5", "status": "completed", **USAGES["openai_responses"]}
+CHUNK = {"model": "m", "choices": [{"index": 0, "delta": {"content": "x"}, "finish_reason": "stop"}]}
+STREAMS = [
+    ("anthropic_messages", "anthropic", [MESSAGE, {"type": "ping", "usage": {"n": 3}}, DELTA], "usage.n"),
+    ("anthropic_messages", "anthropic", [{**MESSAGE, "fees": {"n": 3}}, DELTA], "fees.n"),
+    (
+        "anthropic_messages",
+        "anthropic",
+        [MESSAGE, {"type": "content_block_start", "content_block": {"type": "text", "costs": {"n": 3}}}, DELTA],
+        "content.costs.n",
+    ),
+    (
+        "anthropic_messages",
+        "anthropic",
+        [MESSAGE, {**DELTA, "usage": {"output_tokens": 7, "n": 3}}, DELTA],
+        "usage.n",
+    ),
+    (
+        "openai_responses",
+        "openai",
+        [{"type": "response.x", "usage": {"n": 3}}, {"type": "response.completed", "response": RESPONSE}],
+        "usage.n",
+    ),
+    (
+        "openai_responses",
+        "openai",
+        [
+            {"type": "response.created", "response": {"tool_usage": {"n": 3}}},
+            {"type": "response.completed", "response": RESPONSE},
+        ],
+        "tool_usage.n",
+    ),
+    (
+        "openai_chat",
+        "openai",
+        [{**CHUNK, "choices": [{"index": 0, "usage": {"n": 3}, "delta": {}}]}, {**CHUNK, "usage": USAGE}],
+        "usage.n",
+    ),
+    (
+        "openai_chat",
+        "openai",
+        [{**CHUNK, "choices": [{"index": 0, "delta": {"content": "x", "costs": {"n": 3}}}]}, {**CHUNK, "usage": USAGE}],
+        "choices.message.costs.n",
+    ),
+    (
+        "gemini_generate",
+        "gemini",
+        [
+            {"candidates": [], "usageMetadata": {"promptTokenCount": 1, "n": 3}},
+            {"candidates": [{"finishReason": "STOP"}], **USAGES["gemini_generate"]},
+        ],
+        "usageMetadata.n",
+    ),
+]
+
+
+@pytest.mark.parametrize(("protocol", "provider", "events", "name"), STREAMS)
+def test_in_a_stream_it_is_found_in_any_event(
+    protocol: str, provider: str, events: list[dict[str, Any]], name: str
+) -> None:
+    found = streamed(protocol, provider, *events)
+    assert found.usage is not None
+    assert dict(found.unread) == {name: 3}
+
+
+SEARCHED = {"type": "web_search_call", "id": "ws", "action": {"type": "search"}}
+RAN = {"type": "code_interpreter_call", "container_id": "c1"}
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+def test_items_that_the_last_event_leaves_out_are_counted_once(repeated: bool) -> None:
+    done = [
+        {"type": "response.output_item.done", "output_index": number, "item": item}
+        for number, item in enumerate([SEARCHED, {**RAN, "id": "a"}, {**RAN, "id": "b"}])
+    ]
+    output = [event["item"] for event in done] if repeated else []
+    end = {"type": "response.completed", "response": {**RESPONSE, "output": output}}
+    found = streamed("openai_responses", "openai", *done, end)
+    assert found.usage == Usage(10, output=5, other=(("code_executions", 1), ("web_searches", 1)))
+    assert found.unread == ()
+
+
+def test_images_are_the_tokens_of_the_model_that_drew_them() -> None:
+    image_gen = {
+        "input_tokens": 40,
+        "input_tokens_details": {"text_tokens": 30, "image_tokens": 10},
+        "output_tokens": 4160,
+        "output_tokens_details": {"image_tokens": 4160},
+        "total_tokens": 4200,
+    }
+    body = {
+        **RESPONSE,
+        "output": [{"type": "image_generation_call"}],
+        "tools": [{"type": "image_generation", "model": "gpt-image-2"}],
+        "tool_usage": {"image_gen": image_gen, "web_search": {"num_requests": 0}},
+    }
+    found = metered(body, "openai", "openai_responses")
+    ((model, usage),) = found.others
+    drawn = (("input_image_tokens", 10), ("output_image_tokens", 4160))
+    assert (model, usage) == ("gpt-image-2", Usage(40, output=4160, other=drawn))
+    assert found.unread == ()
+    unsaid = metered({**body, "tools": []}, "openai", "openai_responses")
+    assert unsaid.others[0].model == "gpt-image-1"
+    assert dict(unsaid.unread) == {"tool_usage.image_gen.model": 1}
+
+
+def test_a_search_model_has_searched_once_and_a_citation_tells_of_one() -> None:
+    cited = {"choices": [{"message": {"content": "x", "annotations": [{"type": "url_citation"}]}}], "usage": USAGE}
+    found = metered({**cited, "model": "gpt-4o-search-preview-2025-03-11"})
+    assert found.usage == Usage(10, output=5, other=(("web_searches", 1),))
+    assert found.unread == ()
+    assert metered({**chat(), "model": "gpt-5-search-api"}).usage == found.usage
+    assert metered({**chat(), "model": "o3-deep-research"}).usage == Usage(10, output=5)
+    assert dict(metered({**cited, "model": "gpt-5"}).unread) == {"choices.message.annotations.url_citation": 1}
+    chunks = [{"model": "gpt-5", "choices": [{"delta": cited["choices"][0]["message"], "finish_reason": "stop"}]}]  # type: ignore[index]
+    assert dict(streamed("openai_chat", "openai", *chunks, {**CHUNK, "usage": USAGE}).unread) == {
+        "choices.message.annotations.url_citation": 1
+    }
+
+
+GROUNDED = {"webSearchQueries": ["a", "b"], "groundingChunks": [{"maps": {"uri": "u"}}, {"maps": {"uri": "v"}}]}
+
+
+@pytest.mark.parametrize(("model", "searches"), [("gemini-2.5-flash", 1), ("gemini-3-flash-preview", 2), ("", 2)])
+def test_google_is_billed_by_the_prompt_or_by_the_query(model: str, searches: int) -> None:
+    body = {"modelVersion": model, "candidates": [{"groundingMetadata": GROUNDED, "finishReason": "STOP"}]}
+    whole = {**body, **USAGES["gemini_generate"]}
+    expected = Usage(10, output=5, other=(("maps_searches", 1), ("web_searches", searches)))
+    assert metered(whole, "gemini", "gemini_generate").usage == expected
+    assert streamed("gemini_generate", "gemini", body, whole).usage == expected
