@@ -42,6 +42,8 @@ class Judged(NamedTuple):
     usage: Usage
     cost_pusd: int | None
     refused: tuple[str, ...]
+    metered: Metered
+    price: Price
 
     @property
     def kind(self) -> str:
@@ -98,7 +100,7 @@ def _judged() -> Iterator[Judged]:
         worst = worst_case(price, metering.bounds)
         undecided = tuple(each for each in worst.undecided if certain or each != "no price is known")
         spent = _spent(price, metered) if certain and not price.free else None
-        yield Judged(record, metering, worst, metered.usage, spent, metering.unmetered + undecided)
+        yield Judged(record, metering, worst, metered.usage, spent, metering.unmetered + undecided, metered, price)
 
 
 def _metered(record: Record) -> Metered:

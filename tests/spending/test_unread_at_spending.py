@@ -11,8 +11,14 @@ from aikeys.ledger.calls import BILLED, COMPUTED, UNPRICED
 from aikeys.money import PUSD_PER_USD
 from aikeys.pricing.bounds import Bounds
 from aikeys.pricing.worst_case import unread_pusd, worst_case
-from aikeys.providers.wire.values import Options
+from aikeys.providers import catalogue
+from aikeys.providers.wire.values import Options, Request
+from aikeys.spending.bill import AttemptUse, bill
+from aikeys.spending.names import SpendingKey, Target
+from aikeys.spending.plan import Plan
+from tests.providers.wire.recorded_exchanges import needs_recorded
 from tests.spending.conftest import REPLY, USAGE, USAGE_PUSD, WHOLE_STREAM, FakeProvider, Purse, answer, chunk, stream
+from tests.spending.recorded_bounds import NOON_US, judged_records
 from tests.spending.test_set_meanwhile import after, setting
 
 UNKNOWN = {**REPLY, "usage": {**USAGE, "map_tiles": 2}}
@@ -128,3 +134,25 @@ def test_no_field_reaches_the_ledger_unprintable_or_long(purse: Purse, provider:
     (call,) = purse.calls()
     assert 0 < len(call.unpriced) <= 8
     assert all(name.isprintable() and len(name) <= 100 and "=" not in name for name, _ in call.unpriced)
+
+
+@needs_recorded
+@pytest.mark.parametrize("number", [1, 40, 10**9])
+def test_no_recorded_exchange_costs_less_for_what_is_unread_or_more_than_was_reserved(number: int) -> None:
+    known = catalogue.load()
+    target = Target(SpendingKey("key", "openai", "https://api.example/v1"), known["openai"], "m", None)
+    tried = 0
+    for judged in judged_records():
+        if judged.refused or judged.cost_pusd is None or judged.metered.billed_pusd is not None:
+            continue
+        plan = Plan(
+            target, known["openai"].dialect(), Request("m", ()), judged.price, True, judged.metering.bounds, judged.worst,
+            0, is_limited=True,
+        )  # fmt: skip
+        used = AttemptUse(True, True, judged.metered._replace(unread=(("usage.tiles", number),)))
+        made = bill(plan, used, NOON_US, lambda _model: None)
+        tried += 1
+        assert made.source == UNPRICED
+        assert dict(made.unpriced)["usage.tiles"] == number
+        assert judged.cost_pusd <= made.cost_pusd <= judged.worst.cost_pusd
+    assert tried > 100
