@@ -29,13 +29,18 @@ class Grounded(NamedTuple):
 
     units: tuple[tuple[str, int], ...] = ()
     unread: Unread = ()
+    queries: frozenset[str] = frozenset()
+    """What was searched for, where each search is billed."""
 
     def plus(self, more: Grounded) -> Grounded:
         """Return what two pieces of one reply tell."""
         units = dict(self.units)
         for unit, count in more.units:
             units[unit] = max(units.get(unit, 0), count)
-        return Grounded(tuple(sorted(units.items())), together(self.unread, more.unread))
+        queries = self.queries | more.queries
+        if queries:
+            units["web_searches"] = max(units.get("web_searches", 0), len(queries))
+        return Grounded(tuple(sorted(units.items())), together(self.unread, more.unread), queries)
 
 
 NOT_GROUNDED = Grounded()
@@ -56,19 +61,20 @@ def tells_more(body: Table) -> bool:
 def grounded(body: Table, model: str, dialect: Dialect) -> Grounded:
     """Return what a reply, or a chunk of one, tells of what was looked up."""
     reports = reports_in(body, plain=_PLAIN)
-    searches = maps = 0
+    searches, is_mapped, asked = 0, False, set[str]()
     kinds: list[str] = []
     for candidate in items(body, "candidates"):
         reports += reports_in(candidate, plain=("content",))
-        queries, is_mapped = _looked_up(table(candidate, _GROUNDING), kinds)
-        called, is_called = _called(candidate, kinds)
-        searches += max(queries, called)
-        maps |= is_mapped or is_called
+        queries, used_maps = _looked_up(table(candidate, _GROUNDING), kinds)
+        called, called_maps = _called(candidate, kinds)
+        searches += max(len(queries), len(called))
+        asked.update(queries, called)
+        is_mapped = is_mapped or used_maps or called_maps
     if searches and any(fnmatchcase(model, each) for each in dialect.searches_per_prompt.split()):
-        searches = 1
-    units = {name: int(count) for name, count in (("web_searches", searches), ("maps_searches", maps)) if count}
+        searches, asked = 1, set()
+    found = (("maps_searches", int(is_mapped)), ("web_searches", max(searches, len(asked))))
     unread = together(items_of(kinds, dialect.reported), unread_of(reports, set(), dialect.reported))
-    return Grounded(tuple(sorted(units.items())), unread)
+    return Grounded(tuple((unit, count) for unit, count in found if count), unread, frozenset(asked))
 
 
 def made_medium(part: Table) -> str:
@@ -77,32 +83,31 @@ def made_medium(part: Table) -> str:
     return kind if kind in _MADE else ""
 
 
-def _looked_up(found: Table, kinds: list[str]) -> tuple[int, bool]:
-    """Return how many searches a candidate's grounding tells of, and whether maps were asked."""
-    if not found:
-        return 0, False
-    searches = 0
+def _looked_up(found: Table, kinds: list[str]) -> tuple[list[str], bool]:
+    """Return what a candidate's grounding says was searched for, and whether maps were asked."""
+    searches: list[str] = []
     for name, value in found.items():
         if name.endswith("Queries") and isinstance(value, list) and value:
             if name == _QUERIES:
-                searches = len(value)
+                searches = list(map(str, value))
             else:
                 kinds += [f"{_GROUNDING}.{name}"] * len(value)
     chunks = items(found, "groundingChunks")
     if not searches and found.get("searchEntryPoint"):  # a chunk of the web alone may come of an address in the prompt
-        searches = 1
+        searches = [""]
     return searches, any("maps" in chunk for chunk in chunks) or bool(found.get("googleMapsWidgetContextToken"))
 
 
-def _called(candidate: Table, kinds: list[str]) -> tuple[int, bool]:
+def _called(candidate: Table, kinds: list[str]) -> tuple[list[str], bool]:
     """Return the same of the tools that the parts of a candidate show."""
-    searches, is_mapped = 0, False
+    searches: list[str] = []
+    is_mapped = False
     for part in items(candidate, "content", "parts"):
         for name in part.keys() - _PLAIN_PARTS:
             tool = text(part, name, "toolType") if name == "toolCall" else ""
             if tool in _SEARCH_TOOLS:
                 queries = table(part, "toolCall", "args").get("queries")
-                searches += len(queries) if isinstance(queries, list) and queries else 1
+                searches += map(str, queries) if isinstance(queries, list) and queries else [text(part, name, "id")]
             elif tool == _MAP_TOOL:
                 is_mapped = True
             else:

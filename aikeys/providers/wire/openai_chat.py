@@ -14,8 +14,8 @@ from aikeys.providers.wire.dialects import Dialect, check
 from aikeys.providers.wire.exact_json import Table, given, items, read_table, table, text, write
 from aikeys.providers.wire.refusals import Headers, in_body, refusal, request_id
 from aikeys.providers.wire.streams import Stream
-from aikeys.providers.wire.tools_openai import CITATION, kinds_in_message
-from aikeys.providers.wire.unread import items_of, reports_in, unread_of
+from aikeys.providers.wire.tools_openai import kinds_in_chat, kinds_in_message, unbilled
+from aikeys.providers.wire.unread import reports_in, unread_of
 from aikeys.providers.wire.values import (
     ApiError,
     File,
@@ -37,6 +37,7 @@ from aikeys.providers.wire.values import (
 
 JSON_HEADERS = (("content-type", "application/json"),)
 _FINISHES = {"stop": "stop", "length": "length", "tool_calls": "tool_calls", "function_call": "tool_calls"}
+_MOST_KINDS = 100
 _DELTA = frozenset(("role", "content", "refusal", "tool_calls", "reasoning", "reasoning_content", "function_call"))
 _FINISHES |= {"content_filter": "content_filter", "eos": "stop", "end_turn": "stop", "max_tokens": "length"}
 _AUDIO = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
@@ -101,13 +102,11 @@ class ChatStream(Stream):
 
     def __init__(self, dialect: Dialect, *, keeps_text: bool = True) -> None:
         super().__init__(dialect, keeps_text=keeps_text)
-        self._is_cited = False
+        self._kinds: set[str] = set()
 
     def count(self) -> None:
-        """Name a citation of the web that no search stands beside."""
-        usage = self.metered.usage
-        if self._is_cited and not (usage and dict(usage.other).get("web_searches")):
-            self.leaves(items_of((CITATION,), self.dialect.reported))
+        """Name what the reply shows and nothing bills."""
+        self.leaves(unbilled(self._kinds, self.metered.usage, self.dialect.reported))
 
     def take(self, value: Table) -> None:
         if not self.model:
@@ -119,6 +118,8 @@ class ChatStream(Stream):
                 if isinstance(choice, dict):
                     self._choice(choice)
                     reports = reports or usage_openai.may_report(choice)
+        if not usage_openai.PLAIN.issuperset(value):
+            self._kinds.update(kinds_in_chat(value))
         if reports:
             self.usage(usage_openai.metered({**value, "model": text(value, "model") or self.model}, self.dialect))
         if value.get("error"):
@@ -155,9 +156,8 @@ class ChatStream(Stream):
     def _beside(self, delta: Table) -> None:
         """Look at what a piece of a message holds beside what the model says."""
         self.leaves(unread_of(reports_in(delta, "choices.message."), set(), self.dialect.reported))
-        kinds = set(kinds_in_message(delta))
-        self._is_cited = self._is_cited or CITATION in kinds
-        self.leaves(items_of(kinds - {CITATION}, self.dialect.reported))
+        if len(self._kinds) < _MOST_KINDS:
+            self._kinds.update(kinds_in_message(delta))
 
     def _tool_calls(self, calls: list[Table]) -> None:
         for number, call in enumerate(calls):

@@ -10,9 +10,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from aikeys.providers.reported import Reported
 from aikeys.providers.usage import Usage
 from aikeys.providers.wire.counts import UsageCounts, named
 from aikeys.providers.wire.dialects import Dialect
@@ -43,15 +44,24 @@ _SEARCHING_MODEL = re.compile(r"(?:^|-)search(?:-|$)")
 _SEARCHING_PROVIDERS = ("openai", "azure-openai")
 _IMAGE_MODEL = "gpt-image-1"
 """What the image tool uses where nobody says: its price is a lower bound then."""
-CITATION = "choices.message.annotations.url_citation"
+_SHOWN = {
+    "choices.message.annotations.url_citation": "web_searches",
+    "choices.message.audio": "output_audio_tokens",
+    "choices.message.images": "output_image_tokens",
+    "web_search": "web_searches",
+    "search_info": "web_searches",
+    "search_results": "web_searches",
+}
+"""What a chat shows of something that is billed, and the unit that bills it."""
+_FOUND = ("web_search", "search_info", "search_results")
 
 
 class ToolsUsed(NamedTuple):
-    """What was done: units, what other models used, and what nobody can price."""
+    """What was done: units, what other models used, and the kinds of what stands in the reply."""
 
     units: dict[str, int]
     others: tuple[ModelUsage, ...] = ()
-    unread: Unread = ()
+    kinds: tuple[str, ...] = ()
 
 
 def done(counts: UsageCounts, body: Table, dialect: Dialect) -> ToolsUsed:
@@ -64,16 +74,21 @@ def done(counts: UsageCounts, body: Table, dialect: Dialect) -> ToolsUsed:
         shown = _of_items(items(body, "output"), kinds, has_image=image is not None)
         if not isinstance(counts.raw.get(_DETAILS), dict):
             units.update({unit: max(units.get(unit, 0), count) for unit, count in shown.items()})
+    kinds += kinds_in_chat(body)
     for choice in items(body, "choices"):
         kinds += kinds_in_message(table(choice, "message"))
     if "choices" in body and searches_by_itself(text(body, "model"), dialect.provider):
         units["web_searches"] = max(1, units["web_searches"])
-    if units["web_searches"]:
-        kinds = [kind for kind in kinds if kind != CITATION]
     if image is not None and not image.model:
         kinds.append("tool_usage.image_gen.model")
         image = image._replace(model=_IMAGE_MODEL)
-    return ToolsUsed(units, (image,) if image is not None else (), items_of(kinds, dialect.reported))
+    return ToolsUsed(units, (image,) if image is not None else (), tuple(kinds))
+
+
+def unbilled(kinds: Iterable[str], usage: Usage | None, lists: Reported) -> Unread:
+    """Return the kinds that no list names, and that no unit of the usage bills."""
+    billed = {unit for unit, _ in usage.other} if usage else set()
+    return items_of([kind for kind in kinds if _SHOWN.get(kind) not in billed], lists)
 
 
 def _reported(counts: UsageCounts, reported: UsageCounts) -> dict[str, int]:
@@ -90,10 +105,19 @@ def searches_by_itself(model: str, provider: str) -> bool:
     return provider in _SEARCHING_PROVIDERS and bool(_SEARCHING_MODEL.search(model))
 
 
+def kinds_in_chat(body: Table) -> list[str]:
+    """Return what a chat, or a chunk of one, shows of a search beside its messages."""
+    return [name for name in _FOUND if body.get(name)] if "choices" in body else []
+
+
 def kinds_in_message(message: Table) -> Iterator[str]:
     """Yield what a message of a chat, or a piece of one, holds of tools that the provider ran."""
     if message.get("annotations") and any(each.get("type") == "url_citation" for each in items(message, "annotations")):
-        yield CITATION
+        yield "choices.message.annotations.url_citation"
+    if message.get("audio") and table(message, "audio").get("data"):
+        yield "choices.message.audio"
+    if message.get("images"):
+        yield "choices.message.images"
     if message.get("executed_tools"):
         for tool in items(message, "executed_tools"):
             yield f"choices.message.executed_tools.{text(tool, 'type') or 'tool'}"

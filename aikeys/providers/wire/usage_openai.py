@@ -16,7 +16,7 @@ from aikeys.providers.wire import tools_openai
 from aikeys.providers.wire.counts import UsageCounts, billed_pusd, named, service_of, with_fees
 from aikeys.providers.wire.dialects import Dialect
 from aikeys.providers.wire.exact_json import Table, items, table, text
-from aikeys.providers.wire.unread import fees_of, is_report, reports_in, together, unread_of
+from aikeys.providers.wire.unread import Unread, fees_of, is_report, reports_in, together, unread_of
 from aikeys.providers.wire.values import UNMETERED, Json, Metered
 
 _WRITTEN = ("output_tokens_details", "completion_tokens_details", "completion_token_details")
@@ -56,12 +56,12 @@ class _UsageSums(NamedTuple):
 def metered(body: Table, dialect: Dialect, *, embeds: bool = False) -> Metered:
     """Return what a reply (or the response object of a finished stream) says of its usage."""
     raw = _usage_object(body)
-    if raw is None:
-        counts = UsageCounts({})
-        found = tools_openai.done(counts, body, dialect)
-        left = together(found.unread, unread_of(_reports(body, None), counts.read, dialect.reported))
-        return UNMETERED._replace(service=service_of(body), unread=left)
-    return of_usage(raw, body, dialect, embeds=embeds)
+    if raw is not None:
+        return of_usage(raw, body, dialect, embeds=embeds)
+    counts = UsageCounts({})
+    found = tools_openai.done(counts, body, dialect)
+    left = _left(found, None, unread_of(_reports(body, None), counts.read, dialect.reported), dialect)
+    return UNMETERED._replace(service=service_of(body), unread=left)
 
 
 def of_usage(raw: Table, body: Table, dialect: Dialect, *, embeds: bool = False) -> Metered:
@@ -69,15 +69,25 @@ def of_usage(raw: Table, body: Table, dialect: Dialect, *, embeds: bool = False)
     counts = UsageCounts(raw)
     sums = _sums(counts, dialect, embeds)
     billed = billed_pusd(raw, dialect.cost, counts.odd)
-    service = service_of(body, raw)
     found = tools_openai.done(counts, body, dialect)
     is_grok = dialect.provider == "azure-openai" and "grok" in text(body, "model").lower()
     usage = None if sums is None else _usage(counts, sums, {**found.units}, caches_apart=is_grok)
     known = (("usage", raw), *_reports(body, raw))
     usage = with_fees(usage, fees_of(known, counts.read, dialect.reported))
-    left = () if billed is not None else together(found.unread, unread_of(known, counts.read, dialect.reported))
+    left: Unread = ()
+    if billed is None:
+        left = _left(found, usage, unread_of(known, counts.read, dialect.reported), dialect)
     odd = tuple(dict.fromkeys(counts.odd))
-    return Metered(usage, billed, service, found.others if usage else (), raw, odd, left)
+    return Metered(usage, billed, service_of(body, raw), found.others if usage else (), raw, odd, left)
+
+
+def _left(found: tools_openai.ToolsUsed, usage: Usage | None, numbers: Unread, dialect: Dialect) -> Unread:
+    """Return what is left unread: numbers, items, and what was used beside a usage that is missing."""
+    kinds = found.kinds
+    if usage is None:
+        kinds += ("tool_usage.image_gen",) * len(found.others)
+        kinds += tuple(f"tools.{unit}" for unit, count in found.units.items() if count)
+    return together(numbers, tools_openai.unbilled(kinds, usage, dialect.reported))
 
 
 def may_report(value: Table) -> bool:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from test_unread_numbers import USAGE, USAGES, chat, metered
+from test_unread_numbers import USAGE, USAGES, chat, metered, unread
 
 from aikeys.providers.catalogue import load
 from aikeys.providers.usage import Usage
@@ -158,3 +158,39 @@ def test_google_is_billed_by_the_prompt_or_by_the_query(model: str, searches: in
     expected = Usage(10, output=5, other=(("maps_searches", 1), ("web_searches", searches)))
     assert metered(whole, "gemini", "gemini_generate").usage == expected
     assert streamed("gemini_generate", "gemini", body, whole).usage == expected
+
+
+SPOKEN = {"message": {"content": None, "audio": {"id": "a", "data": "AAAA"}}}
+
+
+def test_what_a_chat_shows_is_billed_by_its_unit_or_left_unread() -> None:
+    details = {"completion_tokens_details": {"audio_tokens": 4}}
+    assert unread({"model": "m", "choices": [SPOKEN], "usage": {**USAGE, **details}}) == {}
+    assert unread({"model": "m", "choices": [SPOKEN], "usage": USAGE}) == {"choices.message.audio": 1}
+    assert unread({"model": "m", "choices": [{"message": {"images": [{}]}}], "usage": USAGE}) == {
+        "choices.message.images": 1
+    }
+    assert unread({**chat(), "search_results": [{}]}) == {"search_results": 1}
+    assert unread({**chat(num_search_queries=2), "search_results": [{}]}) == {}
+    found = streamed("openai_chat", "zhipu", {**CHUNK, "web_search": [{}]}, {**CHUNK, "usage": USAGE})
+    assert dict(found.unread) == {"web_search": 1}
+
+
+def test_tools_beside_a_usage_that_is_missing_are_left_unread() -> None:
+    body = {"model": "m", "output": [SEARCHED], "tool_usage": {"image_gen": {"output_tokens": 5}}}
+    found = metered(body, "openai", "openai_responses")
+    assert found.usage is None
+    assert dict(found.unread) == {"tools.web_searches": 1, "tool_usage.image_gen": 1, "tool_usage.image_gen.model": 1}
+
+
+@pytest.mark.parametrize(
+    ("queries", "searches"), [((["a"], ["b"]), 2), ((["a"], ["a", "b"]), 2), ((["a", "a"], []), 2)]
+)
+def test_the_searches_of_a_stream_are_each_counted_once(queries: tuple[list[str], ...], searches: int) -> None:
+    chunks = [
+        {"modelVersion": "gemini-3-pro", "candidates": [{"groundingMetadata": {"webSearchQueries": found}}]}
+        for found in queries
+    ]
+    end = {"candidates": [{"finishReason": "STOP"}], **USAGES["gemini_generate"]}
+    found = streamed("gemini_generate", "gemini", *chunks, end)
+    assert found.usage == Usage(10, output=5, other=(("web_searches", searches),))

@@ -256,6 +256,7 @@ def test_no_recorded_exchange_but_those_of_an_open_question_has_anything_unread(
         "content.server_tool_use.code_execution",
         "choices.message.executed_tools.search",  # Groq's compound models: their tools have no price here
         "choices.message.executed_tools.visit",
+        "choices.message.audio",  # one reply speaks, and its usage does not say with how many tokens
     }
 
 
