@@ -13,11 +13,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from aikeys.errors import AikeysError, NotFound, UsageError
-from aikeys.gateway.http import error_bodies, hosts
+from aikeys.gateway.http import error_bodies, hosts, paths
 from aikeys.gateway.http.admission import STATE, TOKEN, RefusalLog, address_of, admit, new_request_id, shape_of, shown
 from aikeys.gateway.http.client_streams import REQUEST_ID, RESERVED, refusal
 from aikeys.gateway.http.error_bodies import Told, TooLarge
-from aikeys.gateway.routes import admin, calls, health, keys, models, native
+from aikeys.gateway.routes import admin, calls, further_names, health, keys, models, native
 from aikeys.gateway.settings import LOOPBACK
 from aikeys.gateway.state import WorkerState
 from aikeys.tokens import admission
@@ -50,12 +50,14 @@ def make_app(state: WorkerState, log: AccessLog) -> web.Application:
     app[_REFUSALS] = RefusalLog()
     add = app.router
     add.add_post("/v1/chat/completions", calls.chat)
-    for path in ("/v1/responses", "/v1/embeddings", "/v1/completions"):
+    for path in calls.ENDPOINTS:
         add.add_post(path, calls.passed_on)
     add.add_get("/v1/models", models.models)
     add.add_get("/v1/models/{model:.+}", models.model)
     add.add_post("/v1/messages", native.messages)
     add.add_post("/v1/messages/count_tokens", native.messages)
+    for path in further_names.FURTHER:
+        add.add_post(path.replace("{tail}", "{tail:.+}"), native.further)
     for version in ("v1", "v1beta"):
         add.add_post(f"/{version}/models/{{tail:.+}}", native.gemini)
     add.add_get("/v1beta/models", native.gemini)
@@ -120,6 +122,8 @@ async def _signed(request: web.Request, response: web.StreamResponse) -> None:
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     state = request.app[STATE]
     _check_host(request, state)
+    if not paths.is_plain(request.method, request.rel_url.raw_path):
+        raise web.HTTPNotFound
     if request.headers.get("upgrade", "").lower() == "websocket":
         raise UpgradeRefused("WebSockets are not served", "use HTTP")
     resource = request.match_info.route.resource

@@ -52,19 +52,7 @@ _KEPT_S = 4.0
 _LOOK_FOR_CLIENT_S = 1.0
 _SECURE, _LOOPBACK, _PRIVATE = "https", "loopback", "private"
 """Kinds of connections: plain http to this machine, and to a private network where the key's row allows it."""
-_FOR_CLIENTS = frozenset(
-    (
-        *("content-type", "retry-after", "retry-after-ms", "x-should-retry"),
-        *("x-request-id", "request-id", "apim-request-id", "x-ms-request-id", "x-amzn-requestid", "x-groq-request-id"),
-        *("openai-processing-ms", "openai-version", "mistral-correlation-id"),
-    )
-)
 _INVALID = "the request cannot be written: its address or a header is not valid"
-
-
-def for_client(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the header fields of a reply (lower case) that a client may see: never a credential, account or cookie."""
-    return {name: value for name, value in headers.items() if name in _FOR_CLIENTS}
 
 
 class _ProxyOptions(TypedDict, total=False):

@@ -60,6 +60,9 @@ class Provider(NamedTuple):
     source: str = ""
     date: str = ""
     wire: Mapping[str, object] = MappingProxyType({})
+    also_base_url: tuple[str, ...] = ()
+    anthropic_base: tuple[tuple[str, str], ...] = ()
+    affinity: tuple[str, ...] = ()
     native: tuple[tuple[object, ...], ...] = ()
     resells: bool = False
     local: bool = False
@@ -158,7 +161,7 @@ def check_base_url(url: str) -> str:
 def _built_in(name: str, table: Mapping[str, object], of_all: Reported) -> Provider:
     fields: dict[str, object] = {"reported": of_all}
     for key, value in table.items():
-        if key == "regions":
+        if key in ("regions", "anthropic_base"):
             fields[key] = tuple(cast("dict[str, str]", value).items())
         elif key == "verify":
             fields[key] = _verification(cast("dict[str, object]", value))
@@ -180,10 +183,11 @@ def _verification(table: Mapping[str, object]) -> Verification:
 
 
 def _native(line: str) -> tuple[object, ...]:
-    """Read `METHOD path scope [meter] [keeps] [streams]`."""
+    """Read `METHOD path scope [meter] [keeps] [streams] [cap=FIELD]`."""
     method, path, scope, *rest = line.split()
-    meter = next((word for word in rest if word not in ("keeps", "streams")), "free")
-    return method, path, scope, meter, "keeps" in rest, "streams" in rest
+    cap = next((word[4:] for word in rest if word.startswith("cap=")), "")
+    meter = next((word for word in rest if word not in ("keeps", "streams", f"cap={cap}")), "free")
+    return method, path, scope, meter, "keeps" in rest, "streams" in rest, cap
 
 
 def _balance(table: Mapping[str, object]) -> Balance:

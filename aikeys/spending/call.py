@@ -30,7 +30,15 @@ from aikeys.ledger.unread_fields import fields_of
 from aikeys.providers import token_count
 from aikeys.providers.inquiry import timeouts
 from aikeys.providers.transport import Broken, NotSent, Parcel, checked_base_url, is_open_way, require_way
-from aikeys.providers.wire.values import Event, Outgoing, ReasoningPiece, TextPiece, Unreadable
+from aikeys.providers.wire.values import (
+    Event,
+    Finished,
+    Outgoing,
+    ReasoningPiece,
+    TextPiece,
+    ToolCallPiece,
+    Unreadable,
+)
 from aikeys.secret import Secret
 from aikeys.spending import exchange as exchanges
 from aikeys.spending.authorise import Caller, authorise
@@ -45,7 +53,10 @@ from aikeys.spending.plan import Circumstances, Plan, expected_tokens, lowered, 
 from aikeys.spending.room import Left, as_of_now, is_limited_now
 
 _TOKENS = (TextPiece, ReasoningPiece)
+_SAYS = (*_TOKENS, ToolCallPiece, Finished)
 _COUNTER_S = 10.0
+_MOST_HELD_BYTES, _LONGEST_HELD_S = 256 << 10, 15.0
+"""A stream that says nothing for so long is handed on all the same: whoever waits sees its signs of life."""
 STOPPED, UNHEARD = "the call was stopped", "nobody reads the reply any more"
 Also = Callable[[Writer], None] | None
 Note = Callable[[Received, bytes], Also]
@@ -55,7 +66,8 @@ Note = Callable[[Received, bytes], Also]
 class Asking(NamedTuple):
     """Who asks for what of whom. `scope` is what it takes; `size_bytes` is that of the body as it came.
 
-    `carried` are the keys that were sent for the same request so far: a reply may repeat those, too.
+    `carried` are the keys that were sent for the same request so far: a reply may repeat those, too. `holds`: another
+    target may be asked instead, so nothing of a stream is handed on before it says something.
     """
 
     caller: Caller
@@ -66,12 +78,14 @@ class Asking(NamedTuple):
     size_bytes: int = 0
     note: Note | None = None
     max_cost_pusd: int | None = None
+    holds: bool = False
 
 
 class Outcome(NamedTuple):
     """A call that is over. `left_pusd`: what the tightest budget that is told has left, None without one.
 
-    `entry` is None where the ledger could not be written: `unsettled` says why. `is_begun`: a stream was handed on.
+    `body` of a stream is what was held of it, where nothing was handed on. `entry` is None where the ledger could not
+    be written: `unsettled` says why. `is_begun`: a stream was handed on.
     """
 
     plan: Plan
@@ -182,7 +196,9 @@ class _Reserved:
         self._started_s = io.now_s()
         self._first_token_ms: int | None = None
         self._drain_until_s: float | None = None
-        self._is_sent = self._is_begun = False
+        self._is_sent = self._is_stream = self._is_begun = False
+        self._held: list[tuple[bytes, list[Event]]] = []
+        self._held_bytes, self._held_since_s = 0, 0.0
         self._status = 0
         self._headers: Mapping[str, str] = {}
         self._digest = b""
@@ -232,11 +248,15 @@ class _Reserved:
             async with self._io.send(parcel, self._io.conditions.timeouts) as incoming:
                 self._status, self._headers = incoming.status, incoming.headers
                 exchange.head(incoming.status, incoming.headers)
-                self._is_begun = made.request.stream and incoming.status < 300
-                if self._is_begun:
-                    await self._listener.begins(made, incoming.status, incoming.headers)
+                self._is_stream = made.request.stream and incoming.status < 300
+                if self._is_stream:
+                    self._held_since_s = self._io.now_s()
+                    if not self._asking.holds:
+                        await self._begin(made)
                     incoming.watch(lambda: bool(self._why_no_more(made)))
                 await self._read(exchange, incoming, made)
+                if self._is_stream and not self._is_begun and exchange.received().failure is None:
+                    await self._begin(made)
         except NotSent as failure:
             exchange.refuse(failure)
         except Broken as failure:
@@ -251,22 +271,40 @@ class _Reserved:
             events = exchange.feed(piece)
             if self._first_token_ms is None and any(isinstance(event, _TOKENS) for event in events):
                 self._first_token_ms = self._elapsed_ms
-            await self._hand_on(piece, events)
+            await self._hand_on(made, piece, events)
             if why := self._why_no_more(made):
                 exchange.cut(exchanges.CANCELLED, Unreadable(why))
                 return
         events = exchange.close()
         if events:
-            await self._hand_on(b"", events)
+            await self._hand_on(made, b"", events)
 
-    async def _hand_on(self, data: bytes, events: list[Event]) -> None:
-        if self._is_begun and self._listener.audience is Audience.LISTENS:
-            await self._listener.hears(data, events)
+    async def _hand_on(self, made: Plan, data: bytes, events: list[Event]) -> None:
+        if not self._is_stream:
+            return
+        if self._is_begun:
+            if self._listener.audience is Audience.LISTENS:
+                await self._listener.hears(data, events)
+            return
+        self._held.append((data, events))
+        self._held_bytes += len(data)
+        is_long = self._held_bytes > _MOST_HELD_BYTES or self._io.now_s() - self._held_since_s > _LONGEST_HELD_S
+        if is_long or any(isinstance(event, _SAYS) for event in events):
+            await self._begin(made)
+
+    async def _begin(self, made: Plan) -> None:
+        """Hand on the head of a stream, and what was held of it: from here on nobody else is asked."""
+        self._is_begun = True
+        await self._listener.begins(made, self._status, self._headers)
+        held, self._held = self._held, []
+        for data, events in held:
+            if self._listener.audience is Audience.LISTENS:
+                await self._listener.hears(data, events)
 
     def _why_no_more(self, made: Plan) -> str:
         """Return why the rest of the reply is not read, empty where it is."""
         audience = self._listener.audience
-        if audience is Audience.LISTENS or (audience is Audience.LEFT and not self._is_begun):
+        if audience is Audience.LISTENS or (audience is Audience.LEFT and not self._is_stream):
             return ""
         if audience is Audience.LEFT and not is_limited_now(self._io.ledger, made, self._reservation.context):
             return UNHEARD
@@ -303,7 +341,8 @@ class _Reserved:
 
     def _read_whole(self, exchange: Exchange) -> tuple[Received, bytes, Also]:
         """Return what the reply says, its body where it was no stream, and what is noted with its entry."""
-        received, body = exchange.received(), exchange.body()
+        received = exchange.received()
+        body = exchange.body() or b"".join(data for data, _ in self._held)
         return received, body, self._asking.note(received, body) if self._asking.note is not None else None
 
 

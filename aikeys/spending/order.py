@@ -32,7 +32,13 @@ from aikeys.spending.plan import Circumstances, Draft, Plan, fitted, price_of
 _JSON = ("content-type", "application/json")
 _COUNTED = {"anthropic_messages": "anthropic", "gemini_generate": "gemini"}
 _SCHEMAS = ("output_format", "output_config", "response_format")
-_WITHOUT_CAP = ("openai_embeddings", "cohere_embeddings", "gemini_embeddings", "openai_moderations")
+_WITHOUT_CAP = (
+    "openai_compactions",
+    "openai_embeddings",
+    "cohere_embeddings",
+    "gemini_embeddings",
+    "openai_moderations",
+)
 _SHOWN = 5
 _ANY_CAP = 1_000_000
 """Stands in a body that is only read, where its dialect wants a cap and none is decided yet."""
@@ -50,6 +56,8 @@ class Native(NamedTuple):
     """Those that go along."""
     is_large: bool = False
     """Read and written in steps that let other threads run."""
+    dialect: Dialect | None = None
+    """How the route is spoken to, where that is not the provider's own way."""
 
 
 class Order(Protocol):
@@ -214,7 +222,7 @@ def _plan_of_body(target: Target, native: Native, circumstances: Circumstances) 
             "background is set: the reply has no usage yet, and what the call costs would never be known",
             "leave it out; a token with the scope native:all that no budget limits may, on the provider's own route",
         )
-    dialect = target.provider.dialect()
+    dialect = native.dialect or target.provider.dialect()
     price, _ = price_of(target, circumstances)
     request = NativeRequest(native.protocol, dialect, target.model, native.body, native.is_large)
     found = bounds_of_body(request, price, circumstances.now_us, circumstances.until_us)
@@ -244,7 +252,7 @@ def _require_metered(unknown: tuple[str, ...], price: Price | None, circumstance
 
 def is_in_background(protocol: str, body: Table) -> bool:
     """Tell whether a response is only queued: its usage is reported to whoever fetches it later."""
-    return protocol == "openai_responses" and body.get("background") not in (None, False)
+    return protocol in ("openai_responses", "openai_compactions") and body.get("background") not in (None, False)
 
 
 def _body_of(native: Native, made: Plan) -> tuple[bytes, bool]:

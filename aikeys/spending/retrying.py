@@ -5,7 +5,8 @@
   something.
 - The provider's Retry-After counts; one that is too long is no wait but an answer. Without one: growing pauses, spread
   so that not everybody comes back at once.
-- Another model: where waiting did not help, or would not. Never for a request that is itself wrong.
+- Another model: where waiting did not help, or would not, and where the context is too long for this one. Never for a
+  request that is itself wrong.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ TRIES = 3
 _FIRST_PAUSE_MS, _LONGEST_PAUSE_MS = 500, 8_000
 LONGEST_ASKED_MS = 30_000
 _TURNED_AWAY = ("rate_limited", "overloaded", "server")
-_ELSEWHERE = (*_TURNED_AWAY, "timeout", "quota", "authentication", "permission", "not_found")
+_ELSEWHERE = (*_TURNED_AWAY, "timeout", "quota", "authentication", "permission", "not_found", "too_large")
 
 
 def pause_ms(received: Received, number: int, spread: int) -> int | None:

@@ -15,7 +15,7 @@ import pytest
 from aikeys.errors import AikeysError
 from aikeys.gateway import app, settings
 from aikeys.gateway.http import client_streams, error_bodies, presented
-from aikeys.gateway.routes.native import _PASSED_HEADERS
+from aikeys.gateway.routes.request_headers import PASSED_HEADERS
 from aikeys.providers import catalogue
 from aikeys.providers.native_routes import match, routes_of
 from aikeys.providers.wire.values import KINDS
@@ -48,9 +48,14 @@ def test_every_route_of_the_gateway_is_on_the_page() -> None:
 
 
 def test_every_listed_route_of_a_provider_is_on_the_page() -> None:
-    for name in ("openai", "anthropic", "gemini", "cohere"):
+    for name in ("openai", "azure-openai", "anthropic", "gemini", "cohere", "minimax"):
         for route in routes_of(PROVIDERS[name]):
-            words = re.sub(r"\{model\}|\{\}", "", route.path).rstrip("/").removeprefix("/v1beta").removeprefix("/v1")
+            words = (
+                re.sub(r"\{model\}|\{deployment\}|\{\}", "", route.path)
+                .rstrip("/")
+                .removeprefix("/v1beta")
+                .removeprefix("/v1")
+            )
             for part in re.split(r"[/:]", words):
                 assert part in TEXT, (name, route.path)
 
@@ -80,8 +85,10 @@ def test_every_status_and_code_that_a_client_may_meet_is_on_the_page() -> None:
 def test_headers_sizes_and_times_are_those_of_the_program() -> None:
     names = (
         *presented._HEADERS,
-        *_PASSED_HEADERS,
+        *PASSED_HEADERS,
+        *(name for each in PROVIDERS.values() for name in each.affinity),
         client_streams.REQUEST_ID,
+        client_streams.MODEL,
         client_streams.MAX_TOKENS,
         client_streams.COST,
     )

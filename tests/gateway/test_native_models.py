@@ -166,7 +166,7 @@ ROUTES = [
     ("POST", "/groq/openai/v1/chat/completions", body("anthropic/claude-sonnet-4-5")),
     ("POST", "/v1beta/models/anthropic/claude-sonnet-4-5:generateContent", {"contents": []}),
     ("POST", "/v1/models/openai/gpt-4.1:streamGenerateContent", {"contents": []}),
-    ("POST", "/v1beta/models/openai%2Fgpt-4.1:countTokens", {"contents": []}),
+    ("POST", "/v1beta/models/openai/gpt-4.1:countTokens", {"contents": []}),
     ("POST", "/openai/v1/audio/speech", {"model": "gemini/tts", "input": "hi"}),
     (
         "POST",

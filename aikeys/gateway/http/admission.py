@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -32,6 +33,8 @@ STATE: web.AppKey[WorkerState] = web.AppKey("state", WorkerState)
 TOKEN: web.RequestKey[str] = web.RequestKey("token", str)
 _AUDIT_EVERY_S = 60.0
 _MOST_NOTED = 10_000
+_ANTHROPICS = re.compile(r"^/(?:anthropic|v1/messages)(?:/|$)|(?:^|/v1)/messages(?:/count_tokens)?$", re.ASCII)
+"""Anthropic's own routes, and those in its format at whichever provider."""
 
 Shape = Callable[[Told], bytes]
 
@@ -62,9 +65,9 @@ REQUEST_CONTEXT: web.RequestKey[RequestContext] = web.RequestKey("request_contex
 
 def shape_of(path: str) -> Shape:
     """Return the shape of errors on a route: Anthropic's, Google's or OpenAI's."""
-    if path.startswith(("/v1/messages", "/anthropic/")):
+    if _ANTHROPICS.search(path):
         return error_bodies.anthropic_body
-    if path.startswith(("/v1beta/", "/v1/models/", "/gemini/")) and (":" in path or path.startswith("/v1beta")):
+    if path.startswith(("/v1beta/", "/v1beta1/", "/v1/models/", "/gemini/")) and (":" in path or path[:7] == "/v1beta"):
         return error_bodies.google_body
     return error_bodies.openai_body
 

@@ -14,8 +14,8 @@ from aiohttp import web
 
 from aikeys.gateway.formats import openai_replies
 from aikeys.gateway.formats.openai_replies import ChunkWriter, Heading
-from aikeys.gateway.http import error_bodies
-from aikeys.gateway.upstream import for_client
+from aikeys.gateway.http import error_bodies, reply_headers
+from aikeys.gateway.http.admission import REQUEST_CONTEXT, shown
 from aikeys.money import usd_text
 from aikeys.providers.wire.exact_json import read_table
 from aikeys.providers.wire.values import Event, Unreadable
@@ -24,7 +24,7 @@ from aikeys.spending.io import Audience
 from aikeys.spending.plan import Plan
 
 EVENT_STREAM = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
-REQUEST_ID, MAX_TOKENS = "x-aikeys-request-id", "x-aikeys-max-tokens"
+REQUEST_ID, MODEL, MAX_TOKENS = "x-aikeys-request-id", "x-aikeys-model", "x-aikeys-max-tokens"
 COST, REMAINING = "x-aikeys-cost-usd", "x-aikeys-budget-remaining-usd"
 
 RESERVED: web.RequestKey[str] = web.RequestKey("reserved", str)
@@ -60,7 +60,7 @@ class ClientStream:
 
     async def begins(self, made: Plan, status: int, headers: Mapping[str, str]) -> None:
         """Send the head."""
-        fields = {**self._head(headers), REQUEST_ID: self.request_id, **announced(made)}
+        fields = {**self._head(headers), REQUEST_ID: self.request_id, MODEL: model_shown(made), **announced(made)}
         self.response = web.StreamResponse(status=status, headers=fields)
         try:
             await self.response.prepare(self._request)
@@ -121,7 +121,7 @@ class AsItCame(ClientStream):
         self._rest = b""
 
     def _head(self, headers: Mapping[str, str]) -> dict[str, str]:
-        return for_client(headers)
+        return fields_for(self._request, headers)
 
     def _words(self, data: bytes, events: list[Event]) -> bytes:
         del events
@@ -180,9 +180,21 @@ def announced(made: Plan) -> dict[str, str]:
     return {MAX_TOKENS: str(made.cap)} if made.lowered_from or (made.is_limited and made.cap) else {}
 
 
+def model_shown(made: Plan) -> str:
+    """Return who answers, as a header may say it."""
+    return shown(str(made.target), 200)
+
+
+def fields_for(request: web.Request, headers: Mapping[str, str], *, is_refusal: bool = False) -> dict[str, str]:
+    """Return the header fields of a provider's reply that whoever sent a request may see."""
+    context = request.get(REQUEST_CONTEXT)
+    sees_amounts = context is not None and context.holder.may("usage:read")
+    return reply_headers.for_client(headers, is_refusal=is_refusal, sees_amounts=sees_amounts)
+
+
 def accounted(outcome: Outcome, request_id: str) -> dict[str, str]:
     """Return the headers of a whole reply."""
-    found = {REQUEST_ID: request_id, **announced(outcome.plan)}
+    found = {REQUEST_ID: request_id, MODEL: model_shown(outcome.plan), **announced(outcome.plan)}
     if outcome.bill.source not in ("unpriced", "worst_case"):
         found[COST] = usd_text(outcome.bill.cost_pusd)
     if outcome.left_pusd is not None:
@@ -190,14 +202,18 @@ def accounted(outcome: Outcome, request_id: str) -> dict[str, str]:
     return found
 
 
-def whole_as_it_came(outcome: Outcome, request_id: str, shape: Callable[[error_bodies.Told], bytes]) -> web.Response:
+def whole_as_it_came(
+    request: web.Request, outcome: Outcome, request_id: str, shape: Callable[[error_bodies.Told], bytes]
+) -> web.Response:
     """Answer with the provider's own reply or refusal; what concerns our key, or never came, in our words."""
     received = outcome.received
     is_ours = received.failure is not None and (received.error is None or error_bodies.concerns_our_key(received.error))
     if is_ours and received.failure is not None:
-        return refusal(error_bodies.told_upstream(received.failure, received.error), request_id, shape)
+        told = error_bodies.told_upstream(received.failure, received.error)
+        return refusal(told, request_id, shape, reply_headers.of_refusal(outcome.headers))
     advice = error_bodies.advice(outcome.status, received.error) if received.error is not None else ()
-    fields = {**dict(advice), **for_client(outcome.headers), **accounted(outcome, request_id)}
+    passed = fields_for(request, outcome.headers, is_refusal=received.failure is not None)
+    fields = {**dict(advice), **passed, **accounted(outcome, request_id)}
     return web.Response(status=outcome.status, headers=fields, body=outcome.body)
 
 
@@ -206,12 +222,17 @@ def whole_in_openais_words(outcome: Outcome, head: Heading, request_id: str) -> 
     received = outcome.received
     if received.failure is not None:
         told = error_bodies.told_upstream(received.failure, received.error)
-        return refusal(told, request_id, error_bodies.openai_body)
+        return refusal(told, request_id, error_bodies.openai_body, reply_headers.of_refusal(outcome.headers))
     body = openai_replies.written(openai_replies.completion(received.reply, head))
     return web.Response(headers={"content-type": "application/json", **accounted(outcome, request_id)}, body=body)
 
 
-def refusal(told: error_bodies.Told, request_id: str, shape: Callable[[error_bodies.Told], bytes]) -> web.Response:
-    """Answer with an error."""
-    fields = {**dict(error_bodies.headers(told)), REQUEST_ID: request_id}
+def refusal(
+    told: error_bodies.Told,
+    request_id: str,
+    shape: Callable[[error_bodies.Told], bytes],
+    passed: Mapping[str, str] | None = None,
+) -> web.Response:
+    """Answer with an error; `passed` are the provider's own header fields that go along."""
+    fields = {**(passed or {}), **dict(error_bodies.headers(told)), REQUEST_ID: request_id}
     return web.Response(status=told.status, headers=fields, body=shape(told))

@@ -19,15 +19,14 @@ from aikeys.gateway.http.admission import RequestContext, enter, require, shape_
 from aikeys.gateway.http.client_streams import AsItCame
 from aikeys.gateway.http.error_bodies import Told
 from aikeys.gateway.http.queries import query_of
-from aikeys.gateway.off_the_loop import off_the_loop
-from aikeys.gateway.routes import stored_objects
-from aikeys.gateway.routes.calls import ClientCall, as_it_came, listen
+from aikeys.gateway.routes import further_names, stored_objects, turns
 from aikeys.gateway.routes.native_models import model_at, refuse_of_another
-from aikeys.gateway.upstream import for_client
+from aikeys.gateway.routes.request_headers import native_headers
+from aikeys.gateway.routes.turns import ClientCall, RequestWords, Turn, listen
 from aikeys.providers.catalogue import Provider
 from aikeys.providers.native_routes import FREE, Match, NativeRoute, below, match
 from aikeys.providers.transport import Broken, NotSent, Parcel, checked_base_url, require_way
-from aikeys.providers.wire.exact_json import LARGE_BYTES, write
+from aikeys.providers.wire.exact_json import write
 from aikeys.providers.wire.values import Outgoing
 from aikeys.spending.authorise import Caller, authorise, bound_labels
 from aikeys.spending.call import Asking, Outcome
@@ -37,8 +36,6 @@ from aikeys.spending.order import Address, Native, PassedOn, Unmetered, is_in_ba
 from aikeys.tokens import admission
 from aikeys.tokens.token_request import grantor
 
-_PASSED_HEADERS = ("content-type", "accept", "anthropic-version", "anthropic-beta", "openai-beta")
-_ANTHROPIC_VERSION = ("anthropic-version", "2023-06-01")
 _ANY_MODEL = "*"
 
 
@@ -54,8 +51,15 @@ async def gemini(request: web.Request) -> web.StreamResponse:
 
 async def provider(request: web.Request) -> web.StreamResponse:
     """Answer /PROVIDER/…."""
-    name = request.match_info["provider"]
-    return await _listed(request, name, "/" + request.match_info["tail"])
+    info = request.match_info
+    return await _listed(request, *further_names.below_provider(info["provider"], info["tail"], request.query))
+
+
+async def further(request: web.Request) -> web.StreamResponse:
+    """Answer what has a further name."""
+    resource = request.match_info.route.resource
+    canonical = resource.canonical if resource is not None else ""
+    return await _listed(request, *further_names.named(canonical, request.match_info.get("tail", "")))
 
 
 async def _listed(request: web.Request, name: str, path: str) -> web.StreamResponse:
@@ -80,28 +84,37 @@ async def _listed(request: web.Request, name: str, path: str) -> web.StreamRespo
         return await _unlisted(context, known, held, path, write(dict(said.body)))
     model = found.model or bodies.model_of(said.body)
     target = model_at(context, known, model)
-    native, address = _as_sent(said, _below(context, target, found, path), target)
-    if found.route.meter == "openai_responses":
-        stored_objects.require_own(
-            context, known.name, await off_the_loop(said.size_bytes, stored_objects.named_in, said.body)
-        )
-    keeps = found.route.meter == "openai_responses" or said.body.get("store") is True
-    note = stored_objects.noting(context, known.name) if keeps else None
-    return await as_it_came(said, target, PassedOn(native, address), found.route.scope, note)
+    words = RequestWords(found.route.meter, found.route.scope, said.body, _streams(said, found))
+
+    async def turn(asked: Target) -> Turn:
+        if asked.provider.name == known.name:
+            return await _on_own_route(said, asked, _below(context, asked, found, path), words)
+        headers = native_headers(request, asked.provider, is_anthropics=words.meter == "anthropic_messages")
+        return await turns.in_same_words(said, asked, words, headers)
+
+    return await turns.first_answer(said, [target, *turns.others(said, target, model, words.meter)], turn)
 
 
-def _as_sent(said: ClientCall, found: Match, target: Target) -> tuple[Native, Address]:
-    request, body = said.context.request, dict(said.body)
-    path = found.path
-    if found.model:
-        path = path.replace(f"/{found.model}", f"/{target.model}", 1)
-    else:
+def _streams(said: ClientCall, found: Match) -> bool:
+    return found.route.streams or bodies.flag_of(said.body, "stream")
+
+
+async def _on_own_route(said: ClientCall, target: Target, found: Match, words: RequestWords) -> Turn:
+    """Return the call on the route that the client chose, of the provider that it named."""
+    request, route, body = said.context.request, found.route, dict(said.body)
+    target, path = turns.at_base_url(target, found.base_url), found.path_of(target.model)
+    if not found.model or ("model" in body and route.meter.startswith("openai")):  # Azure goes by the path alone
         body["model"] = target.model
-    stream = found.route.streams or bodies.flag_of(body, "stream")
-    headers = _headers(request, target.provider)
-    return (
-        Native(found.route.meter, body, stream, headers=headers, is_large=said.size_bytes > LARGE_BYTES),
-        Address(request.method, path + query_of(request, target.provider.protocol, found.route), headers),
+    is_anthropics = route.meter == "anthropic_messages"
+    headers = native_headers(request, target.provider, path=path, is_anthropics=is_anthropics)
+    query = query_of(request, "anthropic" if is_anthropics else target.provider.protocol, route)
+    native = Native(
+        route.meter, body, words.stream, headers=headers, is_large=said.is_large,
+        dialect=turns.spoken(target.provider, route.meter, route.cap),
+    )  # fmt: skip
+    note = await turns.own_objects(said, target, route.meter, body)
+    return turns.passing(
+        said, target, PassedOn(native, Address(request.method, path + query, headers)), route.scope, note
     )
 
 
@@ -118,7 +131,7 @@ async def _free(context: RequestContext, target: Target, found: Match, path: str
     request, known, sent_to = context.request, target.provider, found.path
     if found.model:
         target = model_at(context, known, found.model)
-        sent_to = _below(context, target, found, path).path.replace(f"/{found.model}", f"/{target.model}", 1)
+        sent_to = _below(context, target, found, path).path_of(target.model)
     _authorise_key(context, target, found.route)
     body = b""
     if request.method in ("POST", "PUT", "PATCH") and request.body_exists:
@@ -130,7 +143,8 @@ async def _free(context: RequestContext, target: Target, found: Match, path: str
             _authorise_key(context, named, found.route)
         body = write(value)
     sent = await _sent(context, target, sent_to + query_of(request, known.protocol, found.route), body)
-    fields = {**for_client(sent.headers), client_streams.REQUEST_ID: context.request_id}
+    passed = client_streams.fields_for(request, sent.headers, is_refusal=sent.status >= 400)
+    fields = {**passed, client_streams.REQUEST_ID: context.request_id}
     return web.Response(status=sent.status, headers=fields, body=sent.body)
 
 
@@ -161,23 +175,24 @@ async def _unlisted(
         whole = await bodies.whole(request)
         await refuse_of_another(context, known, whole)
     sent_to = below(known, held.base_url, path) + query_of(request, known.protocol, None)
-    outgoing = Outgoing(request.method, sent_to, _headers(request, known, is_ours=body is not None), whole)
+    outgoing = Outgoing(request.method, sent_to, native_headers(request, known, is_ours=body is not None), whole)
     caller = Caller(labels_of(bound_labels(claims, {})), "gateway", claims, context.holder.above, context.address)
     order, listener = Unmetered(outgoing, path_shown(request)), AsItCame(request, context.request_id, bool)
     asking = Asking(caller, target, order, [], "native:all", len(whole))
     outcome = await answered(context.state, Asker(context.holder, DEFAULT_PRIORITY), asking, listener)
-    return _unread(outcome, known.title, listener.request_id, shape_of(request.path))
+    return _unread(request, outcome, listener.request_id, shape_of(request.path))
 
 
-def _unread(outcome: Outcome, title: str, request_id: str, shape: Callable[[Told], bytes]) -> web.Response:
+def _unread(request: web.Request, outcome: Outcome, request_id: str, shape: Callable[[Told], bytes]) -> web.Response:
     """Answer with a reply as it came; what concerns our key, or never came, in our words."""
     failure = outcome.received.failure
-    told, advice = error_bodies.told_of_reply(title, outcome.status, outcome.headers, outcome.body)
+    told, advice = error_bodies.told_of_reply(outcome.plan.dialect.title, outcome.status, outcome.headers, outcome.body)
     if failure is not None:
         told = error_bodies.told(failure)
     if told is not None:
         return client_streams.refusal(told, request_id, shape)
-    fields = {**dict(advice), **for_client(outcome.headers), client_streams.REQUEST_ID: request_id}
+    passed = client_streams.fields_for(request, outcome.headers, is_refusal=outcome.status >= 400)
+    fields = {**dict(advice), **passed, client_streams.REQUEST_ID: request_id}
     return web.Response(status=outcome.status, headers=fields, body=outcome.body)
 
 
@@ -185,7 +200,7 @@ async def _sent(context: RequestContext, target: Target, path: str, body: bytes)
     """Send and return the whole reply; what never came is 502."""
     state, request = context.state, context.request
     base_url = checked_base_url(target.key.base_url, target.provider.title)
-    headers = _headers(request, target.provider)
+    headers = native_headers(request, target.provider)
     outgoing = Outgoing(request.method, path, headers, body)
     secret = state.secret_of(context.holder, target)
     require_way(base_url, target.key.name, secret)
@@ -212,16 +227,6 @@ def _key_of(context: RequestContext, known: Provider) -> SpendingKey:
             "the owner of the vault can issue one that is: aikeys token issue --key NAME",
         )
     raise NotFound(f"there is no key for {known.title}", f"aikeys add {known.name}")
-
-
-def _headers(request: web.Request, known: Provider, *, is_ours: bool = True) -> tuple[tuple[str, str], ...]:
-    """Return the headers that go on; a body that we wrote is JSON whatever the client called its own."""
-    found = {name: request.headers[name] for name in _PASSED_HEADERS if name in request.headers}
-    if is_ours and request.body_exists and request.method not in ("GET", "DELETE"):
-        found["content-type"] = "application/json"
-    if known.protocol == "anthropic":
-        found.setdefault(*_ANTHROPIC_VERSION)
-    return tuple(found.items())
 
 
 def path_shown(request: web.Request) -> str:

@@ -53,13 +53,16 @@ PROTOCOLS = {
         "gemini_generate", gemini_generate.encode, gemini_generate.decode, gemini_generate.GenerateStream
     ),
     "cohere_chat": Protocol("cohere_chat", cohere_chat.encode, cohere_chat.decode, cohere_chat.CohereStream),
+    "openai_compactions": Protocol(
+        "openai_compactions", _nobody_encodes, openai_responses.decode, openai_responses.ResponsesStream
+    ),
     "openai_completions": Protocol("openai_completions", _nobody_encodes, openai_chat.decode, openai_chat.ChatStream),
     **{
         name: Protocol(name, _nobody_encodes, openai_embeddings.decode, openai_chat.ChatStream)
         for name in ("openai_embeddings", "cohere_embeddings", "gemini_embeddings")
     },
 }
-"""By name. The last four are only read: such requests are passed through as a client wrote them."""
+"""By name. The last five are only read: such requests are passed through as a client wrote them."""
 _CHATS = {
     "openai": "openai_chat",
     "openai-responses": "openai_responses",

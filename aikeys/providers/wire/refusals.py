@@ -80,6 +80,14 @@ _BY_WORD = {
     "invalid_request_error": "bad_request",
     "invalid_argument": "bad_request",
 }
+_TOO_LONG = re.compile(
+    r"(?:prompt|input|request|messages?|conversation)\b[^.;]{0,80}\b(?:too long|too large|too many tokens)"
+    r"|(?:maximum|max(?:imum)? (?:allowed )?)context (?:length|window|size)"
+    r"|exceeds?[^.;]{0,60}(?:context (?:length|window|size|limit)|(?:number of|input) tokens|token (?:limit|count))"
+    r"|context (?:length|window|size|limit)[^.;]{0,40}\bexceed",
+    re.IGNORECASE,
+)
+"""How those say that the input is longer than the model's context who have no word of their own for it."""
 _VAGUE = frozenset({"bad_request", "server", "rate_limited"})
 """Kinds that give way to a clearer word or status."""
 
@@ -111,6 +119,8 @@ def in_body(value: Json, status: int = 0) -> ApiError:
     message = _message(whole, error, inner)
     if not message:
         message = f"the provider answered with status {status}" if status else "the provider reported an error"
+    if kind == "bad_request" and _TOO_LONG.search(message):
+        kind = "too_large"
     code = next((word for word in words if word and not word.isdigit()), "")
     wait_ms = next(
         filter(None, (_seconds_ms(text(each, "retryDelay").rstrip("s")) for each in items(error, "details"))), None

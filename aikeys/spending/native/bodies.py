@@ -34,6 +34,7 @@ _READERS: dict[str, Callable[[Table, Findings], None]] = {
     "openai_chat": openai_chat.read,
     "openai_completions": openai_chat.read_completion,
     "openai_responses": openai_responses.read,
+    "openai_compactions": openai_responses.read_compaction,
     "openai_embeddings": embeddings.read,
     "anthropic_messages": anthropic_messages.read,
     "gemini_generate": gemini_generate.read,

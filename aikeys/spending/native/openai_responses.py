@@ -16,6 +16,10 @@ _KNOWN = names(
     "prompt_cache_retention prompt_cache_options include truncation service_tier previous_response_id conversation "
     "prompt client_metadata"
 )
+_COMPACTION = names(
+    "model input instructions previous_response_id prompt_cache_key prompt_cache_retention prompt_cache_options "
+    "service_tier"
+)
 _KEPT = ("previous_response_id", "conversation", "prompt")
 _PLAIN = names(
     "function_call custom_tool_call tool_search_call tool_search_output mcp_list_tools mcp_call mcp_approval_request "
@@ -55,6 +59,16 @@ def read(body: Table, found: Findings) -> None:
             found.unmetered.append(f"tools.{kind} without max_tool_calls")
     if hosted and calls:
         found.runs_again(calls)
+
+
+def read_compaction(body: Table, found: Findings) -> None:
+    """Read a conversation to be made shorter: what it is made into has no cap."""
+    found.meter(body, _COMPACTION)
+    found.referenced = body.get("previous_response_id") is not None
+    found.messages += 1 + (body.get("instructions") is not None)
+    for item in found.many(body.get("input"), "input"):
+        found.messages += 1
+        _item(item, found)
 
 
 def _item(item: Table, found: Findings) -> None:
