@@ -163,10 +163,9 @@ def _refuse_unknown(path: str, tables: _Table, known: Mapping[str, tuple[str, ..
 
 
 def _unknown(path: str, place: str, name: str, known: list[str]) -> NoReturn:
-    from difflib import get_close_matches
+    from aikeys.names import meant
 
-    nearest = get_close_matches(name, known, n=1)
-    hint = f"did you mean {nearest[0]}?" if nearest else f"known here: {', '.join(known)}"
+    hint = meant(name, known, f"known here: {', '.join(known)}")
     if os.path.basename(path) == PROJECT_FILE:
         hint += "; a project's file holds names of keys, variables and labels only, never commands, URLs or secrets"
     raise BadConfiguration(f"{path}: {place} is not known", hint)

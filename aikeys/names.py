@@ -20,6 +20,7 @@ from aikeys.errors import UsageError
 from aikeys.secret import hidden, looks_random, refuse_secret
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import NewType
 
     Label = NewType("Label", str)
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 else:  # types for the checker alone: `exec` loads this module, and no typing
     Label = ModelName = TokenName = KeyName = str
 
+_LONGEST_COMPARED = 200
 LONGEST_LABEL = LONGEST_MODEL = 200
 LONGEST_TOKEN_NAME = 100
 LONGEST_KEY_NAME = 64
@@ -121,6 +123,14 @@ def composed(text: str) -> str:
     from unicodedata import normalize
 
     return normalize("NFC", text)
+
+
+def meant(name: str, known: Iterable[str], otherwise: str = "", most: int = 1) -> str:
+    """Return `did you mean …?` with the known names that look like a name, or `otherwise` where none does."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name[:_LONGEST_COMPARED], list(known), n=most)
+    return f"did you mean {' or '.join(near)}?" if near else otherwise
 
 
 def shown(text: str) -> str:

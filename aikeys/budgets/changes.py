@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from difflib import get_close_matches
 
 from aikeys.budgets.counters import drop_counters, ensure_counter, span_of
 from aikeys.budgets.late import detail_of, late
@@ -24,6 +23,7 @@ from aikeys.budgets.who import USER, Limited, Who, concrete_who, limited_who, ow
 from aikeys.errors import NotFound, UsageError
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.store import Act, Writer
+from aikeys.names import meant
 
 SET, LATE, REMOVE = "budget set", "budget late", "budget remove"
 
@@ -63,10 +63,9 @@ def remove_budget(writer: Writer, shown: str, period: str | None = None) -> Budg
     budgets = [(named(connection, limited_who(budget.who)), budget) for budget in read_budgets(connection)]
     found = [(who, one) for who, one in budgets if str(who) == shown and period in (None, one.terms.period)]
     if not found:
-        near = get_close_matches(shown, [str(who) for who, _ in budgets], n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
+        hint = meant(shown, [str(who) for who, _ in budgets])
         over = f" over a {period}" if period and period != "total" else " in total" if period else ""
-        raise NotFound(f"there is no budget for {shown}{over}", f"{hint}see: aikeys budget list")
+        raise NotFound(f"there is no budget for {shown}{over}", f"{hint} see: aikeys budget list".strip())
     if len(found) > 1:
         periods = ", ".join(one.terms.period for _, one in found)
         raise UsageError(f"{shown} has several budgets: {periods}", "say which: --period " + found[0][1].terms.period)

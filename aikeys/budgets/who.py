@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import NamedTuple, NewType
 
 from aikeys import names
@@ -62,9 +61,8 @@ def parse_who(text: str) -> Who:
     if kind == ORG and not colon:
         return Who(ORG)
     if kind not in LABELLED:
-        nearest = get_close_matches(kind, [ORG, *LABELLED], n=1)
-        hint = f"did you mean {nearest[0]}? write" if nearest else "write"
-        raise UsageError(f"{names.shown(text)} is no WHO", f"{hint} {_FORMS}")
+        hint = names.meant(kind, [ORG, *LABELLED])
+        raise UsageError(f"{names.shown(text)} is no WHO", f"{hint} write {_FORMS}".strip())
     if not name:
         raise UsageError(f"{kind}: lacks a name", f"write {_FORMS}")
     if name == EACH:

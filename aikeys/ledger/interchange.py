@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Context as Arithmetic
 from decimal import Decimal
-from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from aikeys.clock import rfc3339
@@ -33,7 +32,7 @@ from aikeys.ledger.entries import Entry
 from aikeys.ledger.listing import Recorded
 from aikeys.ledger.store import ActNames
 from aikeys.money import PUSD_PER_USD, usd_text
-from aikeys.names import escaped, key_name, label
+from aikeys.names import escaped, key_name, label, meant
 from aikeys.providers.usage import Usage
 
 SCHEMA = "aikeys.ledger-export/1"
@@ -249,8 +248,8 @@ def _refuse_unknown(row: Mapping[str, Any]) -> None:
     if row.keys() <= _KNOWN:
         return
     name = min(str(name) for name in row.keys() - _KNOWN)
-    near = get_close_matches(name, FIELDS, n=1)
-    raise Refused(f"the field {name[:40]!r} is not known" + (f"; did you mean {near[0]}?" if near else ""))
+    hint = meant(name, FIELDS)
+    raise Refused(f"the field {name[:40]!r} is not known" + (f"; {hint}" if hint else ""))
 
 
 def _new_context(row: Mapping[str, Any], tags: Any) -> Context:

@@ -160,10 +160,9 @@ def _short_flags(word: str) -> list[str]:
 
 
 def _unknown(option: str) -> UsageError:
-    from difflib import get_close_matches
+    from aikeys.names import meant
 
-    near = get_close_matches(option, [*_FLAGS, *_WITH_VALUE], n=1)
-    hint = f"did you mean {near[0]}?" if near else "aikeys exec --help lists the options"
+    hint = meant(option, [*_FLAGS, *_WITH_VALUE], "aikeys exec --help lists the options")
     return UsageError(f"exec has no option {option}", hint)
 
 

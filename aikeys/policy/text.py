@@ -9,7 +9,6 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
-from difflib import get_close_matches
 from typing import Any, NamedTuple, NoReturn
 
 from aikeys.alerts import channels
@@ -19,6 +18,7 @@ from aikeys.budgets.terms import Terms, alerts_text, parse_alerts, parse_at_limi
 from aikeys.budgets.who import parse_who
 from aikeys.errors import AikeysError, BadConfiguration
 from aikeys.money import parse_usd, usd_text
+from aikeys.names import meant
 
 SCHEMA = "aikeys.policy/1"
 SECTIONS = ("budgets", "alerts", "aliases", "prices")
@@ -217,6 +217,5 @@ def _within(place: str, made: Any, fields: dict[str, Any]) -> Any:
 
 
 def _unknown(place: str, shown: str, name: str, known: tuple[str, ...]) -> NoReturn:
-    near = get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+    hint = meant(name, known, f"known here: {', '.join(known)}")
     raise BadConfiguration(f"{place}: {ascii(shown)[1:-1][:64]} is not known", hint)

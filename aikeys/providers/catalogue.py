@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os.path
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from aikeys.errors import BadConfiguration, NotFound, UsageError
+from aikeys.names import meant
 from aikeys.providers.reported import NONE_LISTED, Reported, reported_of
 
 if TYPE_CHECKING:  # most of what reads the catalogue never talks to a provider
@@ -121,7 +122,7 @@ def load(
     for name, table in (reported or {}).items():
         where = f"[reported.{name}] of config.toml"
         if name not in catalogue:
-            hint = near_names(name, catalogue) or "name a provider: aikeys providers lists them"
+            hint = meant(name, catalogue, most=3) or "name a provider: aikeys providers lists them"
             raise BadConfiguration(f"{where}: no provider has that name", hint)
         known = catalogue[name]
         catalogue[name] = known._replace(reported=known.reported.plus(reported_of(where, table)))
@@ -132,7 +133,7 @@ def find(catalogue: Mapping[str, Provider], name: str) -> Provider:
     """Return the provider of that name, or fail with the names nearest to it."""
     provider = catalogue.get(name) or catalogue.get(name.lower())
     if provider is None:
-        hint = near_names(name.lower(), catalogue) or f"define it in config.toml under [providers.{name.lower()}]"
+        hint = meant(name.lower(), catalogue, most=3) or f"define it in config.toml under [providers.{name.lower()}]"
         raise NotFound(f"no provider is named {name}", hint)
     return provider
 
@@ -202,7 +203,7 @@ def _user_defined(name: str, table: object) -> Provider:
         raise BadConfiguration(f"{where} is not a table", "write its settings as lines under that heading")
     for key in table:
         if key not in _USER_KEYS:
-            hint = near_names(str(key), _USER_KEYS) or f"known settings: {', '.join(_USER_KEYS)}"
+            hint = meant(str(key), _USER_KEYS, most=3) or f"known settings: {', '.join(_USER_KEYS)}"
             raise BadConfiguration(f"{where} has an unknown setting {key}", hint)
     lists = {key: _variables(where, key, table.get(key, [])) for key in _USER_LISTS}
     texts = {key: _text(where, key, table.get(key, "")) for key in _USER_KEYS if key not in (*_USER_LISTS, "wire")}
@@ -243,11 +244,3 @@ def _variables(where: str, key: str, value: object) -> tuple[str, ...]:
         if not isinstance(name, str) or not name.isascii() or not name.isidentifier():
             raise BadConfiguration(f"{where}: {key} is not a list of variable names", f'Write {key} = ["EXAMPLE_NAME"]')
     return tuple(names)
-
-
-def near_names(name: str, known: Iterable[str]) -> str:
-    """Return `did you mean …?` with the known names that look alike, nothing where there is none."""
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, list(known), n=3, cutoff=0.6)
-    return f"did you mean {' or '.join(near)}?" if near else ""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 from aikeys.errors import UsageError
 from aikeys.ledger.questions import SLOT, TAG, Where
-from aikeys.names import sought
+from aikeys.names import meant, sought
 from aikeys.secret import refuse_secret
 
 TIMES = ("day", "week", "month", "hour")
@@ -44,6 +43,5 @@ def filters_of(texts: Sequence[str]) -> Where:
 def _check(name: str, option: str, known: Sequence[str]) -> None:
     if name in LABELS or (name.startswith(TAG) and len(name) > len(TAG)):
         return
-    nearest = get_close_matches(name, known, n=1)
-    hint = f"did you mean {nearest[0]}? " if nearest else ""
-    raise UsageError(f"{option} does not know {name[:40]!r}", f"{hint}known: {', '.join(known)}")
+    hint = f"{meant(name, known)} known: {', '.join(known)}".strip()
+    raise UsageError(f"{option} does not know {name[:40]!r}", hint)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from aikeys.errors import UsageError
+from aikeys.names import meant
 
 SCOPES = {
     "chat:write": "send prompts",
@@ -70,10 +71,7 @@ def roles_with(scope: str) -> tuple[str, ...]:
 
 
 def _advice(name: str, known: Iterable[str]) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, list(known), n=1)
-    return f"did you mean {near[0]}?" if near else f"one of: {', '.join(known)}"
+    return meant(name, known, f"one of: {', '.join(known)}")
 
 
 def _shown(name: str) -> str:

@@ -112,18 +112,20 @@ def _refuse_taken(rows: Rows, name: str) -> None:
 
 def _say_unless_known(catalogue: dict[str, Provider], name: str, wanted: str) -> None:
     """Say before anybody types a key that no provider has the name; NotFound for one that was given."""
-    from aikeys.providers.catalogue import find, near_names
+    from aikeys.names import meant
+    from aikeys.providers.catalogue import find
 
     if wanted:
         find(catalogue, wanted)
-    elif name not in catalogue and (near := near_names(name.lower(), catalogue)):
+    elif name not in catalogue and (near := meant(name.lower(), catalogue, most=3)):
         terminal.say(f"no provider is named {name}, {near} Else its key's format has to tell whose it is")
 
 
 def choose_provider(catalogue: dict[str, Provider], name: str, wanted: str, secret: Secret) -> Provider:
     """Return the provider named, else the one of the key's name, else the one whose format the key has."""
+    from aikeys.names import meant
     from aikeys.providers import recognition
-    from aikeys.providers.catalogue import find, near_names
+    from aikeys.providers.catalogue import find
 
     if wanted:
         return find(catalogue, wanted)
@@ -135,7 +137,7 @@ def choose_provider(catalogue: dict[str, Provider], name: str, wanted: str, secr
     if guess:
         terminal.say(f"recognised as a key of {catalogue[guess].title}")
         return catalogue[guess]
-    near = near_names(name.lower(), catalogue)
+    near = meant(name.lower(), catalogue, most=3)
     raise NotFound(
         f"whose key {name} is cannot be told from it",
         f"{near} {near and 'else '}say it: aikeys add {name} --provider NAME".strip(),

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from aikeys.cli import terminal
 from aikeys.errors import NotFound, UsageError
+from aikeys.names import meant
 from aikeys.providers.wire.values import (
     EFFORTS,
     File,
@@ -118,10 +119,7 @@ def options_of(pairs: Sequence[str], max_tokens: int | None) -> Options:
         name, equals, value = pair.partition("=")
         reader = _READERS.get(name)
         if not equals or reader is None:
-            from difflib import get_close_matches
-
-            near = get_close_matches(name, list(_READERS), n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(_READERS)}"
+            hint = meant(name, _READERS, f"known: {', '.join(_READERS)}")
             raise UsageError(f"-o {terminal.printable(pair)[:80]} is no option of a model", hint)
         if name == "stop":
             found["stop"] = (*_stops(found), _typed_text(value, "-o stop"))

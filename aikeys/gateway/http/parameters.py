@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 
 from aiohttp import web
 
 from aikeys.gateway.formats.fields import InvalidRequest
 from aikeys.ledger.questions import TAG
+from aikeys.names import meant
 
 Parameters = Mapping[str, Sequence[str]]
 _LONGEST = 60
@@ -53,8 +53,7 @@ def unknown_value(name: str, value: str, known: Sequence[str]) -> InvalidRequest
 
 
 def _advice(text: str, known: Sequence[str]) -> str:
-    near = get_close_matches(text[:_LONGEST], known, n=1)
-    return f"did you mean {near[0]}?" if near else f"known: {', '.join(known) or 'none'}"
+    return meant(text, known, f"known: {', '.join(known) or 'none'}")
 
 
 def _shown(text: str) -> str:
