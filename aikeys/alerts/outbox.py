@@ -102,6 +102,12 @@ def is_put(connection: sqlite3.Connection, once: str, kind: str) -> bool:
     return all(name in have for name, settings in rows if channel_form.wants(settings, kind))
 
 
+def occasions(connection: sqlite3.Connection, begin: str, end: str) -> set[str]:
+    """Return the occasions that were put and begin and end with these texts."""
+    query = "SELECT DISTINCT once FROM outbox WHERE substr(once, 1, ?) = ? AND substr(once, -?) = ?"
+    return {row[0] for row in connection.execute(query, (len(begin), begin, len(end), end))}
+
+
 def add_channel(writer: Writer, channel: Channel, salt: bytes) -> None:
     """Add a channel, audited; `salt` is 16 random bytes. Raises ExistsAlready."""
     text = channel_form.encode(channel, salt)

@@ -117,6 +117,15 @@ def test_an_alert_a_day_names_provider_and_field(purse: Purse, provider: FakePro
             "openai reports usage.map_tiles, which nobody reads"
         ]
     assert [call.cost_source for call in purse.calls()] == [UNPRICED, UNPRICED, COMPUTED]
+    provider.plays = [
+        answer(200, {**REPLY, "usage": {**USAGE, **{f"made_up_{call}_{number}": 1 for number in range(7)}}})
+        for call in range(6)
+    ]
+    provider.seen.clear()
+    for _ in range(6):
+        purse.ask()
+    with purse.ledger.reading() as connection:
+        assert len(outbox.newest(connection, 100)) == 20
 
 
 def test_a_field_that_is_named_by_the_key_is_masked(purse: Purse, provider: FakeProvider) -> None:

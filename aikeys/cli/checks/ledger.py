@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _RECENT_US = 30 * 86_400_000_000
 _DAYS = 30
 _MOST_JUMPS = 3
+_MOST_FIELDS = 10
 _JUMP_HINT = "tokens that expired by the clock were good again, or new ones not yet: aikeys audit, and set the clock"
 
 
@@ -78,7 +79,7 @@ def _unread(connection: sqlite3.Connection, calendar: Calendar) -> list[Check]:
             unread_text(one),
             f"say what it is in config.toml: [reported.{one.provider}]; aikeys prices show --help",
         )
-        for one in unread_fields(connection, today - _DAYS, today + 1)
+        for one in unread_fields(connection, today - _DAYS, today + 1)[:_MOST_FIELDS]
     ]
 
 
