@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 from aikeys.errors import AikeysError, BadConfiguration, Damaged, ProviderRefused, WrongPassphrase
 from aikeys.gateway.formats.openai_replies import written
+from aikeys.gateway.http.hints import for_client
 from aikeys.providers.wire.refusals import refusal
 from aikeys.providers.wire.values import ApiError, Json
 from aikeys.secret import without_keys
@@ -215,7 +216,7 @@ def without_credential(text: str) -> str:
 
 
 def _sentence(message: str, hint: str) -> str:
-    return without_credential(f"{message}; {hint}" if hint else message)
+    return without_credential(f"{for_client(message)}; {for_client(hint)}" if hint else for_client(message))
 
 
 def _wait_s(asked: object) -> int:

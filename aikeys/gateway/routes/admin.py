@@ -151,9 +151,7 @@ def _between(found: Parameters, ledger: Ledger) -> tuple[int, int]:
         return instants_of(RangeWords(**said), Calendar(ledger.zone), clock.now_us())
     except UsageError as wrong:
         name = next((name for name in _TIME if wrong.message.startswith(f"--{name} ")), "since")
-        raise InvalidRequest(
-            name, wrong.message.removeprefix(f"--{name} ").replace("--", ""), wrong.hint.replace("--", "")
-        ) from None
+        raise InvalidRequest(name, wrong.message.removeprefix(f"--{name} "), wrong.hint) from None
 
 
 def _groups(found: Parameters) -> tuple[str, ...]:
