@@ -15,7 +15,7 @@ from aikeys.providers.wire.exact_json import Table, given, items, read_table, ta
 from aikeys.providers.wire.openai_chat import JSON_HEADERS, tool_input
 from aikeys.providers.wire.refusals import Headers, in_body, refusal, request_id
 from aikeys.providers.wire.streams import Stream
-from aikeys.providers.wire.unread import reports_in, unread_of
+from aikeys.providers.wire.unread import items_of, reports_in, unread_of
 from aikeys.providers.wire.values import (
     ApiError,
     File,
@@ -108,6 +108,10 @@ class MessageStream(Stream):
         super().__init__(dialect, keeps_text=keeps_text)
         self._seen: dict[str, Json] = {}
         self._kinds: list[str] = []
+
+    def count(self) -> None:
+        """Name the kinds of blocks that no list names, wherever they came."""
+        self.leaves(items_of(self._kinds, self.dialect.reported))
 
     def take(self, value: Table) -> None:
         if not _OF_AN_EVENT.issuperset(value):

@@ -10,6 +10,7 @@ from aikeys.providers.wire.openai_chat import JSON_HEADERS, data_url
 from aikeys.providers.wire.refusals import Headers, refusal, request_id
 from aikeys.providers.wire.sse import JsonLines
 from aikeys.providers.wire.streams import Stream
+from aikeys.providers.wire.unread import items_of
 from aikeys.providers.wire.values import (
     ApiError,
     Image,
@@ -99,6 +100,9 @@ class CohereStream(Stream):
         delta = table(value, "delta")
         message = table(delta, "message")
         match value.get("type"):
+            case "content-start":
+                kind = usage_native.kind_of(table(message, "content"))
+                self.leaves(items_of((kind,), self.dialect.reported))
             case "content-delta":
                 self._content(table(message, "content"))
             case "tool-plan-delta":

@@ -121,6 +121,7 @@ class GenerateStream(Stream):
             self._is_counted = False
         if tells_more(value):
             self._grounded = self._grounded.plus(grounded(value, self.model, self.dialect))
+            self._is_counted = False
         for position, candidate in enumerate(items(value, "candidates")):
             index = candidate.get("index")
             for part in items(candidate, "content", "parts"):

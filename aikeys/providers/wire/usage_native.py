@@ -119,9 +119,10 @@ def cohere(body: Table, dialect: Dialect) -> Metered:
     """Return what a reply of v2, v1, embed or rerank says: `usage` or `meta`, and in it `billed_units`."""
     place = "usage" if "usage" in body else "meta"
     raw = body.get(place)
+    made = items_of(map(kind_of, items(body, "message", "content")), dialect.reported)
     known = [*reports_in(body), *((("meta", body["meta"]),) if "meta" in body else ())]
     if not isinstance(raw, dict):
-        return UNMETERED._replace(unread=unread_of(known, set(), dialect.reported))
+        return UNMETERED._replace(unread=together(made, unread_of(known, set(), dialect.reported)))
     counts = UsageCounts(raw)
     units = raw.get("billed_units")
     usage = None
@@ -130,7 +131,7 @@ def cohere(body: Table, dialect: Dialect) -> Metered:
         if any(UsageCounts(units).seen(name) is not None for name in units):
             usage = _of_billed_units(billed, counts)
     usage = with_fees(usage, fees_of(known, counts.read, dialect.reported))
-    left = unread_of(known, counts.read, dialect.reported)
+    left = together(made, unread_of(known, counts.read, dialect.reported))
     return Metered(usage, None, (), (), raw, tuple(dict.fromkeys(counts.odd)), left)
 
 

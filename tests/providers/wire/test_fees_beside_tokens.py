@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import pytest
+from recorded_exchanges import Record, body_of, decoded, is_stream, needs_recorded, records
 from test_unread_numbers import USAGE, USAGES, chat, metered, unread
 
 from aikeys.providers.catalogue import load
 from aikeys.providers.usage import Usage
+from aikeys.providers.wire.exact_json import read
 from aikeys.providers.wire.protocols import PROTOCOLS
-from aikeys.providers.wire.values import Metered
+from aikeys.providers.wire.values import Metered, StreamEnd
 
 
 def streamed(protocol: str, provider: str, *events: dict[str, Any]) -> Metered:
@@ -194,3 +197,66 @@ def test_the_searches_of_a_stream_are_each_counted_once(queries: tuple[list[str]
     end = {"candidates": [{"finishReason": "STOP"}], **USAGES["gemini_generate"]}
     found = streamed("gemini_generate", "gemini", *chunks, end)
     assert found.usage == Usage(10, output=5, other=(("web_searches", searches),))
+
+
+ITEM = "zzz_call"
+HOLDERS = {
+    "responses": ("output", {"type": ITEM}),
+    "messages": ("content", {"type": ITEM}),
+    "cohere-chat": ("content", {"type": ITEM}),
+    "generateContent": ("parts", {ITEM: {"x": "y"}}),
+}
+EVENTS = {
+    "responses": {"type": "response.output_item.done", "output_index": 99, "item": {"id": "zzz", "type": ITEM}},
+    "messages": {"type": "content_block_start", "index": 99, "content_block": {"type": ITEM}},
+    "cohere-chat": {"type": "content-start", "index": 99, "delta": {"message": {"content": {"type": ITEM}}}},
+    "generateContent": {"candidates": [{"content": {"parts": [{ITEM: {"x": "y"}}]}}]},
+}
+
+
+def lists_of(value: Any, name: str) -> list[list[Any]]:
+    if isinstance(value, list):
+        return [found for each in value for found in lists_of(each, name)]
+    if not isinstance(value, dict):
+        return []
+    own = [value[name]] if isinstance(value.get(name), list) else []
+    return own or [found for key in ("message", "candidates", "content") for found in lists_of(value.get(key), name)]
+
+
+def with_item(record: Record, dice: random.Random) -> Record | None:
+    """Return the record with an item of an unknown kind among those that it has."""
+    place, item = HOLDERS[record["endpoint"]]
+    if is_stream(record):
+        event = b"data: " + json.dumps(EVENTS[record["endpoint"]]).encode() + b"\n\n"
+        frames = body_of(record).replace(b"\r\n", b"\n").rstrip(b"\n").split(b"\n\n")
+        frames.insert(dice.randrange(1, len(frames)) if len(frames) > 1 else 1, event.rstrip())
+        body = b"\n\n".join(frames) + b"\n\n"
+    else:
+        value = read(body_of(record))
+        found = lists_of(value, place)
+        if not found:
+            return None
+        found[0].append(item)
+        body = json.dumps(value, default=float).encode()
+    return {**record, "response": {**record["response"], "body": body.decode()}}
+
+
+@needs_recorded
+def test_an_item_of_an_unknown_kind_is_found_in_any_recorded_exchange() -> None:
+    dice = random.Random(7)
+    tried, missed = 0, []
+    for record in records():
+        if record["endpoint"] not in HOLDERS or record["provider"] == "writer" or "/v1/chat" in record["path"]:
+            continue
+        if "body_b64" in record["response"] or int(record["response"]["status"]) >= 300:
+            continue
+        changed = with_item(record, dice)
+        if changed is None:
+            continue
+        result = decoded(changed)
+        found = result.reply.metered if isinstance(result, StreamEnd) else result.metered
+        tried += 1
+        if found.billed_pusd is None and not any(ITEM in name for name, _ in found.unread):
+            missed.append((record["id"], record["provider"], record["endpoint"], is_stream(record), found.unread))
+    assert tried > 400
+    assert not missed, missed[:10]
