@@ -18,12 +18,16 @@ from typing import NamedTuple, cast
 
 from aikeys.errors import Damaged
 from aikeys.network.addresses import is_loopback
-from aikeys.pricing import names, overrides, reading, snapshot
+from aikeys.pricing import names, overrides, pins, reading, snapshot
+from aikeys.pricing.rates import at_host, dearest
 from aikeys.pricing.values import Price
 from aikeys.providers.catalogue import Provider
 
 _DATA = os.path.join(os.path.dirname(__file__), "data")
 _Row = Mapping[str, object]
+_Asked = tuple[str, str, bool, str, int, bool]
+DEPLOYMENTS = "azure"
+"""The protocol whose names of models are those of deployments."""
 _AT_ITS_MAKERS = "cloud"
 """The end of a model's tag that Ollama on this machine hands on to its makers: gpt-oss:120b-cloud."""
 _MOST_FOUND = 1000
@@ -31,10 +35,20 @@ _MOST_FOUND = 1000
 
 
 class FoundPrice(NamedTuple):
-    """A price, and whether the name was certainly its: a fuzzy match is no price under a blocking budget."""
+    """A price, and whether the name was certainly its: a fuzzy match is no price under a blocking budget.
+
+    `is_pin`: the name is a listed one with a date or number that is not listed. Its price bounds a call, and is that of
+    no call.
+    """
 
     price: Price
     is_certain: bool
+    is_pin: bool = False
+
+    @property
+    def is_bound(self) -> bool:
+        """Tell whether no call of that name can cost more."""
+        return self.is_certain or self.is_pin
 
 
 class BookStatus(NamedTuple):
@@ -67,6 +81,13 @@ class _PriceTable:
         if self._exact is None:
             self._exact = self._index()
         return self._exact.get(spelled)
+
+    def members(self, family: str) -> list[_Row]:
+        """Return the rows of a family: its own, and those of its pins."""
+        self.exact(family)
+        found = {id(row): row for name, row in (self._exact or {}).items() if pins.is_member(name, family)}
+        found.update({id(row): row for name, row in self._rules if pins.is_member(name.replace("#", "0"), family)})
+        return list(found.values())
 
     def by_rule(self, spelled: str) -> tuple[_Row, bool] | None:
         """Return the first row whose rule fits; a rule of digits only is as good as a name."""
@@ -113,36 +134,53 @@ class Book:
         self._shelves: dict[str, tuple[_PriceTable, ...]] = {}
         self._snapshot: snapshot.Snapshot | None = None
         self._is_loaded = False
-        self._found: dict[tuple[str, str, bool], FoundPrice | None] = {}
+        self._found: dict[_Asked, FoundPrice | None] = {}
 
     def resolve(self, text: str) -> names.Name:
         """Return the provider and model that a text names; see names.py."""
         return names.resolve(text, self._aliases, {*self._catalogue, *bundled_providers()})
 
-    def find(self, provider: str, model: str, sends_to: str = "") -> FoundPrice | None:
+    def find(self, provider: str, model: str, sends_to: str = "", *, is_reply: bool = False) -> FoundPrice | None:
         """Return the price of a model; None where nobody knows the model (its price may still be empty: `is_known`).
 
-        `sends_to` is the address sealed with the key that is used, "" where no key is.
+        `sends_to` is the address sealed with the key that is used, "" where no key is. `is_reply`: the provider itself
+        said the name, so that it is no deployment's.
         """
-        key = provider, model, bool(sends_to) and self._is_run_here(provider, model, sends_to)
+        known = self._catalogue.get(provider)
+        key = (
+            *(provider, model, bool(sends_to) and self._is_run_here(provider, model, sends_to)),
+            known.residency_of(sends_to) if known is not None else "",
+            pins.today() if pins.may_be(model) else 0,
+            is_reply,
+        )
         try:
             return self._found[key]
         except KeyError:
             pass
-        found = self._find(*key)
+        found = self._looked_up(*key)
         if len(self._found) >= _MOST_FOUND:
             self._found.clear()
         self._found[key] = found
         return found
 
-    def _find(self, provider: str, model: str, is_run_here: bool) -> FoundPrice | None:
+    def _looked_up(
+        self, provider: str, model: str, is_run_here: bool, region: str, today: int, is_reply: bool
+    ) -> FoundPrice | None:
         spelled = names.spelled(model)
+        known = self._catalogue.get(provider)
         own = self._own.get((provider, spelled)) or self._own.get((provider, overrides.ANY))
         if own is not None:
             return self._own_price(own, provider, model)
         if is_run_here:
             return FoundPrice(Price(provider, model, free=True, source="local"), is_certain=True)
-        return self._listed(provider, spelled)
+        found = self._listed(provider, spelled, today)
+        if found is None or not found.is_bound:
+            return found
+        if known is not None and known.protocol == DEPLOYMENTS and not is_reply:
+            return found._replace(is_certain=False, is_pin=False)  # somebody chose the name: it says nothing
+        if found.is_pin:
+            found = found._replace(price=found.price._replace(model=model))
+        return _in_region(found, region) if region else found
 
     def may_run_here(self, provider: str) -> bool:
         """Tell whether a provider is a program that people run themselves: free where its key sends to this machine."""
@@ -179,9 +217,8 @@ class Book:
     def _own_price(self, own: overrides.Override, provider: str, model: str) -> FoundPrice | None:
         """A price of the user keeps the limits that are known of the model, where it gives none."""
         target = names.resolve(own.like, {}, {*self._catalogue, *bundled_providers()}) if own.like else None
-        listed = self._listed(
-            *((target.provider, names.spelled(target.model)) if target else (provider, names.spelled(model)))
-        )
+        of, named = (target.provider, target.model) if target else (provider, model)
+        listed = self._listed(of, names.spelled(named), pins.today())
         if target:
             return listed
         price = own.price._replace(model=model)
@@ -192,16 +229,31 @@ class Book:
             )
         return FoundPrice(price, is_certain=True)
 
-    def _listed(self, provider: str, spelled: str) -> FoundPrice | None:
+    def _listed(self, provider: str, spelled: str, today: int) -> FoundPrice | None:
         tables = self._tables_of(provider)
         found = _on(tables, spelled)
-        if found is not None:
+        if found is not None and found.is_certain:
             return found
+        pinned = self._pinned(provider, tables, spelled, today)
+        if pinned is not None or found is not None:
+            return pinned or found
         for other in dict.fromkeys(name for table in tables for name in table.falls_back):
             found = _on(self._tables_of(other), spelled)
             if found is not None:  # the other provider's ways of serving are not sold here
                 return found._replace(price=found.price._replace(variants=()))
         return None
+
+    def _pinned(self, provider: str, tables: tuple[_PriceTable, ...], spelled: str, today: int) -> FoundPrice | None:
+        """Return the dearest price of the family that a pin belongs to; only its maker pins a model."""
+        known = self._catalogue.get(provider)
+        if known is None or not known.makes or not (family := pins.family_of(spelled, today)):
+            return None
+        rows = [(table, row) for table in tables for row in table.members(family)]
+        if not any(table.exact(family) is not None for table in tables):
+            return None
+        prices = [table.price(row) for table, row in rows]
+        price = dearest([each for each in prices if each.is_known or each.free] or prices, pins.start_us(today))
+        return FoundPrice(price, is_certain=False, is_pin=True)
 
     def _tables_of(self, provider: str) -> tuple[_PriceTable, ...]:
         if provider not in self._shelves:
@@ -248,6 +300,12 @@ def _document(line: bytes, provider: str) -> _Row:
         return snapshot.parse(line, provider)
     except ValueError as error:
         raise Damaged(f"{snapshot.FILE} is damaged: {error}", "fetch it again: aikeys prices update") from None
+
+
+def _in_region(found: FoundPrice, region: str) -> FoundPrice:
+    """Return a price as a regional host has it; one that does not say what the region costs is no price of it."""
+    price = at_host(found.price, region)
+    return found._replace(price=price) if price is not None else FoundPrice(found.price, is_certain=False)
 
 
 def _on(tables: tuple[_PriceTable, ...], spelled: str) -> FoundPrice | None:

@@ -7,10 +7,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from aikeys.pricing.values import STANDARD, Price, Service
+from aikeys.pricing.cost import is_dearer
+from aikeys.pricing.rates import dearest_region
+from aikeys.pricing.values import RESIDENCY, STANDARD, Price, Service
 
 MESSAGE_TOKENS = 16
 TOOL_TOKENS = 64
@@ -88,21 +90,33 @@ class Bounds(NamedTuple):
 
 def ways_of_serving(price: Price | None, asked: Service = STANDARD) -> tuple[Service, ...]:
     """Return the ways a request may be served: the standard one, those the account's own settings can bring about, and
-    those it asks for."""
-    if price is None or not price.variants:
+    those it asks for, also without rates; each also in the dearest region, which needs no word in the request."""
+    dear = {name: value for name, value in asked.items() if is_dearer(value)}
+    if price is None or not (price.variants or price.residency or dear):
         return _ONLY_STANDARD
     key = (id(price), *asked.items())
     kept = _WAYS.get(key)
     if kept is None or kept[0] is not price:
-        fitting = (
-            variant.when
-            for variant in price.variants
-            if all(name in _OF_THE_ACCOUNT or asked.get(name) == value for name, value in variant.when)
-        )
         if len(_WAYS) >= _MOST_WAYS:
             _WAYS.clear()
-        kept = _WAYS[key] = price, (STANDARD, *map(dict, fitting))
+        kept = _WAYS[key] = price, tuple(_ways(price, asked, dear))
     return kept[1]
+
+
+def _ways(price: Price, asked: Service, dear: Service) -> Iterator[Service]:
+    fitting = [
+        dict(variant.when)
+        for variant in price.variants
+        if all(name in _OF_THE_ACCOUNT or asked.get(name) == value for name, value in variant.when)
+    ]
+    known = {pair for way in fitting for pair in way.items()} | {(RESIDENCY, region) for region, _ in price.residency}
+    without_rates = {name: value for name, value in dear.items() if (name, value) not in known}
+    region = dearest_region(price)
+    together = [without_rates] if without_rates else [dear] if len(dear) > 1 else []
+    for way in (STANDARD, *fitting, *together):
+        yield way
+        if region:
+            yield {**way, RESIDENCY: region}
 
 
 def unasked_outputs(price: Price | None, provider: str) -> tuple[str, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from math import lcm
 
+from aikeys.pricing import rates as arithmetic
 from aikeys.pricing import units
-from aikeys.pricing.values import STANDARD, Price, Priced, PriceLine, Rates, Service
+from aikeys.pricing.values import RESIDENCY, STANDARD, Price, Priced, PriceLine, Rate, Rates, Service
 from aikeys.providers.usage import Usage
 
 _AUDIO_TOKENS, _AUDIO_SECONDS = "input_audio_tokens", "input_audio_seconds"
@@ -72,14 +73,23 @@ def rates_at(price: Price, at_us: int, service: Service = STANDARD) -> tuple[Rat
     tariff = next((each for each in reversed(price.tariffs) if each.is_active(at_us)), price.tariffs[0])
     if not service:
         return tariff.rates, []
-    unmet = {f"{key}:{value}": (key, value) for key, value in service.items() if value not in _NEVER_DEARER}
-    replaced: set[str] = set()
-    rates = dict(tariff.rates)
+    unmet = {f"{key}:{value}": (key, value) for key, value in service.items() if is_dearer(value)}
+    listed: dict[str, Rate] = {}
     for variant in price.variants:
         if not variant.fits(service) or not variant.tariff.is_active(at_us):
             continue
-        rates.update({unit: rate for unit, rate in variant.tariff.rates.items() if unit not in replaced})
-        replaced.update(variant.tariff.rates)
+        listed = {**variant.tariff.rates, **listed}
         for key, value in variant.when:
             unmet.pop(f"{key}:{value}", None)
+    rates: Rates = arithmetic.served(tariff.rates, listed) if listed else tariff.rates
+    region = service.get(RESIDENCY, "")
+    for name, factor in price.residency:
+        if name == region:
+            rates = arithmetic.uplifted(rates, factor)
+            unmet.pop(f"{RESIDENCY}:{name}", None)
     return rates, list(unmet)
+
+
+def is_dearer(way: str) -> bool:
+    """Tell whether a way of serving, by its name, may cost more than the standard one."""
+    return way not in _NEVER_DEARER

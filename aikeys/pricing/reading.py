@@ -6,10 +6,11 @@ A row, as the data files and `prices update` have it (rates in USD for as many u
      "rates": {"input": 1.25, "output": [10, 200000, 15]},
      "later": [{"from": "2026-08-21", "rates": {…}}, {"hours": ["01:00", "04:00"], "rates": {…}}],
      "variants": [{"when": {"processing": "batch"}, "from": "2026-10-14", "rates": {…}}],
-     "free": true, "minimums": {"audio_seconds": 10}, "source": "litellm"}
+     "free": true, "minimums": {"audio_seconds": 10}, "residency": {"us": 1.1}, "source": "litellm"}
 
-A rate may be a list: the base, then pairs of a tier's start and its rate. Anything else is refused: ValueError, whose
-text names the field. Numbers must come as int or as the text of the number (json: parse_float=str), never as float.
+A rate may be a list: the base, then pairs of a tier's start and its rate. `residency`: the factor on the tokens of a
+call whose data stays in that region. Anything else is refused: ValueError, whose text names the field. Numbers must
+come as int or as the text of the number (json: parse_float=str), never as float.
 """
 
 from __future__ import annotations
@@ -26,9 +27,12 @@ _PUSD_PER_USD = 10**12
 _NUMBER = re.compile(r"(\d{1,15})(?:\.(\d{1,30}))?(?:[eE]-(\d{1,2}))?", re.ASCII)
 _DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 _HOUR = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
-_FIELDS = frozenset(("id", "names", "context", "output", "rates", "later", "variants", "free", "minimums", "source"))
+_FIELDS = frozenset(
+    ("id", "names", "context", "output", "rates", "later", "variants", "free", "minimums", "residency", "source")
+)
 _DEAREST_PUSD = 10**18  # a million dollars a unit: whatever is dearer is a mistake
 _LARGEST_COUNT = 10**9
+_LARGEST_FACTOR = 10
 _Row = Mapping[str, object]
 _OUTPUT_OF = (
     (re.compile(r"-tts(-|$)"), "output_audio_tokens"),
@@ -58,6 +62,7 @@ def price(row: _Row, provider: str, source: str, version: str) -> Price:
         minimums=tuple((unit, count(least, "minimums")) for unit, least in _table(row.get("minimums", {}), "minimums")),
         source=source,
         version=version,
+        residency=tuple((region, _factor(factor)) for region, factor in _table(row.get("residency", {}), "residency")),
     )
 
 
@@ -122,6 +127,14 @@ def _exact(value: object, per: int, where: str) -> tuple[int, int]:
     if pusd > _DEAREST_PUSD * divisor:
         _refuse(where, "is more than a million USD a unit")
     return pusd // common, divisor // common
+
+
+def _factor(value: object) -> tuple[int, int]:
+    """Return the factor of a region as a fraction: what data that stays there costs, never less than elsewhere."""
+    pusd, per = _exact(value, _PUSD_PER_USD, "residency")
+    if not per <= pusd <= _LARGEST_FACTOR * per:
+        _refuse("residency", "is not a factor from 1 to 10")
+    return pusd, per
 
 
 def _variant(value: object) -> Variant:

@@ -15,6 +15,7 @@ from aikeys.providers.usage import Usage
 
 REQUESTS = "requests"
 _MTOK = 1_000_000
+_PLAIN_TOKENS = frozenset({"input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning"})
 
 
 class Unit(NamedTuple):
@@ -98,6 +99,11 @@ def cells(usage: Usage) -> list[tuple[str, int]]:
     for name, count in usage.other:
         counts[name] = counts.get(name, 0) + count
     return _apart(counts)
+
+
+def is_tokens(unit: str) -> bool:
+    """Tell whether a unit counts tokens of the model, not searches, pages or seconds."""
+    return unit in _PLAIN_TOKENS or unit.endswith("_tokens")
 
 
 def input_tokens(usage: Usage) -> int:

@@ -18,6 +18,8 @@ Rates = Mapping[str, "Rate"]
 Service = Mapping[str, str]
 """The service of a call: `{"service_tier": "flex"}`, `{"processing": "batch"}`, `{"speed": "fast"}`; {}: standard."""
 STANDARD: Service = MappingProxyType({})
+RESIDENCY = "residency"
+"""The name, in a service, of the region in which a call's data stays."""
 
 
 class Step(NamedTuple):
@@ -79,7 +81,8 @@ class Price(NamedTuple):
     """What one model costs at one provider.
 
     The last active tariff applies, the first where none is. `free`: known to cost nothing. `minimums`: a smaller count
-    of that unit is billed as this one. A context window or maximum output of 0 is unknown.
+    of that unit is billed as this one. A context window or maximum output of 0 is unknown. `residency`: the factor, as
+    a fraction, on all tokens of a call whose data stays in a region; a region that is not listed has an unknown one.
     """
 
     provider: str
@@ -92,6 +95,7 @@ class Price(NamedTuple):
     minimums: tuple[tuple[str, int], ...] = ()
     source: str = "bundled"
     version: str = ""
+    residency: tuple[tuple[str, tuple[int, int]], ...] = ()
 
     @property
     def is_known(self) -> bool:

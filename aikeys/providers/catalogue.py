@@ -48,6 +48,7 @@ class Provider(NamedTuple):
     base_url: str
     env: tuple[str, ...]
     regions: tuple[tuple[str, str], ...] = ()
+    regional_hosts: str = ""
     base_url_env: tuple[str, ...] = ()
     always_base_url: bool = False
     clear: tuple[str, ...] = ()
@@ -66,6 +67,7 @@ class Provider(NamedTuple):
     affinity: tuple[str, ...] = ()
     native: tuple[tuple[object, ...], ...] = ()
     resells: bool = False
+    makes: bool = False
     local: bool = False
     reported: Reported = NONE_LISTED
 
@@ -91,6 +93,15 @@ class Provider(NamedTuple):
             hint = f"known regions: {', '.join(known)}" if known else f"{self.title} is stored without a region"
             raise NotFound(f"{self.title} has no region {region}", hint)
         return known[region]
+
+    def residency_of(self, base_url: str) -> str:
+        """Return the region that the host of an address keeps its data in, "" where it is none."""
+        if not self.regional_hosts or not base_url:
+            return ""
+        from urllib.parse import urlsplit
+
+        region, _, rest = (urlsplit(base_url).hostname or "").partition(".")
+        return region if rest == self.regional_hosts else ""
 
     def sets_base_url(self, url: str) -> bool:
         """Tell whether the base URL variables must be set for a key of this address, not only cleared."""

@@ -5,6 +5,7 @@
 | not sent, or refused without usage | 0 | computed |
 | the provider says what it charges | that | billed |
 | whole reply, usage reported | usage × price | computed; estimated where the price is another name's |
+| the same, of an unlisted pin | at the dearest of its family | unpriced; computed where the reply's model is listed |
 | anything else, a budget limits the call | worst case, its input as reported | worst_case |
 | anything else | as far as reported, else a token for four bytes, output bounded by the cap | estimated |
 | a model or a used unit without a price | what is priced of it: a lower bound | unpriced |
@@ -19,7 +20,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from aikeys.ledger.calls import BILLED, COMPUTED, ESTIMATED, MAX_COST_PUSD, UNPRICED, WORST_CASE
-from aikeys.pricing.book import Book
+from aikeys.pricing.book import DEPLOYMENTS, Book
 from aikeys.pricing.cost import cost, unpriced
 from aikeys.pricing.price_text import price_text
 from aikeys.pricing.values import Price, Priced
@@ -28,6 +29,8 @@ from aikeys.providers.usage import NOTHING, Usage
 from aikeys.providers.wire.values import UNMETERED, Metered
 from aikeys.spending.names import Target
 from aikeys.spending.plan import Plan, estimated_input_tokens
+
+_LONGEST_NAME = 100
 
 
 class AttemptUse(NamedTuple):
@@ -62,10 +65,14 @@ PriceOf = Callable[[str], Price | None]
 
 
 def prices_of(book: Book, target: Target) -> PriceOf:
-    """Return what finds the prices of the other models that a target's provider may answer with."""
+    """Return what finds the prices of the models that a target's provider may answer with.
+
+    They are those of the book that the call was reserved with; `book` serves a target that was found in none.
+    """
+    book = target.book or book
 
     def find(model: str) -> Price | None:
-        found = book.find(target.provider.name, model, target.key.base_url)
+        found = book.find(target.provider.name, model, target.key.base_url, is_reply=True)
         return found.price if found is not None and found.is_certain and found.price.is_known else None
 
     return find
@@ -74,7 +81,7 @@ def prices_of(book: Book, target: Target) -> PriceOf:
 def bill(plan: Plan, used: AttemptUse, at_us: int, price_of: PriceOf) -> Bill:
     """Return what an attempt that was reserved at `at_us` cost."""
     metered = used.metered
-    price = plan.price or (price_of(used.answered) if used.answered else None)
+    price, known = _price_and_source(plan, used, price_of)
     reference = _price_text(price, metered, at_us)
     if metered.billed_pusd is not None:
         return Bill(metered.usage or NOTHING, min(metered.billed_pusd, MAX_COST_PUSD), BILLED, (), reference)
@@ -82,11 +89,37 @@ def bill(plan: Plan, used: AttemptUse, at_us: int, price_of: PriceOf) -> Bill:
         return _with_unread(plan, metered, Bill(NOTHING, 0, COMPUTED, (), reference), price)
     if metered.usage is not None and (used.complete or not used.may_cost):
         priced = _priced(price, metered, at_us, price_of)
-        known = COMPUTED if plan.price is None or plan.is_certain else ESTIMATED
+        if plan.is_limited and price is not None:
+            priced = _served_as_reserved(plan, price, priced, metered.usage, at_us)
+        unlisted = ((f"model:{plan.target.model}"[:_LONGEST_NAME], 1),) if known == UNPRICED else ()
         source = known if priced.is_complete else UNPRICED
-        made = Bill(metered.usage, _held(priced.cost_pusd), source, priced.unpriced, reference)
+        made = Bill(metered.usage, _held(priced.cost_pusd), source, (*priced.unpriced, *unlisted), reference)
         return _with_unread(plan, metered, made, price)
     return _with_unread(plan, metered, _unknown(plan, used, price, at_us, price_of), price)
+
+
+def _price_and_source(plan: Plan, used: AttemptUse, price_of: PriceOf) -> tuple[Price | None, str]:
+    """Return the price of what answered, and how well a cost by it is known.
+
+    What an unlisted pin or a deployment is, only the reply says: its model counts where that is listed.
+    """
+    if plan.price is not None and plan.is_certain:
+        return plan.price, COMPUTED
+    found = plan.target.found
+    is_pin = found is not None and found.is_pin
+    if plan.price is None or is_pin or plan.target.provider.protocol == DEPLOYMENTS:
+        listed = price_of(used.answered) if used.answered else None
+        if listed is not None or plan.price is None:
+            return listed, COMPUTED
+    return plan.price, UNPRICED if is_pin else ESTIMATED
+
+
+def _served_as_reserved(plan: Plan, price: Price, priced: Priced, usage: Usage, at_us: int) -> Priced:
+    """A way of serving without rates counts, under a blocking budget, at the dearest that was reserved for."""
+    if not any(":" in name for name, _ in priced.unpriced):
+        return priced
+    ways = [cost(price, usage, at_us=at_us, service=way).cost_pusd for way in plan.bounds.services]
+    return priced._replace(cost_pusd=max(priced.cost_pusd, *ways))
 
 
 def _with_unread(plan: Plan, metered: Metered, made: Bill, price: Price | None) -> Bill:

@@ -57,6 +57,13 @@ class Target(NamedTuple):
     provider: Provider
     model: str
     found: FoundPrice | None
+    book: Book | None = None
+    """The price book that it was looked up in: a call settles by it, whatever book comes meanwhile."""
+
+    @property
+    def is_bound(self) -> bool:
+        """Tell whether its price bounds every call of it."""
+        return self.found is not None and self.found.is_bound
 
     def __str__(self) -> str:
         return f"{self.provider.name}/{self.model}"
@@ -187,7 +194,8 @@ class ModelNames:
                 f"the provider {key.provider} of the key {key.name} is not known", "define it in config.toml"
             )
         model = self._as_listed(provider.name, model_name(model))
-        return Target(key, provider, model, self._book.find(provider.name, model, key.base_url if key.name else ""))
+        found = self._book.find(provider.name, model, key.base_url if key.name else "")
+        return Target(key, provider, model, found, self._book)
 
     def _as_listed(self, provider: str, model: str) -> str:
         if model != model.lower():
@@ -235,7 +243,7 @@ class ModelNames:
         """A price for whatever name (a local provider, `provider/*`) says nothing of this one."""
         if self._book.find(provider, _NOBODY) is not None:
             return names.spelled(model) in {names.spelled(each) for each in self._book.models(provider)}
-        found = self._book.find(provider, model)
+        found = self._book.find(provider, model, is_reply=True)
         return found is not None and found.is_certain
 
     def _advice(self, model: str, providers: Iterable[str]) -> str:

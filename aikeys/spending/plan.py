@@ -16,6 +16,7 @@ from aikeys.budgets import decisions
 from aikeys.errors import AikeysError, CannotDecide
 from aikeys.ledger.calls import MAX_COST_PUSD
 from aikeys.money import shown_usd, usd_text
+from aikeys.pricing.book import DEPLOYMENTS, FoundPrice
 from aikeys.pricing.bounds import MEDIA_TOKENS, Bounds
 from aikeys.pricing.values import Price
 from aikeys.pricing.worst_case import WorstCase, worst_case
@@ -122,7 +123,7 @@ def price_of(target: Target, circumstances: Circumstances) -> tuple[Price | None
     price = found.price if found is not None and found.price.is_known else None
     certain = found is not None and found.is_certain
     if circumstances.is_limited:
-        _require_price(target, price, is_certain=certain)
+        _require_price(target, price, found)
     return price, certain
 
 
@@ -149,7 +150,7 @@ def fitted(draft: Draft, circumstances: Circumstances) -> Plan:
             "give --max-tokens, or leave attachments out",
         )
     if not price.free:
-        open_ends += draft.unmetered if certain else ("its name only looks like one with a known price",)
+        open_ends += draft.unmetered if target.is_bound else ("its name only looks like one with a known price",)
     floor_pusd = min(_floor_pusd(price, bounds, draft, worst), worst.cost_pusd) if not price.free else 0
     made = Plan(
         target, dialect, request, price, certain, bounds, worst, floor_pusd, limited,
@@ -187,10 +188,15 @@ def price_line(target: Target) -> str:
     return f'add to config.toml: [prices."{target}"] with input = 1.25 and output = 10, in USD for a million tokens'
 
 
-def _require_price(target: Target, price: Price | None, *, is_certain: bool) -> None:
-    if price is None:
+def _require_price(target: Target, price: Price | None, found: FoundPrice | None) -> None:
+    if target.provider.protocol == DEPLOYMENTS and (price is None or not target.is_bound):
+        raise CannotDecide(
+            f"{target} is a deployment, whose name does not tell its model, and a budget limits this call",
+            f'add to config.toml: [prices."{target}"] with like = "openai/MODEL", the model that it deploys',
+        )
+    if price is None or found is None:
         raise CannotDecide(f"no price is known of {target}, and a budget limits this call", price_line(target))
-    if not is_certain:
+    if not found.is_bound:
         raise CannotDecide(
             f"{target} only looks like a model with a known price, and a budget limits this call", price_line(target)
         )

@@ -93,7 +93,8 @@ def _judged() -> Iterator[Judged]:
         metered = _metered(record)
         if native is None or metered.usage is None:
             continue
-        found = book.find(native.dialect.provider, native.model) if native.model else None
+        # a deployment of Azure as if config.toml said that it is like the model of its name
+        found = book.find(native.dialect.provider, native.model, is_reply=True) if native.model else None
         certain = found is not None and found.is_certain and found.price.is_known
         price = found.price if found is not None and certain else Price(native.dialect.provider, native.model)
         metering = bounds_of_body(native, price, NOON_US, SENT_US)

@@ -156,7 +156,7 @@ def expected_pusd(book: Book, record: Record) -> int | None:
     usage, charged = used(record)
     if charged is not None and PLACES[record["provider"]][0] in ("openrouter", "perplexity"):
         return int(charged * 10**12)
-    found = book.find(PLACES[record["provider"]][0], record["model"])
+    found = book.find(PLACES[record["provider"]][0], record["model"], is_reply=True)
     if found is None or not found.is_certain or not found.price.is_known:
         return None
     priced = cost(found.price, usage, at_us=clock.now_us())

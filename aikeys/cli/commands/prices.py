@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from aikeys.pricing.values import Price, Rate, Tariff
 
 app = new_app()
+_MATCHES = {
+    "exact": "exact",
+    "pin": "a version that is not listed: the dearest rates of its family, as a bound",
+    "fuzzy": "fuzzy: no price under a blocking budget",
+}
 _STATUS = (("aikeys prices status", "where prices come from, and how old they are"),)
 _SHOW = (
     ("aikeys prices show openai/gpt-5", "its price for every unit"),
@@ -40,6 +45,9 @@ for one), for a model or for all of a provider:
 \b
   [prices."azure-openai/our-deployment"]
   like = "openai/gpt-5"
+
+A deployment of Azure is a name that somebody chose: under a blocking budget it needs such a line. A model's version by
+date or number that the price book does not list (gpt-5-2026-11-30) is bounded by the dearest of its family.
 
 Free is what you price at zero, and ollama, llama-cpp, lmstudio and vllm where the key sends to this machine; any other
 provider at an address of this machine may be a tunnel to one that is paid, and needs a price. Models that Ollama hands
@@ -95,7 +103,7 @@ def show(
     name, found = _find(_book(), model)
     price = found.price
     rows = list(_rows(price))
-    match = "exact" if found.is_certain else "fuzzy"
+    match = "exact" if found.is_certain else "pin" if found.is_pin else "fuzzy"
     state = "free" if price.free else "priced" if rows else "unpriced"
     if as_json:
         fields = {
@@ -108,6 +116,7 @@ def show(
             "version": price.version or None,
             "context_window": price.context_window or None,
             "max_output": price.max_output or None,
+            "residency": _regions(price) or None,
             "prices": rows,
         }
         terminal.out(document("aikeys.price/1", **fields))
@@ -115,10 +124,12 @@ def show(
     facts = [
         ["model", str(name)],
         ["price", f"{state} ({price.reference})"],
-        ["match", "exact" if found.is_certain else "fuzzy: no price under a blocking budget"],
+        ["match", _MATCHES[match]],
         ["context", f"{price.context_window:,} tokens" if price.context_window else "unknown"],
         ["output", f"{price.max_output:,} tokens at most" if price.max_output else "unknown"],
     ]
+    if dear := [f"{region} × {factor}" for region, factor in _regions(price).items() if factor != "1"]:
+        facts.append(["data kept in", ", ".join(dear)])
     terminal.out_styled(table(("", ""), facts).lstrip("\n"))
     if rows:
         lines = [[str(row["usd"]), f"{row['per']:,}", str(row["unit"]), _applies(row)] for row in rows]
@@ -163,6 +174,11 @@ def _find(book: Book, model: str) -> tuple[Name, FoundPrice]:
             hint = "it is free where a key of it sends to this machine; aikeys models shows that"
         raise NotFound(f"no price is known of {terminal.printable(str(name))}", hint)
     return name, found
+
+
+def _regions(price: Price) -> dict[str, str]:
+    """Return the factor of each region, as a decimal."""
+    return {region: f"{top * 1000 // per / 1000:g}" for region, (top, per) in price.residency}
 
 
 def _rows(price: Price) -> Iterator[dict[str, object]]:

@@ -21,6 +21,9 @@ _LARGEST_COST = 10**6  # USD of one call: keeps its pico-dollars within 63 bits
 _PUSD_PER_TICK = 100  # xAI: 1 USD = 10¹⁰ ticks
 _EXACT = Context(prec=60)
 _TIERS = {"on_demand_flex": "flex", "on_demand_priority": "priority"}
+ANYWHERE = ("global", "not_available")
+"""Where data may be processed: not in one region."""
+_ANY = frozenset({"", *ANYWHERE})
 _STANDARD = frozenset({"", "auto", "default", "on_demand", "standard", "traffic_type_unspecified"})
 
 
@@ -133,17 +136,25 @@ def billed_pusd(usage: Table, cost: str, odd: list[str]) -> int | None:
 
 def service_of(*tables: Table) -> tuple[tuple[str, str], ...]:
     """Return how the call was served, in the words of pricing; nothing where that is the standard way."""
-    for table in tables:
-        for name in ("service_tier", "serviceTier", "trafficType"):
-            tier = text(table, name).lower() if name in table else ""
-            if tier not in _STANDARD:
-                return _batch_or(_TIERS.get(tier, tier)) + _speed(table)
-    return next((speed for speed in map(_speed, tables) if speed), ())
+    tier = next((found for found in (_tier(table) for table in tables) if found), ())
+    return (
+        tier
+        + next((found for found in (_word(table, "speed", "speed", _STANDARD) for table in tables) if found), ())
+        + next((found for found in (_word(table, "inference_geo", "residency", _ANY) for table in tables) if found), ())
+    )
 
 
-def _speed(table: Table) -> tuple[tuple[str, str], ...]:
-    speed = text(table, "speed").lower() if "speed" in table else ""
-    return (("speed", speed),) if speed not in _STANDARD else ()
+def _tier(table: Table) -> tuple[tuple[str, str], ...]:
+    for name in ("service_tier", "serviceTier", "trafficType"):
+        tier = text(table, name).lower() if name in table else ""
+        if tier not in _STANDARD:
+            return _batch_or(_TIERS.get(tier, tier))
+    return ()
+
+
+def _word(table: Table, name: str, key: str, usual: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    word = text(table, name).lower() if name in table else ""
+    return ((key, word[:40]),) if word not in usual else ()
 
 
 def _batch_or(tier: str) -> tuple[tuple[str, str], ...]:

@@ -40,7 +40,7 @@ FEATURES = {
 REASONING = ("subset", "additive", "apart", "hidden")
 _STREAM_USAGE = ("include_usage", "always", "never")
 _NO_SETTINGS = ("protocol", "reported")
-_COSTS = ("", "usage.cost", "usage.cost.total_cost", "usage.cost_in_usd_ticks")
+_COSTS = ("", "usage.cost", "usage.cost.total_cost", "usage.cost_in_usd_ticks", "usage.estimated_cost")
 
 
 class Dialect(NamedTuple):

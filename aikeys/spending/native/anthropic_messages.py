@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from aikeys.pricing.values import RESIDENCY
+from aikeys.providers.wire.counts import ANYWHERE
 from aikeys.providers.wire.exact_json import Table, at, items, table, text
 from aikeys.providers.wire.values import Json
 from aikeys.spending.native.findings import CLIENT_TOOL, Findings, names
 
 _KNOWN = names(
     "model messages system max_tokens stream stop_sequences temperature top_p top_k tools tool_choice thinking "
-    "metadata service_tier output_config output_format cache_control speed context_management"
+    "metadata service_tier output_config output_format cache_control speed inference_geo context_management"
 )
 _PLAIN = names(
     "text tool_use thinking redacted_thinking server_tool_use mcp_tool_use tool_reference tool_addition compaction"
@@ -30,8 +32,10 @@ def read(body: Table, found: Findings) -> None:
     found.tools += body.get("output_format") is not None or at(body, "output_config", "format") is not None
     found.max_output = found.count(body.get("max_tokens"), "max_tokens")
     found.thinking_tokens = found.count(at(body, "thinking", "budget_tokens"), "thinking")
-    if body.get("speed") is not None:
-        found.asked["speed"] = text(body, "speed")
+    found.serve("speed", body.get("speed"))
+    found.serve("service_tier", body.get("service_tier"))
+    if body.get("inference_geo") not in (None, *ANYWHERE):
+        found.serve(RESIDENCY, body.get("inference_geo"))
     edits = items(body, "context_management", "edits")
     if body.get("context_management") and not all(text(each, "type").startswith("clear_") for each in edits):
         found.unmetered.append("context_management")  # a compaction is a run of the model of its own

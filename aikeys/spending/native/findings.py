@@ -48,6 +48,13 @@ class Findings:
             if inner is not None and name not in known:
                 self.unmetered.append(where + name)
 
+    def serve(self, name: str, value: Json) -> None:
+        """Note in which way the request asks to be served: a word; anything else is not metered."""
+        if isinstance(value, str):
+            self.asked[name] = value.lower()
+        elif value is not None:
+            self.unmetered.append(name)
+
     def outputs(self, modalities: Json, where: str) -> None:
         """Note what the reply may hold, where the request says so: a list of words."""
         if modalities is None:

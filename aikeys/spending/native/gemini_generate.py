@@ -26,6 +26,7 @@ def read(body: Table, found: Findings) -> None:
     value = _plain(body, found)
     found.meter(value, _KNOWN)
     found.referenced = value.get("cachedContent") is not None
+    found.serve("service_tier", value.get("serviceTier"))
     contents = value.get("contents")
     for content in _several(contents) + _several(value.get("systemInstruction")):
         _content(content, found)

@@ -46,12 +46,14 @@ def read(body: Table, found: Findings) -> None:
     for budget in (at(body, "thinking", "budget_tokens"), at(body, "reasoning", "max_tokens")):
         found.thinking_tokens = max(found.thinking_tokens, found.count(budget, "thinking"))
     _output(body.get("modalities"), found)
+    found.serve("service_tier", body.get("service_tier"))
     _searches(body, found)
 
 
 def read_completion(body: Table, found: Findings) -> None:
     """Read an old completion: one text or several, each answered `n` times."""
     found.meter(body, _COMPLETIONS)
+    found.serve("service_tier", body.get("service_tier"))
     found.inputs = how_many(body.get("prompt"))
     found.messages = found.inputs
     best, n = (found.count(body.get(name), name, 1) for name in ("best_of", "n"))

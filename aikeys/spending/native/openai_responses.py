@@ -42,6 +42,7 @@ def read(body: Table, found: Findings) -> None:
     """Read a request for a response."""
     found.meter(body, _KNOWN)
     found.referenced = any(body.get(name) is not None for name in _KEPT)
+    found.serve("service_tier", body.get("service_tier"))
     found.messages += 1 + (body.get("instructions") is not None)
     for item in found.many(body.get("input"), "input"):
         found.messages += 1

@@ -1,17 +1,14 @@
-"""Rows for generate.py from LiteLLM's price table: limits, exact names, and the models that genai-prices lacks."""
+"""The table of LiteLLM (pure): limits, exact names, fees, factors of regions, and models that genai-prices lacks."""
 
 from __future__ import annotations
 
-import json
 import re
-import zipfile
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from aikeys.pricing import names
 
 Row = dict[str, Any]
-_TABLE = "litellm/model_prices_and_context_window_backup.json"
 _MODES = ("chat", "completion", "responses", "embedding", None)
 _MAKES_IMAGES = "image_generation"
 """Of what makes images beside text only the limits are taken, and only where genai-prices has the model."""
@@ -44,6 +41,21 @@ _COSTS = {
     "output_cost_per_image_token": "output_image_tokens",
     "cache_read_input_audio_token_cost": "cache_audio_read_tokens",
 }
+_REGIONS = {
+    "anthropic": {"us": "us"},
+    "openai": {
+        "eu": "regional_processing_uplift_multiplier_eu",
+        "us": "regional_processing_uplift_multiplier_us",
+        "gov": "fedramp_uplift_multiplier",
+    },
+}
+"""Regions in which a provider keeps data, and the field that has the factor of each."""
+_ANYWHERE_THE_SAME = (
+    *("claude-2", "claude-3", "claude-instant", "claude-v", "claude-haiku-4-5", "claude-sonnet-4-0"),
+    *("claude-sonnet-4-2025", "claude-sonnet-4-5", "claude-opus-4-0", "claude-opus-4-1", "claude-opus-4-5"),
+)
+_MAPS: dict[object, Decimal] = {Decimal(35): Decimal(25), Decimal(14): Decimal(14)}
+"""What a thousand prompts grounded by Maps cost, by what a thousand searches do."""
 _SERVED = {
     "batches": ("processing", "batch"),
     "priority": ("service_tier", "priority"),
@@ -52,13 +64,13 @@ _SERVED = {
 _KEY = re.compile(r"(.+?)(?:_above_(\d+)k_tokens)?(?:_(batches|priority|flex))?")
 
 
-def load(wheel: str) -> dict[tuple[str, str], Row]:
+def entries(table: Row) -> dict[tuple[str, str], Row]:
     """Return the table's entries by our provider and model name; later spellings of one name don't replace earlier."""
-    with zipfile.ZipFile(wheel) as archive:
-        table = json.loads(archive.read(_TABLE), parse_float=Decimal)
     found: dict[tuple[str, str], Row] = {}
     for key, entry in table.items():
-        provider = _PROVIDERS.get(entry.get("litellm_provider", ""))
+        if not isinstance(entry, dict):
+            continue
+        provider = _PROVIDERS.get(str(entry.get("litellm_provider", "")))
         if provider is None or entry.get("mode") not in (*_MODES, _MAKES_IMAGES):
             continue
         first, _, rest = key.partition("/")
@@ -67,6 +79,14 @@ def load(wheel: str) -> dict[tuple[str, str], Row]:
             continue
         found.setdefault((provider, model), entry)
     return found
+
+
+class Terms(NamedTuple):
+    """What holds for all of a book: where genai-prices is stale and why, its day, and what could not be read."""
+
+    stale: dict[tuple[str, str], str]
+    date: str
+    left_out: list[str]
 
 
 class Task(NamedTuple):
@@ -79,25 +99,32 @@ class Task(NamedTuple):
     date: str
 
 
-def add(
-    books: dict[str, Row], table: dict[tuple[str, str], Row], stale: dict[tuple[str, str], str], date: str
-) -> list[str]:
+def add(books: dict[str, Row], table: dict[tuple[str, str], Row], terms: Terms) -> list[str]:
     """Complete the books in place; return one line for every first-party price that the two sources disagree on."""
     differences: list[str] = []
     for provider in sorted({provider for provider, _ in table} - set(books)):
         books[provider] = {"provider": provider, "falls_back": [], "models": []}
+    by_provider: dict[str, list[tuple[str, Row]]] = {}
+    for (provider, model), entry in sorted(table.items(), key=lambda each: each[0]):
+        by_provider.setdefault(provider, []).append((model, entry))
     for provider, book in books.items():
-        task = Task(provider, book, _index(book["models"]), stale, date)
-        for (of, model), entry in sorted(table.items()):
-            if of != provider:
-                continue
-            if entry.get("mode") == _MAKES_IMAGES:
-                _limit_images(task, model, entry)
-            else:
-                differences += _merge(task, model, entry)
+        task = Task(provider, book, _index(book["models"]), terms.stale, terms.date)
+        for model, entry in by_provider.get(provider, ()):
+            try:
+                differences += _completed(task, model, entry)
+            except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError):
+                terms.left_out.append(f"{provider}/{model[:60]}")
         for row in book["models"]:
+            _add_regions(provider, row)
             _order(row)
     return sorted(differences)
+
+
+def _completed(task: Task, model: str, entry: Row) -> list[str]:
+    if entry.get("mode") == _MAKES_IMAGES:
+        _limit_images(task, model, entry)
+        return []
+    return _merge(task, model, entry)
 
 
 def _merge(task: Task, model: str, entry: Row) -> list[str]:
@@ -109,6 +136,7 @@ def _merge(task: Task, model: str, entry: Row) -> list[str]:
     if row.get("source") == "litellm":
         return []
     _limit(row, entry)
+    _add_fees(task.provider, row, entry)
     if not priced or not row["rates"]:
         return []
     if _agree(task, row, priced):
@@ -132,11 +160,13 @@ def _add_name(task: Task, model: str, entry: Row, priced: Row) -> None:
         likely.setdefault("names", []).append(model)
         task.by_name[spelled] = likely
         _limit(likely, entry)
+        _add_fees(task.provider, likely, entry)
         _add_variants(task, likely, priced)
     elif priced:
         row = {"id": model, **priced, "source": "litellm"}
         task.by_name[spelled] = row
         _limit(row, entry)
+        _add_fees(task.provider, row, entry)
         task.book["models"].append(row)
 
 
@@ -200,9 +230,6 @@ def _priced(entry: Row) -> Row:
     plain = _scales(rates.pop("", {}))
     if "input" not in plain:
         return {}
-    searches = set((entry.get("search_context_cost_per_query") or {}).values())
-    if len(searches) == 1 and isinstance(price := searches.pop(), Decimal | int) and price:
-        plain["web_searches"] = Decimal(price) * 1000
     priced: Row = {"rates": plain}
     variants = [
         {"when": dict([_SERVED[served]]), "rates": scales}
@@ -210,6 +237,75 @@ def _priced(entry: Row) -> Row:
         if (scales := _scales(units))
     ]
     return priced | ({"variants": variants} if variants else {})
+
+
+def _add_fees(provider: str, row: Row, entry: Row) -> None:
+    """Fees beside the tokens that the row has not: at the dearest where they depend on how much is searched.
+
+    Perplexity's are for a request, which genai-prices has.
+    """
+    sizes = (entry.get("search_context_cost_per_query") or {}).values()
+    fees = {
+        "web_searches": max((_per_thousand(each) for each in sizes), default=Decimal(0)),
+        "maps_searches": _per_thousand(entry.get("google_maps_grounding_cost_per_query")),
+    }
+    for unit, usd in fees.items():
+        if row["rates"] and provider != "perplexity":
+            _add_fee(row, unit, usd)
+    own = entry.get("provider_specific_entry") or {}
+    if provider in _REGIONS:
+        _add_factors(provider, row, entry, own)
+    if provider == "anthropic" and own.get("fast"):
+        _add_fast(row, Decimal(own["fast"]))
+
+
+def _add_fee(row: Row, unit: str, usd: Decimal) -> None:
+    """Add a fee for all time, where the row has it at no time."""
+    dated = [row["rates"], *(each["rates"] for each in row.get("later", ()))]
+    if usd and not any(unit in rates for rates in dated):
+        for rates in dated:
+            rates[unit] = usd
+
+
+def _add_factors(provider: str, row: Row, entry: Row, own: Row) -> None:
+    """A region that an entry says nothing of costs the same there."""
+    known = row.setdefault("residency", {})
+    for region, field in _REGIONS[provider].items():
+        said = own.get(field, entry.get(field))
+        factor = Decimal(said) if isinstance(said, Decimal | int) and said > 1 else Decimal(1)
+        known[region] = max(factor, known.get(region, Decimal(1)))
+
+
+def _add_fast(row: Row, factor: Decimal) -> None:
+    when = {"speed": "fast"}
+    if not any(each["when"] == when for each in row.get("variants", ())):
+        rates = {unit: _times(value, factor) for unit, value in row["rates"].items() if not unit.endswith("_searches")}
+        row.setdefault("variants", []).append({"when": when, "rates": rates})
+
+
+def _times(value: Any, factor: Decimal) -> Any:
+    if isinstance(value, list):
+        return [each if position % 2 else each * factor for position, each in enumerate(value)]
+    return value * factor
+
+
+def _add_regions(provider: str, row: Row) -> None:
+    """What follows from a provider's own rules where neither table has it.
+
+    Anthropic: 1.1 in the United States for models of 4.6 and newer. Google: Maps costs what it costs for the others of
+    a generation, which its searches tell.
+    """
+    if provider == "anthropic" and "residency" not in row:
+        is_older = names.spelled(row["id"]).startswith(_ANYWHERE_THE_SAME)
+        row["residency"] = {"us": Decimal(1) if is_older else Decimal("1.1")}
+    for rates in (row["rates"], *(each["rates"] for each in row.get("later", ()))):
+        maps = _MAPS.get(rates.get("web_searches")) if provider == "gemini" else None
+        if maps is not None:
+            rates.setdefault("maps_searches", maps)
+
+
+def _per_thousand(usd: object) -> Decimal:
+    return Decimal(usd) * 1000 if isinstance(usd, Decimal | int) and not isinstance(usd, bool) else Decimal(0)
 
 
 def _scales(units: dict[str, dict[int, Decimal]]) -> dict[str, Any]:
@@ -241,6 +337,18 @@ def _both(rates: Row) -> str:
 
 
 def _order(row: Row) -> None:
-    for key in ("id", "names", "context", "output", "rates", "later", "variants", "free", "minimums", "source"):
+    for key in (
+        "id",
+        "names",
+        "context",
+        "output",
+        "rates",
+        "later",
+        "variants",
+        "free",
+        "minimums",
+        "residency",
+        "source",
+    ):
         if key in row:
             row[key] = row.pop(key)
