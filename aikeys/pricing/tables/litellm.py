@@ -81,7 +81,7 @@ def entries(table: Row) -> dict[tuple[str, str], Row]:
     return found
 
 
-class Terms(NamedTuple):
+class TableTerms(NamedTuple):
     """What holds for all of a book: where genai-prices is stale and why, its day, and what could not be read."""
 
     stale: dict[tuple[str, str], str]
@@ -99,7 +99,7 @@ class Task(NamedTuple):
     date: str
 
 
-def add(books: dict[str, Row], table: dict[tuple[str, str], Row], terms: Terms) -> list[str]:
+def add(books: dict[str, Row], table: dict[tuple[str, str], Row], terms: TableTerms) -> list[str]:
     """Complete the books in place; return one line for every first-party price that the two sources disagree on."""
     differences: list[str] = []
     for provider in sorted({provider for provider, _ in table} - set(books)):

@@ -48,7 +48,7 @@ def made(genai_table: Any, litellm_table: Any, date: str, sources: list[str]) ->
     for (provider, name), model in MOVED.items():
         if provider in books:
             _move(books[provider]["models"], name, model)
-    differences = litellm.add(books, litellm.entries(litellm_table), litellm.Terms(STALE, date, left_out))
+    differences = litellm.add(books, litellm.entries(litellm_table), litellm.TableTerms(STALE, date, left_out))
     documents = []
     for provider, book in sorted(books.items()):
         head = {"schema": SCHEMA, "provider": provider, "date": date, "sources": sources}
