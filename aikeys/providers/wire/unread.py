@@ -16,6 +16,7 @@ from decimal import ROUND_CEILING, Decimal
 from functools import lru_cache
 
 from aikeys.providers.reported import Reported
+from aikeys.providers.usage import Usage
 from aikeys.providers.wire.exact_json import Table
 from aikeys.providers.wire.values import Json
 
@@ -67,6 +68,12 @@ def items_of(kinds: Iterable[str], lists: Reported) -> Unread:
         if kind not in lists.settled:
             found[kind] = found.get(kind, 0) + 1
     return bounded(found)
+
+
+def beyond(name: str, total: int, usage: Usage | None) -> Unread:
+    """Return what a reported total has beyond the input and output that were read: nobody knows what it is."""
+    rest = total - usage.input - usage.output if usage is not None else 0
+    return ((f"{name}.rest", rest),) if rest > 0 else ()
 
 
 def together(one: Unread, two: Unread) -> Unread:

@@ -18,7 +18,7 @@ from aikeys.providers.wire.counts import UsageCounts, named, service_of, with_fe
 from aikeys.providers.wire.dialects import Dialect
 from aikeys.providers.wire.exact_json import Table, items, text
 from aikeys.providers.wire.grounding_gemini import NOT_GROUNDED, Grounded
-from aikeys.providers.wire.unread import Unread, fees_of, items_of, reports_in, together, unread_of
+from aikeys.providers.wire.unread import Unread, beyond, fees_of, items_of, reports_in, together, unread_of
 from aikeys.providers.wire.values import UNMETERED, Json, Metered, ModelUsage
 
 _INPUT_FIELDS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
@@ -107,6 +107,7 @@ def gemini(raw: Json, dialect: Dialect, grounded: Grounded = NOT_GROUNDED) -> Me
         other=named(other),
     )
     left = _gemini_unread(counts, dialect, grounded)
+    left = together(left, beyond("usageMetadata.totalTokenCount", total or 0, usage))
     return Metered(usage, None, service, (), found, tuple(dict.fromkeys(counts.odd)), left)
 
 
@@ -195,6 +196,8 @@ def _with_iterations(counts: UsageCounts, model: str) -> tuple[Usage, tuple[Mode
             others.append(ModelUsage(name, part))
         else:
             own = _sum(own, part)
+    searches = max(dict(used.other).get("web_searches", 0) for used in (top, own))
+    top = top._replace(other=named({"web_searches": searches}))
     apart = sum(each.usage.input + each.usage.output for each in others)
     if others and own.input + own.output + apart == top.input + top.output:
         return own._replace(reasoning=min(top.reasoning, own.output), other=top.other), tuple(others)
@@ -210,6 +213,7 @@ def _sum(one: Usage, two: Usage) -> Usage:
         one.cache_write_5m + two.cache_write_5m,
         one.cache_write_1h + two.cache_write_1h,
         one.output + two.output,
+        other=named({"web_searches": sum(count for used in (one, two) for _, count in used.other)}),
     )
 
 

@@ -4,7 +4,7 @@
   (total = input + output + reasoning, or = input + output); where they do not, the dialect does, and that is odd.
 - The same for audio that a total has on top of the input (Mistral).
 - Cached tokens that are more than the input, or that the total has on top of it, are no part of it (Grok at Azure).
-- Usage without input and output is missing, not zero.
+- Usage without input and output is missing, not zero. What a total has beyond both, nobody read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from aikeys.providers.wire import tools_openai
 from aikeys.providers.wire.counts import UsageCounts, billed_pusd, named, service_of, with_fees
 from aikeys.providers.wire.dialects import Dialect
 from aikeys.providers.wire.exact_json import Table, items, table, text
-from aikeys.providers.wire.unread import Unread, fees_of, is_report, reports_in, together, unread_of
+from aikeys.providers.wire.unread import Unread, beyond, fees_of, is_report, reports_in, together, unread_of
 from aikeys.providers.wire.values import UNMETERED, Json, Metered
 
 _WRITTEN = ("output_tokens_details", "completion_tokens_details", "completion_token_details")
@@ -77,6 +77,7 @@ def of_usage(raw: Table, body: Table, dialect: Dialect, *, embeds: bool = False)
     left: Unread = ()
     if billed is None:
         left = _left(found, usage, unread_of(known, counts.read, dialect.reported), dialect)
+        left = together(left, beyond("usage.total_tokens", counts.of("total_tokens"), usage))
     odd = tuple(dict.fromkeys(counts.odd))
     return Metered(usage, billed, service_of(body, raw), found.others if usage else (), raw, odd, left)
 

@@ -276,3 +276,20 @@ def test_a_report_is_known_by_its_name() -> None:
     assert all(map(is_report, ("usage", "tool_usage", "usageMetadata", "groundingMetadata", "billed_units", "newFees")))
     assert not any(map(is_report, ("id", "model", "choices", "output", "created", "metadata")))
     assert unread_of((("usage", {"a": {"b": [1, 2]}}),), set(), NONE_LISTED) == (("usage.a.b", 3),)
+
+
+def test_what_a_total_has_beyond_its_parts_was_read_by_nobody() -> None:
+    assert unread(chat(total_tokens=100)) == {"usage.total_tokens.rest": 85}
+    assert unread(chat(total_tokens=12)) == {}
+    assert unread(chat(total_tokens=100, cost=0.5), "openrouter") == {}
+    google = {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 20}
+    body = {"candidates": [{"finishReason": "STOP"}], "usageMetadata": google}
+    assert unread(body, "gemini", "gemini_generate") == {"usageMetadata.totalTokenCount.rest": 5}
+
+
+def test_searches_that_only_the_iterations_report_are_counted() -> None:
+    parts = [{"input_tokens": 5, "output_tokens": 2, "server_tool_use": {"web_search_requests": 2}}] * 2
+    usage = {"input_tokens": 10, "output_tokens": 4, "iterations": parts}
+    found = metered({"model": "m", "type": "message", "content": [], "usage": usage}, "anthropic", "anthropic_messages")
+    assert found.usage == Usage(10, output=4, other=(("web_searches", 4),))
+    assert found.unread == ()
