@@ -26,7 +26,7 @@ import pytest
 USUAL_S = 120.0
 _AGAIN_S = 10.0
 _MOST_TIMES = 3
-_MANY_FILES = 300
+_MANY_FILES = 200
 _PR_SET_CHILD_SUBREAPER = 36
 _OF_A_TERMINAL = {
     signal.SIGINT: signal.default_int_handler,
@@ -119,8 +119,36 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         return (yield)
     finally:
         limit.stop()
-        if len(os.listdir("/proc/self/fd")) > _MANY_FILES:  # of commands run in this process, in cycles of references
+        _forget_tracebacks(item)
+        _let_go.after_a_test()
+
+
+def _forget_tracebacks(item: pytest.Item) -> None:
+    """An error that is a test's parameter lives as long as the session; where it was raised need not, nor its files."""
+    for value in getattr(getattr(item, "callspec", None), "params", {}).values():
+        if isinstance(value, BaseException):
+            value.__traceback__ = value.__context__ = None
+
+
+class _LetGo:
+    """Looks for garbage when many files are open: commands that run in this process leave some, in cycles."""
+
+    def __init__(self) -> None:
+        self._kept = 0
+
+    def after_a_test(self) -> None:
+        if len(os.listdir("/proc/self/fd")) > self._kept + _MANY_FILES:
             gc.collect()
+            self._kept = len(os.listdir("/proc/self/fd"))
+
+
+_let_go = _LetGo()
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was collected out of every later search for garbage: it stays."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure() -> None:
