@@ -1,4 +1,7 @@
-"""Real processes on throw-away homes: every run's output is searched for the canary (G1)."""
+"""Real processes on throw-away homes: every run's output is searched for the canary (G1).
+
+A run is forked from a process that has aikeys imported (tests.forking) where that shows no difference.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
+from tests.forking import end_forking, forking_process
+from tests.forking import run as run_forked
 
 pytest_plugins = ["tests.time_limits"]
 sys.dont_write_bytecode = False  # what pytest rewrites is kept for the next run and the next worker
@@ -80,18 +86,24 @@ class Aikeys:
         reveals: bool = False,
         timeout: float = 60,
     ) -> subprocess.CompletedProcess[str]:
-        given = {"stdin": subprocess.DEVNULL} if input is None else {"input": input}
-        done = subprocess.run(
-            list(argv),
-            env=self.env(env),
-            cwd=self.folder,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=timeout,
-            check=False,
-            start_new_session=True,
-            **given,
-        )
+        argv, environment = list(argv), self.env(env)
+        usual = self.argv()
+        forking = forking_process(environment) if argv[: len(usual)] == usual else None
+        if forking is not None:
+            done = run_forked(forking, argv[len(usual) :], environment, str(self.folder), input, timeout)
+        else:
+            given = {"stdin": subprocess.DEVNULL} if input is None else {"input": input}
+            done = subprocess.run(
+                argv,
+                env=environment,
+                cwd=self.folder,
+                capture_output=True,
+                encoding="utf-8",
+                timeout=timeout,
+                check=False,
+                start_new_session=True,
+                **given,
+            )
         if not (reveals or self.canary_allowed):
             assert CANARY not in done.stdout, argv
             assert CANARY not in done.stderr, argv
@@ -121,6 +133,11 @@ def make_aikeys(folder: Path) -> Aikeys:
     environment = clean_environment(user_home)
     environment["AIKEYS_HOME"] = str(folder / "home")
     return Aikeys(folder, environment)
+
+
+def pytest_sessionfinish() -> None:
+    """End what runs were forked from."""
+    end_forking()
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ from aikeys.vault.format import Content
 from aikeys.vault.tokens.issuing import Issued
 from aikeys.vault.writing import write
 from tests.conftest import clean_environment
+from tests.forking import Run, forking_process, start_and_read_errors
 from tests.gateway.serving import Told, make_office
 from tests.gateway.steered import Steered, steered
 from tests.vault.tokens_at_hand import Office
@@ -118,7 +119,7 @@ class House:
 class Gateway:
     """The process."""
 
-    def __init__(self, process: subprocess.Popen[str], house: House) -> None:
+    def __init__(self, process: subprocess.Popen[str] | Run, house: House) -> None:
         self.process = process
         self.house = house
         self.url = ""
@@ -198,18 +199,25 @@ def house_at(folder: Path) -> Iterator[House]:
         yield House(folder, provider)
 
 
+def _started(
+    before: Sequence[str], args: list[str], environment: Mapping[str, str], folder: Path
+) -> subprocess.Popen[str] | Run:
+    forking = None if before else forking_process(environment)
+    if forking is not None:
+        return start_and_read_errors(forking, args, environment, str(folder))
+    return subprocess.Popen(
+        [*before, sys.executable, "-m", "aikeys", *args], env=environment, cwd=folder, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8", errors="replace", start_new_session=True,
+    )  # fmt: skip
+
+
 @contextmanager
 def gateway(house: House, *options: str, before: Sequence[str] = ()) -> Iterator[Gateway]:
     """Run `aikeys gateway` until the block ends; its log is searched then."""
     user = house.folder / "user"
     user.mkdir(exist_ok=True)
     environment = {**clean_environment(user), "AIKEYS_HOME": house.place.home, "AIKEYS_DEBUG": "1"}
-    argv = [*before, sys.executable, "-m", "aikeys", "gateway", "--port", "0", *options]
-    process = subprocess.Popen(
-        argv, env=environment, cwd=house.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE, encoding="utf-8", errors="replace", start_new_session=True,
-    )  # fmt: skip
-    running = Gateway(process, house)
+    running = Gateway(_started(before, ["gateway", "--port", "0", *options], environment, house.folder), house)
     try:
         running.wait_for(lambda: bool(running.url))
         yield running
