@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -144,14 +146,14 @@ def test_comments_of_config_survive() -> None:
         "# mine\n[defaults]\n"
         'model = "fast"  # keep\n\n'
         '[prices."openai/gpt-5"]\n'
-        "input = 2\n"
+        "input = 2  # per contract\n"
         "# and this\n"
         "output = [1, 200000, 3]\n"
         "cache_read = 1\n\n"
+        '[prices."x/*"]\ninput = 3\n\n'
         "[aliases]\n# the fast ones\n"
         'quick = "openai/gpt-4.1-mini"  # really\n'
         'slow = "openai/gpt-5"\n'
-        '\n[prices."x/*"]\ninput = 3\n'
     )
 
 
@@ -164,15 +166,24 @@ def test_what_does_not_change_keeps_every_byte() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        'aliases = { a = "x/y" }\n',
-        'aliases.a = "x/y"\n',
+        'aliases = { a = "x/y", b = "x/b" }  # inline\n',
+        '# dotted\naliases.a = "x/y"\n',
         '[aliases]\na = """\nx/y"""\n',
-        '[prices]\n"x/y" = { input = 1 }\n',
+        '[prices]\n"x/y" = { input = 1 }\n[other]\nx = 1\n',
+        '[prices."x/y"]\ninput = 1.50\n[other]\nx = 1\n[aliases]\n[prices."x/z"]\ninput = 0.1\n',
+        "[aliases]\r\na = 'x/y' # with returns\r\n",
     ],
 )
-def test_what_cannot_be_edited_line_by_line_is_refused_and_left(text: str) -> None:
-    with pytest.raises(BadConfiguration, match="without losing comments"):
-        edited(text, {"a": "x/z"}, {"x/y": {"input": 2}})
+def test_every_way_of_writing_a_table_can_be_edited(text: str) -> None:
+    prices = {"x/y": {"input": Decimal("2.50"), "output": [Decimal("0.1"), 200000, 3]}, "new/*": {"input": 1}}
+    made = edited(text, {"a": "x/z"}, prices)
+    found = tomllib.loads(made, parse_float=Decimal)
+    assert (found["aliases"], found["prices"]) == ({"a": "x/z"}, prices)
+    assert found.get("other") == tomllib.loads(text).get("other")
+    assert [line for line in text.splitlines() if line.startswith("#")] == [
+        line for line in made.splitlines() if line.startswith("#")
+    ]
+    assert edited(made, {}, {}).count("x/z") == 0
 
 
 @pytest.mark.parametrize(
