@@ -118,7 +118,10 @@ def request_id_of(call: Call) -> str:
 
 
 def number_of_request(connection: sqlite3.Connection, wanted: str, contexts: Sequence[int] | None = None) -> int:
-    """Return the number of the call with a request id, 0 where there is none; with `contexts` among those."""
+    """Return the number of the call that an id names, 0 where there is none; with `contexts` among those.
+
+    The id that its client got, or the provider's.
+    """
     own = None if contexts is None else json.dumps(contexts)
     query = (
         "SELECT id, extra FROM call WHERE corrects = 0 AND instr(extra, ?) > 0 "
@@ -127,7 +130,7 @@ def number_of_request(connection: sqlite3.Connection, wanted: str, contexts: Seq
     for part in _parts_of(wanted):
         for number, extra in connection.execute(query, (part, own, own or "[]")):
             found = read_extra(extra)
-            if (found.reservation.hex() or found.request_id) == wanted:
+            if wanted in (found.reservation.hex(), found.request_id):
                 return int(number)
     return 0
 

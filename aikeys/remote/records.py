@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from aikeys.errors import UsageError
+from aikeys.errors import NotFound, UsageError
 from aikeys.ledger.ranges import RangeWords
 from aikeys.providers.wire.exact_json import table, text
 from aikeys.remote.client import rows_in
@@ -32,6 +32,14 @@ def newest_calls_at(gateway: Gateway, count: int, words: RangeWords) -> tuple[li
     told = gateway.get("/v1/log", [("limit", _limit(count)), *_time(words)])
     lost_us = instant_us(text(table(told, "lost_ledger"), "before"))
     return [dict(row) for row in rows_in(told, "calls")], lost_us
+
+
+def call_at(gateway: Gateway, which: str) -> dict[str, object]:
+    """Return one call in full, by its number, its request id or a provider's; NotFound."""
+    found = dict(table(gateway.get("/v1/log", [("id", which)]), "call"))
+    if not found:  # an older gateway answers with its newest calls
+        raise NotFound("the gateway shows no single call", "aikeys log -n 100 --json has every field of a call")
+    return found
 
 
 def _time(words: RangeWords) -> list[tuple[str, str]]:

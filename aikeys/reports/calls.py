@@ -1,7 +1,8 @@
 """Calls as programs read them, for whoever asks: every one with its number, or one's own by their request ids.
 
 A number tells how many calls others made. So with a sight on one's own calls a call is named by the id that its reply
-carried (x-aikeys-request-id), of an import by its own id, and one of somebody else is not found.
+carried (x-aikeys-request-id), of an import by its own id, and one of somebody else is not found. Whoever may see a
+call finds it by the provider's ids, too.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from aikeys.tokens.sight import Sight
 
 Fields = dict[str, object]
+_FEWEST_DIGITS = 10
+"""Some providers' ids are digits alone, a time among them: no ledger has so many calls."""
 
 
 class Numbered(NamedTuple):
@@ -53,10 +56,13 @@ def newest_calls(ledger: Ledger, wanted: CallRange, sight: Sight) -> list[Number
 
 
 def one_call(ledger: Ledger, name: str, sight: Sight) -> Fields:
-    """Return a call in full, with its corrections, by its number or its request id; NotFound."""
+    """Return a call in full, with its corrections, by its number, its request id or a provider's; NotFound."""
     with ledger.reading() as connection:
         number = _number(connection, name, sight)
         found = listing.call_at(connection, ledger, number) if number else None
+        if found is None and name.isdigit() and len(name) >= _FEWEST_DIGITS:
+            by_id = listing.number_of_request(connection, name, _own(connection, sight))
+            found = listing.call_at(connection, ledger, by_id) if by_id else None
         if found is None:
             raise _nowhere(connection, ledger, name, number, sight)
         corrections = listing.corrections_of(connection, ledger, found.number)

@@ -54,7 +54,8 @@ def call(ledger: Ledger, one: Recorded) -> dict[str, object]:
     from aikeys.ledger.interchange import FIELDS, call_row
 
     row = call_row(one, identity(ledger, one.number, one.call), "")
-    return {name: row.get(name) for name in FIELDS if name != "kind"} | {"corrects": one.call.corrects}
+    known = {name: row.get(name) for name in FIELDS if name != "kind"}
+    return known | {"corrects": one.call.corrects, "aikeys_request_id": one.call.reservation.hex() or None}
 
 
 def budgets(ledger: Ledger, now_us: int) -> list[Listed]:

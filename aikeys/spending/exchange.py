@@ -67,6 +67,8 @@ class Received(NamedTuple):
     reply_digest: bytes = b""
     began: bool = False
     """Something of a reply was there: a second attempt would answer twice."""
+    message_id: str = ""
+    """The provider's id of the reply itself, beside that of the request."""
 
 
 class Redirected(ProviderRefused):
@@ -178,7 +180,7 @@ class Exchange:
         used = AttemptUse(True, complete, reply.metered, ended.text_bytes, reply.model)
         if self._broken is not None and not ended.complete:
             status, failure = self._broken
-            return Received(status, used, reply, failure, request_id=reply.request_id)
+            return Received(status, used, reply, failure, message_id=reply.message_id)
         if ended.error is not None:
             # usage that an error brings with it is all there will be
             is_told = used.metered.usage is not None
@@ -186,8 +188,8 @@ class Exchange:
             return self._refusal(ended.error, used, reply)
         if not ended.complete:
             failure = Unreadable(f"the reply of {self._title} ended in the middle", "try again")
-            return Received(CUT, used, reply, failure, request_id=reply.request_id)
-        return Received(OK, used._replace(complete=True), reply, request_id=reply.request_id)
+            return Received(CUT, used, reply, failure, message_id=reply.message_id)
+        return Received(OK, used._replace(complete=True), reply, message_id=reply.message_id)
 
     def _of_body(self) -> Received:
         if self._status == 0 or (self._broken is not None and not self._is_closed and self._status < 300):
@@ -212,11 +214,18 @@ class Exchange:
         size_bytes = sum(len(text.encode("utf-8", "surrogatepass")) for text in said)
         self._began = True
         return Received(
-            OK, AttemptUse(True, True, found.metered, size_bytes, found.model), found, None, None, found.request_id
+            OK,
+            AttemptUse(True, True, found.metered, size_bytes, found.model),
+            found,
+            None,
+            None,
+            found.request_id,
+            message_id=found.message_id,
         )
 
     def _refusal(self, error: ApiError, used: AttemptUse, reply: Reply) -> Received:
-        return Received(error.kind, used, reply, self._told(error), error, error.request_id or reply.request_id)
+        message_id = error.message_id or reply.message_id
+        return Received(error.kind, used, reply, self._told(error), error, error.request_id, message_id=message_id)
 
     def _told(self, error: ApiError) -> AikeysError:
         answer = f"{self._title}: {error.message.removesuffix('.')}"

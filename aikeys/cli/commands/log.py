@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 app = new_app()
 _EXAMPLES = (
     ("aikeys log -n 100", "the hundred newest calls"),
-    ("aikeys log 4711", "one call in full, with its corrections; also by its x-aikeys-request-id"),
+    ("aikeys log 4711", "one call in full, with its corrections; also by its request id, or the provider's"),
     ("aikeys log --since 12h -n 1000", "the calls of the last twelve hours"),
     ("aikeys log --follow", "calls as they come, until Ctrl-C"),
 )

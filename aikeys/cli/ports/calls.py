@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from aikeys.cli.ports.choice import chosen
 from aikeys.clock import rfc3339
-from aikeys.errors import UsageError
 from aikeys.ledger.ranges import RangeWords, instants_of
 
 if TYPE_CHECKING:
@@ -140,8 +139,10 @@ class CallsThere:
         found, self._lost_us = newest_calls_at(self._gateway, most, RangeWords(since=rfc3339(since_s)))
         return found
 
-    def one(self, which: str) -> Fields:  # noqa: ARG002  a gateway names no call by what was typed
-        raise UsageError("a gateway shows no single call", "aikeys log -n 100 --json has every field of a call")
+    def one(self, which: str) -> Fields:
+        from aikeys.remote.records import call_at
+
+        return call_at(self._gateway, which)
 
     def lost_us(self, since_us: int | None = None) -> int | None:  # noqa: ARG002  it is told with the calls
         return self._lost_us

@@ -29,7 +29,7 @@ from aikeys.ledger.store import Ledger
 from aikeys.money import usd_text
 from aikeys.names import sought
 from aikeys.reports import records
-from aikeys.reports.calls import CallRange, newest_calls
+from aikeys.reports.calls import CallRange, newest_calls, one_call
 from aikeys.reports.groups import LABELS, TIMES
 from aikeys.reports.own_budgets import BudgetQuestion, checked, listed
 from aikeys.reports.usage import UsageAnswer, range_of, used
@@ -122,10 +122,13 @@ async def audit(request: web.Request) -> web.Response:
 
 
 async def log(request: web.Request) -> web.Response:
-    """Answer GET /v1/log."""
+    """Answer GET /v1/log; with `id` one call in full."""
     context = enter(request)
-    found = parameters.read(request, ("limit", *_TIME))
+    found = parameters.read(request, ("limit", "id", *_TIME))
     newest, sight = parameters.whole(found, "limit", _CALLS, _MOST_ENTRIES), context.sight
+    if which := parameters.once(found, "id"):
+        one = await _read(context, lambda ledger: one_call(ledger, which, sight))
+        return answer({"schema": "aikeys.call/1", "call": one}, context.request_id)
 
     def ask(ledger: Ledger) -> dict[str, object]:
         wanted = CallRange(newest, between=_between(found, ledger))

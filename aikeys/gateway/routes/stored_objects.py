@@ -77,7 +77,7 @@ def noting(context: RequestContext, provider: str) -> Note:
 
 def _made_in(received: Received, body: bytes) -> str:
     if not body:
-        return received.reply.request_id  # of a stream it is the id of the reply
+        return received.reply.message_id
     try:
         return text(read_table(body), "id")
     except Unreadable:

@@ -83,7 +83,7 @@ def decode(status: int, headers: Headers, body: bytes, dialect: Dialect) -> Repl
     kinds = [usage_native.kind_of(block) for block in blocks]
     metered = usage_native.anthropic(value.get("usage"), value, dialect, kinds)
     if value.get("type") == "error" or (value.get("error") and "content" not in value):
-        return in_body(value)._replace(request_id=request_id(headers), metered=metered)
+        return in_body(value)._replace(request_id=request_id(headers), message_id=text(value, "id"), metered=metered)
     answer = "".join(text(block, "text") for block in blocks if block.get("type") == "text")
     return Reply(
         text=answer,
@@ -96,7 +96,8 @@ def decode(status: int, headers: Headers, body: bytes, dialect: Dialect) -> Repl
         finish=_finish(value),
         metered=metered,
         model=text(value, "model"),
-        request_id=request_id(headers) or text(value, "id"),
+        request_id=request_id(headers),
+        message_id=text(value, "id"),
         choices=(answer,),
     )
 

@@ -88,7 +88,8 @@ def decode(status: int, headers: Headers, body: bytes, dialect: Dialect) -> Repl
         finish=_finish(value),
         metered=usage_native.cohere(value, dialect),
         model=text(value, "model"),
-        request_id=request_id(headers) or text(value, "id") or text(value, "generation_id"),
+        request_id=request_id(headers),
+        message_id=text(value, "id") or text(value, "generation_id"),
         choices=(answer,),
     )
 

@@ -92,9 +92,9 @@ def decode(status: int, headers: Headers, body: bytes, dialect: Dialect) -> Repl
             raise Unreadable("the reply of the provider is not a JSON object")
         stream.take(chunk)
     ended = stream.end()
-    found = request_id(headers) or ended.reply.request_id
+    found, message = request_id(headers), ended.reply.message_id
     if ended.error is not None:
-        return ended.error._replace(request_id=found, metered=ended.reply.metered)
+        return ended.error._replace(request_id=found, message_id=message, metered=ended.reply.metered)
     return ended.reply._replace(request_id=found)
 
 

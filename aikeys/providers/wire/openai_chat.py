@@ -82,7 +82,7 @@ def decode(status: int, headers: Headers, body: bytes, dialect: Dialect) -> Repl
     metered = usage_openai.metered(value, dialect)
     choices = items(value, "choices")
     if not choices and value.get("error"):
-        return in_body(value)._replace(request_id=request_id(headers), metered=metered)
+        return in_body(value)._replace(request_id=request_id(headers), message_id=text(value, "id"), metered=metered)
     first = table(choices[0], "message") if choices else {}
     texts = tuple(_text(table(choice, "message").get("content"), "text") or text(choice, "text") for choice in choices)
     return Reply(
@@ -92,7 +92,8 @@ def decode(status: int, headers: Headers, body: bytes, dialect: Dialect) -> Repl
         finish=finish(choices[0]) if choices else "",
         metered=metered,
         model=text(value, "model"),
-        request_id=request_id(headers) or text(value, "id"),
+        request_id=request_id(headers),
+        message_id=text(value, "id"),
         choices=texts,
     )
 

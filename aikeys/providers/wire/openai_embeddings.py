@@ -59,12 +59,13 @@ def decode(status: int, headers: Headers, body: bytes, dialect: Dialect) -> Repl
     metered = _metered(value, dialect)
     vectors = _vectors(value)
     if not vectors and value.get("error"):
-        return in_body(value)._replace(request_id=request_id(headers), metered=metered)
+        return in_body(value)._replace(request_id=request_id(headers), message_id=text(value, "id"), metered=metered)
     return Reply(
         finish="stop",
         metered=metered,
         model=text(value, "model"),
-        request_id=request_id(headers) or text(value, "id"),
+        request_id=request_id(headers),
+        message_id=text(value, "id"),
         vectors=vectors,
     )
 

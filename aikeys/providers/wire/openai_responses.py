@@ -93,7 +93,7 @@ def decode(status: int, headers: Headers, body: bytes, dialect: Dialect) -> Repl
     value = read_table(body)
     metered = usage_openai.metered(value, dialect)
     if value.get("error"):
-        return in_body(value)._replace(request_id=request_id(headers) or text(value, "id"), metered=metered)
+        return in_body(value)._replace(request_id=request_id(headers), message_id=text(value, "id"), metered=metered)
     calls = tuple(_tool_call(item) for item in items(value, "output") if item.get("type") == "function_call")
     answer = _texts(value, "message", "content", ("output_text", "refusal"))
     return Reply(
@@ -104,7 +104,8 @@ def decode(status: int, headers: Headers, body: bytes, dialect: Dialect) -> Repl
         finish=_finish(value),
         metered=metered,
         model=text(value, "model"),
-        request_id=request_id(headers) or text(value, "id"),
+        request_id=request_id(headers),
+        message_id=text(value, "id"),
         choices=(answer,),
     )
 

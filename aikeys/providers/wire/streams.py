@@ -215,7 +215,7 @@ class Stream(ABC):
             finish=self.finish,
             metered=self._metered(),
             model=self.model,
-            request_id=self.reply_id,
+            message_id=self.reply_id,
             choices=choices,
         )
 

@@ -180,7 +180,8 @@ class Reply(NamedTuple):
     """One finished reply. `finish`: stop, length, tool_calls, content_filter, or what the provider calls it.
 
     `choices` holds the text of every choice where n > 1, else one; `text` is the first. `request_id` is what the
-    provider's support asks for. `vectors` only for embeddings.
+    provider's support asks for, from the head of the reply; `message_id` is the reply's own, which agents write into
+    their logs. `vectors` only for embeddings.
     """
 
     text: str = ""
@@ -192,6 +193,7 @@ class Reply(NamedTuple):
     request_id: str = ""
     choices: tuple[str, ...] = ()
     vectors: tuple[tuple[float, ...], ...] = ()
+    message_id: str = ""
 
     @property
     def usage(self) -> Usage | None:
@@ -211,6 +213,7 @@ class ApiError(NamedTuple):
     retry_after_ms: int | None = None
     request_id: str = ""
     metered: Metered = UNMETERED
+    message_id: str = ""
 
     @property
     def may_pass(self) -> bool:

@@ -6,7 +6,7 @@ import pytest
 
 from aikeys import clock
 from aikeys.cli.ports.calls import CallsHere, CallsPort, CallsThere
-from aikeys.errors import NotFound, UsageError
+from aikeys.errors import NotFound
 from aikeys.ledger.calls import Call, Context, Labels
 from aikeys.ledger.calls import Usage as Used
 from tests.cli.ports.conftest import Both, Pick
@@ -52,13 +52,17 @@ def test_both_places_tell_every_field_alike(both: Both, at_home: None) -> None:
     assert CallsHere().newest(3) == CallsThere(both.gateway).newest(3)
 
 
-def test_one_call_is_shown_here_and_by_no_gateway(both: Both, at_home: None) -> None:
-    number = CallsHere().newest(1)[0]["number"]
-    assert CallsHere().one(f"{number}")["number"] == number
-    with pytest.raises(NotFound):
-        CallsHere().one("471100")
-    with pytest.raises(UsageError, match="a gateway shows no single call"):
-        CallsThere(both.gateway).one("1")
+def test_one_call_is_shown_alike_here_and_by_a_gateway_and_one_that_is_not_there_by_neither(
+    both: Both, at_home: None
+) -> None:
+    here, there = CallsHere(), CallsThere(both.gateway)
+    call = here.newest(1)[0]
+    assert here.one(f"{call['number']}") == there.one(f"{call['number']}")
+    assert here.one(f"{call['number']}")["number"] == call["number"]
+    for port in (here, there):
+        for name in ("471100", "msg_unknown"):
+            with pytest.raises(NotFound):
+                port.one(name)
 
 
 class Told:

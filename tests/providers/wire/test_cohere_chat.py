@@ -62,7 +62,7 @@ def test_a_reply_is_read() -> None:
     }
     reply = decode(200, {}, json.dumps(body).encode(), COHERE)
     assert isinstance(reply, Reply)
-    assert (reply.text, reply.reasoning, reply.finish, reply.request_id) == ("hi", "hm", "tool_calls", "x")
+    assert (reply.text, reply.reasoning, reply.finish, reply.message_id) == ("hi", "hm", "tool_calls", "x")
     assert reply.tool_calls == (ToolCall("c1", "weather", "{}"),)
     assert reply.usage == Usage(25, output=9)
 

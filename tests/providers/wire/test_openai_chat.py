@@ -151,6 +151,7 @@ def test_a_reply_is_read() -> None:
         finish="tool_calls",
         model="gpt-x",
         request_id="req-1",
+        message_id="chat-1",
         choices=("hi", "ho"),
     )
     assert found.usage == Usage(9, output=3)

@@ -85,7 +85,7 @@ def test_a_reply_is_read() -> None:
     thought = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}]}
     found = decode(200, {}, json.dumps(response(thought, MESSAGE, CALL)).encode(), OPENAI)
     assert isinstance(found, Reply)
-    assert (found.text, found.reasoning, found.finish, found.request_id) == ("hi", "hm", "tool_calls", "resp-1")
+    assert (found.text, found.reasoning, found.finish, found.message_id) == ("hi", "hm", "tool_calls", "resp-1")
     assert found.tool_calls == (ToolCall("c1", "weather", "{}"),)
     assert found.usage == Usage(9, output=3)
 
