@@ -145,10 +145,16 @@ class _LetGo:
 _let_go = _LetGo()
 
 
-def pytest_collection_finish() -> None:
-    """Leave what was collected out of every later search for garbage: it stays."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Look for no garbage while tests are collected, and leave what was collected out of every later search: it stays."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()
 
 
 def pytest_unconfigure() -> None:
