@@ -3,14 +3,15 @@
 | what is known | cost | source |
 |---|---|---|
 | not sent, or refused without usage | 0 | computed |
-| the provider says what it charges | that | billed |
+| the provider says what it charges for the whole reply | that | billed |
 | whole reply, usage reported | usage × price | computed; estimated where the price is another name's |
 | the same, of an unlisted pin | at the dearest of its family | unpriced; computed where the reply's model is listed |
-| anything else, a budget limits the call | worst case, its input as reported | worst_case |
+| anything else, a budget limits the call | worst case, its input as reported unless it runs again | worst_case |
 | anything else | as far as reported, else a token for four bytes, output bounded by the cap | estimated |
 | a model or a used unit without a price | what is priced of it: a lower bound | unpriced |
 | something reported that nobody read | a lower bound; under a budget see `_with_unread` | unpriced |
 
+What a stream announces before its reply, or had reported when it broke, is no report of the whole.
 A reported zero is zero. Nothing here gives money back that may have been spent.
 """
 
@@ -36,8 +37,8 @@ _LONGEST_NAME = 100
 class AttemptUse(NamedTuple):
     """What is known of an attempt's use when it is over.
 
-    may_cost: it was sent and not refused. complete: the reply came to its own end. text_bytes: of all that came.
-    answered: the model, as the provider says.
+    may_cost: it was sent and not refused. complete: what it reports is of the whole reply. text_bytes: of all that
+    came. answered: the model, as the provider says.
     """
 
     may_cost: bool
@@ -83,7 +84,7 @@ def bill(plan: Plan, used: AttemptUse, at_us: int, price_of: PriceOf) -> Bill:
     metered = used.metered
     price, known = _price_and_source(plan, used, price_of)
     reference = _price_text(price, metered, at_us)
-    if metered.billed_pusd is not None:
+    if metered.billed_pusd is not None and (used.complete or not used.may_cost):
         return Bill(metered.usage or NOTHING, min(metered.billed_pusd, MAX_COST_PUSD), BILLED, (), reference)
     if metered.usage is None and not used.may_cost:
         return _with_unread(plan, metered, Bill(NOTHING, 0, COMPUTED, (), reference), price)
@@ -95,7 +96,9 @@ def bill(plan: Plan, used: AttemptUse, at_us: int, price_of: PriceOf) -> Bill:
         source = known if priced.is_complete else UNPRICED
         made = Bill(metered.usage, _held(priced.cost_pusd), source, (*priced.unpriced, *unlisted), reference)
         return _with_unread(plan, metered, made, price)
-    return _with_unread(plan, metered, _unknown(plan, used, price, at_us, price_of), price)
+    made = _unknown(plan, used, price, at_us, price_of)
+    said_pusd = min(metered.billed_pusd or 0, MAX_COST_PUSD)
+    return _with_unread(plan, metered, made._replace(cost_pusd=max(made.cost_pusd, said_pusd)), price)
 
 
 def _price_and_source(plan: Plan, used: AttemptUse, price_of: PriceOf) -> tuple[Price | None, str]:
@@ -159,7 +162,7 @@ def _worst(plan: Plan, metered: Metered, at_us: int, price_of: PriceOf) -> Bill:
     """The reservation stands; where the input was reported, its part is what that costs."""
     worst = plan.worst
     reference = _price_text(plan.price, metered, at_us)
-    if metered.usage is None or not metered.usage.input:
+    if metered.usage is None or not metered.usage.input or plan.bounds.iterations > 1:
         return Bill(metered.usage or NOTHING, worst.cost_pusd, WORST_CASE, (), reference)
     reported = _priced(plan.price, metered, at_us, price_of).cost_pusd
     only_input = metered._replace(usage=metered.usage._replace(output=0, reasoning=0))

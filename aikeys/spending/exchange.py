@@ -42,6 +42,7 @@ OK, UNREADABLE, REDIRECTED, NOT_SENT, CUT, CANCELLED, REFUSED = (
 _EVENT_BEGINNINGS = b"deir:"
 """data, event, id, retry and comments: no JSON and no HTML begins like that."""
 _ANSWERS = (TextPiece, ReasoningPiece, ToolCallPiece, Finished)
+_CHOOSES = ("openai_chat", "openai_completions")
 _LATER = "try again later"
 _HINTS = {
     "authentication": "check the key: aikeys verify KEY; replace it: aikeys rotate KEY",
@@ -176,20 +177,23 @@ class Exchange:
 
     def _of_stream(self, ended: StreamEnd) -> Received:
         reply = ended.reply
-        complete = ended.complete and self._broken is None
-        used = AttemptUse(True, complete, reply.metered, ended.text_bytes, reply.model)
-        if self._broken is not None and not ended.complete:
+        is_whole = ended.complete and self._broken is None
+        is_known = ended.reported and (is_whole or reply.metered.billed_pusd is not None)
+        used = AttemptUse(True, is_known, reply.metered, ended.text_bytes, reply.model)
+        if self._broken is not None and not ended.complete and ended.error is None:
             status, failure = self._broken
             return Received(status, used, reply, failure, message_id=reply.message_id)
         if ended.error is not None:
-            # usage that an error brings with it is all there will be
-            is_told = used.metered.usage is not None
-            used = used._replace(complete=is_told)
+            # usage that an error brings with it, or that came with the end of the reply, is all there will be
+            used = used._replace(may_cost=not ended.refused, complete=ended.reported)
             return self._refusal(ended.error, used, reply)
         if not ended.complete:
             failure = Unreadable(f"the reply of {self._title} ended in the middle", "try again")
             return Received(CUT, used, reply, failure, message_id=reply.message_id)
-        return Received(OK, used._replace(complete=True), reply, message_id=reply.message_id)
+        if not self._began and not reply.finish and self._protocol.name in _CHOOSES:
+            used = used._replace(may_cost=ended.text_bytes > 0)
+            return self._refusal(ApiError("server", "the reply holds no choice"), used, reply)
+        return Received(OK, used._replace(complete=ended.reported), reply, message_id=reply.message_id)
 
     def _of_body(self) -> Received:
         if self._status == 0 or (self._broken is not None and not self._is_closed and self._status < 300):
@@ -208,7 +212,7 @@ class Exchange:
         except Unreadable as failure:
             return Received(UNREADABLE, AttemptUse(True, text_bytes=self.size_bytes), Reply(), failure)
         if isinstance(found, ApiError):
-            used = AttemptUse(self._status < 400, found.metered.usage is not None, found.metered)
+            used = AttemptUse(self._status < 400 and found.began, found.metered.usage is not None, found.metered)
             return self._refusal(found, used, Reply())
         said = (*found.choices, found.reasoning, *(call.name + call.arguments for call in found.tool_calls))
         size_bytes = sum(len(text.encode("utf-8", "surrogatepass")) for text in said)

@@ -207,7 +207,9 @@ def whole_as_it_came(
 ) -> web.Response:
     """Answer with the provider's own reply or refusal; what concerns our key, or never came, in our words."""
     received = outcome.received
-    is_ours = received.failure is not None and (received.error is None or error_bodies.concerns_our_key(received.error))
+    is_ours = received.failure is not None and (
+        received.error is None or (outcome.status >= 400 and error_bodies.concerns_our_key(received.error))
+    )
     if is_ours and received.failure is not None:
         told = error_bodies.told_upstream(received.failure, received.error)
         return refusal(told, request_id, shape, reply_headers.of_refusal(outcome.headers))

@@ -1,7 +1,7 @@
 """Anthropic messages and those who copied them (pure).
 
 Sources: anthropics/anthropic-sdk-python, types of messages; platform.claude.com, streaming and structured outputs.
-Cumulative usage: `message_start` reports the input, every `message_delta` replaces what it names.
+Cumulative usage: `message_start` announces (its output is a placeholder), every `message_delta` replaces what it names.
 """
 
 from __future__ import annotations
@@ -82,8 +82,9 @@ def decode(status: int, headers: Headers, body: bytes, dialect: Dialect) -> Repl
     blocks = items(value, "content")
     kinds = [usage_native.kind_of(block) for block in blocks]
     metered = usage_native.anthropic(value.get("usage"), value, dialect, kinds)
-    if value.get("type") == "error" or (value.get("error") and "content" not in value):
-        return in_body(value)._replace(request_id=request_id(headers), message_id=text(value, "id"), metered=metered)
+    if value.get("type") == "error" or value.get("error"):
+        error = in_body(value)._replace(metered=metered, began=bool(blocks))
+        return error._replace(request_id=request_id(headers), message_id=text(value, "id"))
     answer = "".join(text(block, "text") for block in blocks if block.get("type") == "text")
     return Reply(
         text=answer,
@@ -131,9 +132,10 @@ class MessageStream(Stream):
             case "message_start":
                 message = table(value, "message")
                 self.started(text(message, "model"), text(message, "id"))
-                self._report(table(message, "usage"), message)
+                self._report(table(message, "usage"), message, announced=True)
             case "message_delta":
-                self._report(table(value, "usage"), value)
+                usage = table(value, "usage")
+                self._report(usage, value, announced=usage.get("output_tokens") is None)
                 if text(value, "delta", "stop_reason"):
                     self.finished(_finish(table(value, "delta")))
             case "message_stop":
@@ -161,11 +163,12 @@ class MessageStream(Stream):
             case "input_json_delta":
                 self.tool_call(ToolCallPiece(_position(index), arguments=text(delta, "partial_json")))
 
-    def _report(self, usage: Table, beside: Table) -> None:
+    def _report(self, usage: Table, beside: Table, *, announced: bool) -> None:
         if usage:
             usage_native.merged(self._seen, usage)
             body = {**beside, "model": self.model}
-            self.usage(usage_native.anthropic(dict(self._seen), body, self.dialect, self._kinds))
+            metered = usage_native.anthropic(dict(self._seen), body, self.dialect, self._kinds)
+            self.usage(metered, announced=announced)
 
 
 def _finish(value: Table) -> str:

@@ -17,7 +17,7 @@ from aikeys.providers.wire import usage_native, usage_openai
 from aikeys.providers.wire.anthropic_messages import MessageStream
 from aikeys.providers.wire.dialects import Dialect
 from aikeys.providers.wire.exact_json import Table, at, read_table, table, text
-from aikeys.providers.wire.refusals import Headers, refusal, request_id
+from aikeys.providers.wire.refusals import Headers, in_body, refusal, request_id
 from aikeys.providers.wire.sse import LARGEST_FRAME, Frame
 from aikeys.providers.wire.streams import Stream
 from aikeys.providers.wire.values import ApiError, Json, Metered, Reply, ToolCallPiece, Unreadable
@@ -87,6 +87,8 @@ def decode(status: int, headers: Headers, body: bytes, dialect: Dialect) -> Repl
     if status >= 400:
         return refusal(status, headers, body)
     value = read_table(body)
+    if value.get("error") or text(value, "__type") or text(value, "Output", "__type") or value.keys() == {"message"}:
+        return in_body(value)._replace(request_id=request_id(headers), metered=_metered(value, headers, dialect))
     stream = ConverseStream(dialect)
     for position, block in enumerate(_blocks(value)):
         stream.block(position, block)

@@ -7,7 +7,7 @@ from aikeys.providers.wire import usage_native
 from aikeys.providers.wire.dialects import Dialect, check
 from aikeys.providers.wire.exact_json import Table, given, items, read_table, table, text, write
 from aikeys.providers.wire.openai_chat import JSON_HEADERS, data_url
-from aikeys.providers.wire.refusals import Headers, refusal, request_id
+from aikeys.providers.wire.refusals import Headers, in_body, refusal, request_id
 from aikeys.providers.wire.sse import JsonLines
 from aikeys.providers.wire.streams import Stream
 from aikeys.providers.wire.unread import items_of
@@ -81,6 +81,11 @@ def decode(status: int, headers: Headers, body: bytes, dialect: Dialect) -> Repl
     parts = items(message, "content")
     answer = "".join(text(part, "text") for part in parts if part.get("type") == "text") or text(value, "text")
     thoughts = "".join(text(part, "thinking") for part in parts if part.get("type") == "thinking")
+    is_error = bool(value.get("error")) or text(value, "finish_reason").upper() in ("ERROR", "ERROR_LIMIT")
+    if is_error or (text(value, "message") and not answer):
+        error = in_body(value if value.get("error") or text(value, "message") else {})
+        metered, began = usage_native.cohere(value, dialect), bool(answer or thoughts or items(message, "tool_calls"))
+        return error._replace(request_id=request_id(headers), metered=metered, began=began)
     return Reply(
         text=answer,
         reasoning=thoughts or text(message, "tool_plan"),

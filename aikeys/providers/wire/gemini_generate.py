@@ -110,6 +110,7 @@ class GenerateStream(Stream):
         self._calls_seen = 0
         self._reported: dict[str, Json] = {}
         self._is_counted = True
+        self._reported_last = 0
         self._grounded = NOT_GROUNDED
         self._made: set[str] = set()
 
@@ -118,7 +119,7 @@ class GenerateStream(Stream):
             self.started(text(value, "modelVersion"), text(value, "responseId"))
         if isinstance(value.get("usageMetadata"), dict):
             self._reported |= {name: each for name, each in table(value, "usageMetadata").items() if each is not None}
-            self._is_counted = False
+            self._is_counted, self._reported_last = False, self._taken
         if tells_more(value):
             self._grounded = self._grounded.plus(grounded(value, self.model, self.dialect))
             self._is_counted = False
@@ -138,7 +139,7 @@ class GenerateStream(Stream):
     def count(self) -> None:
         if not self._is_counted:
             metered = usage_native.gemini(dict(self._reported), self.dialect, self._grounded)
-            self.usage(metered)
+            self.usage(metered, taken=self._reported_last)
             self._is_counted = True
             used = dict(metered.usage.other) if metered.usage else {}
             kinds = [f"parts.inlineData.{kind}" for kind in self._made if not used.get(f"output_{kind}_tokens")]

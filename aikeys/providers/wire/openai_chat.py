@@ -81,8 +81,8 @@ def decode(status: int, headers: Headers, body: bytes, dialect: Dialect) -> Repl
     value = read_table(body)
     metered = usage_openai.metered(value, dialect)
     choices = items(value, "choices")
-    if not choices and value.get("error"):
-        return in_body(value)._replace(request_id=request_id(headers), message_id=text(value, "id"), metered=metered)
+    if error := _error(value, choices):
+        return error._replace(request_id=request_id(headers), message_id=text(value, "id"), metered=metered)
     first = table(choices[0], "message") if choices else {}
     texts = tuple(_text(table(choice, "message").get("content"), "text") or text(choice, "text") for choice in choices)
     return Reply(
@@ -98,12 +98,41 @@ def decode(status: int, headers: Headers, body: bytes, dialect: Dialect) -> Repl
     )
 
 
+def _error(value: Table, choices: list[Table]) -> ApiError | None:
+    """Return the error that a reply with a good status is: its own, that of every choice, or no choice at all."""
+    began = any(_holds_words(choice) for choice in choices)
+    if value.get("error"):
+        return in_body(value)._replace(began=began)
+    if choices and all(each.get("error") or each.get("finish_reason") == "error" for each in choices):
+        return in_body(choices[0])._replace(began=began)
+    return None if choices else ApiError("server", "the reply holds no choice")
+
+
+def _holds_words(choice: Table) -> bool:
+    message = table(choice, "message")
+    return bool(
+        message.get("content") or message.get("tool_calls") or message.get("refusal") or _reasoning(message)
+        or text(choice, "text")
+    )  # fmt: skip
+
+
+def _merge(seen: dict[str, Json], report: Table) -> None:
+    """Take the next report into what was seen: of each field the last one that has it."""
+    for name, each in report.items():
+        before = seen.get(name)
+        if isinstance(each, dict) and isinstance(before, dict):
+            seen[name] = {**before, **{inner: count for inner, count in each.items() if count is not None}}
+        elif each is not None:
+            seen[name] = each
+
+
 class ChatStream(Stream):
-    """Chunks of a chat completion."""
+    """Chunks of a chat completion. Of each field of its usage the last report that has it counts."""
 
     def __init__(self, dialect: Dialect, *, keeps_text: bool = True) -> None:
         super().__init__(dialect, keeps_text=keeps_text)
         self._kinds: set[str] = set()
+        self._reported: dict[str, Json] = {}
 
     def count(self) -> None:
         """Name what the reply shows and nothing bills."""
@@ -122,9 +151,15 @@ class ChatStream(Stream):
         if not usage_openai.PLAIN.issuperset(value):
             self._kinds.update(kinds_in_chat(value))
         if reports:
-            self.usage(usage_openai.metered({**value, "model": text(value, "model") or self.model}, self.dialect))
+            self._report(value)
         if value.get("error"):
             self.failed(value)
+
+    def _report(self, value: Table) -> None:
+        if isinstance(value.get("usage"), dict):
+            _merge(self._reported, table(value, "usage"))
+            value = {**value, "usage": dict(self._reported)}
+        self.usage(usage_openai.metered({**value, "model": text(value, "model") or self.model}, self.dialect))
 
     def _choice(self, choice: Table) -> None:
         delta = choice.get("delta")
@@ -143,7 +178,9 @@ class ChatStream(Stream):
                 self._beside(delta)
         elif text(choice, "text"):
             self.text(text(choice, "text"))
-        if choice.get("finish_reason"):
+        if choice.get("error") or choice.get("finish_reason") == "error":
+            self.failed(choice)
+        elif choice.get("finish_reason"):
             self.finished(finish(choice))
 
     def _content(self, content: Json, index: Json) -> None:

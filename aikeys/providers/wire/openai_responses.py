@@ -92,8 +92,9 @@ def decode(status: int, headers: Headers, body: bytes, dialect: Dialect) -> Repl
         return refusal(status, headers, body)
     value = read_table(body)
     metered = usage_openai.metered(value, dialect)
-    if value.get("error"):
-        return in_body(value)._replace(request_id=request_id(headers), message_id=text(value, "id"), metered=metered)
+    if value.get("error") or value.get("status") == "failed":
+        error = in_body(value if value.get("error") else {})._replace(began=bool(items(value, "output")))
+        return error._replace(request_id=request_id(headers), message_id=text(value, "id"), metered=metered)
     calls = tuple(_tool_call(item) for item in items(value, "output") if item.get("type") == "function_call")
     answer = _texts(value, "message", "content", ("output_text", "refusal"))
     return Reply(

@@ -30,6 +30,8 @@ _KEY_LIKE = re.compile(
     r"|\b(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[A-Za-z0-9]{28,}"
     r"|(?i:(?<=api key provided: )|(?<=api key: )|(?<=apikey: ))[^\s,;]+"
 )
+_STATUSES = ("code", "status", "status_code", "http_status")
+_STATUS = re.compile(r"[45][0-9]{2}", re.ASCII)
 _REQUEST_IDS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "mistral-correlation-id")
 _BY_STATUS = {
     401: "authentication",
@@ -156,8 +158,11 @@ def _kind(status: int, words: list[str]) -> str:
 
 
 def _status_in(error: Table) -> int:
-    code = error.get("code")
-    return code if isinstance(code, int) and 400 <= code <= 599 else 0
+    for code in map(error.get, _STATUSES):
+        number = int(code) if isinstance(code, str) and _STATUS.fullmatch(code) else code
+        if type(number) is int and 400 <= number <= 599:
+            return number
+    return 0
 
 
 def _message(whole: Table, error: Table, inner: Json) -> str:

@@ -6,6 +6,9 @@
     stream.end()           what is known now: the reply so far, its usage so far, whether the stream was complete
 
 An error that the provider reports inside the stream is an event, `Failed`, because usage may stand beside it or follow.
+A report of usage counts for the whole reply where it comes with the end or after it: a finish, an error, the mark of a
+stream that is done. What is announced before (Anthropic's message_start), or was the state in the middle of a stream
+that broke, reports nothing of what came later.
 A decoder that does not keep texts (`keeps_text=False`: a relay) still counts their bytes.
 """
 
@@ -69,7 +72,9 @@ class Stream(ABC):
         self._unread: Unread = ()
         self._error: ApiError | None = None
         self._broken: Unreadable | None = None
-        self._is_closed = False
+        self._is_closed = self._has_begun = self._is_refusal = False
+        self._taken = self._reported_in = 0
+        self._ended_in: int | None = None
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes."""
@@ -85,7 +90,7 @@ class Stream(ABC):
                 frame = self._frames.next()
                 if frame is None:
                     return None
-                self._frame(frame)
+                self._next_frame(frame)
             except Unreadable as error:
                 self._broken = error
         return events.popleft()
@@ -108,7 +113,9 @@ class Stream(ABC):
         self.count()
         is_whole = self._broken is None and self._error is None
         complete = is_whole and (self.is_done or (self._is_closed and bool(self.finish)))
-        return StreamEnd(self._reply(), complete, self._error, self._text_bytes)
+        is_last_word = self._ended_in is not None and self._reported_in >= self._ended_in
+        is_reported = bool(self._reported_in) and (complete or is_last_word)
+        return StreamEnd(self._reply(), complete, self._error, self._text_bytes, is_reported, self._is_refusal)
 
     def text(self, text: str, choice: int = 0) -> None:
         """A piece of the reply's text came in."""
@@ -147,16 +154,20 @@ class Stream(ABC):
         if not self.finish:
             self.finish = reason
             self._events.append(Finished(reason))
+        self._ends()
 
-    def usage(self, metered: Metered) -> None:
+    def usage(self, metered: Metered, *, announced: bool = False, taken: int | None = None) -> None:
         """A report of usage came in: it replaces the one before, but one that says nothing replaces none.
 
-        What nobody read of an earlier report stays.
+        What nobody read of an earlier report stays. `announced`: it was written before the reply. `taken`: the number
+        of the frame that it came in, where it is counted later.
         """
         self.leaves(metered.unread)
         if metered.usage is None and metered.billed_pusd is None and self.metered.raw is not None:
             return
         if metered != UNMETERED:
+            if not announced and (metered.usage is not None or metered.billed_pusd is not None):
+                self._reported_in = max(self._reported_in, self._taken if taken is None else taken)
             self.metered = metered
             if metered.raw is not None:
                 self._events.append(UsageSeen(metered))
@@ -171,7 +182,13 @@ class Stream(ABC):
         error = in_body(value)
         if self._error is None:
             self._error = error
+            self._is_refusal = not self._has_begun
+        self._ends()
         self._events.append(Failed(error))
+
+    def _ends(self) -> None:
+        if self._ended_in is None:
+            self._ended_in = self._taken
 
     @abstractmethod
     def take(self, value: Table) -> None:
@@ -179,6 +196,12 @@ class Stream(ABC):
 
     def count(self) -> None:  # noqa: B027  # most decoders leave nothing for later
         """Read the latest report of usage, where it was left for now: called at the end."""
+
+    def _next_frame(self, frame: Frame) -> None:
+        self._has_begun = self._has_begun or bool(self._text_bytes or self.model or self.reply_id or self.finish)
+        self._has_begun = self._has_begun or self.metered.raw is not None
+        self._taken += 1
+        self._frame(frame)
 
     def _frame(self, frame: Frame) -> None:
         event, data = frame
@@ -197,10 +220,10 @@ class Stream(ABC):
             return
         try:
             while (frame := self._frames.next()) is not None:
-                self._frame(frame)
+                self._next_frame(frame)
             frame = self._frames.rest()
             if frame is not None:
-                self._frame(frame)
+                self._next_frame(frame)
         except Unreadable as error:
             if self._is_closed:
                 self._broken = error

@@ -214,6 +214,8 @@ class ApiError(NamedTuple):
     request_id: str = ""
     metered: Metered = UNMETERED
     message_id: str = ""
+    began: bool = False
+    """A part of a reply stands beside it: it may have cost something."""
 
     @property
     def may_pass(self) -> bool:
@@ -288,9 +290,13 @@ class StreamEnd(NamedTuple):
     never reported; else it was cut, and what was used is at least `reply.metered`.
 
     `text_bytes`: UTF-8 length of all text, reasoning and tool arguments received, for an estimate.
+    `reported`: the usage is of the whole reply, not what was announced before it, or its state when it broke.
+    `refused`: the error came before anything of a reply.
     """
 
     reply: Reply
     complete: bool
     error: ApiError | None = None
     text_bytes: int = 0
+    reported: bool = False
+    refused: bool = False
