@@ -183,3 +183,10 @@ def test_a_key_in_a_projects_file_is_refused_and_not_repeated(secret: str) -> No
         with pytest.raises(BadConfiguration) as refused:
             config.project_of("x", text.encode())
         assert secret not in refused.value.message + refused.value.hint
+
+
+def test_what_replies_report_is_a_table_for_each_provider(tmp_path: Path) -> None:
+    text = '[reported.openai]\nfree = ["usage.a"]\nfee = { "usage.b" = "web_searches" }\n'
+    read = config.load(_home(tmp_path, text)).reported
+    assert read == {"openai": {"free": ["usage.a"], "fee": {"usage.b": "web_searches"}}}
+    assert "reported.openai" in _refused(_home(tmp_path, "[reported]\nopenai = 3\n")).message

@@ -138,7 +138,8 @@ def catalogue(where: Place) -> dict[str, Provider]:
     from aikeys import config
     from aikeys.providers.catalogue import load
 
-    return load(config.load(where.home).providers)
+    settings = config.load(where.home)
+    return load(settings.providers, settings.reported)
 
 
 def read_secret(question: str, *, from_stdin: bool) -> Secret:
