@@ -69,9 +69,16 @@ def chunk(text: str, **more: object) -> dict[str, object]:
     return {"id": "c1", "model": "gpt-4.1", "choices": [{"index": 0, "delta": {"content": text}}], **more}
 
 
+def _named(value: object) -> bytes:
+    kind = value.get("type") if isinstance(value, dict) else None
+    return f"event: {kind}\n".encode() if kind else b""
+
+
 def stream(*values: object, cut_after: int | None = None, stall: threading.Event | None = None) -> Play:
     """Stream events; `cut_after` bytes the connection breaks, `stall` is waited for at the end."""
-    data = b"".join(b"data: " + (v if isinstance(v, bytes) else json.dumps(v).encode()) + b"\n\n" for v in values)
+    data = b"".join(
+        _named(v) + b"data: " + (v if isinstance(v, bytes) else json.dumps(v).encode()) + b"\n\n" for v in values
+    )
 
     def play(connection: socket.socket, seen: Seen) -> None:
         connection.sendall(
