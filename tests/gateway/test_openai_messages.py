@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from aikeys.errors import UsageError
 from aikeys.gateway.formats.fields import InvalidRequest
 from aikeys.gateway.formats.openai_messages import messages_of
+from aikeys.gateway.formats.openai_requests import chat_request
 from aikeys.providers.catalogue import load
 from aikeys.providers.wire.protocols import protocol_of
 from aikeys.providers.wire.values import File, Image, Message, Options, Request, Text, ToolCall, ToolResult
@@ -145,7 +147,16 @@ def test_the_name_of_a_participant_is_carried_or_refused() -> None:
         ),
         ([{"role": "system", "content": [{"type": "image_url"}]}], "messages[0].content[0].type"),
         (part(type="video"), "messages[0].content[0].type"),
-        (part(type="text", text="a", cache_control={}), "messages[0].content[0].cache_control"),
+        (part(type="text", text="a", cache_control={}), "messages[0].content[0].cache_control.type"),
+        (part(type="text", text="a", cache_control="5m"), "messages[0].content[0].cache_control"),
+        (
+            part(type="text", text="a", cache_control={"type": "ephemeral", "ttl": "2h"}),
+            "messages[0].content[0].cache_control.ttl",
+        ),
+        (
+            part(type="text", text="a", cache_control={"type": "ephemeral", "scope": "global"}),
+            "messages[0].content[0].cache_control.scope",
+        ),
         (part(type="image_url", image_url=["https://a.b"]), "messages[0].content[0].image_url"),
         (part(type="image_url", image_url={"url": "file:///etc/passwd"}), "messages[0].content[0].image_url.url"),
         (part(type="image_url", image_url={"url": "https://a.b/\nc"}), "messages[0].content[0].image_url.url"),
@@ -173,3 +184,28 @@ def test_half_a_character_that_python_cannot_print_is_refused_everywhere() -> No
     half = "\udc00"
     with pytest.raises(InvalidRequest, match="half a character"):
         messages_of([{"role": "assistant", "tool_calls": [call("a", arguments=half)]}])
+
+
+def test_marks_of_the_cache_reach_anthropic_where_they_stand_and_nobody_who_has_no_words_for_them() -> None:
+    five, hour = {"type": "ephemeral"}, {"type": "ephemeral", "ttl": "1h"}
+    said: list[Any] = [
+        {"role": "system", "content": [{"type": "text", "text": "long", "cache_control": hour}]},
+        {"role": "user", "content": "hi", "cache_control": five},
+        {"role": "assistant", "tool_calls": [call("a")]},
+        {"role": "tool", "tool_call_id": "a", "content": [{"type": "text", "text": "1", "cache_control": five}]},
+    ]
+    tools = [{"type": "function", "function": {"name": "f"}, "cache_control": five}]
+    asked = chat_request({"model": "x", "messages": said, "tools": tools, "max_tokens": 9}).request
+    known = load()
+    spoken = known["anthropic"].dialect()
+    body = json.loads(protocol_of(spoken).encode(asked, spoken).body)
+    assert body["system"] == [{"type": "text", "text": "long", "cache_control": hour}]
+    assert body["tools"][0]["cache_control"] == five
+    assert [each["content"][-1].get("cache_control") for each in body["messages"]] == [five, None, five]
+    for name in ("gemini", "cohere"):
+        with pytest.raises(UsageError, match="cache_control"):
+            protocol_of(known[name].dialect()).encode(asked, known[name].dialect())
+    plain: list[Any] = [{"role": "system", "content": "long"}, {"role": "user", "content": "hi"}]
+    unmarked = chat_request({"model": "x", "messages": plain, "max_tokens": 9}).request
+    assert b"cache_control" not in protocol_of(spoken).encode(unmarked, spoken).body
+    assert json.loads(protocol_of(spoken).encode(unmarked, spoken).body)["system"] == "long"

@@ -167,7 +167,7 @@ def test_a_harmless_field_changes_nothing(name: str, value: object) -> None:
         ("tools", [{"type": "web_search"}], "tools[0].type"),
         ("tools", [{"type": "function"}], "tools[0].function"),
         ("tools", [{"type": "function", "function": {"name": "a", "parameters": []}}], "tools[0].function.parameters"),
-        ("tools", [{**TOOL, "cache_control": {}}], "tools[0].cache_control"),
+        ("tools", [{**TOOL, "cache_control": {}}], "tools[0].cache_control.type"),
         ("response_format", {"type": "grammar"}, "response_format.type"),
         ("response_format", {"type": "json_schema"}, "response_format.json_schema"),
         ("response_format", {"type": "json_schema", "json_schema": {}}, "response_format.json_schema.schema"),

@@ -176,7 +176,7 @@ def test_a_stream_that_fails_before_it_says_anything_is_answered_by_a_stand_in(
     providers["minimax"].plays[:] = [stream(STARTED, BLOCK, SAYS, *ENDS)]
     found = heard(tmp_path, providers, "/v1/messages", {**SAID, "model": "claude-sonnet-4-5", "stream": True})
     assert (found.status, found.headers["x-aikeys-model"]) == (200, "minimax/MiniMax-M2")
-    assert found.body.count(b"message_start") == 1  # not a byte of the first
+    assert found.body.count(b"event: message_start") == 1  # not a byte of the first
     assert b"Overloaded" not in found.body
     assert [entry[0] for entry in found.entries] == ["anthropic/claude-sonnet-4-5", "minimax/MiniMax-M2"]
 

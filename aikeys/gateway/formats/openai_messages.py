@@ -5,6 +5,8 @@
 - Images, recordings and files come by their bytes; images also by an address, which the provider fetches, not we.
 - Taken, and not sent on, because it only repeats what a reply once said: `annotations`, `reasoning_content` and
   `reasoning` of the assistant's messages (providers refuse or ignore their own reasoning without its signature).
+- `cache_control` of a part, a message or a tool is Anthropic's mark of what is to be cached; of a message it is that of
+  its last part.
 - `extra_content.google.thought_signature` of a tool call is Gemini's mark (as Google's own OpenAI endpoint has it).
 """
 
@@ -19,6 +21,7 @@ from aikeys.providers.wire.values import File, Image, Json, Message, Part, Text,
 ROLES = ("system", "developer", "user", "assistant", "tool")
 _RECORDINGS = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 _REPEATED = ("annotations", "reasoning", "reasoning_content", "reasoning_details")
+_TTLS = ("5m", "1h")
 _LONGEST_SIGNATURE = 1 << 20
 
 
@@ -45,25 +48,30 @@ def _message(fields: Fields, tools: dict[str, str]) -> Message:
     if role not in ROLES:
         hint = "use the role tool" if role == "function" else f"known: {', '.join(ROLES)}"
         raise fields.wrong("role", "is missing or unknown", hint)
+    cache = cache_mark(fields)
     if role == "tool":
-        return Message("tool", (_result(fields, tools),))
+        return Message("tool", (_result(fields, tools, cache),))
     parts = _parts(fields, role)
     if role == "assistant":
         parts += _said_before(fields, tools, bool(parts))
     elif not parts:
         raise fields.wrong("content", "is missing")
     # an empty text beside other parts says nothing, and Anthropic refuses it
-    told = [part for part in parts if part != Text("")] or parts[:1]
+    told = [part for part in parts if not (isinstance(part, Text) and not part.text)] or parts[:1]
+    if cache and told:
+        told[-1] = told[-1]._replace(cache=cache)
     return Message("system" if role == "developer" else role, tuple(told), fields.text("name", 256))
 
 
-def _result(fields: Fields, tools: dict[str, str]) -> ToolResult:
+def _result(fields: Fields, tools: dict[str, str], cache: str) -> ToolResult:
     call_id = fields.required("tool_call_id")
     fields.text("name")  # repeats what the call says
     if call_id not in tools:
         raise fields.wrong("tool_call_id", "answers no tool call of a message before it", "send that message too")
-    texts = [part.text for part in _parts(fields, "tool") if isinstance(part, Text)]
-    return ToolResult(call_id, tools[call_id], "".join(texts))
+    parts = _parts(fields, "tool")
+    texts = [part.text for part in parts if isinstance(part, Text)]
+    marks = [each for each in (*(part.cache for part in parts), cache) if each]
+    return ToolResult(call_id, tools[call_id], "".join(texts), cache=max(marks, key=_TTLS.index, default=""))
 
 
 def _said_before(fields: Fields, tools: dict[str, str], has_content: bool) -> list[Part]:
@@ -114,7 +122,7 @@ def _parts(fields: Fields, role: str) -> list[Part]:
     found = []
     for number, value in enumerate(content):
         part = Fields(value, f"{where}[{number}]")
-        found.append(_part(part, role))
+        found.append(_part(part, role)._replace(cache=cache_mark(part)))
         part.done()
     return found
 
@@ -135,6 +143,19 @@ def _part(fields: Fields, role: str) -> Part:
                 return _file(fields.inner("file"))
     known = "text, image_url, input_audio, file" if role == "user" else "text"
     raise fields.wrong("type", f"is not one that a message of the {role} can have here", f"known: {known}")
+
+
+def cache_mark(fields: Fields) -> str:
+    """Return how long a prompt is to be cached up to here, "" where nothing is said."""
+    value = fields.take("cache_control")
+    if value is None:
+        return ""
+    mark = Fields(value, fields.name("cache_control"))
+    if mark.word("type", ("ephemeral",)) != "ephemeral":
+        raise mark.wrong("type", "is missing", "known: ephemeral")
+    ttl = mark.word("ttl", _TTLS)
+    mark.done()
+    return ttl or _TTLS[0]
 
 
 def _image(part: Fields) -> Image:

@@ -154,7 +154,10 @@ class ChunkWriter:
         events += [ReasoningPiece(reply.reasoning)] if reply.reasoning else []
         texts = (reply.text, *reply.choices[1:])
         events += [TextPiece(text, choice) for choice, text in enumerate(texts) if text]
-        events += [ToolCallPiece(number, *call) for number, call in enumerate(reply.tool_calls)]
+        events += [
+            ToolCallPiece(number, call.id, call.name, call.arguments, call.signature)
+            for number, call in enumerate(reply.tool_calls)
+        ]
         return b"".join(self.event(event) for event in events)
 
     def end(self, finish: str, usage: Usage | None) -> bytes:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from aikeys.errors import UsageError
 from aikeys.gateway.formats.fields import Fields, InvalidRequest, checked_text
-from aikeys.gateway.formats.openai_messages import messages_of
+from aikeys.gateway.formats.openai_messages import cache_mark, messages_of
 from aikeys.providers.wire.dialects import Dialect
 from aikeys.providers.wire.exact_json import Table
 from aikeys.providers.wire.values import EFFORTS, Json, Options, Request, Schema, Tool
@@ -127,7 +127,8 @@ def _tools(fields: Fields) -> tuple[Tool, ...]:
         function = tool.inner("function")
         name, description = function.required("name", 256), function.text("description")
         parameters = function.tree("parameters") or _NO_PARAMETERS
-        found.append(Tool(name, description, parameters, function.flag("strict") or False))
+        cache = cache_mark(tool) or cache_mark(function)
+        found.append(Tool(name, description, parameters, function.flag("strict") or False, cache))
         function.done()
         tool.done()
     return tuple(found)

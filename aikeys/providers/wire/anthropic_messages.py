@@ -52,7 +52,7 @@ def encode(request: Request, dialect: Dialect) -> Outgoing:
     """Return the request as bytes; UsageError names what cannot be sent."""
     check(request, dialect)
     options = request.options
-    system = [_system(part) for each in request.messages if each.role == "system" for part in each.parts]
+    system = [part for each in request.messages if each.role == "system" for part in each.parts]
     body: dict[str, Json] = {
         "model": request.model,
         "max_tokens": options.max_tokens,
@@ -60,11 +60,14 @@ def encode(request: Request, dialect: Dialect) -> Outgoing:
         **given(temperature=options.temperature, top_p=options.top_p, stop_sequences=list(options.stop) or None),
     }
     if system:
-        body["system"] = "\n\n".join(system)
+        is_marked = any(part.cache for part in system)
+        texts = [_system(part) for part in system]
+        body["system"] = [_block(part) for part in system] if is_marked else "\n\n".join(texts)
     if request.tools:
         body["tools"] = [
             {"name": tool.name, "description": tool.description, "input_schema": tool.parameters}
             | ({"strict": True} if tool.strict else {})
+            | _cached(tool.cache)
             for tool in request.tools
         ]
         body |= given(tool_choice=_tool_choice(options))
@@ -217,7 +220,18 @@ def _message(message: Message) -> Json:
     return {"role": role, "content": [_block(part) for part in message.parts]}
 
 
+def _cached(cache: str) -> dict[str, Json]:
+    """Return the mark of what is to be cached; five minutes are what it means without a word."""
+    if not cache:
+        return {}
+    return {"cache_control": {"type": "ephemeral"} | ({"ttl": cache} if cache != "5m" else {})}
+
+
 def _block(part: Part) -> Json:
+    return _said(part) | _cached(part.cache)
+
+
+def _said(part: Part) -> dict[str, Json]:
     match part:
         case Text():
             return {"type": "text", "text": part.text}
@@ -238,7 +252,7 @@ def _block(part: Part) -> Json:
                 "input": tool_input(part),
             }
         case ToolResult():
-            result = {"type": "tool_result", "tool_use_id": part.call_id, "content": part.text}
+            result: dict[str, Json] = {"type": "tool_result", "tool_use_id": part.call_id, "content": part.text}
             return {**result, "is_error": True} if part.failed else result
 
 

@@ -17,6 +17,7 @@ from aikeys.providers.wire.values import EFFORTS, EmbeddingRequest, File, Image,
 
 FEATURES = {
     "audio": "recordings",
+    "cache": "marks for its cache (cache_control)",
     "effort": "a reasoning effort",
     "files": "files",
     "file_urls": "files by their address",
@@ -93,11 +94,12 @@ class Dialect(NamedTuple):
 
 
 _UNSAYABLE = {
-    "openai": frozenset({"file_urls"}),  # of chat: the responses API takes them
-    "azure": frozenset({"file_urls"}),
+    "openai": frozenset({"cache", "file_urls"}),  # of chat: the responses API takes addresses of files
+    "openai-responses": frozenset({"cache"}),
+    "azure": frozenset({"cache", "file_urls"}),
     "anthropic": frozenset({"image_detail", "json_object", "n", "names", "penalties", "seed"}),
-    "gemini": frozenset({"file_urls", "names", "parallel_tools"}),
-    "cohere": frozenset({"n", "names", "parallel_tools"}),
+    "gemini": frozenset({"cache", "file_urls", "names", "parallel_tools"}),
+    "cohere": frozenset({"cache", "n", "names", "parallel_tools"}),
 }
 """Features that a protocol has no words for: no provider that speaks it takes them."""
 _IMPLIED = {
@@ -201,7 +203,9 @@ def check_embedding(request: EmbeddingRequest, dialect: Dialect) -> None:
 
 def _features(request: Request) -> list[str]:
     options = request.options
+    parts = [part for message in request.messages for part in message.parts]
     wanted = {
+        "cache": any(each.cache for each in (*parts, *request.tools)),
         "effort": bool(options.effort),
         "json_object": options.json_object,
         "n": options.n is not None and options.n != 1,

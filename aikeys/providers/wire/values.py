@@ -26,7 +26,10 @@ class Unreadable(ProviderRefused):
 
 
 class Text(NamedTuple):
+    """A text. `cache`, of every part and of tools: the prompt up to here is to be cached, for `5m` or `1h`, or not."""
+
     text: str
+    cache: str = ""
 
 
 class Image(NamedTuple):
@@ -39,6 +42,7 @@ class Image(NamedTuple):
     data: bytes = b""
     url: str = ""
     detail: str = ""
+    cache: str = ""
 
 
 class File(NamedTuple):
@@ -49,6 +53,7 @@ class File(NamedTuple):
     data: bytes
     name: str = ""
     url: str = ""
+    cache: str = ""
 
 
 class ToolCall(NamedTuple):
@@ -58,6 +63,7 @@ class ToolCall(NamedTuple):
     name: str
     arguments: str
     signature: str = ""
+    cache: str = ""
 
 
 class ToolResult(NamedTuple):
@@ -67,6 +73,7 @@ class ToolResult(NamedTuple):
     name: str
     text: str
     failed: bool = False
+    cache: str = ""
 
 
 Part = Text | Image | File | ToolCall | ToolResult
@@ -87,6 +94,7 @@ class Tool(NamedTuple):
     description: str
     parameters: Mapping[str, Json]
     strict: bool = False
+    cache: str = ""
 
 
 class Schema(NamedTuple):

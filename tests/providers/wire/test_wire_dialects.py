@@ -14,6 +14,7 @@ from aikeys.providers.wire.values import File, Image, Message, Options, Request,
 SPEAKING = [name for name, provider in CATALOGUE.items() if provider.protocol not in ("native", "none")]
 ASKING: dict[str, Request] = {
     "audio": HELLO._replace(messages=(Message("user", (File("audio/wav", b"RIFF"),)),), options=Options(9)),
+    "cache": HELLO._replace(messages=(Message("user", (Text("hi", "5m"),)),), options=Options(9)),
     "effort": with_options(effort="low"),
     "files": HELLO._replace(messages=(Message("user", (File("application/pdf", b"%PDF"),)),), options=Options(9)),
     "file_urls": HELLO._replace(
