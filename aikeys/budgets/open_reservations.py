@@ -67,6 +67,12 @@ def take_open(connection: sqlite3.Connection, number: bytes) -> Open | None:
     return Open(*row) if row else None
 
 
+def find_open(connection: sqlite3.Connection, number: bytes) -> Open | None:
+    """Return a reservation that stands."""
+    row = connection.execute("SELECT * FROM reservation WHERE id = ?", (number,)).fetchone()
+    return Open(*row) if row else None
+
+
 def open_of(connection: sqlite3.Connection, process: str) -> list[Open]:
     """Return the reservations of a process, oldest first."""
     rows = connection.execute("SELECT * FROM reservation WHERE process = ? ORDER BY rowid", (process,))

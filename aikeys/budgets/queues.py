@@ -11,11 +11,12 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Iterable, Sequence
 from math import inf
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from aikeys.budgets.answers import Ticket
 from aikeys.budgets.decisions import Room
 from aikeys.budgets.rates import RateLimit
-from aikeys.budgets.reservations import ReserveRequest
+from aikeys.budgets.reservations import Reservation, ReserveRequest, new_id
 from aikeys.budgets.who import Somebody
 
 Order = tuple[int, int]
@@ -30,11 +31,18 @@ class Front(NamedTuple):
 
 
 class Waiter:
-    """A request to reserve, `ticket` whom to answer. `room` is what it waits for, None as long as it is new."""
+    """A request to reserve, `ticket` whom to answer. `room` is what it waits for, None as long as it is new.
 
-    __slots__ = ("again_s", "order", "rates", "request", "room", "ticket", "until_s")
+    `id` is that of the reservation to be made. `is_asked_again`: a round failed meanwhile, so it may stand already.
+    """
 
-    def __init__(self, request: ReserveRequest, rates: Rates, order: Order, until_s: float, ticket: Any) -> None:
+    __slots__ = ("again_s", "id", "is_asked_again", "order", "rates", "request", "room", "ticket", "until_s")
+
+    def __init__(
+        self, request: ReserveRequest, rates: Rates, order: Order, until_s: float, ticket: Ticket[Reservation]
+    ) -> None:
+        self.id = new_id()
+        self.is_asked_again = False
         self.request = request
         self.rates = rates
         self.order = order
@@ -48,6 +56,9 @@ class Rates(NamedTuple):
 
     rates: Sequence[RateLimit] = ()
     tokens: int = 0
+
+
+NO_RATES = Rates()
 
 
 def line_of(rate_who: str) -> Room:

@@ -80,10 +80,21 @@ def check_price(price: Ask) -> None:
         raise UsageError("a call's worst case lies below its floor, below zero or above 9 million USD")
 
 
+def new_id() -> bytes:
+    """Return the id of a reservation that is to be made; whoever asks again asks with the same."""
+    return os.urandom(16)
+
+
 def attempt(
-    writer: Writer, request: ReserveRequest, process: str, calendar: Calendar, *, last: bool = False
+    writer: Writer,
+    request: ReserveRequest,
+    process: str,
+    calendar: Calendar,
+    *,
+    number: bytes = b"",
+    last: bool = False,
 ) -> Reservation | Wait | Refuse | Busy | Undecided:
-    """Reserve if it can be done now; `last` when the call's time to wait is over."""
+    """Reserve if it can be done now; `number` is the id it will have, `last` when the call's time to wait is over."""
     decision = weigh(writer, request, calendar, last=last)
     if not isinstance(decision, Go):
         return decision
@@ -92,7 +103,7 @@ def attempt(
     day = calendar.day_of(writer.now_us)
     whos = whos_in(writer, request.context)
     filed = writer.filed.get(request.context) or file_context(writer, request.context)
-    reservation = Reservation(os.urandom(16), writer.now_us, request.context, decision.pusd)
+    reservation = Reservation(number or new_id(), writer.now_us, request.context, decision.pusd)
     put_open(writer.connection, Open(reservation.id, writer.now_us, process, filed.id, decision.pusd, day))
     add_to_counters(writer, find_counters(writer, whos, day), reserved_pusd=decision.pusd)
     return reservation
@@ -125,9 +136,9 @@ def settle(writer: Writer, reservation: Reservation, call: Call, calendar: Calen
     return Settled(head.number, excess)
 
 
-def release(writer: Writer, reservation: Reservation) -> bool:
+def release(writer: Writer, number: bytes) -> bool:
     """Give back what a call that was never sent had reserved; False where it was not reserved any more."""
-    return _taken(writer, reservation.id) is not None
+    return _taken(writer, number) is not None
 
 
 def book_lost(writer: Writer, process: str, calendar: Calendar) -> list[int]:

@@ -6,10 +6,12 @@
   free, or refused as busy.
 - A settle that cannot be written (a full disk) is tried again while the reserver lives; its caller is told after 8 s.
   Should the process end before, the next recovery books the worst case.
+- Where a round failed its answer may have been lost. When one is written again, what nobody was given is released.
 - Whoever does not want an answer any more cancels its ticket: a waiting request is dropped, a reservation given back.
-- Should the thread fail for a reason nobody foresaw, everybody who waits and who comes is told at once, `is_alive` is
-  false, and `Means.ended` tells whoever runs the process: it is to start anew.
-- No event loop is known here: `Answers` is the way to one. Every method may be called from any thread.
+- Should the thread fail for a reason nobody foresaw, the operator is told why, `ReserverSetup.ended` tells whoever runs
+  the process to start anew, and everybody who waits and who comes is told; `is_alive` is false.
+- No database is known here (`Rounds` writes), and no event loop (`Answers` is the way to one). Every method may be
+  called from any thread. Tickets are made by whoever asks: thread_reserver and gateway.reserver.
 """
 
 from __future__ import annotations
@@ -18,25 +20,16 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from enum import Enum
 from itertools import count
 from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple
+from typing import NamedTuple, Never
 
-from aikeys.budgets import reservations
-from aikeys.budgets.answers import Answers, Futures
-from aikeys.budgets.counters import PeriodRun, find_counter
-from aikeys.budgets.group_commit import Done, JobAnswer, RoundContext, Work, WriteJob, commit
-from aikeys.budgets.open_reservations import open_of
-from aikeys.budgets.queues import DEFAULT_PRIORITY, FIRST_PRIORITY, LAST_PRIORITY, Queues, Rates, Waiter
-from aikeys.budgets.rates import correct, take_back
-from aikeys.budgets.recovery import recover
-from aikeys.budgets.reservations import Reservation, ReserveRequest, Settled, check_price
+from aikeys.budgets.answers import Answers, AtOnce, FailedAnswer, GivenAnswer, Ticket
+from aikeys.budgets.queues import FIRST_PRIORITY, LAST_PRIORITY, Queues, Rates, Waiter
+from aikeys.budgets.reservations import Reservation, ReserveRequest, check_price
+from aikeys.budgets.rounds import DoorAct, Job, Release, Rounds, Settle, Work
 from aikeys.errors import AikeysError, Cancelled, MachineFailed, UsageError
-from aikeys.ledger.calendar import Calendar
-from aikeys.ledger.calls import Call
-from aikeys.ledger.store import Ledger, Writer
-from aikeys.ledger.write_cache import WriteCache
-from aikeys.storage.process_lock import ProcessLock
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.002, 0.05
 _LOOK_AGAIN_S = 1.0
@@ -45,7 +38,6 @@ _MOST_AT_ONCE = 512
 _LONGEST_TROUBLE = 500
 _GATHER_S, _BUSY = 0.001, 3
 """After a round with so many jobs the next one waits this long for more: fewer commits, and fewer wake-ups."""
-NO_RATES = Rates()
 
 
 class Patience(NamedTuple):
@@ -65,38 +57,43 @@ class ReserverSetup(NamedTuple):
     """
 
     patience: Patience = PATIENT
-    answers: Answers = Futures()
     make_room: Callable[[], bool] = lambda: False
     say: Callable[[str], None] = lambda _text: None
     retry_pauses_s: tuple[float, ...] = _RETRY_PAUSES_S
     ended: Callable[[], None] = lambda: None
 
 
-class Reserver:
-    """The reservations of this process on one ledger, for any number of threads or tasks."""
+class _Bell(Enum):
+    LOOK_AGAIN = 1
 
-    def __init__(self, directory: str, means: ReserverSetup | None = None) -> None:
-        """Start on the ledger of a directory; raises what opening it raises. Close it."""
-        self._means = means or ReserverSetup()
-        ledger = Ledger(directory).open()
-        self.calendar = Calendar(ledger.zone)
-        ledger.close()
-        self.process = ProcessLock.take(directory)
-        self._ledger = ledger  # opened again by the thread: a connection belongs to one
-        self._inbox: SimpleQueue[WriteJob | Waiter | None] = SimpleQueue()
+
+Asked = Job | Waiter | _Bell
+
+
+class Reserver:
+    """The reservations of this process, for any number of threads or tasks: what is common to both."""
+
+    def __init__(self, rounds: Rounds, setup: ReserverSetup | None = None, answers: Answers | None = None) -> None:
+        """Start on rounds that nobody else uses. Close it."""
+        self._rounds = rounds
+        self._setup = setup or ReserverSetup()
+        self._now_s = self._setup.patience.now_s
+        self._answers = answers or AtOnce()
+        self._inbox: SimpleQueue[Asked | None] = SimpleQueue()
         self._numbers = count()
         self._queues = Queues()
         self._is_closed = self._is_busy = False
         self._thread = threading.Thread(target=self._run, name="aikeys-ledger", daemon=True)
-        self._place = RoundContext(
-            ledger, WriteCache(), self.process.name, Calendar(ledger.zone), self._means.patience.now_s, {}
-        )  # fmt: skip
-        self._kept: list[WriteJob] = []
+        self._held: set[bytes] = set()
+        self._is_unsure = False
+        """Whether a round failed, and what became of it is not known."""
+        self._kept: list[Settle | Release] = []
+        self._give_up_s: dict[bytes, float] = {}
         self._failures = 0
         self._retry_s = 0.0
         self._looked_s = self._searched_s = -_LOOK_AGAIN_S
         self._pause_s = _FIRST_PAUSE_S
-        self._in_hand: Sequence[WriteJob | Waiter] = ()
+        self._in_hand: Sequence[Asked] = ()
         self._trouble = ""
         self._has_failed = False
         self._thread.start()
@@ -111,40 +108,9 @@ class Reserver:
         """How many requests wait for open reservations."""
         return len(self._queues)
 
-    def reserve(self, request: ReserveRequest, priority: int = DEFAULT_PRIORITY, rates: Rates = NO_RATES) -> Any:
-        """Return a ticket for a Reservation. Priority 1 to 10, 1 first. Raises UsageError for a price that is none.
-
-        It fails with BudgetExceeded (402), BudgetBusy or RateReached (429), or MachineFailed (a full disk).
-        """
-        check_price(request.price)
-        if not FIRST_PRIORITY <= priority <= LAST_PRIORITY:
-            raise UsageError(f"priority {priority} is not between {FIRST_PRIORITY} and {LAST_PRIORITY}")
-        patience, ticket = self._means.patience, self._means.answers.ticket()
-        order = (priority, next(self._numbers))
-        self._put(Waiter(request, rates, order, patience.now_s() + patience.deadline_s, ticket))
-        return ticket
-
-    def settle(self, reservation: Reservation, call: Call, also: Callable[[Writer], None] | None = None) -> Any:
-        """Return a ticket for Settled, None where that was done before; MachineFailed: not written yet, but it will.
-
-        `also` writes what belongs to it, in the same transaction; into tables that no Memory knows.
-        """
-        return self._ask(lambda writer: self._settled(writer, reservation, call, also), reservation)
-
-    def release(self, reservation: Reservation) -> Any:
-        """Return a ticket for whether what was never sent was still reserved."""
-        return self._ask(lambda writer: self._released(writer, reservation), reservation)
-
-    def act(self, work: Callable[[Writer], Any]) -> Any:
-        """Return a ticket for what `work` returns; it runs in the transaction with others, perhaps twice, and is short.
-
-        What it raises is its own: nothing of it is written, and nobody else notices.
-        """
-        return self._ask(work, None)
-
     def look_again(self) -> None:
         """Ask all who wait once more: somebody in front gave up, or a limit was raised."""
-        self._put(WriteJob(lambda _writer: None, None, None))
+        self._put(_Bell.LOOK_AGAIN)
 
     def close(self) -> None:
         """Write what is asked by now and let go; what is still reserved is booked at its worst case by a recovery."""
@@ -153,43 +119,27 @@ class Reserver:
             self._inbox.put(None)
             self._thread.join()
 
-    def _ask(self, work: Callable[[Writer], Any], reservation: Reservation | None) -> Any:
-        ticket = self._means.answers.ticket()
-        self._put(WriteJob(work, reservation, ticket))
-        return ticket
+    def _request(self, request: ReserveRequest, priority: int, rates: Rates, ticket: Ticket[Reservation]) -> None:
+        """Put a request into the line; raises UsageError for a price or a priority that is none."""
+        check_price(request.price)
+        if not FIRST_PRIORITY <= priority <= LAST_PRIORITY:
+            raise UsageError(f"priority {priority} is not between {FIRST_PRIORITY} and {LAST_PRIORITY}")
+        order = (priority, next(self._numbers))
+        self._put(Waiter(request, rates, order, self._now_s() + self._setup.patience.deadline_s, ticket))
 
-    def _put(self, what: WriteJob | Waiter) -> None:
-        if self._is_closed or not self.process.is_held:
+    def _put(self, what: Asked) -> None:
+        if self._is_closed or not self._rounds.is_held:
             raise RuntimeError(
                 "the reserver is closed" if self._is_closed else "a forked process needs a reserver of its own"
             )
         self._inbox.put(what)
 
-    def _give_back(self, value: Any) -> None:
+    def _give_back(self, reservation: Reservation) -> None:
         """Release what was reserved for somebody who is gone."""
-        if isinstance(value, Reservation):
-            with suppress(RuntimeError):  # closed: the next recovery finds it
-                self._put(WriteJob(lambda writer: self._released(writer, value), value, None))
+        with suppress(RuntimeError):  # closed: the next recovery finds it
+            self._put(Release(reservation))
 
     # From here on in the thread.
-
-    def _settled(
-        self, writer: Writer, reservation: Reservation, call: Call, also: Callable[[Writer], None] | None
-    ) -> Settled | None:
-        if also is not None:
-            also(writer)
-        done = reservations.settle(writer, reservation, call, self._place.calendar)
-        counted = self._place.counted.get(reservation.id)
-        if counted is not None:
-            correct(writer, counted, call.usage.input + call.usage.output)
-        return done
-
-    def _released(self, writer: Writer, reservation: Reservation) -> bool:
-        done = reservations.release(writer, reservation)
-        counted = self._place.counted.get(reservation.id)
-        if counted is not None:
-            take_back(writer, counted)
-        return done
 
     def _run(self) -> None:
         goes_on = True
@@ -207,21 +157,23 @@ class Reserver:
         """Tell everybody who waits, and who still comes, that nothing is written here any more; until `close`."""
         self._has_failed = True
         with suppress(Exception):  # the cause stands in the log before what follows from it
-            self._means.say(f"the ledger's thread failed: {type(failure).__name__}; this process cannot go on")
+            self._setup.say(f"the ledger's thread failed: {type(failure).__name__}; this process cannot go on")
         ended = MachineFailed("the ledger's thread failed", "start the process anew")
-        tickets = [one.ticket for one in (*self._in_hand, *self._kept, *self._queues.all())]
+        asked = (*self._in_hand, *self._kept, *self._queues.all())
+        tickets: list[Ticket[Never] | None] = [one.ticket for one in asked if not isinstance(one, _Bell)]
         self._in_hand, self._kept, self._queues = (), [], Queues()
         with suppress(Exception):
-            self._give([JobAnswer(ticket, error=ended) for ticket in dict.fromkeys(tickets) if ticket is not None])
+            self._give([FailedAnswer(ticket, ended) for ticket in dict.fromkeys(tickets)])
         with suppress(Exception):
-            self._means.ended()
+            self._setup.ended()
         while (one := self._inbox.get()) is not None:
-            with suppress(Exception):
-                self._give([JobAnswer(one.ticket, error=ended)])
+            if not isinstance(one, _Bell):
+                with suppress(Exception):
+                    self._give([FailedAnswer(one.ticket, ended)])
 
-    def _collect(self) -> tuple[list[WriteJob | Waiter], bool]:
+    def _collect(self) -> tuple[list[Asked], bool]:
         """Return what was asked meanwhile, waiting for it as long as there is nothing else to do."""
-        asked: list[WriteJob | Waiter] = []
+        asked: list[Asked] = []
         with suppress(Empty):
             one = self._inbox.get(timeout=self._time_left_s())
             if self._is_busy:
@@ -235,75 +187,83 @@ class Reserver:
         return asked, True
 
     def _time_left_s(self) -> float | None:
-        now_s, until_s = self._place.now_s(), []
+        now_s, until_s = self._now_s(), []
         if len(self._queues):
             until_s += [self._looked_s + self._pause_s, self._queues.next_deadline_s]
         if self._kept:
             until_s.append(self._retry_s)
         return max(0.0, min(until_s) - now_s) if until_s else None
 
-    def _round(self, asked: Sequence[WriteJob | Waiter]) -> None:
+    def _round(self, asked: Sequence[Asked]) -> None:
         """Do what was asked and what is due."""
-        now_s = self._place.now_s()
-        jobs = [one for one in asked if isinstance(one, WriteJob)]
-        newcomers = [one for one in asked if isinstance(one, Waiter) and self._means.answers.is_wanted(one.ticket)]
+        now_s = self._now_s()
+        newcomers = [one for one in asked if isinstance(one, Waiter) and not one.ticket.cancelled()]
+        jobs: list[Job] = [one for one in asked if not isinstance(one, (Waiter, _Bell))]
+        looks_again = _Bell.LOOK_AGAIN in asked
         if self._kept and (jobs or now_s >= self._retry_s):
             jobs, self._kept = [*self._kept, *jobs], []
         is_open = bool(newcomers or len(self._queues)) and self._search(now_s)
-        gave_up = any(job.ticket is None and job.reservation is None for job in jobs)
-        whos = self._dropped() if is_open or gave_up else set()
+        whos = self._dropped() if is_open or looks_again else set()
         if len(self._queues) and now_s >= self._looked_s + self._pause_s:
             whos |= self._looked(now_s)
-        if now_s >= self._queues.next_deadline_s:
+        if self._queues.expired(now_s) or (looks_again and len(self._queues)):
             is_open = True
-        work = Work(jobs, newcomers, frozenset(whos), is_open)
+        work = Work(now_s, jobs, newcomers, frozenset(whos), is_open)
         if work:
             self._commit(work)
 
     def _commit(self, work: Work) -> None:
         try:
-            done = commit(self._place, self._queues, work)
+            result = self._rounds.commit(work, self._queues)
         except Exception as failure:  # noqa: BLE001  # everybody who asked has to be told
-            done = Done(self._failed(work, failure), [], [], {})
-        else:
-            self._failures = 0
-            self._place.counted.update(done.counted)
-            for job in work.jobs:
-                if job.reservation is not None:
-                    self._place.counted.pop(job.reservation.id, None)
-        for waiter in done.through:
+            self._give(self._failed(work, failure))
+            return
+        self._failures = 0
+        self._give_up_s.clear()
+        self._held.update(result.reserved)
+        self._held.difference_update(result.ended)
+        for waiter in result.through:
             self._queues.take(waiter)
-        for waiter, room in done.waiting:
+        for waiter, room in result.waiting:
             self._queues.put(waiter, room)
-        self._give(done.answers)
+        self._give(result.answers)
+        if self._is_unsure:
+            self._reconcile()
 
-    def _give(self, answers: Sequence[JobAnswer]) -> None:
+    def _reconcile(self) -> None:
+        """Release what a round reserved whose answer was lost; where that fails, after the next."""
+        with suppress(Exception):
+            self._rounds.reconcile(self._held)
+            self._is_unsure = False
+
+    def _give(self, answers: Sequence[GivenAnswer]) -> None:
         asked = [answer for answer in answers if answer.ticket is not None]
         if asked:
             try:
-                self._means.answers.give(asked, self._give_back)
+                self._answers.give(asked, self._give_back)
             except RuntimeError as error:  # an event loop that is closed: nobody is there to be told
-                self._means.say(f"{len(asked)} answers of the ledger reached nobody: {error}")
+                self._setup.say(f"{len(asked)} answers of the ledger reached nobody: {error}")
 
-    def _failed(self, work: Work, failure: Exception) -> list[JobAnswer]:
+    def _failed(self, work: Work, failure: Exception) -> list[GivenAnswer]:
         """Keep what must not be lost, and tell the others."""
-        answers = [JobAnswer(one.ticket, error=failure) for one in work.newcomers]
-        now_s, pauses_s = self._place.now_s(), self._means.retry_pauses_s
+        answers: list[GivenAnswer] = [FailedAnswer(one.ticket, failure) for one in work.newcomers]
+        now_s, pauses_s = self._now_s(), self._setup.retry_pauses_s
+        self._is_unsure = True
+        for waiter in self._queues.all():
+            waiter.is_asked_again = True
         for job in work.jobs:
-            if job.reservation is None or not isinstance(failure, MachineFailed):
-                answers.append(JobAnswer(job.ticket, error=failure))
-                continue
-            self._kept.append(job)
-            if job.give_up_s is None:
-                job.give_up_s = now_s + sum(pauses_s)
-            if now_s >= job.give_up_s and job.ticket is not None:
-                answers.append(JobAnswer(job.ticket, error=failure))
-                job.ticket = None
+            if isinstance(job, DoorAct) or not isinstance(failure, MachineFailed):
+                answers.append(FailedAnswer(job.ticket, failure))
+            elif now_s >= self._give_up_s.setdefault(job.reservation.id, now_s + sum(pauses_s)):
+                answers.append(FailedAnswer(job.ticket, failure))
+                self._kept.append(job._replace(ticket=None))
+            else:
+                self._kept.append(job)
         has_room = False
         if not self._failures and self._kept:
             text = failure.message if isinstance(failure, AikeysError) else str(failure)
-            self._means.say(f"calls cannot be recorded yet: {text}; trying again")
-            has_room = self._means.make_room()
+            self._setup.say(f"calls cannot be recorded yet: {text}; trying again")
+            has_room = self._setup.make_room()
         self._retry_s = now_s if has_room else now_s + pauses_s[min(self._failures, len(pauses_s) - 1)]
         self._failures += 1
         return answers
@@ -312,7 +272,7 @@ class Reserver:
         """Drop who gave up, and return whose queues that concerns."""
         if not len(self._queues):
             return set()
-        gone = [one for one in self._queues.all() if not self._means.answers.is_wanted(one.ticket)]
+        gone = [one for one in self._queues.all() if one.ticket.cancelled()]
         whos: set[str] = {one.room.who for one in gone if one.room}
         for one in gone:
             self._queues.take(one)
@@ -323,14 +283,11 @@ class Reserver:
         if now_s < self._searched_s + _LOOK_AGAIN_S:
             return False
         self._searched_s = now_s
-        found: tuple[int, ...] = ()
         troubles: list[Exception] = []
         try:
-            found = recover(self._ledger, self.process.name, troubles.append)
+            self._rounds.recover(troubles.append)
         except Exception as failure:  # noqa: BLE001  # what concerns a reservation meets it again, and is told there
             troubles.append(failure)
-        if found or troubles:
-            self._place.cache.forget()  # it writes on this connection, and a part of it may be done
         self._tell(troubles)
         return True
 
@@ -339,20 +296,15 @@ class Reserver:
         texts = [one.message if isinstance(one, AikeysError) else type(one).__name__ for one in troubles]
         text = "; ".join(texts)[:_LONGEST_TROUBLE]
         if text and text != self._trouble:
-            self._means.say(f"what a process that is gone had reserved cannot be looked for: {text}")
+            self._setup.say(f"what a process that is gone had reserved cannot be looked for: {text}")
         self._trouble = text
 
     def _looked(self, now_s: float) -> set[str]:
         """Return for whom a counter is not what it was when the front of its queue was told to wait; takes no lock."""
-        self._looked_s, changed = now_s, set()
-        with suppress(AikeysError, OSError), self._ledger.reading() as connection:
-            for who, front in self._queues.fronts().items():
-                room = front.room
-                if not room.period:
-                    continue  # a rate: it is asked again when it is free
-                counter = find_counter(connection, room.who, PeriodRun(room.period, room.start))
-                if counter is None or counter[3:] != (room.spent_pusd, room.reserved_pusd):
-                    changed.add(who)
+        self._looked_s = now_s
+        changed: set[str] = set()
+        with suppress(AikeysError, OSError):
+            changed = self._rounds.changed(self._queues.fronts())
         self._pause_s = _FIRST_PAUSE_S if changed else min(self._pause_s * 1.5, _LONGEST_PAUSE_S)
         return changed
 
@@ -360,15 +312,8 @@ class Reserver:
         """Try once more what is kept, tell who waits, and leave."""
         if self._kept:
             jobs, self._kept = self._kept, []
-            self._commit(Work(jobs, ()))
+            self._commit(Work(self._now_s(), jobs))
         stopping = Cancelled("aikeys is stopping", "try again in a few seconds")
-        self._give([JobAnswer(one.ticket, error=stopping) for one in self._queues.all()])
+        self._give([FailedAnswer(one.ticket, stopping) for one in self._queues.all()])
         self._queues = Queues()
-        is_empty = False
-        with suppress(AikeysError, OSError), self._ledger.reading() as connection:
-            is_empty = not open_of(connection, self.process.name)
-        self._ledger.close()
-        if is_empty:
-            self.process.close()
-        else:
-            self.process.leave()
+        self._rounds.close()

@@ -17,7 +17,8 @@ from aikeys.gateway import reserver as reservers
 from aikeys.gateway.off_the_loop import off_the_loop
 from aikeys.gateway.state import WorkerState
 from aikeys.ledger.calls import Call
-from aikeys.ledger.store import Ledger, Writer
+from aikeys.ledger.store import Ledger
+from aikeys.ledger.stored_objects import MadeObject
 from aikeys.providers.transport import Parcel, Timeouts
 from aikeys.secret import Secret
 from aikeys.spending.authorise import Caller
@@ -86,12 +87,9 @@ class LoopIo:
         """Give it back."""
         await self._state.reserver.release(reservation)
 
-    async def settle(
-        self, reservation: Reservation, call: Call, also: Callable[[Writer], None] | None
-    ) -> Settled | None:
+    async def settle(self, reservation: Reservation, call: Call, note: MadeObject | None) -> Settled | None:
         """Book it."""
-        settled: Settled | None = await self._state.reserver.settle(reservation, call, also)
-        return settled
+        return await self._state.reserver.settle(reservation, call, note)
 
     async def revoke(self, token: bytes) -> None:
         """End a token."""

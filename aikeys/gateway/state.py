@@ -14,9 +14,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from aikeys import clock, sealing
-from aikeys.budgets.reserver import Reserver, ReserverSetup
+from aikeys.budgets.reserver import ReserverSetup
+from aikeys.budgets.sqlite_rounds import SqliteRounds
 from aikeys.budgets.store import is_anybody_blocked
-from aikeys.gateway.reserver import LoopAnswers
+from aikeys.gateway.reserver import LoopReserver
 from aikeys.gateway.settings import Settings
 from aikeys.gateway.upstream import Upstream
 from aikeys.network.proxies import without_proxies
@@ -71,13 +72,10 @@ class WorkerState:
         self.ledger: Ledger = place.ledger.open()
         self._loop = loop = asyncio.get_running_loop()
         self.token_verifier = TokenVerifier(place, self.ledger, sha256, loop.call_soon)
-        answers = LoopAnswers(loop)
         self.broken: asyncio.Future[None] = loop.create_future()
         """Done when the ledger's thread has failed: this process can serve no more."""
-        means = ReserverSetup(
-            answers=answers, make_room=lambda: ballast.drop(place.home), say=say, ended=self._reserver_ended
-        )
-        self.reserver = Reserver(place.ledger_directory, means)
+        setup = ReserverSetup(make_room=lambda: ballast.drop(place.home), say=say, ended=self._reserver_ended)
+        self.reserver = LoopReserver(SqliteRounds(place.ledger_directory), loop, setup)
         self.conditions = Conditions(knowledge.book, knowledge.config.limits, settings.timeouts, settings.drain_s)
         environ = os.environ if settings.uses_proxy else without_proxies(os.environ)
         self.upstream = Upstream(settings.largest_reply_bytes, environ=environ)

@@ -21,6 +21,14 @@ class Owner(NamedTuple):
     team: str
 
 
+class MadeObject(NamedTuple):
+    """An object that a call made, by the name its provider gave it."""
+
+    provider: str
+    name: str
+    owner: Owner
+
+
 def note(connection: sqlite3.Connection, provider: str, name: str, owner: Owner) -> None:
     """Note whose an object is; the first counts. A name that no provider gives is not kept."""
     if len(name) <= _LONGEST and name.isprintable():

@@ -1,7 +1,7 @@
 """Cache of one connection, valid while PRAGMA data_version is unchanged; pending writes are flushed before commit.
 
 - Only one kind of writer has a memory: a thread with a connection of its own that commits many calls at once
-  (budgets.reserver). Everybody else reads and writes at once.
+  (budgets.sqlite_rounds). Everybody else reads and writes at once.
 - It holds from one transaction to the next while nobody else writes (`PRAGMA data_version`). When somebody did, what
   calls change is dropped (`Part.forget_calls`); what only acts change is kept unless there is a new act: a person who
   is erased, a token that gets another parent, a budget, a declared tag. Within a transaction nobody else can write.

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from aikeys.budgets.queues import Rates
 from aikeys.budgets.reservations import Reservation, ReserveRequest, Settled
-from aikeys.budgets.reserver import Reserver
+from aikeys.budgets.thread_reserver import ThreadReserver
 from aikeys.errors import AikeysError
 from aikeys.ledger.calls import Call
-from aikeys.ledger.store import Ledger, Writer
+from aikeys.ledger.store import Ledger
+from aikeys.ledger.stored_objects import MadeObject
 from aikeys.providers import transport as transports
 from aikeys.providers.transport import Parcel, Timeouts, Transport
 from aikeys.providers.wire.values import Event
@@ -55,7 +56,7 @@ class CallRequest(NamedTuple):
 class Tools(NamedTuple):
     """What is spent with. `ledger` is this thread's; `secret_of` opens a key, as late as possible, in any thread."""
 
-    reserver: Reserver
+    reserver: ThreadReserver
     ledger: Ledger
     transport: Transport
     conditions: Conditions
@@ -140,7 +141,7 @@ class BlockingIo(_Looking):
         ticket = reserver.reserve(request, rates=rates)
         while True:
             try:
-                found: Reservation = ticket.result(_LOOK_S)
+                return ticket.result(_LOOK_S)
             except TimeoutError:
                 try:
                     self._tools.interruption.check()
@@ -150,19 +151,14 @@ class BlockingIo(_Looking):
                             reserver.release(ticket.result()).result()
                     reserver.look_again()
                     raise
-            else:
-                return found
 
     async def release(self, reservation: Reservation) -> None:
         """Give it back."""
         self._tools.reserver.release(reservation).result()
 
-    async def settle(
-        self, reservation: Reservation, call: Call, also: Callable[[Writer], None] | None
-    ) -> Settled | None:
+    async def settle(self, reservation: Reservation, call: Call, note: MadeObject | None) -> Settled | None:
         """Book it."""
-        settled: Settled | None = self._tools.reserver.settle(reservation, call, also).result()
-        return settled
+        return self._tools.reserver.settle(reservation, call, note).result()
 
     async def revoke(self, token: bytes) -> None:
         """End a token."""

@@ -18,15 +18,11 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from aikeys import clock
-from aikeys.alerts.unread_numbers import put_unread
 from aikeys.budgets.queues import Rates
 from aikeys.budgets.refusals import BudgetExceeded
 from aikeys.budgets.reservations import Reservation
 from aikeys.errors import AikeysError
-from aikeys.ledger.calendar import Calendar
-from aikeys.ledger.calls import Call
-from aikeys.ledger.store import Ledger, Writer
-from aikeys.ledger.unread_fields import fields_of
+from aikeys.ledger.stored_objects import MadeObject
 from aikeys.providers import token_count
 from aikeys.providers.inquiry import timeouts
 from aikeys.providers.transport import Broken, NotSent, Parcel, checked_base_url, is_open_way, require_way
@@ -58,9 +54,8 @@ _COUNTER_S = 10.0
 _MOST_HELD_BYTES, _LONGEST_HELD_S = 256 << 10, 15.0
 """A stream that says nothing for so long is handed on all the same: whoever waits sees its signs of life."""
 STOPPED, UNHEARD = "the call was stopped", "nobody reads the reply any more"
-Also = Callable[[Writer], None] | None
-Note = Callable[[Received, bytes], Also]
-"""Of what came, and the body of a whole reply, makes what is to be written in the transaction that books the call."""
+Note = Callable[[Received, bytes], MadeObject | None]
+"""Of what came, and the body of a whole reply, tells what object was made: it is noted with the call's entry."""
 
 
 class Asking(NamedTuple):
@@ -321,7 +316,7 @@ class _Reserved:
 
     async def _settled(self, made: Plan, exchange: Exchange) -> Outcome:
         """Write the entry."""
-        received, body, also = await self._io.off_the_loop(exchange.size_bytes, self._read_whole, exchange)
+        received, body, note = await self._io.off_the_loop(exchange.size_bytes, self._read_whole, exchange)
         made = as_of_now(self._io.ledger, made, received.used, self._reservation.context)
         costs = bill(made, received.used, self._reservation.at_us, prices_of(self._io.conditions.book, made.target))
         latency_ms, at_us = self._elapsed_ms, self._reservation.at_us
@@ -334,27 +329,13 @@ class _Reserved:
         )  # fmt: skip
         try:
             call = entry_of(self._asking.caller, made, received, costs, course)
-            settled = await self._io.settle(self._reservation, call, _with_unread(call, self._io.ledger, also))
+            settled = await self._io.settle(self._reservation, call, note)
         except AikeysError as failure:
             return outcome._replace(unsettled=failure)
         return outcome._replace(entry=settled.entry if settled else None)
 
-    def _read_whole(self, exchange: Exchange) -> tuple[Received, bytes, Also]:
+    def _read_whole(self, exchange: Exchange) -> tuple[Received, bytes, MadeObject | None]:
         """Return what the reply says, its body where it was no stream, and what is noted with its entry."""
         received = exchange.received()
         body = exchange.body() or b"".join(data for data, _ in self._held)
         return received, body, self._asking.note(received, body) if self._asking.note is not None else None
-
-
-def _with_unread(call: Call, ledger: Ledger, also: Also) -> Also:
-    """Return what is written with an entry: told, too, of the fields of the reply that nobody read."""
-    fields = fields_of(call.unpriced)
-    if not fields:
-        return also
-
-    def write(writer: Writer) -> None:
-        put_unread(writer, call.context.provider, fields, Calendar(ledger.zone))
-        if also is not None:
-            also(writer)
-
-    return write

@@ -14,7 +14,8 @@ from aikeys.budgets.queues import Rates
 from aikeys.budgets.reservations import Reservation, ReserveRequest, Settled
 from aikeys.errors import AikeysError
 from aikeys.ledger.calls import Call
-from aikeys.ledger.store import Ledger, Writer
+from aikeys.ledger.store import Ledger
+from aikeys.ledger.stored_objects import MadeObject
 from aikeys.pricing.book import Book
 from aikeys.providers.transport import Parcel, Timeouts
 from aikeys.providers.wire.values import Event
@@ -143,9 +144,7 @@ class Io(Looking, Protocol):
         """Give back what was set aside for nothing."""
         ...
 
-    async def settle(
-        self, reservation: Reservation, call: Call, also: Callable[[Writer], None] | None
-    ) -> Settled | None:
+    async def settle(self, reservation: Reservation, call: Call, note: MadeObject | None) -> Settled | None:
         """Book the call, as often as it takes; MachineFailed: not yet."""
         ...
 

@@ -105,7 +105,7 @@ class SerialReserver:
     def release(self, reservation: Reservation) -> bool:
         """Give back what a call that was never sent had reserved; False where it was not reserved any more."""
         with self.ledger.writing() as writer:
-            released = release(writer, reservation)
+            released = release(writer, reservation.id)
             counted = self._counted.get(reservation.id)
             if counted is not None:
                 take_back(writer, counted)

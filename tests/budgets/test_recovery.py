@@ -14,6 +14,8 @@ from aikeys.budgets.recovery import recover
 from aikeys.budgets.refusals import BudgetExceeded
 from aikeys.budgets.reservations import attempt
 from aikeys.budgets.reserver import Patience, Reserver, ReserverSetup
+from aikeys.budgets.sqlite_rounds import SqliteRounds
+from aikeys.budgets.thread_reserver import ThreadReserver
 from aikeys.budgets.verify import verify_budgets
 from aikeys.errors import AikeysError, BadConfiguration, MachineFailed
 from aikeys.ledger.calendar import Calendar
@@ -46,15 +48,17 @@ def _make_unreadable(ledger: Ledger) -> None:
 
 
 @contextmanager
-def _reserver(ledger: Ledger, clock: Clock, said: list[str]) -> Iterator[Reserver]:
-    reserver = Reserver(os.path.dirname(ledger.path), ReserverSetup(Patience(60, now_s=clock), say=said.append))
+def _reserver(ledger: Ledger, clock: Clock, said: list[str]) -> Iterator[ThreadReserver]:
+    reserver = ThreadReserver(
+        SqliteRounds(os.path.dirname(ledger.path)), ReserverSetup(Patience(60, now_s=clock), say=said.append)
+    )
     try:
         yield reserver
     finally:
         reserver.close()
 
 
-def _spend(reserver: Reserver, usd: str) -> None:
+def _spend(reserver: ThreadReserver, usd: str) -> None:
     reservation = reserver.reserve(request_of(usd, usd)).result(20)
     reserver.settle(reservation, call_of(reservation.context, usd)).result(20)
 
@@ -76,7 +80,8 @@ def test_a_search_that_fails_half_way_leaves_no_wrong_sums(ledger: Ledger, monke
         _spend(reserver, "1")  # looked for dead processes, and remembers 1 spent
         _leave(ledger, "6")
         _spend(reserver, "1")  # within the second: remembers 2 spent and 6 reserved
-        real = recovery.left_behind
+        real, rounds = recovery.left_behind, reserver._rounds
+        assert isinstance(rounds, SqliteRounds)
 
         def broken(directory: str) -> list[str]:
             recover_first(directory)
@@ -84,7 +89,7 @@ def test_a_search_that_fails_half_way_leaves_no_wrong_sums(ledger: Ledger, monke
 
         def recover_first(directory: str) -> None:
             monkeypatch.setattr(recovery, "left_behind", real)
-            recover(reserver._ledger, reserver.process.name)
+            recover(rounds.ledger, rounds.process.name)
             monkeypatch.setattr(recovery, "left_behind", broken)
 
         monkeypatch.setattr(recovery, "left_behind", broken)
@@ -116,7 +121,7 @@ def test_when_the_thread_fails_everybody_is_told_who_waits_and_who_comes(
     said: list[str] = []
     ended: list[bool] = []
     means = ReserverSetup(Patience(60), say=said.append, ended=lambda: ended.append(True))
-    reserver = Reserver(os.path.dirname(ledger.path), means)
+    reserver = ThreadReserver(SqliteRounds(os.path.dirname(ledger.path)), means)
     try:
         first = reserver.reserve(request_of("8", "8")).result(20)
         waiting = reserver.reserve(request_of("8", "8"))

@@ -15,23 +15,24 @@ from typing import Any, Self
 
 import pytest
 
-from aikeys.budgets import reserver as reserver_module
-from aikeys.budgets.answers import Futures
+from aikeys.budgets.answers import Answers, AtOnce, GivenAnswer
 from aikeys.budgets.booking import book
 from aikeys.budgets.changes import remove_budget, set_budget
 from aikeys.budgets.decisions import Ask
-from aikeys.budgets.group_commit import JobAnswer
 from aikeys.budgets.queues import Rates
 from aikeys.budgets.rates import RateLimit, RateReached
 from aikeys.budgets.recovery import recover
 from aikeys.budgets.refusals import BudgetBusy, BudgetExceeded
 from aikeys.budgets.reservations import Reservation, ReserveRequest
 from aikeys.budgets.reserver import Patience, Reserver, ReserverSetup
+from aikeys.budgets.sqlite_rounds import SqliteRounds
 from aikeys.budgets.store import read_budgets, shown_limited
 from aikeys.budgets.terms import Terms
+from aikeys.budgets.thread_reserver import ThreadReserver
 from aikeys.budgets.verify import verify_budgets
 from aikeys.budgets.who import limited_who, parse_who
 from aikeys.errors import Cancelled, MachineFailed, UsageError
+from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import Context
 from aikeys.ledger.rollups import declare_tag
 from aikeys.ledger.store import Act, Ledger, Writer
@@ -43,16 +44,16 @@ from tests.budgets.one_at_a_time import SerialReserver
 
 ROOT = Path(__file__).parents[2]
 PATIENT = Patience(deadline_s=60)
-Open = Callable[..., Reserver]
+Open = Callable[..., ThreadReserver]
 
 
 @pytest.fixture
 def opened(ledger: Ledger) -> Iterator[Open]:
     reservers = []
 
-    def start(deadline_s: float = 60, **means: Any) -> Reserver:
-        folder = os.path.dirname(ledger.path)
-        reservers.append(Reserver(folder, ReserverSetup(Patience(deadline_s), **means)))
+    def start(deadline_s: float = 60, answers: Answers | None = None, **means: Any) -> ThreadReserver:
+        rounds = SqliteRounds(os.path.dirname(ledger.path))
+        reservers.append(ThreadReserver(rounds, ReserverSetup(Patience(deadline_s), **means), answers))
         return reservers[-1]
 
     yield start
@@ -66,12 +67,12 @@ def got(ticket: Future[Any]) -> Any:
     return ticket.result(20)
 
 
-def done(reserver: Reserver) -> None:
+def done(reserver: ThreadReserver) -> None:
     """Wait until what was asked before has been dealt with."""
     got(reserver.act(lambda _writer: None))
 
 
-def settled(reserver: Reserver, reservation: Reservation, cost: str = "0") -> None:
+def settled(reserver: ThreadReserver, reservation: Reservation, cost: str = "0") -> None:
     assert got(reserver.settle(reservation, call_of(reservation.context, cost))) is not None
 
 
@@ -88,7 +89,7 @@ def costs(ledger: Ledger) -> list[int]:
 class Blocked:
     """The reserver's thread stands still inside, so that what is asked meanwhile meets in one transaction."""
 
-    def __init__(self, reserver: Reserver) -> None:
+    def __init__(self, reserver: ThreadReserver) -> None:
         self.stands, self._goes_on = threading.Event(), threading.Event()
         self._reserver = reserver
 
@@ -299,7 +300,7 @@ def test_an_act_sees_what_it_wrote_itself(ledger: Ledger, opened: Open) -> None:
     settled(reserver, got(reserver.reserve(request_of("1"))), "1")
 
     def import_a_call(writer: Writer) -> str:
-        book(writer, call_of(context_of(), "2", writer.now_us), reserver.calendar)
+        book(writer, call_of(context_of(), "2", writer.now_us), Calendar(ledger.zone))
         return str(writer.connection.execute("SELECT spent FROM counter WHERE who = 'org'").fetchone()[0])
 
     assert got(reserver.act(import_a_call)) == str(parse_usd("3"))
@@ -330,7 +331,7 @@ def test_a_rate_holds_and_who_waits_for_it_goes_when_somebody_was_never_sent(led
 def test_who_waits_for_a_rate_goes_when_its_minute_is_over(ledger: Ledger, opened: Open, time: Time) -> None:
     one = Rates((RateLimit("key:openai", 1),))
     means = ReserverSetup(Patience(deadline_s=100, now_s=lambda: time.at_us / 1e6))
-    reserver = Reserver(os.path.dirname(ledger.path), means)
+    reserver = ThreadReserver(SqliteRounds(os.path.dirname(ledger.path)), means)
     got(reserver.reserve(request_of("1"), rates=one))
     begun_us, ticket = time.at_us, reserver.reserve(request_of("1"), rates=one)
     while not ticket.done():
@@ -379,21 +380,26 @@ def test_a_settle_that_finds_no_room_is_written_when_there_is(ledger: Ledger, op
     assert "trying again" in said[0]
 
 
-def reserver_connection(reserver: Reserver) -> Any:
-    return reserver._ledger._connection
+def rounds_of(reserver: Reserver) -> SqliteRounds:
+    assert isinstance(reserver._rounds, SqliteRounds)
+    return reserver._rounds
+
+
+def reserver_connection(reserver: ThreadReserver) -> Any:
+    return rounds_of(reserver).ledger._connection
 
 
 def test_a_full_disk_refuses_new_calls_and_loses_no_settle(
     ledger: Ledger, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    is_full, real = threading.Event(), reserver_module.commit
+    is_full, real = threading.Event(), SqliteRounds.commit
 
     def commit(*arguments: Any) -> Any:
         if is_full.is_set():
             raise DiskFull("no room")
         return real(*arguments)
 
-    monkeypatch.setattr(reserver_module, "commit", commit)
+    monkeypatch.setattr(SqliteRounds, "commit", commit)
     reserver = opened(retry_pauses_s=(0.001, 0.002))
     reservations = [got(reserver.reserve(request_of("1"))) for _ in range(3)]
     is_full.set()
@@ -493,7 +499,7 @@ def test_whatever_happens_it_adds_up(ledger: Ledger, opened: Open, seed: int) ->
         writer.connection.execute("INSERT INTO channel VALUES ('pager', 'command', '{\"on\": [\"budget\"]}', 1)")
         writer.connection.execute("UPDATE ledger SET hours_from = 0")
     reservers = [opened(deadline_s=0.01), opened(deadline_s=0.01)]
-    open_now: list[tuple[Reserver, Reservation]] = []
+    open_now: list[tuple[ThreadReserver, Reservation]] = []
     spent = 0
 
     for step in range(250):
@@ -527,7 +533,7 @@ def test_whatever_happens_it_adds_up(ledger: Ledger, opened: Open, seed: int) ->
 
 def main(folder: str, count: int) -> None:
     """Reserve and do nothing until killed."""
-    reserver = Reserver(folder)
+    reserver = ThreadReserver(SqliteRounds(folder))
     for ticket in [reserver.reserve(request_of("2")) for _ in range(count)]:
         ticket.result(20)
     print("ready", flush=True)
@@ -538,13 +544,13 @@ if __name__ == "__main__":
     main(sys.argv[1], int(sys.argv[2]))
 
 
-class Recorded(Futures):
+class Recorded(AtOnce):
     """Answers that note when they were given."""
 
     def __init__(self, order: list[str]) -> None:
         self._order = order
 
-    def give(self, answers: Sequence[JobAnswer], unwanted: Callable[[Any], None]) -> None:
+    def give(self, answers: Sequence[GivenAnswer], unwanted: Callable[[Reservation], None]) -> None:
         self._order.append("answers")
         super().give(answers, unwanted)
 
@@ -561,7 +567,7 @@ def test_the_cause_is_said_before_anybody_is_told_and_the_end_is_told_though_not
         if not say_works:
             raise BrokenPipeError
 
-    def fail(_reserver: Reserver, _asked: object) -> None:
+    def fail(_reserver: ThreadReserver, _asked: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr(Reserver, "_round", fail)

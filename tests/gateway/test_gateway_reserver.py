@@ -12,17 +12,18 @@ import pytest
 
 from aikeys.budgets.changes import set_budget
 from aikeys.budgets.refusals import BudgetExceeded
-from aikeys.budgets.reserver import Patience, Reserver, ReserverSetup
+from aikeys.budgets.reserver import Patience, ReserverSetup
+from aikeys.budgets.sqlite_rounds import SqliteRounds
 from aikeys.budgets.terms import Terms
 from aikeys.budgets.verify import verify_budgets
 from aikeys.budgets.who import parse_who
-from aikeys.gateway.reserver import LoopAnswers, reserve
+from aikeys.gateway.reserver import LoopReserver, reserve
 from aikeys.ledger.store import Ledger
 from aikeys.ledger.verify import verify
 from aikeys.money import parse_usd
 from tests.budgets.conftest import call_of, request_of
 
-Talk = Callable[[Reserver], Coroutine[Any, Any, None]]
+Talk = Callable[[LoopReserver], Coroutine[Any, Any, None]]
 
 
 @pytest.fixture
@@ -35,8 +36,8 @@ def ledger(tmp_path: Path) -> Ledger:
 
 def run(ledger: Ledger, talk: Talk) -> None:
     async def whole() -> None:
-        means = ReserverSetup(Patience(60), LoopAnswers(asyncio.get_running_loop()))
-        reserver = Reserver(os.path.dirname(ledger.path), means)
+        rounds = SqliteRounds(os.path.dirname(ledger.path))
+        reserver = LoopReserver(rounds, asyncio.get_running_loop(), ReserverSetup(Patience(60)))
         try:
             await talk(reserver)
         finally:
@@ -51,7 +52,7 @@ def run(ledger: Ledger, talk: Talk) -> None:
 def test_sixty_four_tasks_share_a_budget_for_ten_calls(ledger: Ledger) -> None:
     went: list[int] = []
 
-    async def one(reserver: Reserver, number: int) -> None:
+    async def one(reserver: LoopReserver, number: int) -> None:
         try:
             reservation = await reserve(reserver, request_of("1", "1", user=f"u{number}"))
         except BudgetExceeded:
@@ -59,7 +60,7 @@ def test_sixty_four_tasks_share_a_budget_for_ten_calls(ledger: Ledger) -> None:
         await reserver.settle(reservation, call_of(reservation.context, "1"))
         went.append(number)
 
-    async def talk(reserver: Reserver) -> None:
+    async def talk(reserver: LoopReserver) -> None:
         await asyncio.gather(*(one(reserver, number) for number in range(64)))
 
     run(ledger, talk)
@@ -67,7 +68,7 @@ def test_sixty_four_tasks_share_a_budget_for_ten_calls(ledger: Ledger) -> None:
 
 
 def test_a_task_that_is_cancelled_leaves_the_queue(ledger: Ledger) -> None:
-    async def talk(reserver: Reserver) -> None:
+    async def talk(reserver: LoopReserver) -> None:
         await reserve(reserver, request_of("5"))
         front = asyncio.create_task(reserve(reserver, request_of("8", "8")))
         await asyncio.sleep(0)  # it has asked
@@ -81,7 +82,7 @@ def test_a_task_that_is_cancelled_leaves_the_queue(ledger: Ledger) -> None:
 
 
 def test_what_is_reserved_for_a_cancelled_task_is_given_back(ledger: Ledger) -> None:
-    async def talk(reserver: Reserver) -> None:
+    async def talk(reserver: LoopReserver) -> None:
         for _ in range(20):
             task = asyncio.create_task(reserve(reserver, request_of("10", "10")))
             await asyncio.sleep(0)
@@ -92,7 +93,7 @@ def test_what_is_reserved_for_a_cancelled_task_is_given_back(ledger: Ledger) -> 
 
 
 def test_what_is_granted_in_the_turn_in_which_its_task_is_cancelled_is_given_back(ledger: Ledger) -> None:
-    class Cancelling(Reserver):
+    class Cancelling(LoopReserver):
         """Cancels a task between its grant and its next step, as a gateway that stops does."""
 
         task: asyncio.Task[Any] | None = None
@@ -105,7 +106,7 @@ def test_what_is_granted_in_the_turn_in_which_its_task_is_cancelled_is_given_bac
 
     async def talk() -> None:
         reserver = Cancelling(
-            os.path.dirname(ledger.path), ReserverSetup(Patience(60), LoopAnswers(asyncio.get_running_loop()))
+            SqliteRounds(os.path.dirname(ledger.path)), asyncio.get_running_loop(), ReserverSetup(Patience(60))
         )
         try:
             reserver.task = task = asyncio.create_task(reserve(reserver, request_of("10", "10")))
@@ -121,7 +122,7 @@ def test_what_is_granted_in_the_turn_in_which_its_task_is_cancelled_is_given_bac
 
 
 def test_a_settle_whose_task_is_cancelled_is_written(ledger: Ledger) -> None:
-    async def talk(reserver: Reserver) -> None:
+    async def talk(reserver: LoopReserver) -> None:
         reservation = await reserve(reserver, request_of("4"))
 
         async def settle() -> None:

@@ -13,8 +13,10 @@ from typing import NamedTuple
 import pytest
 
 from aikeys.budgets.changes import set_budget
-from aikeys.budgets.reserver import Patience, Reserver, ReserverSetup
+from aikeys.budgets.reserver import Patience, ReserverSetup
+from aikeys.budgets.sqlite_rounds import SqliteRounds
 from aikeys.budgets.terms import Terms
+from aikeys.budgets.thread_reserver import ThreadReserver
 from aikeys.budgets.verify import verify_budgets
 from aikeys.budgets.who import limited_who
 from aikeys.ledger import listing
@@ -218,7 +220,7 @@ class Purse:
         means = ReserverSetup(Patience(deadline_s=0.2), make_room=make_room, say=say, retry_pauses_s=pauses_s)
         conditions = Conditions(self.book, (), self.timeouts, drain_s)
         return Tools(
-            Reserver(str(self.folder), means), self.ledger, self.transport, conditions, lambda _held: self.secret,
+            ThreadReserver(SqliteRounds(str(self.folder)), means), self.ledger, self.transport, conditions, lambda _held: self.secret,
             self.interruption, say,
         )  # fmt: skip
 

@@ -10,7 +10,7 @@ from aikeys.cli import terminal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from aikeys.budgets.reserver import Reserver
+    from aikeys.budgets.thread_reserver import ThreadReserver
     from aikeys.cli.models import ModelIndex
     from aikeys.ledger.store import Ledger
     from aikeys.providers.transport import Transport
@@ -30,7 +30,7 @@ class PromptSession:
         self._ledger = ledger
         self._model_index = model_index
         self._opened = opened
-        self._reserver: Reserver | None = None
+        self._reserver: ThreadReserver | None = None
         self.interruption = _interruption()
 
     @contextmanager
@@ -39,7 +39,9 @@ class PromptSession:
         import signal
 
         from aikeys.budgets.recovery import recover
-        from aikeys.budgets.reserver import Reserver, ReserverSetup
+        from aikeys.budgets.reserver import ReserverSetup
+        from aikeys.budgets.sqlite_rounds import SqliteRounds
+        from aikeys.budgets.thread_reserver import ThreadReserver
         from aikeys.cli import authority
         from aikeys.ledger.rollups import keep_tags
         from aikeys.spending.interruption import ENDING
@@ -49,8 +51,8 @@ class PromptSession:
         if authority.sees_calls():
             tell_of_the_dead(found)
         keep_tags(self._ledger, self._model_index.settings.rolled_tags)
-        means = ReserverSetup(make_room=lambda: ballast.drop(self._where.home), say=terminal.say)
-        self._reserver = reserver = Reserver(self._where.ledger_directory, means)
+        setup = ReserverSetup(make_room=lambda: ballast.drop(self._where.home), say=terminal.say)
+        self._reserver = reserver = ThreadReserver(SqliteRounds(self._where.ledger_directory), setup)
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING)}
         heard = [number for number, handler in before.items() if handler != signal.SIG_IGN]  # nohup stays nohup
         for number in heard:

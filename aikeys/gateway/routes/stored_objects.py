@@ -5,12 +5,9 @@ A name that is not known here is 404, as one of another team is: nobody learns t
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from aikeys.errors import NotFound
 from aikeys.gateway.http.admission import RequestContext
 from aikeys.ledger import stored_objects
-from aikeys.ledger.store import Writer
 from aikeys.providers.wire.exact_json import Table, read_table, text
 from aikeys.providers.wire.values import Json, Unreadable
 from aikeys.spending.call import Note
@@ -68,9 +65,9 @@ def noting(context: RequestContext, provider: str) -> Note:
     """Return what notes whose a new object is: with the entry of its call, so before the client hears of it."""
     owner = owner_of(context)
 
-    def note(received: Received, body: bytes) -> Callable[[Writer], None] | None:
+    def note(received: Received, body: bytes) -> stored_objects.MadeObject | None:
         name = "" if received.failure is not None else _made_in(received, body)
-        return (lambda writer: stored_objects.note(writer.connection, provider, name, owner)) if name else None
+        return stored_objects.MadeObject(provider, name, owner) if name else None
 
     return note
 

@@ -1,4 +1,4 @@
-"""How many calls one process reserves and settles, each on disk first: `python tests/bench/group_desk.py [PAIRS] [DIR]`.
+"""How many calls one process reserves and settles, each on disk first: `python tests/bench/reserver.py [PAIRS] [DIR]`.
 
 Tasks of one event loop reserve, think for a moment and settle, all against one budget; 1, 8, 32, 64 and 256 at once.
 Prints pairs a second by wall clock and by processor time, the wait for a reservation, the disk's sync time and the load.
@@ -22,11 +22,11 @@ sys.path.insert(0, str(ROOT))
 from aikeys.budgets.changes import set_budget  # noqa: E402
 from aikeys.budgets.decisions import Ask  # noqa: E402
 from aikeys.budgets.reservations import Reservation, ReserveRequest  # noqa: E402
-from aikeys.budgets.reserver import Reserver, ReserverSetup  # noqa: E402
+from aikeys.budgets.sqlite_rounds import SqliteRounds  # noqa: E402
 from aikeys.budgets.terms import Terms  # noqa: E402
 from aikeys.budgets.verify import verify_budgets  # noqa: E402
 from aikeys.budgets.who import parse_who  # noqa: E402
-from aikeys.gateway.reserver import LoopAnswers  # noqa: E402
+from aikeys.gateway.reserver import LoopReserver  # noqa: E402
 from aikeys.ledger.calls import Call, Context, Labels  # noqa: E402
 from aikeys.ledger.store import Ledger  # noqa: E402
 from aikeys.ledger.verify import verify  # noqa: E402
@@ -41,7 +41,7 @@ def context_of(number: int) -> Context:
     return Context(labels, f"tok{number % 40}", "openai", "openai", "openai/gpt-bench", "", "bench", "", "gateway")
 
 
-async def pairs(reserver: Reserver, number: int, count: int, waits: list[float]) -> None:
+async def pairs(reserver: LoopReserver, number: int, count: int, waits: list[float]) -> None:
     """Reserve and settle so many times."""
     context = context_of(number)
     request = ReserveRequest(context, Ask(WORST, WORST // 4))
@@ -55,7 +55,7 @@ async def pairs(reserver: Reserver, number: int, count: int, waits: list[float])
 
 async def run(folder: str, tasks: int, total: int) -> None:
     """Print one line of figures."""
-    reserver = Reserver(folder, ReserverSetup(answers=LoopAnswers(asyncio.get_running_loop())))
+    reserver = LoopReserver(SqliteRounds(folder), asyncio.get_running_loop())
     waits: list[float] = []
     await asyncio.gather(*(pairs(reserver, number, 10, []) for number in range(tasks)))
     wall, cpu = time.perf_counter(), time.process_time()
