@@ -6,9 +6,11 @@ A run is forked from a process that has aikeys imported (tests.forking) where th
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +23,7 @@ pytest_plugins = ["tests.time_limits"]
 sys.dont_write_bytecode = False  # what pytest rewrites is kept for the next run and the next worker
 ROOT = Path(__file__).parents[1]
 CANARY = "CANARY-"
+_MEMORY, _ROOM_BYTES = "/dev/shm", 4 << 30
 _STRIPPED = (
     "CI", "DBUS_SESSION_BUS_ADDRESS", "NO_COLOR", "FORCE_COLOR", "PYTHON_KEYRING_BACKEND",
     "PYTHONDONTWRITEBYTECODE",  # else every process compiles the whole package
@@ -133,6 +136,13 @@ def make_aikeys(folder: Path) -> Aikeys:
     environment = clean_environment(user_home)
     environment["AIKEYS_HOME"] = str(folder / "home")
     return Aikeys(folder, environment)
+
+
+def pytest_configure() -> None:
+    """Make homes in memory where there is room: most of the time of many tests is that a disk is written through."""
+    with suppress(OSError):
+        if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES:
+            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", _MEMORY)
 
 
 def pytest_sessionfinish() -> None:
