@@ -33,7 +33,7 @@ from aikeys.spending.names import SpendingKey, Target
 from aikeys.spending.order import Translated
 from aikeys.spending.plan import Plan
 from aikeys.spending.room import Left, left_for
-from aikeys.spending.targets import Spent, spend
+from aikeys.spending.targets import MOST_TARGETS, Spent, spend
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -83,12 +83,14 @@ def ask(tools: Tools, call_request: CallRequest, targets: Sequence[Target], sink
     hearing = _Hearing(tools, sink)
     io = BlockingIo(tools)
     carried: list[Secret] = []
+    last = targets[:MOST_TARGETS][-1]
 
     async def make(target: Target) -> Outcome:
         with tools.interruption.busy():
             tools.interruption.check()
+            asking = call_request.asking(target, carried)._replace(holds=target is not last)
             try:
-                return await calls.make_call(io, call_request.asking(target, carried), hearing)
+                return await calls.make_call(io, asking, hearing)
             except CallerLeft:
                 raise hearing.why_left() from None
 

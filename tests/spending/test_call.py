@@ -328,3 +328,73 @@ def test_cut_between_any_two_steps_what_was_reserved_is_settled_or_given_back_on
         is_sent = "send" in door.tried
         assert call.cost_pusd > 0 or not is_sent or call.status in ("not_sent", "broken")
         assert is_sent or (call.cost_pusd, call.status) == (0, "not_sent")
+
+
+OPENING = b'data: {"id":"c1","model":"gpt-4.1","choices":[{"index":0,"delta":{"role":"assistant"}}]}\n\n'
+FAILING = b'data: {"error":{"message":"busy","type":"server_error"}}\n\n'
+
+
+def held(door: Door, *pieces: bytes) -> Outcome:
+    """Make a call that another target may answer instead."""
+    door.pieces = list(pieces)
+    asked = asking(stream=True)._replace(holds=True)
+    made: Outcome = driven(make_call(Speaking(door, Reading(door)), asked, door))  # type: ignore[arg-type]
+    return made
+
+
+def test_what_is_held_goes_out_with_the_first_piece_of_an_answer_and_nothing_is_lost(ledger: Ledger) -> None:
+    door = Door(ledger, [])
+    outcome = held(door, OPENING, *STREAM)
+    assert door.steps == [
+        "reserve",
+        "key",
+        "send",
+        "piece",
+        "piece",
+        "hears",
+        *["hears", "piece"] * 4,
+        "hears",
+        "settle",
+    ]
+    assert door.heard == OPENING + b"".join(STREAM)
+    assert (outcome.is_begun, outcome.body) == (True, b"")
+
+
+def test_a_stream_that_fails_while_it_is_held_reaches_nobody_and_is_kept_for_who_may_be_told(ledger: Ledger) -> None:
+    door = Door(ledger, [])
+    outcome = held(door, OPENING, FAILING)
+    assert (door.heard, outcome.is_begun) == (b"", False)
+    assert outcome.body == OPENING + FAILING
+    assert outcome.received.failure is not None
+    assert len(door.settled) == 1
+
+
+def test_signs_of_life_and_long_beginnings_are_not_held_for_ever(ledger: Ledger) -> None:
+    quiet = [b": wait\n\n"] * 30
+    door = Door(ledger, [])
+    outcome = held(door, *quiet, FAILING)
+    assert outcome.is_begun
+    assert door.steps.index("hears") < 3 + 20  # a piece is a second here
+    assert door.heard == b"".join(quiet) + FAILING
+    door = Door(ledger, [])
+    assert held(door, b": " + b"x" * 300_000 + b"\n\n", FAILING).is_begun
+
+
+def test_a_stream_that_ends_well_and_says_nothing_is_handed_on(ledger: Ledger) -> None:
+    door = Door(ledger, [])
+    outcome = held(
+        door,
+        OPENING,
+        b'data: {"id":"c1","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":0}}\n\n',
+        b"data: [DONE]\n\n",
+    )
+    assert outcome.is_begun == (outcome.received.failure is None)
+    assert door.heard in (b"", b"".join(door.pieces))
+    assert (outcome.body or door.heard) == b"".join(door.pieces)
+
+
+def test_a_client_that_leaves_while_a_stream_is_held_hears_nothing_and_its_call_is_an_entry(ledger: Ledger) -> None:
+    door = Door(ledger, [], left_now=UNLIMITED, leaves_after=4)
+    outcome = held(door, OPENING, *STREAM)
+    assert (door.heard, len(door.settled)) == (b"", 1)
+    assert outcome.received.status == "cancelled"

@@ -323,6 +323,18 @@ def test_nothing_goes_elsewhere_once_a_reply_began(purse: Purse, provider: FakeP
     assert not other.seen
 
 
+def test_a_stream_that_fails_before_it_says_anything_goes_elsewhere(
+    purse: Purse, provider: FakeProvider, other: FakeProvider
+) -> None:
+    purse.fallbacks = {"openai": ("openai-2",)}
+    provider.plays = [stream(refusal("down", code="server_error"))]
+    other.plays = [stream(*WHOLE_STREAM)]
+    found, sink = collecting()
+    purse.ask(stream=True, sink=sink)
+    assert "".join(found) == "Hello"
+    assert [call.context.key for call in purse.calls()][-1] == "openai-2"
+
+
 def test_the_key_never_follows_a_redirect(purse: Purse, provider: FakeProvider, other: FakeProvider) -> None:
     provider.plays = [answer(307, b"", location=other.url + "/v1/chat/completions")]
     spent = purse.ask()
