@@ -29,6 +29,7 @@ _CONFIG_KNOWN = {
     "fallbacks": (),
     "gateway": ("hosts", "proxy"),
     "limits": (),
+    "price_tables": ("genai-prices", "litellm"),
     "prices": (),
     "providers": (),
     "reported": (),
@@ -53,6 +54,8 @@ class Config(NamedTuple):
     prices: Mapping[str, Mapping[str, object]] = MappingProxyType({})
     reported: Mapping[str, Mapping[str, object]] = MappingProxyType({})
     """What replies of a provider report: free, part of a sum, or a fee."""
+    price_tables: Mapping[str, str] = MappingProxyType({})
+    """Addresses of published price tables, instead of those of the catalogue."""
     aliases: Mapping[str, str] = MappingProxyType({})
     fallbacks: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     currency: tuple[str, str] = ("", "")  # its code, and how many of it one USD is
@@ -91,6 +94,7 @@ def load(home: str) -> Config:
         providers=_tables(path, tables, "providers"),
         prices=_tables(path, tables, "prices"),
         reported=_tables(path, tables, "reported"),
+        price_tables=_addresses(path, _table(path, tables, "price_tables")),
         aliases=MappingProxyType({name: _text(path, f"aliases.{_shown(name)}", aliases[name]) for name in aliases}),
         fallbacks=_fallbacks(path, _table(path, tables, "fallbacks")),
         currency=_currency(path, _table(path, tables, "currency")),
@@ -99,6 +103,10 @@ def load(home: str) -> Config:
         gateway_uses_proxy=_uses_proxy(path, _table(path, tables, "gateway")),
         limits=_limits(path, _table(path, tables, "limits")),
     )
+
+
+def _addresses(path: str, table: _Table) -> Mapping[str, str]:
+    return MappingProxyType({name: _text(path, f"price_tables.{name}", value) for name, value in table.items()})
 
 
 def project_of(path: str, content: bytes) -> Project:

@@ -234,7 +234,7 @@ _aikeys() {
     /prices) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'status show update' -- "$cur"); fi ;;
     /prices/status) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--json -h --help' -- "$cur"); else :; fi ;;
     /prices/show) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--json -h --help' -- "$cur"); else :; fi ;;
-    /prices/update) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--from -h --help' -- "$cur"); else :; fi ;;
+    /prices/update) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--from --accept -h --help' -- "$cur"); else :; fi ;;
     /unlock-method) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'list add remove' -- "$cur"); fi ;;
     /unlock-method/list) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--json -h --help' -- "$cur"); else :; fi ;;
     /unlock-method/add) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--new-file -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'keyring passphrase recovery key-file' -- "$cur"); fi ;;

@@ -14,26 +14,31 @@ from typing import TYPE_CHECKING
 
 from aikeys import clock
 from aikeys.errors import AikeysError
+from aikeys.pricing import snapshot
+from aikeys.pricing.book import Book
 
 if TYPE_CHECKING:
+    from aikeys.config import Config
     from aikeys.gateway.state import WorkerState
     from aikeys.ledger.store import Ledger, Signer
+    from aikeys.providers.catalogue import Provider
     from aikeys.secret import Secret
 
 OpenKeys = Callable[[Sequence[str]], "Mapping[str, Secret]"]
 """Opens the keys that channels of alerts need (passwords, signing keys), by name."""
 _VOUCH_EVERY_S = 60.0
 _DELIVER_EVERY_S = 10.0
+_PRICES_EVERY_S = 20.0
 
 
 def start(
     state: WorkerState, signer: Signer | None, open_keys: OpenKeys | None, *, is_first: bool
 ) -> list[asyncio.Task[None]]:
     """Start what is to go on in this worker."""
-    warming = asyncio.create_task(_warm_up(state))
+    chores = [asyncio.create_task(_warm_up(state)), asyncio.create_task(_follow_prices(state, says=is_first))]
     if not is_first:
-        return [warming]
-    chores = [warming, asyncio.create_task(_alert(state, open_keys))]
+        return chores
+    chores.append(asyncio.create_task(_alert(state, open_keys)))
     if signer is not None:
         chores.append(asyncio.create_task(vouch(state, signer)))
     return chores
@@ -52,6 +57,37 @@ async def _warm_up(state: WorkerState) -> None:
     if any(row.base_url.startswith("https:") for row in state.rows.versions):
         with suppress(OSError, ValueError):  # whoever sends then hears of it
             await asyncio.to_thread(state.upstream.warm_up)
+
+
+async def _follow_prices(state: WorkerState, *, says: bool) -> None:
+    """Take the prices that somebody puts into the home, again and again."""
+    while True:
+        await asyncio.sleep(_PRICES_EVERY_S)
+        await follow_prices_once(state, says=says)
+
+
+async def follow_prices_once(state: WorkerState, *, says: bool = True) -> None:
+    """Take the prices of the home where they are not those in use; what cannot be read changes nothing and is said."""
+    newest = await asyncio.to_thread(snapshot.stamp, state.place.home)
+    if newest == state.prices_stamp:
+        return
+    state.prices_stamp, known = newest, state.knowledge
+    try:
+        taken = await asyncio.to_thread(read_prices, state.place.home, known.config, known.catalogue)
+    except AikeysError as failure:
+        if says:
+            state.say(f"new prices are not taken: {failure.message}")
+        return
+    state.take_prices(taken)
+    if says:
+        state.say(f"new prices are in use: those of {taken.newest_date()}; calls under way settle by the earlier ones")
+
+
+def read_prices(home: str, settings: Config, catalogue: Mapping[str, Provider]) -> Book:
+    """Return the price book of a home, read so far that what is damaged is known."""
+    book = Book(home, settings.prices, settings.aliases, catalogue)
+    book.states()
+    return book
 
 
 async def vouch(state: WorkerState, signer: Signer) -> None:

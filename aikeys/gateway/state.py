@@ -21,6 +21,7 @@ from aikeys.gateway.reserver import LoopReserver
 from aikeys.gateway.settings import Settings
 from aikeys.gateway.upstream import Upstream
 from aikeys.network.proxies import without_proxies
+from aikeys.pricing import snapshot
 from aikeys.pricing.book import Book
 from aikeys.secret import KeySecret, Secret
 from aikeys.spending.io import Conditions
@@ -47,7 +48,7 @@ _MOST_KEPT = 10_000
 
 
 class Knowledge(NamedTuple):
-    """What does not change while a worker runs: configuration, providers, prices."""
+    """Configuration, providers and prices. Only the prices change while a worker runs: see `take_prices`."""
 
     config: Config
     catalogue: dict[str, Provider]
@@ -83,6 +84,8 @@ class WorkerState:
         self.answered: Counter[int] = Counter()  # by the first digit of the status
         self.is_stopping = False
         self.started_s = time.monotonic()
+        self.prices_stamp = snapshot.stamp(place.home)
+        """Of the prices in use: before anything of them is read."""
         self.register: tuple[Rows, Tokens] | None = None
         self._gateway = gateway
         self._pocket: dict[tuple[bytes, str, int], bytes] = {}
@@ -93,6 +96,13 @@ class WorkerState:
 
     def _reserver_ended(self) -> None:
         self._loop.call_soon_threadsafe(self.broken.set_result, None)
+
+    def take_prices(self, book: Book) -> None:
+        """Use another price book from the next request on; calls under way settle by the one they have."""
+        self.knowledge = self.knowledge._replace(book=book)
+        self.conditions = self.conditions._replace(book=book)
+        self._names = None
+        self._names_of.clear()
 
     def note_refusal(self, failure: AikeysError) -> None:
         """Hear of every request that was refused."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from aikeys.ledger.calls import COMPUTED, ESTIMATED, UNPRICED, Call
-from aikeys.pricing.book import Book, FoundPrice
+from aikeys.pricing.book import Book
 from aikeys.pricing.cost import cost, unpriced
+from aikeys.pricing.found import FoundPrice
 from aikeys.pricing.price_text import price_text
 
 

@@ -1,6 +1,7 @@
 """The price book: who is believed about a model's price.
 
-In this order: the user's own price (config.toml), the updated book in the home, the bundled one, nobody. The updated
+In this order: the user's own price (config.toml), the updated book in the home, the bundled one, nobody. What was
+fetched and not accepted only adds and raises (taking.py). The updated
 book never expires by age, but one that is older than the bundled one stands behind it. A provider's file is read when
 one of its models is asked for, and only once.
 
@@ -14,17 +15,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
-from aikeys.errors import Damaged
+from aikeys import clock
 from aikeys.network.addresses import is_loopback
-from aikeys.pricing import names, overrides, pins, reading, snapshot
+from aikeys.pricing import names, overrides, pins, snapshot
+from aikeys.pricing.fetched import SOURCE as FETCHED
+from aikeys.pricing.fetched import FetchedBook
+from aikeys.pricing.found import FoundPrice
+from aikeys.pricing.price_table import PriceTable
 from aikeys.pricing.rates import at_host, dearest
 from aikeys.pricing.values import Price
 from aikeys.providers.catalogue import Provider
 
 _DATA = os.path.join(os.path.dirname(__file__), "data")
-_Row = Mapping[str, object]
 _Asked = tuple[str, str, bool, str, int, bool]
 DEPLOYMENTS = "azure"
 """The protocol whose names of models are those of deployments."""
@@ -32,23 +36,6 @@ _AT_ITS_MAKERS = "cloud"
 """The end of a model's tag that Ollama on this machine hands on to its makers: gpt-oss:120b-cloud."""
 _MOST_FOUND = 1000
 """Prices that were looked up: a book reads its files once."""
-
-
-class FoundPrice(NamedTuple):
-    """A price, and whether the name was certainly its: a fuzzy match is no price under a blocking budget.
-
-    `is_pin`: the name is a listed one with a date or number that is not listed. Its price bounds a call, and is that of
-    no call.
-    """
-
-    price: Price
-    is_certain: bool
-    is_pin: bool = False
-
-    @property
-    def is_bound(self) -> bool:
-        """Tell whether no call of that name can cost more."""
-        return self.is_certain or self.is_pin
 
 
 class BookStatus(NamedTuple):
@@ -61,62 +48,6 @@ class BookStatus(NamedTuple):
     in_use: bool
 
 
-class _PriceTable:
-    """The models of one provider from one source."""
-
-    def __init__(self, document: _Row, source: str) -> None:
-        self.provider = str(document["provider"])
-        self.date = str(document["date"])
-        self.source = source
-        self.falls_back = tuple(cast("list[str]", document.get("falls_back", [])))
-        self.rows = cast("list[_Row]", document["models"])
-        self._exact: dict[str, _Row] | None = None
-        self._rules: list[tuple[str, _Row]] = []
-        self._prices: dict[int, Price] = {}
-
-    def ids(self) -> list[str]:
-        return [str(row["id"]) for row in self.rows]
-
-    def exact(self, spelled: str) -> _Row | None:
-        if self._exact is None:
-            self._exact = self._index()
-        return self._exact.get(spelled)
-
-    def members(self, family: str) -> list[_Row]:
-        """Return the rows of a family: its own, and those of its pins."""
-        self.exact(family)
-        found = {id(row): row for name, row in (self._exact or {}).items() if pins.is_member(name, family)}
-        found.update({id(row): row for name, row in self._rules if pins.is_member(name.replace("#", "0"), family)})
-        return list(found.values())
-
-    def by_rule(self, spelled: str) -> tuple[_Row, bool] | None:
-        """Return the first row whose rule fits; a rule of digits only is as good as a name."""
-        self.exact(spelled)
-        fitting = [(listed, row) for listed, row in self._rules if names.matches(listed, spelled)]
-        fitting.sort(key=lambda found: names.is_rule(found[0]))
-        return (fitting[0][1], not names.is_rule(fitting[0][0])) if fitting else None
-
-    def price(self, row: _Row) -> Price:
-        kept = self._prices.get(id(row))  # rows live as long as the table
-        if kept is None:
-            source = f"{self.source}-{row['source']}" if "source" in row else self.source
-            kept = self._prices[id(row)] = reading.price(row, self.provider, source, self.date)
-        return kept
-
-    def _index(self) -> dict[str, _Row]:
-        exact: dict[str, _Row] = {}
-        for row in self.rows:
-            exact.setdefault(names.spelled(str(row["id"])), row)
-        for row in self.rows:
-            for name in cast("list[str]", row.get("names", ())):
-                spelled = names.spelled(name)
-                if names.is_rule(name) or "#" in name:
-                    self._rules.append((spelled, row))
-                else:
-                    exact.setdefault(spelled, row)
-        return exact
-
-
 class Book:
     """Finds prices. `prices` and `aliases` are those of config.toml; `catalogue` says what people run themselves."""
 
@@ -126,14 +57,17 @@ class Book:
         prices: Mapping[str, Mapping[str, object]],
         aliases: Mapping[str, str],
         catalogue: Mapping[str, Provider],
+        fetched: FetchedBook | None = None,
     ) -> None:
+        """`fetched`: instead of what the home has of fetched prices."""
         self._home = home
         self._aliases = aliases
         self._catalogue = catalogue
         self._own = overrides.read(prices, (*catalogue, *bundled_providers()))
-        self._shelves: dict[str, tuple[_PriceTable, ...]] = {}
+        self._shelves: dict[str, tuple[PriceTable, ...]] = {}
         self._snapshot: snapshot.Snapshot | None = None
         self._is_loaded = False
+        self._fetched_book = fetched
         self._found: dict[_Asked, FoundPrice | None] = {}
 
     def resolve(self, text: str) -> names.Name:
@@ -194,12 +128,22 @@ class Book:
 
     def nearest(self, provider: str, model: str) -> list[str]:
         """Return up to three names of this provider's models that look alike, as `provider/model`."""
-        ids = [each for table in self._tables_of(provider) for each in table.ids()]
-        return [f"{provider}/{near}" for near in names.nearest(model, ids)]
+        return [f"{provider}/{near}" for near in names.nearest(model, self.models(provider))]
 
     def models(self, provider: str) -> list[str]:
         """Return the ids of the provider's models, sorted."""
-        return sorted({each for table in self._tables_of(provider) for each in table.ids()})
+        tables = (*self._tables_of(provider), *self._fetched.tables_of(provider))
+        return sorted({each for table in tables for each in table.ids()})
+
+    def names(self, provider: str) -> list[str]:
+        """Return every spelled name that certainly means a model of a provider."""
+        tables = (*self._tables_of(provider), *self._fetched.tables_of(provider))
+        return sorted({each for table in tables for each in table.names()})
+
+    @property
+    def fetched(self) -> FetchedBook:
+        """Return the fetched prices that only add and raise."""
+        return self._fetched
 
     def states(self) -> list[BookStatus]:
         """Return what each source holds, the most trusted first. Reads every file."""
@@ -210,9 +154,19 @@ class Book:
         states = own if self._own else []
         kept = self._updated()
         if kept is not None:
-            count = sum(len(_PriceTable(_document(line, name), "updated").rows) for name, line in kept.lines.items())
+            count = sum(
+                len(PriceTable(snapshot.document(line, name), "updated").rows) for name, line in kept.lines.items()
+            )
             states.append(BookStatus("updated", kept.date, len(kept.lines), count, in_use=kept.date >= date))
+        if (waiting := self._fetched.kept) is not None:
+            count = sum(len(table.ids()) for name in waiting.lines for table in self._fetched.tables_of(name))
+            states.append(BookStatus(FETCHED, waiting.date, len(waiting.lines), count, in_use=True))
         return [*states, BookStatus("bundled", date, len(bundled), models, in_use=True)]
+
+    def newest_date(self) -> str:
+        """Return the day of the newest prices that count."""
+        dates = [kept.date for kept in (self._updated(), self._fetched.kept) if kept is not None]
+        return max((bundled_date(), *dates))
 
     def _own_price(self, own: overrides.Override, provider: str, model: str) -> FoundPrice | None:
         """A price of the user keeps the limits that are known of the model, where it gives none."""
@@ -232,18 +186,18 @@ class Book:
     def _listed(self, provider: str, spelled: str, today: int) -> FoundPrice | None:
         tables = self._tables_of(provider)
         found = _on(tables, spelled)
-        if found is not None and found.is_certain:
+        if found is None or not found.is_certain:
+            found = self._pinned(provider, tables, spelled, today) or found
+        found = self._fetched.price(found, provider, spelled, clock.now_us())
+        if found is not None:
             return found
-        pinned = self._pinned(provider, tables, spelled, today)
-        if pinned is not None or found is not None:
-            return pinned or found
         for other in dict.fromkeys(name for table in tables for name in table.falls_back):
-            found = _on(self._tables_of(other), spelled)
+            found = self._fetched.price(_on(self._tables_of(other), spelled), other, spelled, clock.now_us())
             if found is not None:  # the other provider's ways of serving are not sold here
                 return found._replace(price=found.price._replace(variants=()))
         return None
 
-    def _pinned(self, provider: str, tables: tuple[_PriceTable, ...], spelled: str, today: int) -> FoundPrice | None:
+    def _pinned(self, provider: str, tables: tuple[PriceTable, ...], spelled: str, today: int) -> FoundPrice | None:
         """Return the dearest price of the family that a pin belongs to; only its maker pins a model."""
         known = self._catalogue.get(provider)
         if known is None or not known.makes or not (family := pins.family_of(spelled, today)):
@@ -255,17 +209,17 @@ class Book:
         price = dearest([each for each in prices if each.is_known or each.free] or prices, pins.start_us(today))
         return FoundPrice(price, is_certain=False, is_pin=True)
 
-    def _tables_of(self, provider: str) -> tuple[_PriceTable, ...]:
+    def _tables_of(self, provider: str) -> tuple[PriceTable, ...]:
         if provider not in self._shelves:
             self._shelves[provider] = tuple(self._read(provider))
         return self._shelves[provider]
 
-    def _read(self, provider: str) -> Iterator[_PriceTable]:
+    def _read(self, provider: str) -> Iterator[PriceTable]:
         bundled = _bundled(provider) if provider in bundled_providers() else None
         kept = self._updated()
         updated = None
         if kept is not None and provider in kept.lines:
-            updated = _PriceTable(_document(kept.lines[provider], provider), "updated")
+            updated = PriceTable(snapshot.document(kept.lines[provider], provider), "updated", kept.mark)
         both = [table for table in (updated, bundled) if table is not None]
         yield from sorted(both, key=lambda table: table.date, reverse=True)
 
@@ -273,6 +227,16 @@ class Book:
         if not self._is_loaded:
             self._snapshot, self._is_loaded = snapshot.load(self._home), True
         return self._snapshot
+
+    @property
+    def _fetched(self) -> FetchedBook:
+        if self._fetched_book is None:
+            kept = snapshot.load(self._home, snapshot.FETCHED)
+            accepted = self._updated()
+            if kept is not None and kept.date < max(bundled_date(), accepted.date if accepted else ""):
+                kept = None  # what came since is newer
+            self._fetched_book = FetchedBook(kept)
+        return self._fetched_book
 
 
 def load(home: str) -> Book:
@@ -290,16 +254,14 @@ def bundled_providers() -> tuple[str, ...]:
     return tuple(sorted(file.removesuffix(".json") for file in os.listdir(_DATA) if file.endswith(".json")))
 
 
-def _bundled(provider: str) -> _PriceTable:
+def bundled_date() -> str:
+    """Return the day of the bundled prices."""
+    return _bundled("openai").date
+
+
+def _bundled(provider: str) -> PriceTable:
     with open(os.path.join(_DATA, f"{provider}.json"), encoding="utf-8") as file:
-        return _PriceTable(snapshot.parse(file.read(), provider), "bundled")
-
-
-def _document(line: bytes, provider: str) -> _Row:
-    try:
-        return snapshot.parse(line, provider)
-    except ValueError as error:
-        raise Damaged(f"{snapshot.FILE} is damaged: {error}", "fetch it again: aikeys prices update") from None
+        return PriceTable(snapshot.parse(file.read(), provider), "bundled")
 
 
 def _in_region(found: FoundPrice, region: str) -> FoundPrice:
@@ -308,7 +270,7 @@ def _in_region(found: FoundPrice, region: str) -> FoundPrice:
     return found._replace(price=price) if price is not None else FoundPrice(found.price, is_certain=False)
 
 
-def _on(tables: tuple[_PriceTable, ...], spelled: str) -> FoundPrice | None:
+def _on(tables: tuple[PriceTable, ...], spelled: str) -> FoundPrice | None:
     for table in tables:
         row = table.exact(spelled)
         if row is not None:

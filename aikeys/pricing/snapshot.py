@@ -16,6 +16,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import NamedTuple, NoReturn, cast
 
 from aikeys.errors import BadConfiguration, Damaged
@@ -23,25 +24,36 @@ from aikeys.pricing import reading
 from aikeys.storage import folders
 
 FILE = "prices.jsonl"
+FETCHED = "prices-fetched.jsonl"
+"""Prices that were fetched and not accepted: they only add and raise."""
 SCHEMA = "aikeys.price-book/1"
 PROVIDER_SCHEMA = "aikeys.prices/1"
 LARGEST_BYTES = 16 * 1024 * 1024
+_LONGEST_SOURCE = 200
 _START = re.compile(rb'\{"schema":"aikeys\.prices/1","provider":"([a-z0-9_.-]{1,64})",')
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _HINT = "make one with aikeys/pricing/data/generate.py --book FILE, or use another source; the prices so far stay"
 
 
 class Snapshot(NamedTuple):
-    """A price book's date and the unread line of each provider."""
+    """A price book's date and the unread line of each provider; where it came from, where that was noted."""
 
     date: str
     lines: Mapping[str, bytes]
+    sha256: str = ""
+    source: str = ""
+
+    @property
+    def mark(self) -> str:
+        """Return what tells it from another of the same day."""
+        return f"{self.date}.{self.sha256[:8]}"
 
 
-def packed(date: str, lines: Iterable[str]) -> bytes:
+def packed(date: str, lines: Iterable[str], source: str = "") -> bytes:
     """Return the file for these providers' lines."""
     body = "".join(line + "\n" for line in lines).encode()
     header = {"schema": SCHEMA, "date": date, "sha256": hashlib.sha256(body).hexdigest()}
+    header |= {"source": source} if source else {}
     return json.dumps(header, separators=(",", ":")).encode() + b"\n" + body
 
 
@@ -78,10 +90,18 @@ def check(data: bytes, where: str) -> tuple[Snapshot, int]:
     return snapshot, models
 
 
-def load(home: str) -> Snapshot | None:
-    """Return the kept book, its digest checked; None where there is none."""
-    path = os.path.join(home, FILE)
-    data = folders.read_kept(home, FILE, LARGEST_BYTES)
+def document(line: bytes, provider: str, file: str = FILE) -> Mapping[str, object]:
+    """Return one provider's document of a kept book; Damaged where it is none."""
+    try:
+        return parse(line, provider)
+    except ValueError as error:
+        raise Damaged(f"{file} is damaged: {error}", "fetch it again: aikeys prices update") from None
+
+
+def load(home: str, file: str = FILE) -> Snapshot | None:
+    """Return a kept book, its digest checked; None where there is none."""
+    path = os.path.join(home, file)
+    data = folders.read_kept(home, file, LARGEST_BYTES)
     if data is None:
         return None
     try:
@@ -90,10 +110,29 @@ def load(home: str) -> Snapshot | None:
         raise Damaged(error.message, f"delete {path}, or fetch it again: aikeys prices update") from None
 
 
-def store(home: str, data: bytes) -> None:
+def store(home: str, data: bytes, file: str = FILE) -> None:
     """Keep a checked book: all of it or nothing, mode 0600."""
     folders.make(home)
-    folders.write_kept(home, FILE, data)
+    folders.write_kept(home, file, data)
+
+
+def forget_fetched(home: str) -> None:
+    """Delete what was fetched and not accepted."""
+    with suppress(FileNotFoundError):
+        os.unlink(os.path.join(home, FETCHED))
+
+
+def stamp(home: str) -> tuple[tuple[int, int, int], ...]:
+    """Return what changes when a kept book does."""
+    found = []
+    for file in (FILE, FETCHED):
+        try:
+            status = os.stat(os.path.join(home, file))
+        except OSError:
+            found.append((0, 0, 0))
+        else:
+            found.append((status.st_ino, status.st_mtime_ns, status.st_size))
+    return tuple(found)
 
 
 def _open(data: bytes, where: str) -> Snapshot:
@@ -121,7 +160,7 @@ def _open(data: bytes, where: str) -> Snapshot:
         lines[match[1].decode()] = line
     if not lines:
         _refuse(where, "it holds no provider")
-    return Snapshot(date, lines)
+    return Snapshot(date, lines, str(header["sha256"]), str(header.get("source", ""))[:_LONGEST_SOURCE])
 
 
 def _check_row(row: object, provider: str, where: str) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # most of what reads the catalogue never talks to a provider
     from aikeys.providers.wire.dialects import Dialect
 
 _USER_KEYS = ("title", "protocol", "base_url", "env", "base_url_env", "clear", "key_page", "wire")
+PRICE_TABLES = "price_tables"
 _USER_LISTS = ("env", "base_url_env", "clear")
 
 
@@ -124,6 +125,7 @@ def load(
 
     with open(os.path.join(os.path.dirname(__file__), "catalogue.toml"), "rb") as file:
         tables = tomllib.load(file)
+    tables.pop(PRICE_TABLES)
     of_all = reported_of("catalogue.toml: reported", tables.pop("reported"))
     catalogue = {name: _built_in(name, table, of_all) for name, table in tables.items()}
     for name, table in (user or {}).items():
@@ -138,6 +140,15 @@ def load(
         known = catalogue[name]
         catalogue[name] = known._replace(reported=known.reported.plus(reported_of(where, table)))
     return catalogue
+
+
+def price_tables(own: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the addresses of the published price tables, by their names; those of config.toml come first."""
+    import tomllib
+
+    with open(os.path.join(os.path.dirname(__file__), "catalogue.toml"), "rb") as file:
+        known = cast("dict[str, str]", tomllib.load(file)[PRICE_TABLES])
+    return {name: (own or {}).get(name, address) for name, address in known.items()}
 
 
 def find(catalogue: Mapping[str, Provider], name: str) -> Provider:

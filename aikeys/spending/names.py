@@ -17,7 +17,8 @@ from urllib.parse import unquote
 from aikeys.errors import NotFound, UsageError
 from aikeys.names import model_name
 from aikeys.pricing import names
-from aikeys.pricing.book import Book, FoundPrice
+from aikeys.pricing.book import Book
+from aikeys.pricing.found import FoundPrice
 from aikeys.providers.catalogue import Provider
 from aikeys.secret import hidden
 from aikeys.vault.format import Key, Rows

@@ -16,8 +16,9 @@ from aikeys.budgets import decisions
 from aikeys.errors import AikeysError, CannotDecide
 from aikeys.ledger.calls import MAX_COST_PUSD
 from aikeys.money import shown_usd, usd_text
-from aikeys.pricing.book import DEPLOYMENTS, FoundPrice
+from aikeys.pricing.book import DEPLOYMENTS
 from aikeys.pricing.bounds import MEDIA_TOKENS, Bounds
+from aikeys.pricing.found import FoundPrice
 from aikeys.pricing.values import Price
 from aikeys.pricing.worst_case import WorstCase, worst_case
 from aikeys.providers.wire.dialects import Dialect

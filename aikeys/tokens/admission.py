@@ -67,7 +67,7 @@ COMMANDS: Mapping[str, Scopes | None] = {
     "alert deliver": ("alert:send", "env:read"),
     "prices status": FREE,
     "prices show": FREE,
-    "prices update": OWNER_ONLY,
+    "prices update": ("budget:write",),
     "unlock-method list": OWNER_ONLY,
     "unlock-method add": OWNER_ONLY,
     "unlock-method remove": OWNER_ONLY,

@@ -87,35 +87,86 @@ def test_an_update_is_kept_and_used(bare_home: Aikeys, good: Path) -> None:
     done = bare_home.run("prices", "update", "--from", str(good))
     assert (done.returncode, done.stdout) == (0, "")
     assert "1 models of 1 providers" in done.stderr
+    assert "not taken" in done.stderr  # cheaper output, and more that is gone
     document = gpt_5(bare_home)
-    assert document["source"] == "updated"
+    assert document["source"] == "fetched"
     rows = document["prices"]
     assert isinstance(rows, list)
-    assert rows[1]["tiers"] == [{"above_input_tokens": 100, "usd": "9.50"}]
+    assert {row["unit"]: row["usd"] for row in rows if row["service"] is None}["input"] == "7.00"
+    assert {row["unit"]: row["usd"] for row in rows if row["service"] is None}["output"] == "10.00"
     status = json.loads(bare_home.run("prices", "status", "--json").stdout)
     assert status["schema"] == "aikeys.prices-status/1"
-    assert [row["source"] for row in status["sources"]] == ["updated", "bundled"]
+    assert [row["source"] for row in status["sources"]] == ["fetched", "bundled"]
+
+
+def test_what_falls_is_taken_by_whoever_may_lower_limits(ready_home: Aikeys, good: Path) -> None:
+    assert ready_home.run("prices", "update", "--from", str(good)).returncode == 0
+    (ready_home.home / "config.toml").write_text('[price_tables]\nlitellm = "http://127.0.0.1:9/"\n', encoding="utf-8")
+    done = ready_home.run("prices", "update", "--accept")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "output $10.00 → $8.00/$9.50" in done.stderr
+    document = gpt_5(ready_home)
+    assert document["source"] == "updated"
+    assert not (ready_home.home / snapshot.FETCHED).exists()
+    acts = json.loads(ready_home.run("audit", "--json").stdout)["entries"]
+    (act,) = [each for each in acts if each["act"] == "prices accept"]
+    assert act["detail"].startswith(f"source={good} sha256=")
+    assert "falls=" in act["detail"]
+    assert "openai/gpt-5: " in act["detail"]
+
+
+@pytest.mark.parametrize(
+    ("words", "more", "status"),
+    [
+        (("--scope", "usage:read"), ("--accept",), 20),
+        (("--scope", "budget:write"), (), 20),
+        (("--scope", "budget:write"), ("--accept", "--from", "prices.jsonl"), 20),
+        (("--scope", "budget:write", "--team", "support"), ("--accept",), 20),
+        (("--scope", "budget:write"), ("--accept",), 0),
+    ],
+)
+def test_a_token_accepts_with_budget_write_and_fetches_nothing(
+    ready_home: Aikeys, good: Path, words: tuple[str, ...], more: tuple[str, ...], status: int
+) -> None:
+    assert ready_home.run("prices", "update", "--from", str(good)).returncode == 0
+    token = ready_home.run("token", "issue", *words).stdout.strip()
+    before = (ready_home.home / snapshot.FETCHED).read_bytes()
+    done = ready_home.run("prices", "update", *more, env={"AIKEYS_TOKEN": token})
+    assert done.returncode == status, done.stderr
+    if status:
+        assert (ready_home.home / snapshot.FETCHED).read_bytes() == before
+        assert not (ready_home.home / snapshot.FILE).exists()
 
 
 def test_an_address_of_this_machine_may_be_plain_http(bare_home: Aikeys, address: str) -> None:
     assert bare_home.run("prices", "update", "--from", f"{address}/good").returncode == 0
-    assert gpt_5(bare_home)["source"] == "updated"
+    assert gpt_5(bare_home)["source"] == "fetched"
 
 
 @pytest.mark.parametrize(("page", "status"), [("bad", 14), ("large", 14), ("none", 31), ("moved", 31)])
 def test_a_bad_download_changes_nothing(bare_home: Aikeys, good: Path, address: str, page: str, status: int) -> None:
     bare_home.run("prices", "update", "--from", str(good))
-    before = (bare_home.home / snapshot.FILE).read_bytes()
+    before = (bare_home.home / snapshot.FETCHED).read_bytes()
     done = bare_home.run("prices", "update", "--from", f"{address}/{page}")
     assert (done.returncode, done.stdout) == (status, "")
-    assert (bare_home.home / snapshot.FILE).read_bytes() == before
+    assert (bare_home.home / snapshot.FETCHED).read_bytes() == before
 
 
 def test_a_damaged_file_changes_nothing(bare_home: Aikeys, good: Path) -> None:
     good.write_bytes(GOOD.replace(b'"input":7', b'"input":6'))
     done = bare_home.run("prices", "update", "--from", str(good))
     assert done.returncode == 13
-    assert not (bare_home.home / snapshot.FILE).exists()
+    assert not (bare_home.home / snapshot.FETCHED).exists()
+
+
+def test_offline_the_prices_so_far_stay(bare_home: Aikeys, good: Path) -> None:
+    bare_home.run("prices", "update", "--from", str(good))
+    before = (bare_home.home / snapshot.FETCHED).read_bytes()
+    tables = '[price_tables]\ngenai-prices = "http://127.0.0.1:9/a"\nlitellm = "http://127.0.0.1:9/b"\n'
+    (bare_home.home / "config.toml").write_text(tables, encoding="utf-8")
+    done = bare_home.run("prices", "update")
+    assert (done.returncode, done.stdout) == (31, "")
+    assert (bare_home.home / snapshot.FETCHED).read_bytes() == before
 
 
 def test_nobody_there_is_a_network_failure(bare_home: Aikeys) -> None:
@@ -125,7 +176,6 @@ def test_nobody_there_is_a_network_failure(bare_home: Aikeys) -> None:
 @pytest.mark.parametrize(
     ("words", "status"),
     [
-        (("update",), 2),
         (("update", "--from", "http://example.com/prices"), 2),
         (("update", "--from", "ftp://example.com/prices"), 2),
         (("update", "--from", "no-such-file"), 10),

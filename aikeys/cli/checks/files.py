@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _KEPT = (
     "config.toml",
     "prices.jsonl",
+    "prices-fetched.jsonl",
     "login.json",
     "allowed.json",
     "ballast",

@@ -8,14 +8,18 @@ import typer
 
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.errors import NotFound, UsageError
+from aikeys.errors import Denied, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aikeys.pricing.book import Book, FoundPrice
+    from aikeys.ledger.store import Act, Ledger
+    from aikeys.pricing.book import Book
+    from aikeys.pricing.found import FoundPrice
     from aikeys.pricing.names import Name
+    from aikeys.pricing.updating import Offer
     from aikeys.pricing.values import Price, Rate, Tariff
+    from aikeys.providers.catalogue import Provider
 
 app = new_app()
 _MATCHES = {
@@ -28,7 +32,11 @@ _SHOW = (
     ("aikeys prices show openai/gpt-5", "its price for every unit"),
     ("aikeys prices show claude --json", "the same for programs, by an alias"),
 )
+_MOST_SHOWN = 20
+_MOST_KEPT = 2000
 _UPDATE = (
+    ("aikeys prices update", "the published tables of genai-prices and LiteLLM"),
+    ("aikeys prices update --accept", "also what falls, as it was listed"),
     ("aikeys prices update --from prices.jsonl", "a file somebody fetched or made"),
     ("aikeys prices update --from https://example.com/prices.jsonl", "an address of your own"),
 )
@@ -63,8 +71,18 @@ log names the field. config.toml can say what such a field is: free, part of a n
   fee = { "usage.searches" = "web_searches" }
 """
 _UPDATE_NOTES = """
-The file is checked as a whole (schema, sha256, every price) before it is kept; a bad one changes nothing. Kept prices
-never expire by age; those of a newer aikeys come first when they are younger.
+Only this command fetches prices, and only when it is run: https, no redirect, at most 16 MiB a table. Offline it is 31,
+and the prices so far stay. config.toml may name other addresses, on this machine also with http:
+
+\b
+  [price_tables]
+  genai-prices = "https://example.com/data.json"
+  litellm = "https://example.com/model_prices.json"
+
+A price book given with --from is checked as a whole (schema, sha256, every price). Ways of serving and regions that a
+model had not, and prices of zero, are not taken without --accept. A call costs what the book said that it was reserved
+with, and its entry names it. A running gateway takes new prices within a minute. Kept prices never expire by age; those
+of a newer aikeys come first when they are younger.
 """
 
 
@@ -136,23 +154,106 @@ def show(
         terminal.out_styled("\n" + table(("USD", "PER", "UNIT", "APPLIES"), lines))
 
 
-@app.command(epilog=epilog(_UPDATE, (0, 2, 10, 13, 14, 20, 21, 31), _UPDATE_NOTES))
+@app.command(epilog=epilog(_UPDATE, (0, 1, 2, 3, 10, 11, 12, 13, 14, 20, 21, 31), _UPDATE_NOTES))
 def update(
     source: Annotated[str, typer.Option("--from", metavar="FILE|URL", help="A price book: a file or an address.")] = "",
+    accept: Annotated[bool, typer.Option("--accept", help="Take also what falls or disappears.")] = False,
 ) -> None:
-    """Take newer prices from a file or an https address."""
-    from aikeys.pricing import download, snapshot
+    """Fetch newer prices: the tables that genai-prices and LiteLLM publish, or a price book of your own.
 
-    if not source:
-        raise UsageError("there is no default source of prices", "name one: aikeys prices update --from FILE|URL")
-    where = home.place()
-    data = download.fetch(source)
-    kept, models = snapshot.check(data, terminal.printable(download.shown(source)))
-    snapshot.store(where.home, data)
-    terminal.say(f"kept the prices of {kept.date}: {models} models of {len(kept.lines)} providers")
+    By itself an update adds models and raises prices, fees and limits. What falls, disappears or becomes free is listed
+    and not taken until --accept: the vault is unlocked for it, or a token has budget:write.
+    """
+    from aikeys import clock
+    from aikeys.pricing import updating
+
+    where, ledger = home.place(), _accepting() if accept else None
+    data, told = _fetched(where.home, source, accept=accept)
+    now_us = clock.now_us()
+    offered = updating.offer(where.home, _catalogue(where.home), data, terminal.printable(told), now_us)
+    _say_offer(offered)
+    if ledger is None:
+        updating.keep(where.home, _catalogue(where.home), offered, told, now_us)
+        if offered.falls:
+            terminal.say("not taken: what falls counts at the dearer of both until aikeys prices update --accept")
+    else:
+        with ledger.writing() as writer:
+            writer.act(_act(offered, told))
+            updating.accept(where.home, offered)
+        terminal.say("accepted: all of it counts as it is")
     bundled = max(state.date for state in _book().states() if state.source == "bundled")
-    if kept.date < bundled:
+    if offered.kept.date < bundled:
         terminal.warn(f"the bundled prices are newer ({bundled}) and come first")
+
+
+def _accepting() -> Ledger:
+    """Return the ledger that an acceptance is written to, for whoever may lower prices."""
+    from aikeys.cli import authority
+
+    if not authority.is_holder():
+        home.unlock(home.place())
+        return home.present_ledger()
+    claims = authority.require("prices update").claims
+    if dict(claims.labels) or claims.budget_pusd is not None:
+        raise Denied(
+            "prices count for everybody, and this token is limited to labels or a budget of its own",
+            "the owner of the vault can accept them",
+        )
+    return home.present_ledger()
+
+
+def _fetched(folder: str, source: str, *, accept: bool) -> tuple[bytes, str]:
+    """Return a price book and where it is from: as it was given, fetched before, or made of the published tables."""
+    from aikeys import clock, config
+    from aikeys.cli import authority
+    from aikeys.pricing import download, snapshot, updating
+    from aikeys.providers import catalogue
+
+    if authority.is_holder() and not (accept and not source):
+        raise Denied("a token fetches no prices: it only accepts what waits", "the owner of the vault can fetch them")
+    if source:
+        return download.fetch(source), download.shown(source)
+    if accept and snapshot.load(folder, snapshot.FETCHED) is not None:
+        return updating.waiting(folder)
+    if authority.is_holder():
+        return updating.waiting(folder)  # which says that none waits
+    own = config.load(folder).price_tables
+    addresses = catalogue.price_tables(own)
+    data, left_out = download.published(addresses, own, clock.rfc3339(clock.now_s())[:10])
+    if left_out:
+        shown = ", ".join(terminal.printable(each) for each in left_out[:_MOST_SHOWN])
+        terminal.warn(f"{len(left_out)} rows are of a kind that this aikeys does not know and are left out: {shown}")
+    return data, " ".join(download.shown(each) for each in addresses.values())
+
+
+def _say_offer(offered: Offer) -> None:
+    kept = offered.kept
+    terminal.say(
+        f"prices of {kept.date}: {offered.models} models of {len(kept.lines)} providers; {offered.added} are new, "
+        f"{offered.raised} cost more, {len(offered.falls)} would fall"
+    )
+    for fall in offered.falls[:_MOST_SHOWN]:
+        terminal.say(f"  {terminal.printable(str(fall))[:200]}")
+    if len(offered.falls) > _MOST_SHOWN:
+        terminal.say(f"  … and {len(offered.falls) - _MOST_SHOWN} more")
+
+
+def _act(offered: Offer, source: str) -> Act:
+    """Return what the ledger keeps of an acceptance: source, digest, and as much of the list as has room."""
+    from aikeys.ledger.store import Act
+
+    listed = "; ".join(map(str, offered.falls))
+    shown = listed if len(listed) <= _MOST_KEPT else listed[:_MOST_KEPT] + " …"
+    detail = f"source={terminal.printable(source)} sha256={offered.sha256} falls={len(offered.falls)} {shown}"
+    return Act("prices accept", "prices", detail.strip())
+
+
+def _catalogue(folder: str) -> dict[str, Provider]:
+    from aikeys import config
+    from aikeys.providers import catalogue
+
+    settings = config.load(folder)
+    return catalogue.load(settings.providers, settings.reported)
 
 
 def _book() -> Book:
