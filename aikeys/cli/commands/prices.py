@@ -86,7 +86,7 @@ of a newer aikeys come first when they are younger.
 """
 
 
-@app.callback(epilog=epilog(_SHOW[:1], (10, 13, 14, 20, 21, 31)))
+@app.callback(epilog=epilog(_SHOW[:1], (3, 10, 11, 12, 13, 14, 20, 21, 31)))
 def prices() -> None:
     """Show and update the prices of models."""
 
