@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 
 import pytest
 
 from aikeys.budgets.queues import Queues
-from aikeys.budgets.rounds import RoundResult, Rounds, Work
+from aikeys.budgets.rounds import Release, RoundResult, Rounds, Work
 from aikeys.budgets.sqlite_rounds import SqliteRounds
 from aikeys.budgets.verify import verify_budgets
 from aikeys.errors import MachineFailed
 from aikeys.ledger.store import Ledger
 from aikeys.ledger.verify import verify
+from aikeys.ledger.write_cache import WriteCache
 from tests.budgets.conftest import set_limit
-from tests.budgets.rounds_contract import RoundsContract
+from tests.budgets.rounds_contract import Line, RoundsContract, values
 
 
 class SqliteStore:
@@ -73,3 +75,22 @@ def store(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqliteSto
 
 class TestSqliteRounds(RoundsContract):
     """On ledger.db."""
+
+
+def test_a_job_whose_sums_cannot_be_written_ended_nothing(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.set_limit("org", "10")
+    line = Line(store.rounds())
+    first, second = line.reserved("2"), line.reserved("3")
+    real, fails = WriteCache.write_out, iter([True, True])  # of the whole round; then of its first job alone
+
+    def write_out(cache: WriteCache, connection: sqlite3.Connection) -> None:
+        if next(fails, False):
+            raise ValueError("not written")
+        real(cache, connection)
+
+    monkeypatch.setattr(WriteCache, "write_out", write_out)
+    asked = line.waiter("4")
+    done = line.commit(Release(first), Release(second), new=(asked,))
+    assert values(done.answers)[:2] == [ValueError, True]
+    assert (done.ended, done.reserved) == ([second.id], [asked.id])
+    assert store.held() == [first.id, asked.id]
