@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp.test_utils import make_mocked_request
+from multidict import CIMultiDict
 
+from aikeys import config
 from aikeys.gateway.http.admission import shape_of
 from aikeys.gateway.http.error_bodies import anthropic_body, google_body, openai_body
+from aikeys.gateway.routes.request_headers import with_affinity
+from aikeys.ledger import listing
 from aikeys.providers import catalogue
 from aikeys.providers.native_routes import anthropics_base, match
 from aikeys.tokens.token_request import TokenRequest
@@ -172,3 +178,52 @@ def test_anthropics_format_lies_at_the_host_of_the_keys_own_base_url(name: str, 
 )
 def test_an_error_has_the_shape_of_its_format(path: str, shape: Any) -> None:
     assert shape_of(path) is shape
+
+
+LIKE = {
+    "azure-openai/mine": {"like": "openai/gpt-4o-mini"},
+    "azure-openai/grok-3": {"input": 3, "output": 15},
+}
+BOUNDED: tuple[tuple[str, dict[str, Any], dict[str, Any], str], ...] = (
+    ("/openai/deployments/mine/chat/completions?api-version=1", {"messages": SAID["messages"]}, REPLY, "max_completion_tokens"),
+    ("/models/chat/completions", {"messages": SAID["messages"], "model": "grok-3"}, REPLY, "max_tokens"),
+    ("/deepseek/anthropic/v1/messages", {**SAID, "model": "deepseek-chat"}, MESSAGE, "max_tokens"),
+    ("/v1/responses/compact", {"model": "openai/gpt-5", "input": "hi"}, COMPACTED, ""),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "body", "reply", "cap"), BOUNDED, ids=[each[0] for each in BOUNDED])
+def test_a_budget_bounds_each_by_the_cap_that_its_route_obeys(
+    tmp_path: Path, path: str, body: dict[str, Any], reply: dict[str, Any], cap: str
+) -> None:
+    provider = FakeProvider([answer(200, reply)])
+
+    async def run() -> tuple[int, dict[str, Any], int]:
+        bases = {name: provider.url + end for name, end in BASES.items()}
+        settings = config.EMPTY._replace(prices=LIKE)
+        limited = TokenRequest(scopes=("chat:write",), budget_pusd=10**13)
+        async with gateway(tmp_path, bases, limited, settings) as running, aiohttp.ClientSession() as session:
+            async with session.post(running.url + path, headers=running.headers, json=body) as found:
+                told = await found.read()
+                assert found.status == 200, told
+            with closing(running.place.ledger) as ledger, ledger.open().reading() as connection:
+                (call,) = [each.call for each in listing.calls(connection, ledger)]
+            return found.status, dict(provider.seen[0].body), call.cost_pusd
+
+    try:
+        _, sent, cost_pusd = asyncio.run(run())
+    finally:
+        provider.close()
+    caps = {name for name in sent if name.startswith("max_")}
+    assert caps == ({cap} if cap else set())
+    assert cost_pusd > 0
+
+
+def test_a_hint_that_stands_there_twice_is_not_passed_on() -> None:
+    fields = CIMultiDict([("x-grok-conv-id", "a"), ("X-Grok-Conv-Id", "b")])
+    assert with_affinity((), make_mocked_request("POST", "/x", fields), KNOWN["xai"]) == ()
+    once = make_mocked_request("POST", "/x", CIMultiDict([("X-Grok-Conv-Id", "b"), ("x-affinity", "c")]))
+    assert with_affinity((), once, KNOWN["xai"]) == (("x-grok-conv-id", "b"),)
+    for odd in ("\u00e4", "a\tb", "a" * 257):
+        request = make_mocked_request("POST", "/x", CIMultiDict([("x-grok-conv-id", odd)]))
+        assert with_affinity((), request, KNOWN["xai"]) == ()
