@@ -72,6 +72,7 @@ def report(ledger: Ledger, request: ReportRequest, now_us: int) -> Report:
         total = rows_.total_of(groups.values())
         coverage = rows_.coverage_of(
             answer.cells,
+            asked.by,
             books.runs_not_metered(asked.start_us, asked.end_us, own.tokens),
             books.lost_before_us(asked.start_us),
         )

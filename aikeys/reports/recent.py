@@ -37,7 +37,7 @@ def parse_by(text: str) -> tuple[str, ...]:
 
 
 def recent(calls: Iterable[Mapping[str, object]], by: Sequence[str]) -> tuple[list[Recent], Recent]:
-    """Return the groups, the dearest first, and their total."""
+    """Return the groups, the most expensive first, and their total."""
     groups: dict[tuple[str, ...], Recent] = {}
     total = Recent(("",) * len(by))
     for call in calls:

@@ -5,12 +5,12 @@ Nothing is ever left out: what `--top` does not show stands in one row, so the t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from aikeys.errors import Damaged
 from aikeys.ledger.calendar import Calendar, date_of, period_start
-from aikeys.ledger.calls import COST_SOURCES
+from aikeys.ledger.calls import COST_SOURCES, UNPRICED
 from aikeys.ledger.questions import NONE, Figures, Keys, Runs
 from aikeys.ledger.ranges import DayRange
 from aikeys.reports.groups import TIMES
@@ -42,7 +42,7 @@ def keys_of(asked: Keys, by: tuple[str, ...]) -> Keys:
 
 
 def rows_of(groups: Groups, by: tuple[str, ...], calendar: Calendar) -> list[ReportRow]:
-    """Return the rows: in order of time where there is time, else the dearest first."""
+    """Return the rows: in order of time where there is time, else the most expensive first."""
     in_time = any(name in TIMES for name in by)
     ordered = sorted(groups, key=lambda keys: (() if in_time else (-groups[keys].cost_pusd,), keys))
     return [ReportRow(texts_of(keys, by, calendar), groups[keys]) for keys in ordered]
@@ -69,11 +69,11 @@ def compared(rows: list[ReportRow], before: list[ReportRow]) -> list[ReportRow]:
 
 
 def top(rows: list[ReportRow], count: int) -> list[ReportRow]:
-    """Keep the dearest rows in their order; the rest becomes one row at the end."""
+    """Keep the most expensive rows in their order; the rest becomes one row at the end."""
     if len(rows) <= count:
         return rows
-    dearest = {id(row) for row in sorted(rows, key=lambda row: -row.figures.cost_pusd)[:count]}
-    rest = [row for row in rows if id(row) not in dearest]
+    kept = {id(row) for row in sorted(rows, key=lambda row: -row.figures.cost_pusd)[:count]}
+    rest = [row for row in rows if id(row) not in kept]
     previous = [row.previous_pusd for row in rest if row.previous_pusd is not None]
     trend = tuple(sum(parts) for parts in zip(*[row.trend for row in rest], strict=True))
     merged = ReportRow(
@@ -83,7 +83,7 @@ def top(rows: list[ReportRow], count: int) -> list[ReportRow]:
         len(rest),
         trend,
     )
-    return [row for row in rows if id(row) in dearest] + [merged]
+    return [row for row in rows if id(row) in kept] + [merged]
 
 
 def with_trend(
@@ -99,8 +99,8 @@ def with_trend(
     return [row._replace(trend=tuple(found.get(row.keys, [0] * parts))) for row in rows]
 
 
-def coverage_of(cells: Cells, runs: Runs, lost_before_us: int | None = None) -> Coverage:
-    """Return the figures by cost source; every source is named, also where it is zero."""
+def coverage_of(cells: Cells, asked: Sequence[str], runs: Runs, lost_before_us: int | None = None) -> Coverage:
+    """Return the figures by cost source; every source is named, also where it is zero. `asked`: names of the keys."""
     sources = dict.fromkeys(COST_SOURCES, NONE)
     for (_, source), figures in cells.items():
         if source not in sources:
@@ -108,7 +108,17 @@ def coverage_of(cells: Cells, runs: Runs, lost_before_us: int | None = None) -> 
                 f"the ledger has a cost from {source[:40]!r}, which is no cost source", "see: aikeys ledger verify"
             )
         sources[source] = sources[source].plus(figures)
-    return Coverage(tuple(sources.items()), runs, lost_before_us=lost_before_us)
+    models = _unpriced_models(cells, asked.index("model")) if "model" in asked else ()
+    return Coverage(tuple(sources.items()), runs, lost_before_us=lost_before_us, unpriced_models=models)
+
+
+def _unpriced_models(cells: Cells, at: int) -> tuple[str, ...]:
+    """Return the models of unpriced calls, those with the most requests first."""
+    found: dict[str, int] = {}
+    for (keys, source), figures in cells.items():
+        if source == UNPRICED and figures.requests:
+            found[str(keys[at])] = found.get(str(keys[at]), 0) + figures.requests
+    return tuple(sorted(found, key=lambda name: (-found[name], name)))
 
 
 def _text(name: str, key: str | int, calendar: Calendar) -> str:

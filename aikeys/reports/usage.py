@@ -56,7 +56,7 @@ class Range(NamedTuple):
 
 
 class UsageAnswer(NamedTuple):
-    """The answer, narrowed to `where`: `rows` are the dearest first, or in order of time; `total` is their sum.
+    """The answer, narrowed to `where`: `rows` are the most expensive first, or in order of time; `total` is their sum.
 
     `prices`: versions of the price book. `newest_us`: when the ledger's newest call was.
     """
@@ -92,7 +92,7 @@ def used(ledger: Ledger, by: tuple[str, ...], where: Where, range_: Range, sight
         runs = books.runs_not_metered(range_.start.at_us, range_.end.at_us, own.tokens)
         lost_us = books.lost_before_us(range_.start.at_us)
         prices, newest_us = versions(books, answer), books.newest_us() if own.is_whole else None
-        coverage = with_unread(books, asked, rows_.coverage_of(answer.cells, runs, lost_us))
+        coverage = with_unread(books, asked, rows_.coverage_of(answer.cells, asked.by, runs, lost_us))
     groups = rows_.grouped(answer.cells, by)
     rows = rows_.rows_of(groups, by, calendar)
     return UsageAnswer(range_, own.said, tuple(rows), rows_.total_of(groups.values()), coverage, prices, newest_us)

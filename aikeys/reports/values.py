@@ -26,6 +26,7 @@ class Coverage(NamedTuple):
 
     `lost` and `lost_pusd`: calls whose process ended and that could not be booked, and what they hold.
     `lost_before_us`: nothing is known of the time before, which the range reaches into: its ledger was lost.
+    `unpriced_models`: the models without a full price, where the report is by model.
     """
 
     sources: tuple[tuple[str, Figures], ...]
@@ -35,6 +36,7 @@ class Coverage(NamedTuple):
     lost_before_us: int | None = None
     unread: tuple[UnreadField, ...] = ()
     """Fields of replies that nobody read: they make costs lower bounds."""
+    unpriced_models: tuple[str, ...] = ()
 
     @property
     def unpriced(self) -> Figures:

@@ -105,9 +105,7 @@ def lent_id(house: House) -> str:
 def test_a_program_spends_with_a_token_and_what_it_cost_is_said(house: House) -> None:
     done = run(house, metered(program=(SPEC, "3")))
     assert (done.returncode, done.stdout) == (0, "200\n200\n200\n"), done.stderr
-    assert done.stderr == (
-        "aikeys: metered: 3 requests, 300 tokens, $0.0015 (requests by how it is known: computed 3)\n"
-    )
+    assert done.stderr == ("aikeys: metered: 3 requests, 300 tokens, $0.0015 (how sure: 3 from usage × price)\n")
     assert [entry.cost_pusd for entry in house.entries()] == [PRICE_PUSD] * 3
     assert all(one.headers["authorization"] == f"Bearer {SECRET}" for one in house.provider.served)
     house.verify()
@@ -281,7 +279,7 @@ def test_whoever_cannot_wait_for_the_end_interrupts_it_and_the_call_is_booked(ho
         process.send_signal(signal.SIGINT)
         text = process.stderr.read()
         assert process.wait(60) == 128 + signal.SIGTERM
-    assert "worst case 1" in text
+    assert "1 at the worst case" in text
     assert [entry.source for entry in house.entries()] == ["worst_case"]
     assert house.reserved == 0
 

@@ -90,7 +90,7 @@ def test_what_the_call_holds_is_in_the_answer(one_home: Aikeys) -> None:
     kill(start_a_call(one_home))
     coverage = json.loads(without_room(one_home, "report", "--json").stdout)["coverage"]
     assert coverage["lost"] == {"requests": 1, "reserved_usd": "2.00"}
-    assert "not in the total: $2.00 held by 1 call whose process ended" in without_room(one_home, "report").stdout
+    assert "not in the total: $2.00 reserved by 1 call whose process ended" in without_room(one_home, "report").stdout
     assert HELD in json.loads(without_room(one_home, "budget", "check", "--json").stdout)["notes"]
     checks = json.loads(without_room(one_home, "doctor", "--json").stdout)["checks"]
     assert [(one["finding"], one["hint"]) for one in checks if one["name"] == "calls"] == [

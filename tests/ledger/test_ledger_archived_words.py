@@ -56,7 +56,7 @@ def test_exec_runs_of_archived_days_are_not_counted_as_at_least_none(shortened: 
         )
         return "\n".join(footing(found, None))
 
-    assert "what at least 1 exec run spent" in notes("2026-09")
+    assert "not in the total: at least 1 exec run whose spending" in notes("2026-09")
     with shortened.by_hand() as connection:
         connection.execute("DELETE FROM entry WHERE act = 'exec'")
     assert "at least 0" not in notes("2026-09")

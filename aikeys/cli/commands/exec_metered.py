@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from aikeys.vault.opening import Opened, Place
     from aikeys.vault.tokens.admission import Access
 
-_SHOWN = {"worst_case": "worst case"}
-
 
 class _Open(NamedTuple):
     """What is open for a run: where, the ledger, the vault, its models, what stands around, the keys to lend."""
@@ -317,6 +315,7 @@ def _budget_above(ledger: Ledger, refusal: BudgetExceeded) -> str:
 def _cost(ledger: Ledger, token: str, since_s: int) -> str:
     """Return what a run spent, and how that is known."""
     from aikeys.cli.render.counted import counted
+    from aikeys.cli.render.report_words import HOW_SURE
     from aikeys.ledger.calendar import Calendar
     from aikeys.ledger.queries import reading
     from aikeys.ledger.questions import NONE, SumQuery
@@ -336,9 +335,9 @@ def _cost(ledger: Ledger, token: str, since_s: int) -> str:
     amount = shown_usd(total.cost_pusd)
     unpriced = by_source.get("unpriced", NONE).requests
     if unpriced:
-        amount += f" and what {counted(unpriced, 'unpriced request')} cost"
+        amount += f" without {counted(unpriced, 'request')} that {'has' if unpriced == 1 else 'have'} no full price"
     known = ", ".join(
-        f"{_SHOWN.get(source, source)} {figures.requests:,}" for source, figures in sorted(by_source.items())
+        f"{figures.requests:,} {HOW_SURE[source]}" for source, figures in sorted(by_source.items()) if figures.requests
     )
     size = f"{counted(total.requests, 'request')}, {counted(total.input + total.output, 'token')}"
-    return f"{size}, {amount} (requests by how it is known: {known})"
+    return f"{size}, {amount} (how sure: {known})"

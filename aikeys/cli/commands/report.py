@@ -38,9 +38,9 @@ _EXAMPLES = (
 )
 _NOTES = """Groups: team, project, environment, user, key, token, provider, model, day, week, month, hour and tag:NAME.
 Dates are inclusive, in the ledger's time zone unless --tz says another. Amounts are rounded in a table, exact in json,
-csv, openmetrics and focus. What is not in the total (unpriced models, exec runs that were not metered) is always
-said. Tags that config.toml names ([tags] rollup = ["ticket"]) have totals of their own, which keeps reports by one of
-them fast.
+csv, openmetrics and focus. What is not in the total is always
+said: models without a price, exec runs that were not metered. Tags that config.toml names ([tags] rollup =
+["ticket"]) have totals of their own, which keeps reports by one of them fast.
 
 With a token whose scope is usage:own a report is about what it, its children and its own labels spent, nothing else.
 
@@ -56,17 +56,17 @@ def report(
     ] = None,
     where: Annotated[
         list[str] | None,
-        typer.Option("--where", metavar="GROUP=VALUE", help="Only these; several of one group are alternatives."),
+        typer.Option("--where", metavar="GROUP=VALUE", help="Only these; of one group, any of the values."),
     ] = None,
     month: Month = None,
     since: Since = None,
     until: Until = None,
-    tz: Annotated[str | None, typer.Option("--tz", metavar="ZONE", help="Whose days, such as Europe/Berlin.")] = None,
+    tz: Annotated[str | None, typer.Option("--tz", metavar="ZONE", help="Time zone of the dates.")] = None,
     compare: Annotated[
-        str | None, typer.Option("--compare", metavar="previous", help="Compare with the time before.")
+        str | None, typer.Option("--compare", metavar="previous", help="Compare with the same length of time before.")
     ] = None,
     top: Annotated[
-        int | None, typer.Option("--top", metavar="N", min=1, help="The N dearest; the rest in one row.")
+        int | None, typer.Option("--top", metavar="N", min=1, help="The N most expensive; the rest in one row.")
     ] = None,
     format: Annotated[str | None, typer.Option("--format", metavar="|".join(FORMATS), help="How to print.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
@@ -116,7 +116,7 @@ def _print_report(found: Report, request: ReportRequest, form: str, currency: Cu
         from aikeys.cli.render.report_words import footing
 
         style = Style(form == "csv", request.trend, currency)
-        footer = [] if form == "csv" else footing(found, currency)
+        footer = [] if form == "csv" else footing(found, currency, is_verbose=terminal.options.verbose)
         _print_sheet(found.head, cost_sheet(found, style), footer, form)
 
 
@@ -124,7 +124,7 @@ def _print_latency(found: LatencyReport, form: str) -> None:
     from aikeys.cli.render.report_json import latency_json
     from aikeys.cli.render.report_sheets import latency_sheet
 
-    footer = "times in ms: half, 95% and 99% of the calls took no longer; FIRST is up to the first token"
+    footer = "times in ms (p50, p95, p99); FIRST: until the first token"
     _print_found(found, (latency_json, latency_sheet), footer, form)
 
 
@@ -132,7 +132,7 @@ def _print_anomalies(found: AnomalyReport, form: str) -> None:
     from aikeys.cli.render.report_json import anomaly_json
     from aikeys.cli.render.report_sheets import anomaly_sheet
 
-    footer = "unusual: 3 times the median of the four weeks before, far outside their spread, and $1 more"
+    footer = "unusual: 3 times the median of the last four weeks, far outside their spread, and at least $1 more"
     _print_found(found, (anomaly_json, anomaly_sheet), footer, form)
 
 

@@ -33,7 +33,7 @@ _ROOM = 7
 
 
 class _Picture(NamedTuple):
-    """What is shown: groups, the dearest first, their total, and whether there were more calls than are looked at."""
+    """What is shown: groups, the most expensive first, their total, and whether more calls exist than were read."""
 
     at_s: int
     rows: list[Recent]

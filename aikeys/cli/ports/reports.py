@@ -139,4 +139,4 @@ def _say_if_scanned(head: ReportHead) -> None:
     from aikeys.ledger.questions import CALLS
 
     if head.read == CALLS:
-        terminal.say(scanned(head))
+        terminal.detail(scanned(head))

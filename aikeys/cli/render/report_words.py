@@ -8,6 +8,7 @@ from aikeys import clock
 from aikeys.cli.render.counted import counted
 from aikeys.clock import rfc3339
 from aikeys.ledger.calendar import date_of
+from aikeys.ledger.calls import BILLED, COMPUTED, ESTIMATED, UNPRICED, WORST_CASE
 from aikeys.ledger.lost_ledgers import WAY_OUT, sentence
 from aikeys.ledger.questions import CALLS, SLOT
 from aikeys.ledger.ranges import DayRange
@@ -19,7 +20,16 @@ if TYPE_CHECKING:
     from aikeys.ledger.unread_fields import UnreadField
     from aikeys.reports.currency import Currency
 
-_SHOWN = {"worst_case": "worst case"}
+HOW_SURE = {
+    BILLED: "as the provider billed",
+    COMPUTED: "from usage × price",
+    ESTIMATED: "estimated",
+    WORST_CASE: "at the worst case",
+    UNPRICED: "without a price",
+}
+_PRICES = {"bundled": "shipped with aikeys", "updated": "from aikeys prices update"}
+_OWN_PRICES = {"config": "of your own (config.toml)", "local": "of this machine, where models are free"}
+_MOST_MODELS = 5
 
 
 def heading(head: ReportHead) -> list[str]:
@@ -29,9 +39,9 @@ def heading(head: ReportHead) -> list[str]:
     return [f"{head.kind}{by}{where}", f"{span_text(head.span)}, {head.zone}"]
 
 
-def footing(report: Report, currency: Currency | None) -> list[str]:
+def footing(report: Report, currency: Currency | None, *, is_verbose: bool = False) -> list[str]:
     """Return the sentences below a report; what could mislead without them is always there."""
-    lines = [_known(report), *_missing(report)]
+    lines = [_how_sure(report), *_missing(report)]
     if report.previous:
         lines.append(f"before: {span_text(report.previous.span)}, {shown_usd(report.previous.total.cost_pusd)}")
     if report.forecast:
@@ -41,10 +51,10 @@ def footing(report: Report, currency: Currency | None) -> list[str]:
             f"{shown_usd(known.high_pusd)} (from the last {known.days} whole days)"
         )
     if report.prices:
-        lines.append(f"prices: {', '.join(report.prices)}")
+        lines.append(_priced_by(report.prices))
     if currency:
         lines.append(f"1 USD = {currency.rate_text} {currency.code}, as configured")
-    if report.head.read == CALLS:
+    if is_verbose and report.head.read == CALLS:
         lines.append(scanned(report.head))
     return lines
 
@@ -54,7 +64,7 @@ def scanned(head: ReportHead) -> str:
     asked = [name for name in dict.fromkeys((*head.by, *(name for name, _ in head.where))) if name not in TIMES]
     is_hourly = "hour" in head.by or {*asked} <= {*SLOT}
     missing = "the hours of this range" if is_hourly else " and ".join(asked)
-    return f"every call of the range was read: no roll-up holds {missing}"
+    return f"slower: every call of the range was read, because no stored totals have {missing}"
 
 
 def span_text(span: DayRange) -> str:
@@ -75,12 +85,26 @@ def unknown_before(before_us: int | None) -> list[str]:
     return [] if before_us is None else [f"not in the total: {sentence(before_us)}", WAY_OUT]
 
 
-def _known(report: Report) -> str:
-    parts = []
-    for source, figures in report.coverage.sources:
-        amount = "" if source == "unpriced" else f" {shown_usd(figures.cost_pusd)}"
-        parts.append(f"{_SHOWN.get(source, source)}{amount} ({figures.requests:,})")
-    return f"known as (requests): {', '.join(parts)}"
+def _how_sure(report: Report) -> str:
+    """Return the requests and the cost by cost source, without sources that have neither."""
+    found = [(source, figures) for source, figures in report.coverage.sources if figures.requests or figures.cost_pusd]
+    parts = [
+        f"{counted(figures.requests, 'request') if not at else format(figures.requests, ',')} {HOW_SURE[source]}"
+        + ("" if source == UNPRICED else f" ({shown_usd(figures.cost_pusd)})")
+        for at, (source, figures) in enumerate(found)
+    ]
+    return f"how sure: {', '.join(parts)}" if parts else "no requests in this range"
+
+
+def _priced_by(versions: tuple[str, ...]) -> str:
+    """Return whose prices were used: a version is DATE:SOURCE of a price book, or of the user's own prices."""
+    found = dict.fromkeys(_prices_text(version) for version in versions)
+    return f"prices {'; '.join(found)}"
+
+
+def _prices_text(version: str) -> str:
+    date, _, source = version.rpartition(":")
+    return _OWN_PRICES.get(source) or f"of {date}, {_PRICES.get(source, source)}"
 
 
 def _missing(report: Report) -> list[str]:
@@ -88,16 +112,24 @@ def _missing(report: Report) -> list[str]:
     lines = unknown_before(report.coverage.lost_before_us)
     if report.coverage.lost:
         calls = counted(report.coverage.lost, "call")
-        lines.append(f"not in the total: {shown_usd(report.coverage.lost_pusd)} held by {calls} whose process ended")
+        lines.append(
+            f"not in the total: {shown_usd(report.coverage.lost_pusd)} reserved by {calls} whose process ended"
+        )
     if unpriced.requests:
         tokens = unpriced.input + unpriced.output
-        priced = f" beyond {shown_usd(unpriced.cost_pusd)}" if unpriced.cost_pusd else ""
-        what = counted(unpriced.requests, "unpriced request")
-        lines.append(f"not in the total: what {what} cost{priced} ({tokens:,} tokens)")
+        is_one = unpriced.requests == 1
+        what = f"{counted(unpriced.requests, 'request')} ({tokens:,} tokens) {'has' if is_one else 'have'}"
+        part = f", of which only {shown_usd(unpriced.cost_pusd)} is known" if unpriced.cost_pusd else ""
+        lines.append(f"not in the total: {what} no full price{part}{_models(report.coverage.unpriced_models)}")
         lines += map(unread_text, report.coverage.unread)
     if not runs.known and not runs.is_all:
-        lines.append("not in the total: what exec runs of archived days spent, if there were any")
+        lines.append("not in the total: unmetered exec runs of archived days, if there were any")
     elif runs.known:
         least = "" if runs.is_all else "at least "
-        lines.append(f"not in the total: what {least}{counted(runs.known, 'exec run')} spent without being metered")
+        lines.append(f"not in the total: {least}{counted(runs.known, 'exec run')} whose spending was not metered")
     return lines
+
+
+def _models(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - _MOST_MODELS} more" if len(names) > _MOST_MODELS else ""
+    return f": {', '.join(name or '-' for name in names[:_MOST_MODELS])}{more}" if names else ""

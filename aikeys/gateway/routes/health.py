@@ -96,7 +96,7 @@ def _uptime_s(state: WorkerState) -> str:
 
 
 def _spent(place: Place) -> list[str]:
-    """Return this month's costs; the dearest groups, and the rest in one with empty labels."""
+    """Return this month's costs; the most expensive groups, and the rest in one with empty labels."""
     with closing(place.ledger) as ledger:
         request = asking.ReportRequest("cost", GROUPS, top=_MOST_ROWS)
         return samples(asking.report(ledger.open(), request, clock.now_us()))
