@@ -20,13 +20,17 @@ LARGEST_BYTES = 1 << 30
 _HINT = "name a file that aikeys backup wrote"
 
 
+_FILES_IN_MEMORY = "/dev/shm/"  # noqa: S108  it is only told apart from devices
+
+
 def is_pipe(path: str) -> bool:
     """Tell whether this is no file that stays: a pipe, a device, or a descriptor such as /dev/stdin."""
     try:
         is_regular = stat.S_ISREG(os.stat(path).st_mode) or stat.S_ISDIR(os.stat(path).st_mode)
     except OSError:
         return False
-    return not is_regular or os.path.abspath(path).startswith(("/dev/", "/proc/"))
+    path = os.path.abspath(path)
+    return not is_regular or (path.startswith(("/dev/", "/proc/")) and not path.startswith(_FILES_IN_MEMORY))
 
 
 @contextmanager

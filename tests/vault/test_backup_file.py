@@ -6,6 +6,7 @@ import io
 import os
 import sqlite3
 import subprocess
+import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -122,3 +123,11 @@ def test_a_backup_goes_through_a_pipe_into_another_home(home: Home, tmp_path: Pa
         there.command("--yes", "restore", "-"), input=b"", capture_output=True, env=there.environ(), check=False
     )
     assert (empty.returncode, b"the backup from standard input is empty" in empty.stderr) == (13, True)
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no files can be made in memory here")
+def test_a_file_in_memory_stays_as_any_other() -> None:
+    with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
+        assert not backup_file.is_pipe(file.name)
+    assert backup_file.is_pipe("/dev/null")
+    assert backup_file.is_pipe("/proc/self/status")

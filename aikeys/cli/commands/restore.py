@@ -43,7 +43,8 @@ def restore(
 
     stream = _stream(file)
     shown = "from standard input" if file == "-" else file
-    with backup_file.kept(stream, shown) if stream else nullcontext(os.path.abspath(file)) as path:
+    opened = nullcontext() if stream is None or file == "-" else stream
+    with opened, backup_file.kept(stream, shown) if stream else nullcontext(os.path.abspath(file)) as path:
         restored = _restored(_Source(path, shown, is_piped=stream is not None), keep_tokens=keep_tokens)
     if restored.aside:
         terminal.warn(f"the damaged vault was moved to {restored.aside}")
