@@ -231,3 +231,24 @@ def test_a_stream_in_openais_words_waits_for_its_first_piece_too(tmp_path: Path,
     again = heard(tmp_path / "2", providers, "/v1/chat/completions", body)
     assert again.headers["x-aikeys-model"] == "openai/gpt-4.1"
     assert len(providers["groq"].seen) == 1
+
+
+EMPTY = (
+    stream({"id": "c", "model": "m", "choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": 0}}, b"[DONE]"),
+    stream(
+        {"id": "c", "model": "m", "choices": [{"index": 0, "delta": {}, "error": {"message": "busy", "code": 503}}]}
+    ),
+    answer(200, {"error": {"message": "Provider returned error", "code": 503}}),
+    stream(b"[DONE]"),
+)
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/openai/v1/chat/completions"])
+@pytest.mark.parametrize("play", EMPTY, ids=["no choices", "an error in a choice", "an error in one piece", "nothing"])
+def test_a_good_status_without_an_answer_is_none(tmp_path: Path, providers: Providers, play: Play, path: str) -> None:
+    providers["openai"].plays[:] = [play]
+    providers["groq"].plays[:] = [stream(*WHOLE_STREAM)]
+    model = "openai/gpt-4.1" if path.startswith("/v1") else "gpt-4.1"
+    found = heard(tmp_path, providers, path, {**SAID, "model": model, "stream": True})
+    assert found.headers["x-aikeys-model"] == "groq/llama-3.3-70b-versatile", found
+    assert b"Hel" in found.body
