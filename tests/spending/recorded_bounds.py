@@ -45,6 +45,13 @@ class Judged(NamedTuple):
     metered: Metered
     price: Price
 
+    def dearest_pusd(self) -> int:
+        """Return what the same use costs at the dearest way of serving and region, with every fee that it may have."""
+        fees = dict(self.usage.other) | dict(self.metering.bounds.units)
+        usage = self.usage._replace(other=tuple(sorted(fees.items())))
+        ways = self.metering.bounds.services
+        return max(cost(self.price, usage, at_us=NOON_US, service=way).cost_pusd for way in ways)
+
     @property
     def kind(self) -> str:
         bounds = self.metering.bounds

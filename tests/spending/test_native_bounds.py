@@ -63,6 +63,20 @@ def test_no_recorded_call_cost_more_than_its_worst_case() -> None:
 
 
 @needs_recorded
+def test_no_recorded_use_costs_more_in_the_dearest_region_and_tier_with_every_fee() -> None:
+    bounded = [one for one in judged_records() if not one.refused and one.cost_pusd is not None]
+    assert not [
+        (one.record["id"], one.record["model"], one.dearest_pusd(), one.worst.cost_pusd)
+        for one in bounded
+        if one.dearest_pusd() > one.worst.cost_pusd
+    ]
+    regional = [one for one in bounded if any("residency" in way for way in one.metering.bounds.services)]
+    assert len(regional) > 20
+    assert sum(one.dearest_pusd() > (one.cost_pusd or 0) for one in regional) > 20
+    assert any("service_tier" in way for one in bounded for way in one.metering.bounds.services)
+
+
+@needs_recorded
 def test_what_did_go_beyond_its_text_is_refused_under_a_limit() -> None:
     """Searches, hosted tools and runs of other models: the text bounds nothing then."""
     beyond = [one for one in judged_records() if one.worst.input_tokens and one.usage.input > one.worst.input_tokens]
