@@ -7,6 +7,7 @@ import socket
 
 from aikeys.pricing import snapshot
 from aikeys.pricing.price_text import unit_prices
+from aikeys.spending.bill import prices_of
 from aikeys.spending.targets import Spent
 from tests.spending.conftest import REPLY, USAGE_PUSD, FakeProvider, Purse, Seen, answer
 
@@ -36,3 +37,12 @@ def test_a_book_that_is_swapped_between_reserve_and_settle_changes_nothing(
     assert price_of(first).endswith(":bundled")
     assert price_of(second).endswith(":updated")
     assert "@2099-01-01." in price_of(second)
+
+
+def test_a_model_that_answers_in_another_s_place_is_found_in_the_book_of_the_reservation(purse: Purse) -> None:
+    target = purse.names.resolve("openai/gpt-5")
+    kept(purse, 1000)
+    now, then = purse.book.find("openai", "gpt-4.1"), prices_of(purse.book, target)("gpt-4.1")
+    assert now is not None
+    assert then is not None
+    assert (now.price.source, then.source) == ("updated", "bundled")
