@@ -188,12 +188,15 @@ class Book:
         found = _on(tables, spelled)
         if found is None or not found.is_certain:
             found = self._pinned(provider, tables, spelled, today) or found
-        found = self._fetched.price(found, provider, spelled, clock.now_us())
-        if found is not None:
-            return found
+        if found is None:
+            found = self._elsewhere(tables, spelled)
+        return self._fetched.price(found, provider, spelled, clock.now_us())
+
+    def _elsewhere(self, tables: tuple[PriceTable, ...], spelled: str) -> FoundPrice | None:
+        """Return the price at the providers that these tables fall back to, without ways of serving not sold here."""
         for other in dict.fromkeys(name for table in tables for name in table.falls_back):
             found = self._fetched.price(_on(self._tables_of(other), spelled), other, spelled, clock.now_us())
-            if found is not None:  # the other provider's ways of serving are not sold here
+            if found is not None:
                 return found._replace(price=found.price._replace(variants=()))
         return None
 

@@ -276,3 +276,18 @@ def test_fetched_prices_that_are_older_than_the_bundled_ones_count_for_nothing(s
     served(genai(output_mtok=20), litellm())
     fetch(home, "2026-01-01")
     assert usd(gpt_5(home), "output") == 10
+
+
+def test_a_new_row_is_not_cheaper_than_what_a_provider_falls_back_to(served: Served, home: Path) -> None:
+    known = book.Book("", {}, {}, CATALOGUE)
+    listed = known.names("azure-openai")
+    model = next(each for each in known.models("openai") if each.startswith("gpt-") and each not in listed)
+    before = known.find("azure-openai", model, is_reply=True)
+    row = {"id": model, "match": {"equals": model}, "prices": {"input_mtok": 0.001, "output_mtok": 0.001}}
+    served([*genai(), {"id": "azure", "models": [row]}], litellm())
+    fetch(home)
+    after = book.Book(str(home), {}, {}, CATALOGUE).find("azure-openai", model, is_reply=True)
+    assert before is not None
+    assert before.is_certain
+    assert after is not None
+    assert not fallen(before.price, after.price, NOON_US)
