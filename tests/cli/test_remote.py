@@ -187,7 +187,6 @@ CANNOT = (
     ("report", "--tz", "UTC"),
     ("report", "--compare", "previous"),
     ("report", "--format", "focus"),
-    ("log", "1"),
     ("log", "-n", "20000"),
     ("models", "--all"),
     ("budget", "set", "org", "5"),
