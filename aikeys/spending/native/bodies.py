@@ -29,6 +29,7 @@ from aikeys.spending.native import (
     openai_responses,
 )
 from aikeys.spending.native.findings import Findings
+from aikeys.spending.native.paths import unlisted
 
 _READERS: dict[str, Callable[[Table, Findings], None]] = {
     "openai_chat": openai_chat.read,
@@ -71,6 +72,8 @@ def bounds_of_body(native: NativeRequest, price: Price | None, from_us: int, unt
     found = Findings(dialect, native.model, cap_covers_reasoning=dialect.cap_covers_reasoning)
     try:
         _READERS[native.protocol](body, found)
+        above = tuple(f"{path}." for path in found.unmetered)
+        found.unmetered.extend(path for path in unlisted(native.protocol, body) if not path.startswith(above))
         written = _written(native)
     except RecursionError:
         written = ""
