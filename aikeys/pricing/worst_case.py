@@ -128,6 +128,11 @@ def worst_case(price: Price, bounds: Bounds) -> WorstCase:
     )
 
 
+def most_of_a_token(price: Price, bounds: Bounds, unit: str, input_tokens: int) -> tuple[int, int]:
+    """Return what a token of a unit costs at most in a request within these bounds: pico-dollars, for how many."""
+    return _dearest(_card(price, bounds), (unit,), input_tokens, [])
+
+
 def unread_pusd(price: Price, bounds: Bounds, count: int) -> int:
     """Return what so many of an unknown unit are taken to cost: the fees a request may have, and each at the dearest
     rate that the price has for anything."""

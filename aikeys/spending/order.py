@@ -27,6 +27,7 @@ from aikeys.spending.exchange import Exchange, Unread
 from aikeys.spending.names import Target
 from aikeys.spending.native.betas import unmetered
 from aikeys.spending.native.bodies import Metering, NativeRequest, bounds_of_body, with_cap
+from aikeys.spending.native.price_caps import most_of_plan, with_price_cap
 from aikeys.spending.plan import Circumstances, Draft, Plan, fitted, price_of
 
 _JSON = ("content-type", "application/json")
@@ -201,7 +202,11 @@ def _is_config(name: str) -> bool:
 
 def encoded(made: Plan) -> Outgoing:
     """Return a request of our values as it goes out, without the credential."""
-    return protocol_of(made.dialect).encode(made.request, made.dialect)
+    outgoing = protocol_of(made.dialect).encode(made.request, made.dialect)
+    most = most_of_plan(made)
+    if not most:
+        return outgoing
+    return outgoing._replace(body=write(with_price_cap(read_table(outgoing.body), most)))
 
 
 def metered(request: Request, dialect: Dialect, price: Price | None, circumstances: Circumstances) -> Metering:
@@ -270,4 +275,6 @@ def _body_of(native: Native, made: Plan) -> tuple[bytes, bool]:
     if adds_usage:
         options: dict[str, Json] = {**table(body, "stream_options"), "include_usage": True}
         body = {**body, "stream_options": options}
+    if most := most_of_plan(made):
+        body = with_price_cap(body, most)
     return (write_large if native.is_large else write)(dict(body)), adds_usage

@@ -57,6 +57,7 @@ class Dialect(NamedTuple):
     counter: where the input's tokens are counted for free, "" nowhere.
     searches_per_prompt: patterns of models, with spaces between, that bill one search for a prompt, however many they
     make.
+    caps_price: it routes to hosts of different prices, and takes the most that a token may cost (`provider.max_price`).
     reported: what a reply may report that changes no cost, or is a fee.
     """
 
@@ -80,6 +81,7 @@ class Dialect(NamedTuple):
     responses_only: str = ""
     counter: str = ""
     searches_per_prompt: str = ""
+    caps_price: bool = False
     reported: Reported = NONE_LISTED
 
     def of_model(self, model: str) -> Dialect:

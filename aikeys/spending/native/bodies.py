@@ -27,6 +27,7 @@ from aikeys.spending.native import (
     gemini_generate,
     openai_chat,
     openai_responses,
+    price_caps,
 )
 from aikeys.spending.native.findings import Findings
 from aikeys.spending.native.paths import unlisted
@@ -72,6 +73,7 @@ def bounds_of_body(native: NativeRequest, price: Price | None, from_us: int, unt
     found = Findings(dialect, native.model, cap_covers_reasoning=dialect.cap_covers_reasoning)
     try:
         _READERS[native.protocol](body, found)
+        price_caps.read(body, found)
         above = tuple(f"{path}." for path in found.unmetered)
         found.unmetered.extend(path for path in unlisted(native.protocol, body) if not path.startswith(above))
         written = _written(native)
