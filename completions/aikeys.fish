@@ -34,7 +34,7 @@ complete -c aikeys -n '__aikeys_at \'\'' -a 'gateway' -d 'Serve every provider u
 complete -c aikeys -n '__aikeys_at \'\'' -a 'login' -d 'Use a gateway from here: its address and your token are kept, in the system\'s keyring unless --file.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'logout' -d 'Forget the gateway that this home is logged in at, and its token. The token itself stays valid.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'unlock' -d 'Keep the vault open for a while.'
-complete -c aikeys -n '__aikeys_at \'\'' -a 'lock' -d 'Close the vault at once: ends what `aikeys unlock` began.'
+complete -c aikeys -n '__aikeys_at \'\'' -a 'lock' -d 'Close the vault now: ends what `aikeys unlock` began.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'prompt' -d 'Ask a model, with the vault\'s key; what it cost is in the ledger, exactly.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'estimate' -d 'Say what a prompt would cost: low, expected and worst, for each model. Offline.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'models' -d 'List models: USD for a million tokens in and out, context, the largest reply, and which keys reach them.'

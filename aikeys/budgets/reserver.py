@@ -158,7 +158,7 @@ class Reserver:
         self._has_failed = True
         with suppress(Exception):  # the cause stands in the log before what follows from it
             self._setup.say(f"the ledger's thread failed: {type(failure).__name__}; this process cannot go on")
-        ended = MachineFailed("the ledger's thread failed", "start the process anew")
+        ended = MachineFailed("the ledger's thread failed", "start the process again")
         asked = (*self._in_hand, *self._kept, *self._queues.all())
         tickets: list[Ticket[Never] | None] = [one.ticket for one in asked if not isinstance(one, _Bell)]
         self._in_hand, self._kept, self._queues = (), [], Queues()

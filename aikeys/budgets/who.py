@@ -62,7 +62,7 @@ def parse_who(text: str) -> Who:
         return Who(ORG)
     if kind not in LABELLED:
         hint = names.meant(kind, [ORG, *LABELLED])
-        raise UsageError(f"{names.shown(text)} is no WHO", f"{hint} write {_FORMS}".strip())
+        raise UsageError(f"{names.shown(text)} is not a budget target", f"{hint} write {_FORMS}".strip())
     if not name:
         raise UsageError(f"{kind}: lacks a name", f"write {_FORMS}")
     if name == EACH:

@@ -45,5 +45,5 @@ def look(where: Place) -> tuple[Rows, bool]:
     except (WrongPassphrase, BadConfiguration) as error:  # a stale AIKEYS_PASSPHRASE is no reason to list nothing
         terminal.warn(error.message)
     if not authenticated:
-        terminal.say("locked: not authenticated (checked against the vault's own public key only)")
+        terminal.say("the vault is locked; names are shown without full verification")
     return rows, authenticated

@@ -47,7 +47,7 @@ COMMANDS: dict[str, Command] = {
     "login": Command("login", LEND, "Use a gateway from here, with a token"),
     "logout": Command("logout", LEND, "Forget the gateway and its token"),
     "unlock": Command("unlock", LEND, "Keep the vault open for a while"),
-    "lock": Command("lock", LEND, "Close the vault at once"),
+    "lock": Command("lock", LEND, "Close the vault now"),
     "prompt": Command("prompt", SPEND, "Ask a model, and know what it cost"),
     "estimate": Command("estimate", SPEND, "Say what a prompt would cost"),
     "models": Command("models", SPEND, "List models, their prices and which keys reach them"),

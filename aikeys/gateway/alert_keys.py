@@ -57,7 +57,7 @@ class AlertKeys:
             return token_verifier.access_of(token_verifier.admit(holder.given.reveal().decode(), clock.now_s()))
         if token_verifier.rows.header.signing_public != opened.rows.header.signing_public:
             raise TokenRefused(
-                "the vault was replaced, or compromised, while this gateway ran", "start the gateway anew"
+                "the vault was replaced, or compromised, while this gateway ran", "start the gateway again"
             )
         return opened._replace(rows=token_verifier.rows)
 

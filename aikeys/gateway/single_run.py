@@ -93,17 +93,17 @@ class SingleRunState(WorkerState):
         if not hmac.compare_digest(raw, own.text.reveal()):
             raise TokenRefused(
                 "only the token that aikeys exec --metered gave its program is served here",
-                "start the program anew, or use a gateway: aikeys gateway",
+                "start the program again, or use a gateway: aikeys gateway",
             )
         if own.claims.expires_at <= clock.now_s():
             raise TokenRefused(
                 f"token {own.claims.shown_id} of this run expired {clock.rfc3339(own.claims.expires_at)}",
-                "start the program anew; --ttl says how long it may spend",
+                "start the program again; --ttl says how long it may spend",
             )
         with self.ledger.looking() as connection:
             is_over = token_acts.revoked(connection, [own.claims.shown_id])
         if is_over:
-            raise TokenRefused(f"token {own.claims.shown_id} of this run was revoked", "start the program anew")
+            raise TokenRefused(f"token {own.claims.shown_id} of this run was revoked", "start the program again")
         self._vault_as_of_now()
         return Holder(own.claims, own.above, own.text)
 
@@ -120,7 +120,7 @@ class SingleRunState(WorkerState):
         """Return the vault with its present rows; TokenRefused where it is another one, or the parent token is over."""
         opened, rows = self._opened, self.rows
         if rows.header.signing_public != opened.rows.header.signing_public:
-            raise TokenRefused("the vault was replaced, or compromised, while this program ran", "start it anew")
+            raise TokenRefused("the vault was replaced, or compromised, while this program ran", "start it again")
         parent: Holder | None = getattr(opened, "holder", None)
         if parent is None:
             return opened._replace(rows=rows)

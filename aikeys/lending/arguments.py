@@ -92,7 +92,7 @@ def parse(argv: Sequence[str]) -> ExecArguments:
 
 def _check(found: _Found, command: tuple[str, ...]) -> None:
     if not command or not command[0]:
-        raise UsageError("no program stands after --", _FORM)
+        raise UsageError("there is no program after --", _FORM)
     if "all" in found.flags and found.names:
         raise UsageError(
             f"--all and the name {found.names[0]} exclude each other", "name the keys, or give --all alone"

@@ -147,7 +147,7 @@ class Transport(Protocol):
 def checked_base_url(base_url: str, title: str) -> str:
     """Return the address a key may be sent to; UsageError says why it may not."""
     if not base_url:
-        raise UsageError(f"no base URL is known for this key of {title}", "store it anew with --base-url URL")
+        raise UsageError(f"no base URL is known for this key of {title}", "store it again with --base-url URL")
     base = check_base_url(base_url)
     if not may_be_plain(base):
         raise UsageError("a key is never sent over plain http to another network", "give the key an https base URL")

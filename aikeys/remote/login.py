@@ -19,7 +19,7 @@ from aikeys.storage import folders
 
 FILE = "login.json"
 _LARGEST_BYTES = 1 << 16
-_AGAIN = "log in anew: aikeys login URL"
+_AGAIN = "log in again: aikeys login URL"
 
 
 class Login(NamedTuple):

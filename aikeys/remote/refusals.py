@@ -59,7 +59,7 @@ _ERRORS: Mapping[int, type[AikeysError]] = {
     422: CannotDecide,
     429: RateLimited,
 }
-_HINTS = {401: "log in anew (aikeys login URL), or set AIKEYS_TOKEN to a token of this gateway's vault"}
+_HINTS = {401: "log in again (aikeys login URL), or set AIKEYS_TOKEN to a token of this gateway's vault"}
 
 
 def refused(status: int, headers: Mapping[str, str], body: bytes, url: str) -> AikeysError:

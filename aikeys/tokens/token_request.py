@@ -77,7 +77,7 @@ def check_token_request(token_request: TokenRequest) -> Preset | None:
     if token_request.name:
         names.token_name(token_request.name)
     if not all(text and text.isprintable() for label in token_request.labels for text in label):
-        raise UsageError("a label of the token is empty or has an unprintable character", "write it anew")
+        raise UsageError("a label of the token is empty or has an unprintable character", "write it again")
     if token_request.ttl_s is not None and not 0 < token_request.ttl_s <= LONGEST_TTL_S:
         raise UsageError("a token lives at least a second and at most five years", "give --ttl 90d")
     for what, limit in (("--rpm", token_request.rpm), ("--tpm", token_request.tpm)):

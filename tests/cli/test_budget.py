@@ -57,7 +57,7 @@ def test_a_budget_names_the_calls_under_way_that_it_comes_too_late_for(ready_hom
 def test_a_budget_is_set_listed_and_removed(ready_home: Aikeys) -> None:
     done = ready_home.run("budget", "set", "team:support", "200", "--alert", "50,100", "--at-limit", "warn")
     assert (done.returncode, done.stdout) == (0, "")
-    assert "team:support: $200.00 a month, calls beyond it go on; told at 50 %, 100 %" in done.stderr
+    assert "team:support: $200.00 a month, calls beyond it go on; alert at 50 %, 100 %" in done.stderr
     assert "no call has been made for team:support so far" in done.stderr
     spend(ready_home, "12.5")
     (row,) = json.loads(ready_home.run("budget", "list", "--json").stdout)["budgets"]
@@ -193,7 +193,7 @@ def test_markdown_is_a_table_for_a_summary(ready_home: Aikeys) -> None:
         (["set", "org", "5", "--alert", "80.5"], 2, "not a threshold"),
         (["set", "team:", "5"], 2, "lacks a name"),
         (["remove", "team:x"], 10, "there is no budget for team:x"),
-        (["check", "nobody"], 2, "is no WHO"),
+        (["check", "nobody"], 2, "is not a budget target"),
         (["check", "--max-unpriced", "-1"], 2, "percentage"),
         (["check", "--fail-on", "never"], 2, "warning or exceeded"),
         (["check", "--format", "xml"], 2, "one of: table, json, markdown, github"),
@@ -300,13 +300,13 @@ def test_a_cost_known_at_last_is_unpriced_no_longer(ready_home: Aikeys) -> None:
     run("budget", "set", "org", "10")
     spend(ready_home, "0", source="unpriced")
     assert run("budget", "check", "--max-unpriced", "5").returncode == 23
-    assert "1 unpriced request" in run("report").stdout
+    assert "1 request (0 tokens) has no full price: openai/gpt-4.1" in run("report").stdout
     (number,) = [row["number"] for row in json.loads(run("log", "--json").stdout)["calls"]]
     assert run("ledger", "resolve", str(number), "--cost", "0.25").returncode == 0
     assert run("budget", "check", "--max-unpriced", "0").returncode == 0
     shown = run("report")
-    assert "billed $0.2500 (1)" in shown.stdout
-    assert "unpriced (0)" in shown.stdout
+    assert "how sure: 1 request as the provider billed ($0.2500)" in shown.stdout
+    assert "without a price" not in shown.stdout
     assert "not in the total" not in shown.stdout
     assert run("ledger", "verify").returncode == 0
 
@@ -320,7 +320,7 @@ def test_setting_a_budget_again_keeps_what_is_not_given_and_says_what_it_was(rea
     done = ready_home.run("budget", "set", "user:ana", "20")
     assert terms() == [("20.00", "month", "warn", [50])]
     said = " ".join(done.stderr.split())
-    assert "$10.00 a month, calls beyond it go on; told at 50 % -> $20.00 a month, calls beyond it go on" in said
+    assert "$10.00 a month, calls beyond it go on; alert at 50 % -> $20.00 a month, calls beyond it go on" in said
     ready_home.run("budget", "set", "user:ana", "20", "--at-limit", "block")
     assert terms() == [("20.00", "month", "block", [50])]
     ready_home.run("budget", "set", "user:ana", "20", "--alert", "")

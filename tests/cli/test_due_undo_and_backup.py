@@ -58,7 +58,7 @@ def test_a_second_undo_says_that_the_newer_secret_is_back(ready_home: Aikeys) ->
         (("--due", "--stdin"), "--due and --stdin exclude each other"),
         (("--due", "--undo"), "--due and --undo exclude each other"),
         (("--due", "openai"), "--due and a key's name exclude each other"),
-        ((), "which key is to be rotated was not said"),
+        ((), "name a key to rotate"),
     ],
 )
 def test_options_of_rotate_that_exclude_each_other_are_named(

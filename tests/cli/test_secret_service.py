@@ -84,7 +84,7 @@ def test_a_lost_keyring_entry_locks_the_secrets_and_the_recovery_code_opens_them
         status, out, err = session.run("list")
         assert status == 0, err
         assert "openai" in out
-        assert "aikeys: locked: not authenticated" in err
+        assert "aikeys: the vault is locked; names are shown without full verification" in err
         status, out, _ = session.run("list", "--json")
         assert (status, json.loads(out)["authenticated"]) == (0, False)
 

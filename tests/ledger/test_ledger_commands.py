@@ -55,7 +55,7 @@ def test_verify_says_what_it_knows_and_no_more(spent_home: Aikeys) -> None:
     assert lines[0] == "valid to 5"
     assert lines[1].startswith("signed to 2 at 20")
     assert lines[1].endswith(", 3 unsigned")
-    assert lines[2] == "complete to 1: what has been seen elsewhere is there"
+    assert lines[2] == "nothing is missing up to entry 1, which is on record elsewhere"
     found = said(spent_home, "ledger", "verify")
     assert (found["schema"], found["valid_to"], found["signed_to"], found["unsigned"]) == (
         "aikeys.ledger-verify/1",

@@ -196,7 +196,7 @@ def test_every_way_of_writing_a_table_can_be_edited(text: str) -> None:
         ('[[budgets]]\nwho = "org"', "budget 1: usd is missing"),
         ('[[budgets]]\nwho = "org"\nusd = "NaN"', "budget 1: 'NaN' is not an amount"),
         ('[[budgets]]\nwho = "org"\nusd = "-5"', "budget 1: '-5' is not an amount"),
-        ('[[budgets]]\nwho = "tim:x"\nusd = "5"', "budget 1: tim:x is no WHO"),
+        ('[[budgets]]\nwho = "tim:x"\nusd = "5"', "budget 1: tim:x is not a budget target"),
         ('[[budgets]]\nwho = "org"\nusd = "5"\nperod = "day"', "budget 1: perod is not known"),
         ('[[budgets]]\nwho = "org"\nusd = "5"\nperiod = "year"', "budget 1: 'year' is not a period"),
         ('[[budgets]]\nwho = "org"\nusd = 5\n[[budgets]]\nwho = "org"\nusd = 6', "budget 2: org has two budgets"),

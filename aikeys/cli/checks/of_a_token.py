@@ -42,7 +42,7 @@ def checks(where: Place) -> Iterator[Check]:
     yield Check("token", ends, "issue another: aikeys token issue" if ends_soon(who.claims, now_s) else "")
     yield from _opening(who, rows)
     epoch = authority.token_verifier().rows.manifest.epoch
-    what = "a copy; what is revoked or rotated since is learnt when it is replaced" if is_copy else "the vault itself"
+    what = "this copy does not know about later changes; copy vault.db again" if is_copy else "the vault itself"
     yield Check("vault", f"{what}, epoch {epoch}")
     yield from file_checks(where)
     if who.may("audit:read") and os.path.exists(where.ledger.path):

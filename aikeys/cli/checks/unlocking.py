@@ -42,7 +42,7 @@ def unlock_checks(rows: Rows, opened: Opened | AikeysError | None) -> Iterator[C
         if method.kind == KEY_FILE and key_file.readable_by_others(method.place):
             yield Check("key file", f"{method.place} can be read by others", f"chmod 600 {method.place}")
         if weak := weakness(method):
-            yield Check("passphrase", weak, "set it anew: aikeys passphrase")
+            yield Check("passphrase", weak, "set a new one: aikeys passphrase")
     if isinstance(opened, AikeysError):
         yield Check("open", opened.message, opened.hint)
     else:

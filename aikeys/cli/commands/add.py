@@ -139,6 +139,6 @@ def choose_provider(catalogue: dict[str, Provider], name: str, wanted: str, secr
         return catalogue[guess]
     near = meant(name.lower(), catalogue, most=3)
     raise NotFound(
-        f"whose key {name} is cannot be told from it",
+        f"cannot tell which provider the key {name} belongs to",
         f"{near} {near and 'else '}say it: aikeys add {name} --provider NAME".strip(),
     )

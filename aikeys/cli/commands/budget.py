@@ -330,7 +330,7 @@ def _terms(terms: Terms) -> str:
     over = "in total" if terms.period == "total" else f"a {terms.period}"
     acts = {"block": "calls beyond it are refused", "warn": "calls beyond it go on"}
     act = acts.get(terms.at_limit, "calls beyond it are refused and their token revoked")
-    told = f"; told at {', '.join(f'{percent} %' for percent in terms.alerts)}" if terms.alerts else ""
+    told = f"; alert at {', '.join(f'{percent} %' for percent in terms.alerts)}" if terms.alerts else ""
     return f"{shown_usd(terms.limit_pusd)} {over}, {act}{told}"
 
 

@@ -23,7 +23,8 @@ _EXAMPLES = (
 )
 _NOTES = """
 Tokens are counted as one for four bytes: low is the input alone, expected is with --output tokens of reply, worst is
-what is set aside under a budget: a token for every byte, the dearest tier, the largest reply. Nothing is sent and no
+what is set aside under a budget: a token for every byte, the most expensive tier, the largest reply.
+Nothing is sent and no
 key is opened. A model without a price is unknown, not free, and ends with status 23.
 """
 

@@ -156,7 +156,7 @@ def _say_what_to_delete(planned: list[Planned]) -> None:
     with_address = [item.candidate for item in planned if item.action == "add" and item.candidate.base_url]
     lines += [f"  {one.file}:{one.base_line} {one.base_variable}" for one in with_address if one.file]
     if lines:
-        terminal.say("the keys still lie in these lines; delete them:")
+        terminal.say("these files still contain the keys; delete these lines:")
     for line in dict.fromkeys(lines):
         terminal.say(line)
     variables = [each.variable for each in found if not each.file]

@@ -102,7 +102,7 @@ def _say_ending(where: Place, now_s: int) -> None:
 def _print(keys: list[dict[str, object]], *, has_balance: bool) -> None:
     from aikeys.cli.render.table import table
 
-    headers = ["NAME", "PROVIDER", "REGION", "LABELS", "SECRET SINCE", "DUE"] + ["BALANCE"] * has_balance
+    headers = ["NAME", "PROVIDER", "REGION", "LABELS", "ADDED", "ROTATE BY"] + ["BALANCE"] * has_balance
     lines = [
         [
             str(key["name"]) + (" *" if key["default"] else ""),

@@ -18,7 +18,7 @@ _EXAMPLES = (("aikeys lock", "leave the desk"),)
 
 @app.command(epilog=epilog(_EXAMPLES, (0, 10, 13, 14, 20, 21)))
 def lock() -> None:
-    """Close the vault at once: ends what `aikeys unlock` began."""
+    """Close the vault now: ends what `aikeys unlock` began."""
     from aikeys.vault.opening import picture_without_ledger
     from aikeys.vault.unlock import kernel_keyring
 

@@ -50,7 +50,7 @@ def login(
     where = logins.keep(home.folder(), address, secret, in_file=file)
     terminal.say(f"logged in at {address}; the token is in {where if file else 'the keyring of the system'}")
     if os.environ.get("AIKEYS_GATEWAY", "").strip():
-        terminal.warn("AIKEYS_GATEWAY is set and stands above this login")
+        terminal.warn("AIKEYS_GATEWAY is set and overrides this login")
 
 
 def _token(*, from_stdin: bool) -> Secret:

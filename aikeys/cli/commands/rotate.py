@@ -53,7 +53,7 @@ def rotate(
     if due and name:
         raise UsageError("--due and a key's name exclude each other", f"aikeys rotate {shown_key(name)}")
     if not due and not name:
-        raise UsageError("which key is to be rotated was not said", "name one key, or give --due")
+        raise UsageError("name a key to rotate", "aikeys rotate NAME, or aikeys rotate --due")
     grace_s = home.duration_s(grace)
     where = home.place()
     if due:

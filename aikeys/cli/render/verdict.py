@@ -46,7 +46,7 @@ def verdict_text(verdict: LedgerVerdict, known: Known, *, is_authenticated: bool
         lines.append(f"{unsigned} unsigned: no public key to check signatures with, give --public-key")
     if known.receipts:
         newest = max(receipt.head.number for receipt in known.receipts)
-        lines.append(f"complete to {newest}: what has been seen elsewhere is there")
+        lines.append(f"nothing is missing up to entry {newest}, which is on record elsewhere")
     else:
         lines.append("whether entries were cut off at the end is not known: give --expect RECEIPT")
     lines += [
