@@ -12,6 +12,7 @@
 | something reported that nobody read | a lower bound; under a budget see `_with_unread` | unpriced |
 
 What a stream announces before its reply, or had reported when it broke, is no report of the whole.
+A fee that was reserved has happened, unless the reply is of a format that lists such things and lists none.
 A reported zero is zero. Nothing here gives money back that may have been spent.
 """
 
@@ -27,11 +28,16 @@ from aikeys.pricing.price_text import price_text
 from aikeys.pricing.values import Price, Priced
 from aikeys.pricing.worst_case import unread_pusd
 from aikeys.providers.usage import NOTHING, Usage
+from aikeys.providers.wire.protocols import protocol_of
 from aikeys.providers.wire.values import UNMETERED, Metered
 from aikeys.spending.names import Target
 from aikeys.spending.plan import Plan, estimated_input_tokens
 
 _LONGEST_NAME = 100
+
+
+_LISTS_WHAT_IT_DID = ("openai_responses", "anthropic_messages", "gemini_generate")
+"""Formats whose complete replies list searches and tools: output items, server_tool_use, groundingMetadata."""
 
 
 class AttemptUse(NamedTuple):
@@ -81,7 +87,7 @@ def prices_of(book: Book, target: Target) -> PriceOf:
 
 def bill(plan: Plan, used: AttemptUse, at_us: int, price_of: PriceOf) -> Bill:
     """Return what an attempt that was reserved at `at_us` cost."""
-    metered = used.metered
+    metered = _with_reserved_fees(plan, used)
     price, known = _price_and_source(plan, used, price_of)
     reference = _price_text(price, metered, at_us)
     if metered.billed_pusd is not None and (used.complete or not used.may_cost):
@@ -99,6 +105,18 @@ def bill(plan: Plan, used: AttemptUse, at_us: int, price_of: PriceOf) -> Bill:
     made = _unknown(plan, used, price, at_us, price_of)
     said_pusd = min(metered.billed_pusd or 0, MAX_COST_PUSD)
     return _with_unread(plan, metered, made._replace(cost_pusd=max(made.cost_pusd, said_pusd)), price)
+
+
+def _with_reserved_fees(plan: Plan, used: AttemptUse) -> Metered:
+    """A fee that was reserved has happened, unless the reply is of a format that lists such things and lists none."""
+    metered = used.metered
+    if not plan.bounds.units or metered.usage is None or not used.may_cost:
+        return metered
+    if (plan.protocol or protocol_of(plan.dialect).name) in _LISTS_WHAT_IT_DID:
+        return metered
+    told = dict(metered.usage.other)
+    other = {**dict(plan.bounds.units), **{unit: count for unit, count in told.items() if count}}
+    return metered._replace(usage=metered.usage._replace(other=tuple(sorted(other.items()))))
 
 
 def _price_and_source(plan: Plan, used: AttemptUse, price_of: PriceOf) -> tuple[Price | None, str]:

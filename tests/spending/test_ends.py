@@ -9,8 +9,17 @@ import pytest
 from aikeys.errors import AikeysError, ProviderRefused, RateLimited
 from aikeys.ledger.calls import COMPUTED, ESTIMATED, WORST_CASE
 from aikeys.money import parse_usd
-from aikeys.providers.wire.values import Options
+from aikeys.pricing.bounds import Bounds
+from aikeys.pricing.values import Price, Rate, Tariff
+from aikeys.pricing.worst_case import worst_case
+from aikeys.providers import catalogue
+from aikeys.providers.usage import Usage
+from aikeys.providers.wire.values import Metered, Options, Request
+from aikeys.spending.bill import AttemptUse, bill
+from aikeys.spending.names import SpendingKey, Target
+from aikeys.spending.plan import Plan
 from tests.spending.conftest import REPLY, USAGE, USAGE_PUSD, FakeProvider, Purse, answer, chunk, stream
+from tests.spending.recorded_bounds import NOON_US, SENT_US
 
 MODEL = "anthropic/claude-sonnet-4-5"
 CAPPED = Options(max_tokens=20_000)
@@ -104,3 +113,40 @@ def test_a_stream_without_any_choice_is_no_reply(purse: Purse, provider: FakePro
     assert refused is not None
     assert "holds no choice" in refused.message
     assert {call.cost_pusd for call in purse.calls()} == {0}
+
+
+def test_a_model_that_searches_by_itself_without_saying_so_has_searched(purse: Purse, provider: FakeProvider) -> None:
+    purse.budget("team:support", "10")
+    provider.plays = [answer(200, {**REPLY, "model": "gpt-4o-search-preview"})]
+    purse.ask(model="openai/gpt-4o-search-preview", options=Options(max_tokens=50))
+    (call,) = purse.calls()
+    assert dict(call.usage.other)["web_searches"] == 1
+    assert call.cost_pusd >= parse_usd("0.01")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "told", "booked"),
+    [
+        ("openai_chat", (), 3),
+        ("openai_chat", (("web_searches", 1),), 1),
+        ("anthropic_messages", (), 0),
+        ("openai_responses", (), 0),
+        ("gemini_generate", (), 0),
+    ],
+)
+def test_a_reserved_fee_has_happened_unless_the_reply_lists_such_things(
+    protocol: str, told: tuple[tuple[str, int], ...], booked: int
+) -> None:
+    provider = catalogue.load()["openai"]
+    target = Target(SpendingKey("key", "openai", "https://api.example/v1"), provider, "m", None)
+    price = Price("openai", "m", (Tariff({"input": Rate(1, 1), "output": Rate(1, 1), "web_searches": Rate(100, 1)}),))
+    bounds = Bounds(100, NOON_US, SENT_US, max_output=50, units=(("web_searches", 3),))
+    plan = Plan(
+        target, provider.dialect(), Request("m", ()), price, True, bounds, worst_case(price, bounds), 0,
+        is_limited=True, protocol=protocol,
+    )  # fmt: skip
+    used = AttemptUse(True, True, Metered(Usage(input=10, output=5, other=told)))
+    made = bill(plan, used, NOON_US, lambda _model: None)
+    assert (made.cost_pusd, made.source) == (15 + 100 * booked, COMPUTED)
+    refused = used._replace(may_cost=False)
+    assert bill(plan, refused, NOON_US, lambda _model: None).cost_pusd == 15 + 100 * dict(told).get("web_searches", 0)
