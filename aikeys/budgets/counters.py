@@ -29,7 +29,7 @@ _FAMILY = (  # the words of a token and of all below it
     "WITH RECURSIVE family(id) AS (VALUES (?) UNION SELECT t.id FROM token t JOIN family f ON t.parent = f.id) "
     "SELECT w.id FROM word w JOIN family ON w.text = family.id"
 )
-COLUMNS = {"team": "s.team", "project": "s.project", "environment": "s.environment", "user": "s.user", "key": "s.key"}
+COLUMNS = {"team": "s.team", "project": "s.project", "environment": "s.environment", "user": "s.person", "key": "s.key"}
 
 
 class PeriodRun(NamedTuple):

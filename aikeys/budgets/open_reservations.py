@@ -18,12 +18,12 @@ from aikeys.ledger.token_acts import ancestors
 
 LOST = "lost"
 _CONTEXT = (
-    "SELECT s.team, s.project, s.environment, s.user, c.tags, c.token, s.key, s.provider, s.model, c.answered, "
-    "c.price, c.address, c.door FROM context c JOIN slot s ON s.id = c.slot WHERE c.id = ?"
+    "SELECT s.team, s.project, s.environment, s.person, c.tags, c.token, s.key, s.provider, s.model, c.answered, "
+    "c.price, c.address, c.door, c.origin, c.tool FROM context c JOIN slot s ON s.id = c.slot WHERE c.id = ?"
 )
 
 _LABELS = (
-    "SELECT team.text, project.text, environment.text, s.user, key.text, token.text FROM context c "
+    "SELECT team.text, project.text, environment.text, s.person, key.text, token.text FROM context c "
     "JOIN slot s ON s.id = c.slot JOIN word team ON team.id = s.team JOIN word project ON project.id = s.project "
     "JOIN word environment ON environment.id = s.environment JOIN word key ON key.id = s.key "
     "JOIN word token ON token.id = c.token WHERE c.id = ?"
@@ -96,7 +96,8 @@ def whos_filed(connection: sqlite3.Connection, number: int) -> tuple[Somebody, .
 
 def filed_context(connection: sqlite3.Connection, number: int) -> StoredContext:
     """Return a stored context; erased names are empty in it."""
-    team, project, environment, user, tags, *texts, address, door = connection.execute(_CONTEXT, (number,)).fetchone()
+    row = connection.execute(_CONTEXT, (number,)).fetchone()
+    team, project, environment, user, tags, *texts, address, door, source, tool = row
 
     def word(text: int) -> str:
         return str(connection.execute("SELECT text FROM word WHERE id = ?", (text,)).fetchone()[0])
@@ -107,7 +108,8 @@ def filed_context(connection: sqlite3.Connection, number: int) -> StoredContext:
 
     labels = Labels(word(team), word(project), word(environment), person(user), text_pairs(word(tags)))
     token, key, provider, model, answered, price = map(word, texts)
-    context = Context(labels, token, key, provider, model, answered, price, person(address), word(door))
+    end = (word(door), word(source), word(tool))
+    context = Context(labels, token, key, provider, model, answered, price, person(address), *end)
     return StoredContext(context, user, address)
 
 
@@ -131,9 +133,10 @@ def with_names(writer: Writer, filed: StoredContext) -> Iterator[Context]:
 
 
 def entry_of(connection: sqlite3.Connection, number: bytes, day: int) -> tuple[int, int, bool] | None:
-    """Return (entry, cost, whether it is corrected) of the call that a reservation became; scans the day's calls."""
+    """Return (entry, cost, whether it is corrected) of the call that a reservation became."""
     row = connection.execute(
-        "SELECT id, cost_pusd, status FROM call WHERE day = ? AND corrects = 0 AND instr(extra, ?) > 0", (day, number)
+        "SELECT id, cost_pusd, status FROM call WHERE reservation = ? AND reservation <> x'' AND corrects = 0",
+        (number,),
     ).fetchone()
     if row is None:
         return None

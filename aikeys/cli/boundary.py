@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from aikeys.cli import terminal
 from aikeys.errors import AikeysError, Cancelled, CannotExecute, MachineFailed, ProgramNotFound, UsageError
 from aikeys.secret import without_keys
+from aikeys.storage import notices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,6 +54,7 @@ _KEY_LIKE = r"(?<![\w.~+/=-])(?=[\w.~+/=-]*\d)(?=[\w.~+/=-]*[A-Za-z])[\w.~+/=-]{
 
 def run(main: Callable[[], int | None], exec_statuses: bool = False, typed: Sequence[str] = ()) -> int:
     """Call `main`, show what goes wrong, and return the exit status; no message repeats a secret that was typed."""
+    notices.listen(terminal.say)
     try:
         _note(typed, is_fast=exec_statuses)
         status = _status(main)

@@ -18,11 +18,11 @@ from hashlib import file_digest
 from typing import NamedTuple
 
 from aikeys.errors import Damaged, MachineFailed, NotFound, UsageError
-from aikeys.ledger import lost_ledgers, segments, token_acts
-from aikeys.ledger.entries import Entry, Head
+from aikeys.ledger import lost_ledgers, raw_runs, segments, token_acts
+from aikeys.ledger.entries import Entry, Head, Pairs, checked
 from aikeys.ledger.projections import ERASED, archived_digest, imports_digest
 from aikeys.ledger.rollups import OF_CALLS, ROLLED, SUMS
-from aikeys.ledger.store import Act, Ledger, Signer, Writer, checked, read_base, read_head
+from aikeys.ledger.store import Act, Ledger, Signer, Writer, read_base, read_head
 from aikeys.ledger.write_cache import is_any_act
 
 ARCHIVED = "ledger archive"
@@ -40,13 +40,14 @@ class Cut(NamedTuple):
     imports: str
     tokens: str
     anchors: tuple[tuple[bytes, int, bytes], ...] = ()
+    runs: str = ""
 
 
 def parse_cut(entry: Entry) -> Cut | None:
     """Return what an act of archiving states, None where it is none."""
     if entry.act != ARCHIVED or entry.phase != "event":
         return None
-    said = dict(part.partition("=")[::2] for part in entry.detail.split())
+    said = dict(entry.pairs)
     try:
         return Cut(
             entry.id,
@@ -56,6 +57,7 @@ def parse_cut(entry: Entry) -> Cut | None:
             said["imports"],
             said["tokens"],
             _anchors(said.get("anchors", "")),
+            said.get("runs", ""),
         )
     except (KeyError, ValueError):
         return None
@@ -145,14 +147,25 @@ def remove(ledger: Ledger, segment: segments.Segment, signer: Signer) -> Head:
         for table in ("entry", "call"):
             writer.connection.execute(f"DELETE FROM {table} WHERE id <= ?", (header.last,))  # noqa: S608
         writer.connection.execute("UPDATE ledger SET base = ?, base_hash = ?", (header.last, header.end))
-        detail = (
-            f"last={header.last} hash={header.end.hex()} sums={archived_digest(writer.connection)} segment={sha256} "
-            f"imports={imports} "
-            f"tokens={token_acts.archived_digest(writer.connection)} anchors={_anchors_text(writer.connection)}"
-        )
-        head = writer.act(Act(ARCHIVED, os.path.basename(segment.path), detail))
+        stated = _stated(writer.connection, segment, sha256, imports)
+        head = writer.act(Act(ARCHIVED, os.path.basename(segment.path), facts=stated))
         writer.checkpoint(signer)
     return head
+
+
+def _stated(connection: sqlite3.Connection, segment: segments.Segment, sha256: str, imports: str) -> Pairs:
+    """Return what the act of archiving states of what stands for the entries that went."""
+    header = segment.header
+    return (
+        ("last", str(header.last)),
+        ("hash", header.end.hex()),
+        ("sums", archived_digest(connection)),
+        ("segment", sha256),
+        ("imports", imports),
+        ("tokens", token_acts.archived_digest(connection)),
+        ("runs", raw_runs.archived_digest(connection)),
+        ("anchors", _anchors_text(connection)),
+    )
 
 
 def _add_up(connection: sqlite3.Connection, last: int) -> None:
@@ -165,10 +178,12 @@ def _add_up(connection: sqlite3.Connection, last: int) -> None:
 
 
 def _keep_tokens(connection: sqlite3.Connection, last: int, path: str) -> None:
-    """Keep what the entries that go say of tokens."""
-    query = f"SELECT {_COLUMNS} FROM entry WHERE id <= ? AND act IN (?, ?, ?) ORDER BY id"  # noqa: S608
-    for row in connection.execute(query, (last, *token_acts.ACTS)).fetchall():
-        token_acts.project(connection, checked(row, path), "archived_token")
+    """Keep what the entries that go say of tokens, and how many programs got keys."""
+    query = f"SELECT {_COLUMNS} FROM entry WHERE id <= ? AND act IN (?, ?, ?, ?) ORDER BY id"  # noqa: S608
+    for row in connection.execute(query, (last, *token_acts.ACTS, raw_runs.EXEC)).fetchall():
+        entry = checked(row, path)
+        token_acts.project(connection, entry, "archived_token")
+        raw_runs.project(connection, entry, "archived_runs")
 
 
 def _restate(writer: Writer, last: int) -> None:

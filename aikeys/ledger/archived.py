@@ -11,6 +11,7 @@ from aikeys.errors import Damaged, MachineFailed, NotFound
 from aikeys.ledger import segments
 from aikeys.ledger.archive import parse_cut
 from aikeys.ledger.calendar import Calendar
+from aikeys.ledger.calls import read_extra
 from aikeys.ledger.entries import Entry, Head, genesis
 from aikeys.ledger.projections import archived_digest, sums_digest
 from aikeys.ledger.rollups import sums_of_frame
@@ -47,7 +48,7 @@ class _ArchivedSums:
     def add(self, call: segments.CallFrame) -> None:
         if call.context not in self._contexts:
             raise ValueError("a call without its context")
-        sums = sums_of_frame(call.numbers, call.status)
+        sums = sums_of_frame(call.numbers, call.status, read_extra(call.extra).found)
         row = self._rows.setdefault(
             (self._calendar.day_of(call.numbers[1]), call.context, call.source), [0] * len(sums)
         )

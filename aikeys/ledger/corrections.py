@@ -36,7 +36,8 @@ DOOR = "ledger"
 _UNSURE = (WORST_CASE, ESTIMATED, UNPRICED)
 _BLANK: dict[str, Any] = {
     "unpriced": (), "latency_ms": None, "first_token_ms": None, "reservation": b"", "request_id": "",
-    "request_digest": b"", "reply_digest": b"",
+    "request_digest": b"", "reply_digest": b"", "message_id": "", "run": "", "list_pusd": 0, "unread": (),
+    "import_id": "", "request_content": b"", "reply_content": b"",
 }  # fmt: skip
 
 
@@ -54,10 +55,12 @@ class _Held(NamedTuple):
     requests: int = 0
     cost_pusd: int = 0
     tokens: tuple[int, ...] = (0,) * 6
+    doubt_pusd: int = 0
 
-    def plus(self, requests: int, cost_pusd: int, usage: Tokens) -> _Held:
-        tokens = tuple(mine + its for mine, its in zip(self.tokens, usage[:6], strict=True))
-        return _Held(self.requests + requests, self.cost_pusd + cost_pusd, tokens)
+    def plus(self, one: Call) -> _Held:
+        requests = requests_of(one.corrects, one.status)[0]
+        tokens = tuple(mine + its for mine, its in zip(self.tokens, one.usage[:6], strict=True))
+        return _Held(self.requests + requests, self.cost_pusd + one.cost_pusd, tokens, self.doubt_pusd + one.doubt_pusd)
 
 
 def correct(
@@ -95,8 +98,7 @@ def _moves(call: Call, earlier: list[Call], cost_pusd: int) -> list[Call]:
     """
     found: dict[str, _Held] = {}
     for one in (call, *earlier):
-        held = found.get(one.cost_source, _Held())
-        found[one.cost_source] = held.plus(requests_of(one.corrects, one.status)[0], one.cost_pusd, one.usage)
+        found[one.cost_source] = found.get(one.cost_source, _Held()).plus(one)
     billed = found.pop(BILLED, _Held())
     moved = [(source, held) for source, held in found.items() if held != _Held()]
     is_failed = call.status != SUCCESS
@@ -105,6 +107,7 @@ def _moves(call: Call, earlier: list[Call], cost_pusd: int) -> list[Call]:
             **_BLANK,
             usage=Tokens._make([*(-count for count in held.tokens), ()]),
             cost_pusd=-held.cost_pusd,
+            doubt_pusd=-held.doubt_pusd,
             cost_source=source,
             status=(REVERSED_FAILED if is_failed else REVERSED) if held.requests else SUCCESS,
         )
@@ -117,6 +120,7 @@ def _moves(call: Call, earlier: list[Call], cost_pusd: int) -> list[Call]:
             **_BLANK,
             usage=Tokens._make([*tokens, ()]),
             cost_pusd=cost_pusd - billed.cost_pusd,
+            doubt_pusd=0,
             cost_source=BILLED,
             status=(REBOOKED_FAILED if is_failed else REBOOKED) if has_request else SUCCESS,
         )

@@ -15,9 +15,9 @@ import sqlite3
 from typing import NamedTuple
 
 from aikeys.errors import UsageError
-from aikeys.ledger.calls import COMPUTED, ESTIMATED, MAX_COST_PUSD, UNPRICED, Call, Context
+from aikeys.ledger.calls import COMPUTED, ESTIMATED, IMPORT, MAX_COST_PUSD, UNPRICED, Call, Context
 from aikeys.ledger.import_ids import id_of
-from aikeys.ledger.interchange import IMPORT, Item, LineReader, call_row, exported
+from aikeys.ledger.interchange import Item, LineReader, call_row, exported
 from aikeys.ledger.listing import Finder, Recorded, corrections_of
 from aikeys.ledger.store import Ledger, read_base, read_head
 
@@ -25,9 +25,10 @@ _NUMBER = re.compile(r"[1-9]\d{0,17}", re.ASCII)
 _PRICED = (COMPUTED, ESTIMATED, UNPRICED)
 _SAID = {
     "at_us": "at", "cost_pusd": "cost_usd", "unpriced": "unpriced_units", "usage": "token counts", "context": "texts",
+    "list_pusd": "list_usd", "doubt_pusd": "doubt_usd",
 }  # fmt: skip
-_COMPARED = ("at_us", "usage", "status", "latency_ms", "first_token_ms")
-_COSTS = ("cost_pusd", "cost_source", "unpriced")
+_COMPARED = ("at_us", "usage", "status", "latency_ms", "first_token_ms", "run", "unread")
+_COSTS = ("cost_pusd", "cost_source", "unpriced", "list_pusd", "doubt_pusd")
 
 
 class Corrected(NamedTuple):

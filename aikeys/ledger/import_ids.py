@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from aikeys.ledger.calls import Call
-from aikeys.ledger.interchange import IMPORT
+from aikeys.ledger.calls import IMPORT, Call
 from aikeys.ledger.listing import call_at
 from aikeys.ledger.store import Ledger
 
@@ -21,4 +20,4 @@ def id_of(connection: sqlite3.Connection, ledger: Ledger, number: int) -> str:
 
 def identity(ledger: Ledger, number: int, call: Call) -> str:
     """Return the same of a call that is at hand."""
-    return call.request_id if call.context.door == IMPORT else f"{ledger.ledger_id.hex()}:{number}"
+    return call.import_id if call.context.door == IMPORT else f"{ledger.ledger_id.hex()}:{number}"

@@ -19,6 +19,8 @@ from aikeys.errors import UsageError as Refused
 from aikeys.ledger.calls import (
     BILLED,
     COST_SOURCES,
+    EQUIVALENT,
+    IMPORT,
     MAX_COST_PUSD,
     MAX_COUNT,
     REVERSED,
@@ -28,15 +30,12 @@ from aikeys.ledger.calls import (
     Context,
     Labels,
 )
-from aikeys.ledger.entries import Entry
 from aikeys.ledger.listing import Recorded
-from aikeys.ledger.store import ActNames
 from aikeys.money import PUSD_PER_USD, usd_text
 from aikeys.names import escaped, key_name, label, meant
 from aikeys.providers.usage import Usage
 
 SCHEMA = "aikeys.ledger-export/1"
-IMPORT = "import"
 CALL = "call"
 _KINDS = (CALL, "act", "ledger")
 _TOKENS = {
@@ -49,27 +48,16 @@ _TOKENS = {
 }
 _LABELS = ("team", "project", "environment", "user")
 _TEXTS = ("key", "provider", "model", "answered", "token", "price", "address")
-_NAMES = ("provider", "model", "token")  # names of somebody or something, as labels are
+_ORIGINS = ("source", "tool")
+_NAMES = ("provider", "model", "token", "tool")  # names of somebody or something, as labels are
 FIELDS = (
     "kind", "id", "number", "at", "settled_at", *_LABELS, "tags", *_TEXTS, "door", *_TOKENS.values(), "units",
     "unpriced_units", "cost_usd", "cost_source", "status", "latency_ms", "first_token_ms", "corrects", "request_id",
+    "message_id", "source", "tool", "run", "list_usd", "doubt_usd", "unread",
 )  # fmt: skip
-ACT_FIELDS = (
-    "kind",
-    "number",
-    "at",
-    "phase",
-    "act",
-    "subject",
-    "person",
-    "actor",
-    "detail",
-    "status",
-    "intent",
-    "epoch",
-)
 _KNOWN = frozenset(FIELDS)
 _LONGEST = 200
+_MOST_UNREAD = 8
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _AHEAD_US = 86_400_000_000
@@ -148,14 +136,26 @@ class LineReader:
             status=_status(row),
             latency_ms=_count(row, "latency_ms", None),
             first_token_ms=_count(row, "first_token_ms", None),
-            request_id=identity,
+            request_id=_text(row, "request_id"),
+            message_id=_text(row, "message_id"),
+            run=_text(row, "run"),
+            list_pusd=_cost(row.get("list_usd"), is_correction=bool(corrects)) or 0,
+            doubt_pusd=_cost(row.get("doubt_usd"), is_correction=bool(corrects)) or 0,
+            unread=_unread(row),
+            import_id=identity,
         )
+        if call.cost_source == EQUIVALENT and call.cost_pusd:
+            raise Refused("cost_source is equivalent, but cost_usd is not 0: what it would have cost is list_usd")
         return Item(identity, call, corrects, is_unpriced=cost_pusd is None)
 
     def context(self, row: Mapping[str, Any]) -> Context:
         """Return the context of a row; Refused."""
         tags = row.get("tags") or {}
-        key = (*map(row.get, _LABELS), *map(row.get, _TEXTS), tuple(tags.items()) if isinstance(tags, dict) else tags)
+        key = (
+            *map(row.get, _LABELS),
+            *map(row.get, (*_TEXTS, *_ORIGINS)),
+            tuple(tags.items()) if isinstance(tags, dict) else tags,
+        )
         try:
             found = self._contexts.get(key)
         except TypeError:  # a list where a text belongs: told below
@@ -213,28 +213,16 @@ def call_row(recorded: Recorded, identity: str, corrects: str) -> dict[str, obje
         "latency_ms": call.latency_ms,
         "first_token_ms": call.first_token_ms,
         "corrects": corrects,
-        "request_id": call.request_id if context.door != IMPORT else "",
+        "request_id": call.request_id,
+        "message_id": call.message_id,
+        "source": context.origin,
+        "tool": context.tool,
+        "run": call.run,
+        "list_usd": usd_text(call.list_pusd) if call.list_pusd else "",
+        "doubt_usd": usd_text(call.doubt_pusd) if call.doubt_pusd else "",
+        "unread": list(call.unread),
     }
-    return {name: value for name, value in row.items() if value not in ("", None, {})}
-
-
-def act_row(entry: Entry, names: ActNames) -> dict[str, object]:
-    """Return an act as one line says it."""
-    row: dict[str, object] = {
-        "kind": "act",
-        "number": entry.id,
-        "at": time_text(entry.at_us),
-        "phase": entry.phase,
-        "act": entry.act,
-        "subject": entry.subject,
-        "person": names.person,
-        "actor": names.actor,
-        "detail": entry.detail,
-        "status": entry.status,
-        "intent": entry.intent,
-        "epoch": entry.epoch,
-    }
-    return {name: value for name, value in row.items() if value not in ("", None)}
+    return {name: value for name, value in row.items() if value not in ("", None, {}, [])}
 
 
 def time_text(at_us: int) -> str:
@@ -266,7 +254,19 @@ def _new_context(row: Mapping[str, Any], tags: Any) -> Context:
         raise Refused("provider and model are missing")
     if model and provider and not model.startswith(f"{provider}/"):
         model = _name(f"{provider}/{model}", "model")
-    return Context(labels, token, key, provider or model.partition("/")[0], model, answered, price, address, IMPORT)
+    return Context(
+        labels,
+        token,
+        key,
+        provider or model.partition("/")[0],
+        model,
+        answered,
+        price,
+        address,
+        IMPORT,
+        _source(row),
+        _name(_text(row, "tool"), "tool"),
+    )
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:
@@ -276,6 +276,24 @@ def _text(row: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise Refused(f"{name} is not a text")
     return _checked(value, name)
+
+
+def _source(row: Mapping[str, Any]) -> str:
+    """Return what a line was taken from: the name behind import, or the door of another ledger."""
+    text = _text(row, "source")
+    first, _, name = text.partition(" ")
+    if first == IMPORT:
+        return _name(name, "source") if name else ""
+    return _name(text, "source")
+
+
+def _unread(row: Mapping[str, Any]) -> tuple[str, ...]:
+    value = row.get("unread") or []
+    if not isinstance(value, list) or not all(isinstance(name, str) and name for name in value):
+        raise Refused("unread is not a list of names")
+    if len(value) > _MOST_UNREAD:
+        raise Refused(f"unread has more than {_MOST_UNREAD} names")
+    return tuple(_checked(name, "unread") for name in value)
 
 
 def _named(row: Mapping[str, Any], name: str) -> str:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from aikeys.errors import Damaged, NotFound
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import Call, Context, Labels, read_extra, text_pairs
-from aikeys.ledger.entries import Entry
-from aikeys.ledger.store import ActNames, Ledger, checked, read_base
+from aikeys.ledger.entries import Entry, checked
+from aikeys.ledger.store import ActNames, Ledger, read_base
 from aikeys.ledger.token_acts import last_call_days
 from aikeys.providers.usage import Usage
 
 _CALL = """SELECT id, at_us, settled_us, input, cache_read, cache_write_5m, cache_write_1h, output, reasoning,
   cost_pusd, latency_ms, first_token_ms, corrects, source, status, context, extra FROM call"""
-_CONTEXT = """SELECT s.team, s.project, s.environment, s.user, c.tags, c.token, s.key, s.provider, s.model, c.answered,
-  c.price, c.address, c.door FROM context c JOIN slot s ON s.id = c.slot WHERE c.id = ?"""
+_CONTEXT = """SELECT s.team, s.project, s.environment, s.person, c.tags, c.token, s.key, s.provider, s.model,
+  c.answered, c.price, c.address, c.door, c.origin, c.tool FROM context c JOIN slot s ON s.id = c.slot WHERE c.id = ?"""
 _NEWEST = 20_000
 _ABOUT = (
     "(actor = ? OR person = ? OR subject IN (SELECT subject FROM entry WHERE act = 'token issue' AND person = ?) "
@@ -51,12 +52,13 @@ class Texts:
         row = self._connection.execute(_CONTEXT, (number,)).fetchone()
         if row is None:
             raise KeyError(number)
-        team, project, environment, user, tags, *texts, address, door = row
+        team, project, environment, user, tags, *texts, address, door, source, tool = row
         labels = Labels(
             self._word(team), self._word(project), self._word(environment), "", text_pairs(self._word(tags))
         )
         token, key, provider, model, answered, price = (self._word(text) for text in texts)
-        context = Context(labels, token, key, provider, model, answered, price, "", self._word(door))
+        end = (self._word(door), self._word(source), self._word(tool))
+        context = Context(labels, token, key, provider, model, answered, price, "", *end)
         return context, user, address
 
     def named(self, number: int) -> Context:
@@ -114,33 +116,38 @@ def call_at(connection: sqlite3.Connection, ledger: Ledger, number: int) -> Reco
 
 def request_id_of(call: Call) -> str:
     """Return the id by which whoever made a call knows it: that of its reservation, of an import its own."""
-    return call.reservation.hex() or call.request_id
+    return call.reservation.hex() or call.import_id
 
 
 def number_of_request(connection: sqlite3.Connection, wanted: str, contexts: Sequence[int] | None = None) -> int:
-    """Return the number of the call that an id names, 0 where there is none; with `contexts` among those.
+    """Return the number of the call with an id, 0 where there is none; with `contexts` among those.
 
-    The id that its client got, or the provider's.
+    The id is that which whoever asked got, that of an imported line, or one of the provider's (of the request, of the
+    message); of several calls the newest.
     """
-    own = None if contexts is None else json.dumps(contexts)
-    query = (
-        "SELECT id, extra FROM call WHERE corrects = 0 AND instr(extra, ?) > 0 "
-        "AND (? IS NULL OR context IN (SELECT value FROM json_each(?))) ORDER BY id DESC"
-    )
-    for part in _parts_of(wanted):
-        for number, extra in connection.execute(query, (part, own, own or "[]")):
-            found = read_extra(extra)
-            if wanted in (found.reservation.hex(), found.request_id):
+    own = None if contexts is None else {*contexts}
+    for query, value in _by_id(wanted):
+        for number, context in connection.execute(f"{query} ORDER BY id DESC", (value,)):
+            if own is None or context in own:
                 return int(number)
     return 0
 
 
-def _parts_of(wanted: str) -> list[bytes]:
-    """Return the bytes by which an id stands in a call: raw of a reservation, else its text."""
-    try:
-        return [bytes.fromhex(wanted), wanted.encode()] if wanted else []
-    except ValueError:
-        return [wanted.encode("utf-8", "replace")]
+_FIND = "SELECT id, context FROM call WHERE corrects = 0 AND"
+
+
+def _by_id(wanted: str) -> list[tuple[str, object]]:
+    """Return where an id may stand: what whoever asked got first."""
+    if not wanted:
+        return []
+    found: list[tuple[str, object]] = [
+        (f"{_FIND} id IN (SELECT call FROM imported WHERE id = ?)", wanted),  # noqa: S608
+        (f"{_FIND} request_id = ? AND request_id <> ''", wanted),
+        (f"{_FIND} message_id = ? AND message_id <> ''", wanted),
+    ]
+    with suppress(ValueError):
+        found.insert(0, (f"{_FIND} reservation = ? AND reservation <> x''", bytes.fromhex(wanted)))
+    return found
 
 
 class Finder:
@@ -212,11 +219,12 @@ def _recorded(row: tuple[int, ...], texts: Texts, ledger: Ledger) -> Recorded:
 def _call(row: tuple[int, ...], texts: Texts) -> Call:
     at_us, settled_us = row[1:3]
     cost_pusd, latency_ms, first_token_ms, corrects, source, status, context, extra = row[9:]
-    own = read_extra(extra)  # type: ignore[arg-type]
+    own, named = read_extra(extra), texts.named(context)  # type: ignore[arg-type]
+    request_id, import_id = own.ids(named.door)
     return Call(
         at_us=at_us,
         settled_us=settled_us,
-        context=texts.named(context),
+        context=named,
         usage=Usage(row[3], row[4], row[5], row[6], row[7], row[8], own.other),
         unpriced=own.unpriced,
         cost_pusd=cost_pusd,
@@ -225,10 +233,18 @@ def _call(row: tuple[int, ...], texts: Texts) -> Call:
         latency_ms=None if latency_ms < 0 else latency_ms,
         first_token_ms=None if first_token_ms < 0 else first_token_ms,
         corrects=corrects or None,
-        reservation=own.reservation,
-        request_id=own.request_id,
+        reservation=own.found.reservation,
+        request_id=request_id,
         request_digest=own.request_digest,
         reply_digest=own.reply_digest,
+        message_id=own.found.message_id,
+        run=own.found.run,
+        list_pusd=own.found.list_pusd,
+        doubt_pusd=own.found.doubt_pusd,
+        unread=own.unread,
+        import_id=import_id,
+        request_content=own.request_content,
+        reply_content=own.reply_content,
     )
 
 

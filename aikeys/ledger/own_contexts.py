@@ -25,7 +25,7 @@ def contexts_of_labels(connection: sqlite3.Connection, labels: Sequence[tuple[st
             conditions.append(f"s.{name} = (SELECT id FROM word WHERE text = ?)")  # noqa: S608  the name is one of ours
             values.append(value)
         elif name == "user":
-            conditions.append("s.user = (SELECT digest FROM person WHERE name = ?)")
+            conditions.append("s.person = (SELECT digest FROM person WHERE name = ?)")
             values.append(value)
         else:
             conditions.append("(SELECT instr(char(10) || text || char(10), ?) FROM word WHERE id = c.tags) > 0")

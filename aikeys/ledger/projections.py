@@ -12,9 +12,9 @@ from hashlib import sha256
 
 from aikeys import clock
 from aikeys.errors import Damaged
-from aikeys.ledger import token_acts
+from aikeys.ledger import raw_runs, token_acts
 from aikeys.ledger.calendar import Calendar, date_of
-from aikeys.ledger.calls import import_extra, read_extra
+from aikeys.ledger.calls import IMPORT, Found, is_found, read_extra
 from aikeys.ledger.entries import Entry, person_digest
 from aikeys.ledger.rollups import NO_LONGER_ROLLED, ROLLED, SUMS, are_hours_kept_from, first_wrong
 from aikeys.ledger.store import Ledger, read_base
@@ -22,7 +22,7 @@ from aikeys.storage.canonical import Field, pack
 
 ERASED = "ledger erase"
 HINT = "put an unchanged copy of ledger.db back; aikeys-ledger(5) says what is checked"
-_ARCHIVED = f"""SELECT a.day, s.team, s.project, s.environment, s.user, s.key, s.provider, s.model, a.token, a.tags,
+_ARCHIVED = f"""SELECT a.day, s.team, s.project, s.environment, s.person, s.key, s.provider, s.model, a.token, a.tags,
   a.source, {SUMS} FROM archived a JOIN slot s ON s.id = a.slot"""  # noqa: S608
 _WORDS = (1, 2, 3, 5, 6, 7, 8, 9)
 
@@ -30,12 +30,13 @@ _WORDS = (1, 2, 3, 5, 6, 7, 8, 9)
 class Acts:
     """What acts say of the tables beside them, gathered in the order of the chain."""
 
-    def __init__(self, archived_tokens: dict[str, token_acts.Known]) -> None:
+    def __init__(self, archived_tokens: dict[str, token_acts.Known], archived_runs: dict[int, int]) -> None:
         self.anchors: dict[bytes, tuple[int, bytes]] = {}
         self.open: dict[int, tuple[bytes | None, int | None]] = {}
         self.erased: set[str] = set()
         self.rolled: set[str] = set()
         self.tokens = dict(archived_tokens)
+        self.runs = dict(archived_runs)
 
     def add(self, entry: Entry) -> None:
         """Take an act into account."""
@@ -49,6 +50,7 @@ class Acts:
             self.rolled.add(entry.subject)
         if token_acts.tells(entry):
             self.tokens[entry.subject] = token_acts.merged(self.tokens.get(entry.subject), entry)
+        raw_runs.add(self.runs, entry)
         if entry.act == NO_LONGER_ROLLED:
             self.rolled.discard(entry.subject)
         if entry.vault_id is not None and entry.manifest is not None and entry.epoch is not None:
@@ -70,6 +72,10 @@ def check(connection: sqlite3.Connection, ledger: Ledger, acts: Acts, latest_us:
     if {row[0] for row in connection.execute("SELECT name FROM rolled_tag")} != acts.rolled:
         raise Damaged(f"{ledger.path}: which tags have totals (rolled_tag) is not what was declared", HINT)
     _check_tokens(connection, ledger, acts)
+    if raw_runs.read(connection) != acts.runs:
+        raise Damaged(f"{ledger.path}: how many programs got keys by the hour (raw_runs) is not what was done", HINT)
+    _check_slots(connection, ledger)
+    _check_found(connection, ledger)
     wrong = first_wrong(connection)
     if wrong is not None:
         day, table = wrong
@@ -98,8 +104,15 @@ def imports_digest(connection: sqlite3.Connection, last: int) -> str:
 
 
 def sums_digest(rows: Iterable[tuple[Field, ...]]) -> str:
-    """Return the digest of rows (day, the texts of a slot, token, tags, source, sums), whatever their order."""
-    return sha256(b"".join(sorted(pack("aikeys/1/archived", *row) for row in rows))).hexdigest()
+    """Return the digest of rows (day, the texts of a slot, token, tags, source, sums), whatever their order.
+
+    A row without list prices and doubts is that of format 1, which had none.
+    """
+    return sha256(b"".join(sorted(_sums_bytes(row) for row in rows))).hexdigest()
+
+
+def _sums_bytes(row: tuple[Field, ...]) -> bytes:
+    return pack("aikeys/2/archived", *row) if any(row[-4:]) else pack("aikeys/1/archived", *row[:-4])
 
 
 def _check_anchors(connection: sqlite3.Connection, ledger: Ledger, acts: Acts, *, is_whole: bool) -> None:
@@ -130,10 +143,29 @@ def _check_persons(connection: sqlite3.Connection, ledger: Ledger, acts: Acts) -
             raise Damaged(f"{ledger.path}: the name of a person was changed", HINT)
     used = connection.execute(
         "SELECT actor FROM entry UNION SELECT person FROM entry WHERE person IS NOT NULL "
-        "UNION SELECT user FROM slot UNION SELECT address FROM context"
+        "UNION SELECT person FROM slot UNION SELECT address FROM context"
     )
     if not {row[0] for row in used} - {b""} <= known:
         raise Damaged(f"{ledger.path}: a person was removed", HINT)
+
+
+def _check_slots(connection: sqlite3.Connection, ledger: Ledger) -> None:
+    """The slot without a person, which totals are kept of, is that of the same words."""
+    query = (
+        "SELECT 1 FROM slot s LEFT JOIN slot w ON w.id = s.wide WHERE w.person IS NOT x'' OR w.wide <> w.id OR "
+        "(w.team, w.project, w.environment, w.key, w.provider, w.model) IS NOT "
+        "(s.team, s.project, s.environment, s.key, s.provider, s.model) LIMIT 1"
+    )
+    if connection.execute(query).fetchone():
+        raise Damaged(f"{ledger.path}: which totals without persons some calls are part of was changed", HINT)
+
+
+def _check_found(connection: sqlite3.Connection, ledger: Ledger) -> None:
+    """The columns by which calls are found and summed are those of their `extra`, which is in the chain."""
+    query = f"SELECT id, extra, {', '.join(Found._fields)} FROM call"  # noqa: S608
+    for number, extra, *found in connection.execute(query):
+        if not is_found(extra, Found(*found)):
+            raise Damaged(f"{ledger.path}: the columns of call {number} are not what it says", HINT)
 
 
 def _check_days(connection: sqlite3.Connection, ledger: Ledger) -> None:
@@ -144,10 +176,8 @@ def _check_days(connection: sqlite3.Connection, ledger: Ledger) -> None:
 
 
 def _is_of(identity: str, extra: bytes | None) -> bool:
-    """Tell whether an id is the one in a call's extra; most have nothing else there."""
-    if extra is None:
-        return False
-    return extra == import_extra(identity) or read_extra(extra).request_id == identity
+    """Tell whether an id is the one in a call's extra."""
+    return extra is not None and read_extra(extra).ids(IMPORT)[1] == identity
 
 
 def _check_imports(connection: sqlite3.Connection, ledger: Ledger) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from aikeys.errors import CannotDecide, Damaged
 from aikeys.ledger import lost_ledgers
 from aikeys.ledger.calendar import HOUR_US, Calendar, date_of
-from aikeys.ledger.calls import read_extra, text_pairs
+from aikeys.ledger.calls import NO_UNITS_SQL, read_extra, text_pairs
 from aikeys.ledger.own_contexts import contexts_of_labels, contexts_of_tokens
 from aikeys.ledger.questions import (
     CALLS,
@@ -36,6 +36,7 @@ from aikeys.ledger.questions import (
     figures_of,
     is_wanted,
 )
+from aikeys.ledger.raw_runs import between
 from aikeys.ledger.rollups import OF_CALLS, SUMS, hours_from
 from aikeys.ledger.store import HINT, Ledger
 from aikeys.ledger.token_acts import family
@@ -48,8 +49,10 @@ _USED = Usage._fields[:6]
 _USED_SUMS = ", ".join(f"sum({name})" for name in _USED)
 _COST = "cost_pusd >> 32, cost_pusd & 4294967295"
 _COST_SUMS = "sum(cost_pusd >> 32), sum(cost_pusd & 4294967295)"
-_IS_SIMPLE = """(extra = x'' OR substr(extra, 1, 5) = x'0300000000') AND reasoning <= output
+_IS_SIMPLE = f"""{NO_UNITS_SQL} AND reasoning <= output
   AND cache_read + cache_write_5m + cache_write_1h <= input"""
+_COLUMNS = {"user": "person"}
+_SLOT = ", ".join(_COLUMNS.get(name, name) for name in SLOT)
 _ADDED = ", ".join(f"sum({name})" for name in SUMS.split(", "))
 
 
@@ -65,18 +68,7 @@ def raw_runs(connection: sqlite3.Connection, start_us: int, end_us: int, tokens:
 
     With `tokens` only those that one of these started: an entry ends with its token.
     """
-    query = (
-        "SELECT count(*) FROM entry WHERE act = 'exec' AND at_us >= ? AND at_us < ? AND status = 'ok' "
-        "AND substr(detail, 1, 12) <> 'metered=yes '"
-    )
-    values: tuple[object, ...] = (start_us, end_us)
-    if tokens is not None:
-        from json import dumps
-
-        query += " AND substr(detail, -23) IN (SELECT ' token=' || value FROM json_each(?))"
-        values += (dumps(tokens),)
-    count: int = connection.execute(query, values).fetchone()[0]
-    return count
+    return between(connection, start_us, end_us, tokens)
 
 
 class Reading:
@@ -182,9 +174,9 @@ class Reading:
 
     def _metered_archived(self, asked: SumQuery, frame: SqlFrame) -> Iterator[CallSums]:
         met = Met(asked, frame, self._archived)
-        for day, identity, source, requests, _, *used, high, low in self._archived_rows(frame):
+        for day, identity, source, requests, _, *used in self._archived_rows(frame):
             if met.keys(identity, day) is not None:
-                total, read, written, output, reasoning = used
+                total, read, written, output, reasoning, high, low = used[:7]
                 usage = Usage(total, read, written, 0, output, reasoning)
                 yield CallSums(day, met.labels(identity), source, False, requests, usage, joined(high, low))
 
@@ -209,7 +201,7 @@ class Reading:
         slots = [each for each in present if not asked.where or is_wanted(self._slot(each), asked.where)]
         columns = [name for name in asked.by if name in SLOT]
         time = at if {"day", "hour"} & {*asked.by} else "0"
-        keys = ", ".join([time, *(f"s.{name}" for name in columns), "source"])
+        keys = ", ".join([time, *(f"s.{_COLUMNS.get(name, name)}" for name in columns), "source"])
         width = len(columns) + 1
         places = ", ".join(map(str, range(1, width + 2)))
         rows = self._connection.execute(
@@ -336,7 +328,7 @@ class Reading:
         return self._words[number]
 
     def _slot(self, number: Any) -> dict[str, str]:
-        row = self._connection.execute(f"SELECT {', '.join(SLOT)} FROM slot WHERE id = ?", (number,)).fetchone()  # noqa: S608
+        row = self._connection.execute(f"SELECT {_SLOT} FROM slot WHERE id = ?", (number,)).fetchone()  # noqa: S608
         if row is None:
             raise Damaged(f"{self._path} has lost the labels of its calls", HINT)
         return self._labels(SLOT, row)

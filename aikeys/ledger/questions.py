@@ -25,6 +25,8 @@ class Figures(NamedTuple):
     output: int = 0
     reasoning: int = 0
     cost_pusd: int = 0
+    list_pusd: int = 0
+    doubt_pusd: int = 0
 
     def plus(self, other: "Figures") -> "Figures":
         return Figures(*[mine + its for mine, its in zip(self, other, strict=True)])
@@ -173,4 +175,4 @@ def is_wanted(labels: Mapping[str, str], where: Where) -> bool:
 
 
 def figures_of(sums: Sequence[int]) -> Figures:
-    return Figures._make([*sums[:-2], joined(sums[-2], sums[-1])])
+    return Figures._make([*sums[:-6], *(joined(sums[at], sums[at + 1]) for at in (-6, -4, -2))])

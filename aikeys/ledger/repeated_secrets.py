@@ -32,13 +32,15 @@ _MESSAGES = "SELECT id, message || char(10) || error FROM outbox"
 _NAMES = """SELECT text, text FROM word WHERE id IN (SELECT team FROM slot UNION SELECT project FROM slot
   UNION SELECT environment FROM slot UNION SELECT key FROM slot UNION SELECT model FROM slot UNION
   SELECT provider FROM slot UNION SELECT token FROM context UNION SELECT tags FROM context UNION
-  SELECT price FROM context UNION SELECT door FROM context UNION SELECT token FROM archived UNION
+  SELECT price FROM context UNION SELECT door FROM context UNION SELECT origin FROM context UNION
+  SELECT tool FROM context UNION SELECT token FROM archived UNION
   SELECT tags FROM archived UNION SELECT tag FROM rollup_tag UNION SELECT token FROM rollup_token)
   UNION ALL SELECT name, name FROM person WHERE name IS NOT NULL
   UNION ALL SELECT who, who FROM budget UNION ALL SELECT name, settings FROM channel"""
 _ENTRIES = (
     "SELECT id, extra FROM call WHERE length(extra) > 0",
     "SELECT id, subject || char(10) || detail || char(10) || status FROM entry",
+    "SELECT id, facts FROM entry WHERE length(facts) > 0",
 )
 
 

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from aikeys.ledger.calendar import HOUR_US, Calendar
+from aikeys.ledger.calendar import HOUR_US, Calendar, period_start
 from aikeys.ledger.calls import (
     REBOOKED,
     REBOOKED_FAILED,
@@ -18,6 +18,7 @@ from aikeys.ledger.calls import (
     REVERSED_FAILED,
     SUCCESS,
     Call,
+    Found,
     requests_of,
     text_pairs,
 )
@@ -27,15 +28,23 @@ from aikeys.money import halves
 ROLLED, NO_LONGER_ROLLED = "tag-rollup", "tag-rollup-end"
 _NO_WORD = 0
 KEPT_HOURS = 35 * 24
-SUMS = "requests, failed, input, cache_read, cache_write, output, reasoning, cost_high, cost_low"
+SUMS = (
+    "requests, failed, input, cache_read, cache_write, output, reasoning, cost_high, cost_low, list_high, "
+    "list_low, doubt_high, doubt_low"
+)
 _COUNT = SUMS.count(",") + 1
 _ADD = ", ".join(f"{name} = {name} + excluded.{name}" for name in SUMS.split(", "))
-_TABLES = {"rollup_day": "slot", "rollup_token": "token", "rollup_tag": "tag"}
+_TABLES = {
+    "rollup_day": ("day", "slot"), "rollup_wide": ("day", "slot"), "rollup_month": ("month", "slot"),
+    "rollup_token": ("day", "token"), "rollup_tag": ("day", "tag"),
+}  # fmt: skip
+_HOURLY = {"rollup_hour": "slot", "rollup_token_hour": "token"}
 OF_CALLS = f"""sum(iif(corrects = 0, 1, (status IN ('{REBOOKED}', '{REBOOKED_FAILED}'))
     - (status IN ('{REVERSED}', '{REVERSED_FAILED}')))),
   sum(iif(corrects = 0, status <> '{SUCCESS}', (status = '{REBOOKED_FAILED}') - (status = '{REVERSED_FAILED}'))),
   sum(input), sum(cache_read), sum(cache_write_5m + cache_write_1h), sum(output), sum(reasoning), sum(cost_pusd >> 32),
-  sum(cost_pusd & 4294967295)"""
+  sum(cost_pusd & 4294967295), sum(list_pusd >> 32), sum(list_pusd & 4294967295), sum(doubt_pusd >> 32),
+  sum(doubt_pusd & 4294967295)"""
 
 Sums = tuple[int, ...]
 RowKey = tuple[int, int, str]
@@ -48,25 +57,27 @@ def sums_of(call: Call) -> Sums:
     return (
         *requests_of(call.corrects, call.status),
         *(usage.input, usage.cache_read, usage.cache_write_5m + usage.cache_write_1h, usage.output, usage.reasoning),
-        *halves(call.cost_pusd),
+        *(*halves(call.cost_pusd), *halves(call.list_pusd), *halves(call.doubt_pusd)),
     )
 
 
 class RollupKey(NamedTuple):
-    """Where a call is added up: its slot, the word of its token (or None) and its day."""
+    """Where a call is added up: its slot, that without the person, the word of its token (or None), day and month."""
 
     slot: int
+    wide: int
     token: int | None
     day: int
+    month: int
 
 
-def sums_of_frame(numbers: tuple[int, ...], status: str) -> Sums:
+def sums_of_frame(numbers: tuple[int, ...], status: str, found: Found) -> Sums:
     """Return the same of a call's numbers in canonical order."""
     cache_read, write_5m, write_1h, output, reasoning, cost_pusd = numbers[4:10]
     return (
         *requests_of(numbers[12], status),
         *(numbers[3], cache_read, write_5m + write_1h, output, reasoning),
-        *halves(cost_pusd),
+        *(*halves(cost_pusd), *halves(found.list_pusd), *halves(found.doubt_pusd)),
     )
 
 
@@ -123,14 +134,18 @@ def add_call(writer: Writer, call: Call, place: RollupKey) -> None:
 
 def _rows_of(call: Call, place: RollupKey, first_hour: int, tags: Iterable[int]) -> Iterator[tuple[str, RowKey]]:
     """Yield table and key of every roll-up a call belongs to."""
-    slot, token, day = place
+    slot, wide, token, day, month = place
     source = call.cost_source
     yield "rollup_day", (day, slot, source)
+    yield "rollup_wide", (day, wide, source)
+    yield "rollup_month", (month, wide, source)
     hour = call.at_us // HOUR_US
     if hour >= first_hour:
         yield "rollup_hour", (hour, slot, source)
     if token is not None:
         yield "rollup_token", (day, token, source)
+        if hour >= first_hour:
+            yield "rollup_token_hour", (hour, token, source)
     for tag in tags:
         yield "rollup_tag", (day, tag, source)
 
@@ -207,7 +222,8 @@ def forget_old_hours(connection: sqlite3.Connection, now_us: int) -> int:
     kept = max(stored, now_us // HOUR_US - KEPT_HOURS)
     if kept > stored:
         connection.execute("UPDATE ledger SET hours_from = ?", (kept,))
-        connection.execute("DELETE FROM rollup_hour WHERE hour < ?", (kept,))
+        for table in _HOURLY:
+            connection.execute(f"DELETE FROM {table} WHERE hour < ?", (kept,))  # noqa: S608
     return kept
 
 
@@ -228,12 +244,12 @@ def _stored_hours_from(connection: sqlite3.Connection) -> int:
 def first_wrong(connection: sqlite3.Connection) -> tuple[int, str] | None:
     """Return day and table of a roll-up that is not the sum of its calls (and of what was archived), or None."""
     made = _made(connection)
-    for table, column in _TABLES.items():
-        stored = _keyed(connection.execute(f"SELECT day, {column}, source, {SUMS} FROM {table}"))  # noqa: S608
+    for table, (time, column) in _TABLES.items():
+        stored = _keyed(connection.execute(f"SELECT {time}, {column}, source, {SUMS} FROM {table}"))  # noqa: S608
         wrong = [key for key in {*stored, *made[table]} if stored.get(key) != made[table].get(key)]
         if wrong:
             return min(wrong)[0], table
-    return _first_wrong_hour(connection)
+    return next((found for table in _HOURLY if (found := _first_wrong_hour(connection, table))), None)
 
 
 def are_hours_kept_from(connection: sqlite3.Connection, latest_us: int) -> bool:
@@ -241,23 +257,29 @@ def are_hours_kept_from(connection: sqlite3.Connection, latest_us: int) -> bool:
     return _stored_hours_from(connection) <= max(0, latest_us // HOUR_US - KEPT_HOURS + 1)
 
 
-def _first_wrong_hour(connection: sqlite3.Connection) -> tuple[int, str] | None:
+def _first_wrong_hour(connection: sqlite3.Connection, table: str) -> tuple[int, str] | None:
     """Compare every hour that is used."""
     kept = (_stored_hours_from(connection),)
-    forgotten = connection.execute("SELECT min(hour) FROM rollup_hour WHERE hour < ?", kept).fetchone()[0]
+    forgotten = connection.execute(f"SELECT min(hour) FROM {table} WHERE hour < ?", kept).fetchone()[0]  # noqa: S608
     if forgotten is not None:
-        return forgotten // 24, "rollup_hour"
-    first = hours_from(connection)
-    stored = _keyed(connection.execute(f"SELECT hour, slot, source, {SUMS} FROM rollup_hour WHERE hour >= ?", (first,)))  # noqa: S608
-    made = _keyed(
-        connection.execute(
-            f"SELECT call.at_us / {HOUR_US} AS hour, c.slot, source, {OF_CALLS} FROM call "  # noqa: S608
-            "JOIN context c ON c.id = call.context WHERE call.day >= ? AND at_us >= ? GROUP BY 1, 2, 3",
-            (first // 24 - 1, first * HOUR_US),
-        )
-    )
+        return forgotten // 24, table
+    column, first = _HOURLY[table], hours_from(connection)
+    query = f"SELECT hour, {column}, source, {SUMS} FROM {table} WHERE hour >= ?"  # noqa: S608
+    stored, made = _keyed(connection.execute(query, (first,))), _keyed(hours_made(connection, table, first))
     wrong = [key for key in {*stored, *made} if stored.get(key) != made.get(key)]
-    return (min(wrong)[0] // 24, "rollup_hour") if wrong else None
+    return (min(wrong)[0] // 24, table) if wrong else None
+
+
+def hours_made(connection: sqlite3.Connection, table: str, first: int) -> Iterator[tuple[Any, ...]]:
+    """Make an hourly roll-up from the calls, beginning with an hour."""
+    column = _HOURLY[table]
+    yield from connection.execute(
+        f"SELECT call.at_us / {HOUR_US} AS hour, c.{column}, source, {OF_CALLS} FROM call "  # noqa: S608
+        "JOIN context c ON c.id = call.context WHERE call.day >= ? AND at_us >= ? "
+        + ("AND c.token <> (SELECT id FROM word WHERE text = '') " if column == "token" else "")
+        + "GROUP BY 1, 2, 3",
+        (first // 24 - 1, first * HOUR_US),
+    )
 
 
 def _made(connection: sqlite3.Connection) -> dict[str, Rows]:
@@ -268,14 +290,17 @@ def _made(connection: sqlite3.Connection) -> dict[str, Rows]:
     contexts = {row[0]: row[1:] for row in connection.execute("SELECT id, slot, token, tags FROM context")}
     made: dict[str, defaultdict[tuple[int, int, str], list[int]]]
     made = {table: defaultdict(lambda: [0] * _COUNT) for table in _TABLES}
+    wide = dict(connection.execute("SELECT id, wide FROM slot").fetchall())
     for day, slot, token, tags, source, *sums in _groups(connection, contexts):
-        keys = [("rollup_day", slot)]
+        month = period_start("month", day)
+        without = wide.get(slot, 0)
+        keys = [("rollup_day", day, slot), ("rollup_wide", day, without), ("rollup_month", month, without)]
         if words.get(token):
-            keys.append(("rollup_token", token))
+            keys.append(("rollup_token", day, token))
         texts = [f"{name}={value}" for name, value in text_pairs(words.get(tags, "")) if name in declared]
-        keys += [("rollup_tag", numbers.get(text, _NO_WORD)) for text in texts]
-        for table, number in keys:
-            row = made[table][day, number, source]
+        keys += [("rollup_tag", day, numbers.get(text, _NO_WORD)) for text in texts]
+        for table, start, number in keys:
+            row = made[table][start, number, source]
             row[:] = [one + other for one, other in zip(row, sums, strict=True)]
     return {table: {key: tuple(row) for key, row in rows.items()} for table, rows in made.items()}
 

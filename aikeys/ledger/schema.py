@@ -2,17 +2,20 @@
 
 - `word` and `person` hold every text once. A person's name and salt can be erased, the digest stays.
 - `slot` are the columns that reports group by, `context` all texts of a call.
+- What of a call is looked for or summed (ids, run, list price, what is in doubt) stands in columns beside its `extra`,
+  which has it in the chain. `wide` is the slot without its person.
 - Roll-ups, counters and reservations belong to the transaction that writes the entry. Money that is summed stands in
   two halves (money.halves); limits and counters, which are not, are decimal text of pico-USD.
 """
 
 from __future__ import annotations
 
-FORMAT = 1
+FORMAT = 2
 
 _SUMS = """requests INTEGER NOT NULL, failed INTEGER NOT NULL, input INTEGER NOT NULL, cache_read INTEGER NOT NULL,
   cache_write INTEGER NOT NULL, output INTEGER NOT NULL, reasoning INTEGER NOT NULL, cost_high INTEGER NOT NULL,
-  cost_low INTEGER NOT NULL"""
+  cost_low INTEGER NOT NULL, list_high INTEGER NOT NULL, list_low INTEGER NOT NULL, doubt_high INTEGER NOT NULL,
+  doubt_low INTEGER NOT NULL"""
 
 STATEMENTS = f"""
 CREATE TABLE ledger(one INTEGER PRIMARY KEY CHECK(one = 1), format INTEGER NOT NULL, ledger_id BLOB NOT NULL,
@@ -20,23 +23,35 @@ CREATE TABLE ledger(one INTEGER PRIMARY KEY CHECK(one = 1), format INTEGER NOT N
 CREATE TABLE entry(
   id INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, phase TEXT NOT NULL, act TEXT NOT NULL, subject TEXT NOT NULL,
   actor BLOB NOT NULL, person BLOB, detail TEXT NOT NULL, status TEXT NOT NULL, intent INTEGER UNIQUE, vault_id BLOB,
-  epoch INTEGER, manifest BLOB, hash BLOB NOT NULL) STRICT;
+  epoch INTEGER, manifest BLOB, facts BLOB NOT NULL, hash BLOB NOT NULL) STRICT;
 CREATE INDEX entry_act ON entry(act, at_us);
+CREATE INDEX entry_act_id ON entry(act, id);
+CREATE INDEX entry_actor ON entry(actor, id);
+CREATE INDEX entry_person ON entry(person, id) WHERE person IS NOT NULL;
+CREATE INDEX entry_subject ON entry(subject, id);
 CREATE TABLE call(
   id INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, settled_us INTEGER NOT NULL, input INTEGER NOT NULL,
   cache_read INTEGER NOT NULL, cache_write_5m INTEGER NOT NULL, cache_write_1h INTEGER NOT NULL,
   output INTEGER NOT NULL, reasoning INTEGER NOT NULL, cost_pusd INTEGER NOT NULL, latency_ms INTEGER NOT NULL,
   first_token_ms INTEGER NOT NULL, corrects INTEGER NOT NULL, source TEXT NOT NULL, status TEXT NOT NULL,
-  context INTEGER NOT NULL, extra BLOB NOT NULL, day INTEGER NOT NULL, hash BLOB NOT NULL) STRICT;
+  context INTEGER NOT NULL, extra BLOB NOT NULL, day INTEGER NOT NULL, hash BLOB NOT NULL, reservation BLOB NOT NULL,
+  request_id TEXT NOT NULL, message_id TEXT NOT NULL, run TEXT NOT NULL, list_pusd INTEGER NOT NULL,
+  doubt_pusd INTEGER NOT NULL) STRICT;
 CREATE INDEX call_day ON call(day);
+CREATE INDEX call_reservation ON call(reservation) WHERE reservation <> x'';
+CREATE INDEX call_request ON call(request_id) WHERE request_id <> '';
+CREATE INDEX call_message ON call(message_id) WHERE message_id <> '';
+CREATE INDEX call_run ON call(run) WHERE run <> '';
+CREATE INDEX call_corrects ON call(corrects) WHERE corrects <> 0;
 CREATE TABLE word(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE person(digest BLOB PRIMARY KEY, name TEXT UNIQUE, salt BLOB) STRICT;
 CREATE TABLE slot(id INTEGER PRIMARY KEY, team INTEGER NOT NULL, project INTEGER NOT NULL, environment INTEGER NOT NULL,
-  user BLOB NOT NULL, key INTEGER NOT NULL, provider INTEGER NOT NULL, model INTEGER NOT NULL,
-  UNIQUE (team, project, environment, user, key, provider, model)) STRICT;
+  person BLOB NOT NULL, key INTEGER NOT NULL, provider INTEGER NOT NULL, model INTEGER NOT NULL,
+  wide INTEGER NOT NULL,
+  UNIQUE (team, project, environment, person, key, provider, model)) STRICT;
 CREATE TABLE context(id INTEGER PRIMARY KEY, slot INTEGER NOT NULL, token INTEGER NOT NULL, tags INTEGER NOT NULL,
   answered INTEGER NOT NULL, price INTEGER NOT NULL, address BLOB NOT NULL, door INTEGER NOT NULL,
-  digest BLOB NOT NULL UNIQUE) STRICT;
+  origin INTEGER NOT NULL, tool INTEGER NOT NULL, digest BLOB NOT NULL UNIQUE) STRICT;
 CREATE TABLE rollup_day(day INTEGER, slot INTEGER, source TEXT, {_SUMS}, PRIMARY KEY (day, slot, source))
   STRICT, WITHOUT ROWID;
 CREATE TABLE rollup_hour(hour INTEGER, slot INTEGER, source TEXT, {_SUMS}, PRIMARY KEY (hour, slot, source))
@@ -45,6 +60,14 @@ CREATE TABLE rollup_token(day INTEGER, token INTEGER, source TEXT, {_SUMS}, PRIM
   STRICT, WITHOUT ROWID;
 CREATE TABLE rollup_tag(day INTEGER, tag INTEGER, source TEXT, {_SUMS}, PRIMARY KEY (day, tag, source))
   STRICT, WITHOUT ROWID;
+CREATE TABLE rollup_wide(day INTEGER, slot INTEGER, source TEXT, {_SUMS}, PRIMARY KEY (day, slot, source))
+  STRICT, WITHOUT ROWID;
+CREATE TABLE rollup_month(month INTEGER, slot INTEGER, source TEXT, {_SUMS}, PRIMARY KEY (month, slot, source))
+  STRICT, WITHOUT ROWID;
+CREATE TABLE rollup_token_hour(hour INTEGER, token INTEGER, source TEXT, {_SUMS}, PRIMARY KEY (hour, token, source))
+  STRICT, WITHOUT ROWID;
+CREATE TABLE raw_runs(hour INTEGER PRIMARY KEY, runs INTEGER NOT NULL) STRICT;
+CREATE TABLE archived_runs(hour INTEGER PRIMARY KEY, runs INTEGER NOT NULL) STRICT;
 CREATE TABLE rolled_tag(name TEXT PRIMARY KEY) STRICT;
 CREATE TABLE archived(day INTEGER, slot INTEGER, token INTEGER, tags INTEGER, source TEXT, {_SUMS},
   PRIMARY KEY (day, slot, token, tags, source)) STRICT, WITHOUT ROWID;

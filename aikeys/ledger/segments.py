@@ -24,16 +24,16 @@ from typing import IO, Any, NamedTuple
 
 from aikeys.errors import Damaged
 from aikeys.ledger.calls import call_bytes, context_bytes
-from aikeys.ledger.entries import Entry, Head
+from aikeys.ledger.entries import Entry, Head, act_bytes
 from aikeys.ledger.listing import Texts
 from aikeys.ledger.repeated_secrets import checked_as
 from aikeys.ledger.store import Ledger, Signer
 from aikeys.storage.canonical import Field, pack, unpack
 
 _MAGIC = b"aikeys-ledger-segment-1\n"
-_CONTEXT = pack("aikeys/1/context")
+_CONTEXTS = (pack("aikeys/1/context"), pack("aikeys/2/context"))
+_TEXTS = {_CONTEXTS[0]: 13, _CONTEXTS[1]: 15}
 _CALL = b"call "
-_TEXTS = 13
 _LARGEST_FRAME = 1 << 20
 _LONGEST_LINE = 4096
 _ACTS = f"SELECT {', '.join(Entry._fields)} FROM entry WHERE id <= ? ORDER BY id"  # noqa: S608
@@ -86,7 +86,7 @@ def entry_frames(connection: sqlite3.Connection, base: int, last: int) -> Iterat
     at = base
     for row in connection.execute(_ACTS, (last,)):
         yield from calls(at, row[0])
-        yield pack("aikeys/1/act", *row)
+        yield act_bytes(Entry(*row))
         at = row[0]
     yield from calls(at, last + 1)
 
@@ -101,7 +101,7 @@ def write_body(
             data = len(frame).to_bytes(4, "big") + frame
             digest.update(data)
             body.write(data)
-            if not frame.startswith(_CONTEXT):
+            if not frame.startswith(_CONTEXTS):
                 hashed = sha256(hashed + frame).digest()
                 number += 1
                 advance(1)
@@ -164,16 +164,17 @@ def read_frames(file: IO[bytes], path: str) -> Iterator[bytes]:
 
 def is_context(frame: bytes) -> bool:
     """Tell whether a frame is a context, and so no entry."""
-    return frame.startswith(_CONTEXT)
+    return frame.startswith(_CONTEXTS)
 
 
 class CallFrame(NamedTuple):
-    """A call as its frame has it: the thirteen numbers, source, and the digest of its context."""
+    """A call as its frame has it: the thirteen numbers, source, the digest of its context, and its extra."""
 
     numbers: tuple[int, ...]
     source: str
     status: str
     context: bytes
+    extra: bytes
 
 
 def read_call(frame: bytes) -> CallFrame | None:
@@ -181,15 +182,16 @@ def read_call(frame: bytes) -> CallFrame | None:
     if not frame.startswith(_CALL):
         return None
     parts = frame.split(b" ", 16)
-    return CallFrame(tuple(int(part) for part in parts[1:14]), parts[14].decode(), parts[15].decode(), parts[16][:32])
+    numbers = tuple(int(part) for part in parts[1:14])
+    return CallFrame(numbers, parts[14].decode(), parts[15].decode(), parts[16][:32], parts[16][32:])
 
 
 def read_context(frame: bytes) -> tuple[bytes, tuple[Field, ...]]:
     """Return a context's digest in the chain and its texts, in the order of `context_bytes`; raises ValueError."""
-    texts = unpack(frame)[1:]
-    if len(texts) == _TEXTS:
+    texts, count = unpack(frame)[1:], _TEXTS[frame[: len(_CONTEXTS[0])]]
+    if len(texts) == count:
         return sha256(frame).digest(), texts
-    if len(texts) != _TEXTS + 1 or not isinstance(texts[-1], bytes):
+    if len(texts) != count + 1 or not isinstance(texts[-1], bytes):
         raise ValueError("no context")
     return texts[-1], texts[:-1]
 

@@ -12,9 +12,20 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from aikeys import clock
-from aikeys.errors import BadConfiguration, Damaged
+from aikeys.errors import Damaged
 from aikeys.ledger.clock_jumps import ClockPace, note_jump
-from aikeys.ledger.entries import Anchor, Entry, Head, chain_hash, checkpoint_message, genesis, person_digest
+from aikeys.ledger.entries import (
+    Anchor,
+    Entry,
+    Head,
+    Pairs,
+    chain_hash,
+    checked,
+    checkpoint_message,
+    genesis,
+    packed_facts,
+    person_digest,
+)
 from aikeys.storage import files, folders, sqlite
 from aikeys.storage.locks import TURN_NAME
 from aikeys.storage.record import NamedTuple
@@ -29,23 +40,20 @@ FOREIGN_HINT = (
     "put the right one back; to take this one on purpose: aikeys ledger import --new-ledger, or aikeys restore FILE"
 )
 MISSING_HINT = "check --home, AIKEYS_HOME and AIKEYS_LEDGER; where there is no vault yet: aikeys init"
-_FORMAT = 1
+_FORMAT = 2
 _COLUMNS = ", ".join(Entry._fields)
 _NEWEST = """SELECT * FROM (SELECT * FROM (SELECT id, hash, at_us FROM entry ORDER BY id DESC LIMIT 1)
   UNION ALL SELECT * FROM (SELECT id, hash, settled_us FROM call ORDER BY id DESC LIMIT 1)) ORDER BY id DESC LIMIT 1"""
-_TYPES: tuple[type | tuple[type, ...], ...] = (
-    int, int, str, str, str, bytes, (bytes, type(None)), str, str,
-    (int, type(None)), (bytes, type(None)), (int, type(None)), (bytes, type(None)),
-)  # fmt: skip
 
 
 class Act(NamedTuple):
-    """What somebody does: `exec`, subject `openai`, detail `program=python`, `person` it is about. Never a secret."""
+    """What somebody does: `exec`, subject `openai`, facts `program` python, `person` it is about. Never a secret."""
 
     act: str
     subject: str
     detail: str = ""
     person: str = ""
+    facts: Pairs = ()
 
 
 class ActNames(NamedTuple):
@@ -95,8 +103,9 @@ class Writer:
         """Append an act and return the new head."""
         actor = self.person(_user_name())
         about = self.person(act.person) if act.person else None
+        number, facts = self.head.number + 1, packed_facts(act.facts)
         entry = Entry(
-            self.head.number + 1, self.now_us, phase, act.act, act.subject, actor, about, act.detail, status, *change
+            number, self.now_us, phase, act.act, act.subject, actor, about, act.detail, status, *change, facts
         )
         return self._append(entry)
 
@@ -110,12 +119,16 @@ class Writer:
             from aikeys.ledger import token_acts
 
             token_acts.project(self.connection, entry)
+        elif entry.act == "exec":
+            from aikeys.ledger import raw_runs
+
+            raw_runs.project(self.connection, entry)
         self.head = Head(entry.id, digest)
         return self.head
 
     def repeat(self, entry: Entry) -> Head:
         """Append what an act said once more, with the same persons, as of now."""
-        again = Entry(self.head.number + 1, self.now_us, "event", *entry[3:9], None, None, None, None)
+        again = Entry(self.head.number + 1, self.now_us, "event", *entry[3:9], None, None, None, None, entry.facts)
         return self._append(again)
 
     def person(self, name: str) -> bytes:
@@ -169,6 +182,7 @@ class Ledger:
                         connection.execute(statement)
                     connection.execute("INSERT INTO ledger VALUES (1, ?, ?, ?, 0, NULL, 0)", (_FORMAT, ledger_id, zone))
             connection.execute("PRAGMA journal_mode=WAL")
+        with self._using() as connection:
             self._identify(connection)
         return self
 
@@ -245,9 +259,9 @@ class Ledger:
         if row is None or not isinstance(row[1], bytes) or not isinstance(row[2], str):
             raise Damaged(f"{self.path} has lost its header", HINT)
         if row[0] != _FORMAT:
-            raise BadConfiguration(
-                f"{self.path} has ledger format {row[0]}, this aikeys knows {_FORMAT}", "upgrade aikeys"
-            )
+            from aikeys.ledger.migration import migrate
+
+            migrate(connection, self.path)
         self.ledger_id, self.zone = row[1:]
 
     def head(self) -> Head:
@@ -377,10 +391,3 @@ def _user_name() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return f"uid {os.getuid()}"
-
-
-def checked(fields: list[object] | tuple[object, ...], path: str) -> Entry:
-    """Return a row as an act; raises Damaged where a field has the wrong type."""
-    if any(not isinstance(field, kind) for field, kind in zip(fields, _TYPES, strict=True)):
-        raise Damaged(f"{path}: entry {fields[0]!r} has a field of the wrong type", "put an unchanged copy back")
-    return Entry(*fields)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
-from aikeys.ledger.calls import read_extra
-
 _LONGEST = 100
 
 
@@ -50,14 +48,16 @@ def first_wrong(connection: sqlite3.Connection) -> str | None:
         return None
     makers: dict[tuple[str, str], set[tuple[str, str]]] = {}
     query = (
-        "SELECT call.extra, provider.text, token.text, team.text FROM call JOIN context c ON c.id = call.context "
+        "SELECT call.request_id, call.message_id, provider.text, token.text, team.text FROM call "
+        "JOIN context c ON c.id = call.context "
         "JOIN slot s ON s.id = c.slot JOIN word provider ON provider.id = s.provider "
         "JOIN word token ON token.id = c.token JOIN word team ON team.id = s.team "
-        "WHERE length(extra) > 0 AND corrects = 0 AND provider.text IN (SELECT provider FROM kept_object)"
+        "WHERE (request_id <> '' OR message_id <> '') AND corrects = 0 "
+        "AND provider.text IN (SELECT provider FROM kept_object)"
     )
-    for extra, provider, token, team in connection.execute(query):
-        name = read_extra(extra).request_id
-        if (provider, name) in kept:
-            makers.setdefault((provider, name), set()).add((token, team))
+    for request_id, message_id, provider, token, team in connection.execute(query):
+        for name in {request_id, message_id} - {""}:
+            if (provider, name) in kept:
+                makers.setdefault((provider, name), set()).add((token, team))
     wrong = (name for (provider, name), owner in kept.items() if owner not in makers.get((provider, name), {owner}))
     return min(wrong, default=None)

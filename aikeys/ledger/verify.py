@@ -17,15 +17,15 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from aikeys.errors import Damaged
-from aikeys.ledger import projections, repeated_secrets, token_acts
+from aikeys.ledger import projections, raw_runs, repeated_secrets, token_acts
 from aikeys.ledger.archive import ARCHIVED, Cut, parse_cut
 from aikeys.ledger.archived import Walk, check_files, check_segments
 from aikeys.ledger.calls import Context, Labels, context_digest, pairs_text, text_pairs
 from aikeys.ledger.clock_jumps import Jump, Times, forward_jump
-from aikeys.ledger.entries import Entry, Head, chain_hash, checkpoint_message
+from aikeys.ledger.entries import Entry, Head, chain_hash, checked, checkpoint_message
 from aikeys.ledger.receipts import Receipt, check_receipts
 from aikeys.ledger.schema import FORMAT, STATEMENTS
-from aikeys.ledger.store import Ledger, checked, read_base
+from aikeys.ledger.store import Ledger, read_base
 from aikeys.storage.schema import first_difference
 
 _ACTS = f"SELECT {', '.join(Entry._fields)}, hash FROM entry ORDER BY id"  # noqa: S608
@@ -132,7 +132,9 @@ class _Chain:
         self.ledger = ledger
         self.advance = advance
         self.wanted = wanted
-        self.acts = projections.Acts(token_acts.read_tokens(connection, "archived_token"))
+        self.acts = projections.Acts(
+            token_acts.read_tokens(connection, "archived_token"), raw_runs.read(connection, "archived_runs")
+        )
         self.cut: Cut | None = None
         self.cuts: dict[int, str] = {}
         self.changes: list[SignerChange] = []
@@ -220,8 +222,8 @@ def context_digests(connection: sqlite3.Connection) -> dict[int, bytes]:
     """Return every context's digest as it is in the chain, recomputed from its words; a masked one's by its act."""
     words = dict(connection.execute("SELECT id, text FROM word"))
     rows = connection.execute(
-        "SELECT c.id, s.team, s.project, s.environment, s.user, c.tags, c.token, s.key, s.provider, s.model, "
-        "c.answered, c.price, c.address, c.door, c.digest FROM context c JOIN slot s ON s.id = c.slot"
+        "SELECT c.id, s.team, s.project, s.environment, s.person, c.tags, c.token, s.key, s.provider, s.model, "
+        "c.answered, c.price, c.address, c.door, c.origin, c.tool, c.digest FROM context c JOIN slot s ON s.id = c.slot"
     )
     in_chain = repeated_secrets.checked_as(connection)
     return {number: in_chain(stored, fresh) for number, stored, fresh in _recomputed(rows, words)}
@@ -230,13 +232,14 @@ def context_digests(connection: sqlite3.Connection) -> dict[int, bytes]:
 def _recomputed(rows: sqlite3.Cursor, words: dict[int, str]) -> Iterator[tuple[int, bytes, bytes]]:
     """Yield the number of each context, the digest it is stored with, and that of its words."""
     for row in rows:
-        number, team, project, environment, user, tags, *texts, address, door, stored = row
+        number, team, project, environment, user, tags, *texts, address, door, source, tool, stored = row
         try:
             if pairs_text(text_pairs(words[tags])) != words[tags]:
                 continue
             labels = Labels(words[team], words[project], words[environment], "", text_pairs(words[tags]))
             token, key, provider, model, answered, price = (words[text] for text in texts)
-            context = Context(labels, token, key, provider, model, answered, price, "", words[door])
+            end = (words[door], words[source], words[tool])
+            context = Context(labels, token, key, provider, model, answered, price, "", *end)
         except KeyError:
             continue
         yield number, stored, context_digest(context, user, address)
@@ -251,7 +254,7 @@ def _check_contexts(connection: sqlite3.Connection, ledger: Ledger, digests: dic
 
 def _check_base(connection: sqlite3.Connection, ledger: Ledger, base: Head, cut: Cut | None) -> None:
     """Where the chain begins after the first entry, the newest act of archiving says where and with which sums."""
-    kept = "SELECT 1 FROM archived UNION ALL SELECT 1 FROM archived_token LIMIT 1"
+    kept = "SELECT 1 FROM archived UNION ALL SELECT 1 FROM archived_token UNION ALL SELECT 1 FROM archived_runs LIMIT 1"
     if base.number == 0 and cut is None and not connection.execute(kept).fetchone():
         return
     if cut is None or cut.last != base:
@@ -260,6 +263,8 @@ def _check_base(connection: sqlite3.Connection, ledger: Ledger, base: Head, cut:
         raise Damaged(f"{ledger.path}: the sums of archived entries are not those of entry {cut.entry}", _HINT)
     if cut.tokens != token_acts.archived_digest(connection):
         raise Damaged(f"{ledger.path}: what archived entries say of tokens is not what entry {cut.entry} says", _HINT)
+    if cut.runs != raw_runs.archived_digest(connection):
+        raise Damaged(f"{ledger.path}: what archived entries say of programs is not what entry {cut.entry} says", _HINT)
     if cut.imports != projections.imports_digest(connection, base.number):
         raise Damaged(f"{ledger.path}: what was imported and archived is not what entry {cut.entry} says", _HINT)
 

@@ -42,7 +42,8 @@ def act(entry: Entry, names: ActNames) -> dict[str, object]:
         "person": names.person or None,
         "status": entry.status or None,
         "granted": None if entry.status in _OPEN else entry.status == "ok",
-        "detail": entry.detail or None,
+        "detail": entry.said or None,
+        "facts": dict(entry.pairs) if entry.facts else None,
         "intent": entry.intent,
         "epoch": entry.epoch,
     }

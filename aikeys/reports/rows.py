@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from aikeys.errors import Damaged
 from aikeys.ledger.calendar import Calendar, date_of, period_start
-from aikeys.ledger.calls import COST_SOURCES, UNPRICED
+from aikeys.ledger.calls import COST_SOURCES, MONEY, UNPRICED
 from aikeys.ledger.questions import NONE, Figures, Keys, Runs
 from aikeys.ledger.ranges import DayRange
 from aikeys.reports.groups import TIMES
@@ -100,14 +100,14 @@ def with_trend(
 
 
 def coverage_of(cells: Cells, asked: Sequence[str], runs: Runs, lost_before_us: int | None = None) -> Coverage:
-    """Return the figures by cost source; every source is named, also where it is zero. `asked`: names of the keys."""
-    sources = dict.fromkeys(COST_SOURCES, NONE)
+    """Return the figures by cost source; every source of money is named, also at zero. `asked`: names of the keys."""
+    sources = dict.fromkeys(MONEY, NONE)
     for (_, source), figures in cells.items():
-        if source not in sources:
+        if source not in COST_SOURCES:
             raise Damaged(
                 f"the ledger has a cost from {source[:40]!r}, which is no cost source", "see: aikeys ledger verify"
             )
-        sources[source] = sources[source].plus(figures)
+        sources[source] = sources.get(source, NONE).plus(figures)
     models = _unpriced_models(cells, asked.index("model")) if "model" in asked else ()
     return Coverage(tuple(sources.items()), runs, lost_before_us=lost_before_us, unpriced_models=models)
 

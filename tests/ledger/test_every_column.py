@@ -50,6 +50,10 @@ NOT_CHAINED = {
     "kept_object.name": "the row is then of an object that no call named, and not of the one that a call did",
 }
 """What an edit changes without being found, and why nothing is paid, allowed or limited by it beyond a call under way."""
+MORE: dict[str, Any] = {
+    "reservation": b"r" * 16, "message_id": "msg", "run": "run", "list_pusd": 10**11, "doubt_pusd": 10**11,
+    "unread": ("usage.x",), "request_content": b"c" * 32,
+}  # fmt: skip
 _LINE = {"id": "one", "at": "2026-09-20T10:00:00Z", "provider": "openai", "model": "gpt-5", "cost_usd": "0.25"}
 
 
@@ -67,6 +71,7 @@ def whole(book: Book, ticking: Clock) -> Iterator[Book]:
     old = ledger.intent(Act("add", "openai"), b"o" * 16, 2)
     ledger.outcome(old.number, "ok", b"m" * 64, SIGNER)
     spend(book)
+    ledger.event(Act("exec", "openai", facts=(("program", "make"),)))
     take(book, {**_LINE, "id": "archived"})
     ledger.event(Act("token revoke", "aaaa"))
     erase_person(ledger, "192.0.2.7")
@@ -81,6 +86,7 @@ def whole(book: Book, ticking: Clock) -> Iterator[Book]:
     ledger.event(Act("token issue", "bb", "parent=aa expires=never"))
     reserver = SerialReserver(ledger)
     reserver.reserve(ReserveRequest(context("ben"), Ask(10**9, 0)), (RateLimit("key:openai", 30),), 5)
+    ledger.event(Act("exec", "openai", facts=(("program", "make"), ("token", "aa"))))
     ledger.event(Act("sign", "ledger"), signer=SIGNER)
     yield book
     ledger.open()
@@ -94,7 +100,9 @@ def context(user: str) -> Context:
 def spend(book: Book) -> None:
     with book.ledger.writing() as writer:
         for user, name in (("ana", "resp_1"), ("ben", "resp_2")):
-            made = call(book.ticking.now_us, settled_us=book.ticking.now_us, request_id=name, cost_pusd=2 * 10**11)
+            made = call(
+                book.ticking.now_us, settled_us=book.ticking.now_us, request_id=name, cost_pusd=2 * 10**11, **MORE
+            )
             booking(writer, made._replace(context=context(user)), book.calendar)
             stored_objects.note(writer.connection, "openai", name, stored_objects.Owner("aa", "support"))
 

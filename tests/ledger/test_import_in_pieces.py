@@ -131,7 +131,7 @@ def test_pieces_give_way_and_what_came_meanwhile_is_taken_once(book: Book) -> No
     booked: list[str] = []
 
     def between(writer: Writer, one: Call, calendar: Calendar) -> Head:
-        booked.append(one.request_id)
+        booked.append(one.import_id)
         return booking(writer, one, calendar)
 
     with checked(book.ledger, lines(*ROWS[:4]), lambda one: one, lambda _: None) as plan:

@@ -53,7 +53,7 @@ def exported(book: Book) -> list[dict[str, object]]:
 def totals(book: Book) -> list[tuple[Any, ...]]:
     with book.ledger.reading() as connection:
         return connection.execute(
-            "SELECT day, t.text, p.text, (SELECT name FROM person WHERE digest = s.user), m.text, source, "  # noqa: S608
+            "SELECT day, t.text, p.text, (SELECT name FROM person WHERE digest = s.person), m.text, source, "  # noqa: S608
             f"{SUMS} FROM rollup_day r JOIN slot s ON s.id = r.slot JOIN word t ON t.id = s.team "
             "JOIN word p ON p.id = s.project JOIN word m ON m.id = s.model ORDER BY 1, 2, 3, 4, 5, 6"
         ).fetchall()

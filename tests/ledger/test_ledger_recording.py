@@ -11,8 +11,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aikeys.ledger import listing
-from aikeys.ledger.calls import Call, Context, Labels, call_bytes, context_bytes, extra_bytes, numbers_of, read_extra
-from aikeys.ledger.entries import Entry, chain_hash, genesis
+from aikeys.ledger.calls import (
+    Call,
+    Context,
+    Extra,
+    Labels,
+    call_bytes,
+    context_bytes,
+    extra_bytes,
+    numbers_of,
+    read_extra,
+)
+from aikeys.ledger.entries import Entry, chain_hash, genesis, packed_facts
 from aikeys.ledger.queries import reading
 from aikeys.ledger.questions import CALLS, ROLL_UPS, LedgerSums, SumQuery
 from aikeys.ledger.recording import append_call
@@ -46,7 +56,10 @@ def test_the_chain_begins_with_ledger_and_zone() -> None:
 
 def test_an_act_has_the_bytes_of_the_specification() -> None:
     entry = Entry(7, 5, "event", "exec", "openai", b"a" * 32, None, "program=x", "ok", None, None, None, None)
-    assert chain_hash(b"p" * 32, entry) == sha256(b"p" * 32 + packed("aikeys/1/act", *entry)).digest()
+    assert chain_hash(b"p" * 32, entry) == sha256(b"p" * 32 + packed("aikeys/1/act", *entry[:-1])).digest()
+    said = entry._replace(detail="", facts=packed_facts((("program", "a b"), ("token", ""))))
+    assert said.facts == packed("program", "a b", "token", "")
+    assert chain_hash(b"p" * 32, said) == sha256(b"p" * 32 + packed("aikeys/2/act", *said)).digest()
 
 
 def test_a_call_has_the_bytes_of_the_specification() -> None:
@@ -71,7 +84,7 @@ def test_a_call_has_the_bytes_of_the_specification() -> None:
         "gateway",
     )
     assert context_bytes(one.context, b"U", b"A") == context
-    extra = packed("web_searches=2", "x=1", b"r" * 16, "req", b"q" * 32, b"")
+    extra = packed(2, "web_searches=2", "x=1", "", "", b"q" * 32, b"", b"", b"", b"r" * 16, "req", "", "", 0, 0)
     assert extra_bytes(one) == extra
     assert read_extra(extra)[:2] == (one.usage.other, one.unpriced)
     made = call_bytes(numbers_of(4, one), b"billed", b"error", sha256(context).digest(), extra)
@@ -80,7 +93,7 @@ def test_a_call_has_the_bytes_of_the_specification() -> None:
 
 def test_a_call_without_anything_of_its_own_has_no_extra() -> None:
     assert extra_bytes(call()) == b""
-    assert read_extra(b"") == ((), (), b"", "", b"", b"")
+    assert read_extra(b"") == Extra()
 
 
 NUMBERS = count()
@@ -112,14 +125,17 @@ def test_calls_read_back_as_recorded_and_every_roll_up_is_their_sum(
         for table, expected in (
             ("rollup_day", given_calls),
             ("rollup_hour", given_calls),
+            ("rollup_wide", given_calls),
+            ("rollup_month", given_calls),
+            ("rollup_token_hour", [one for one in given_calls if one.context.token]),
             ("rollup_token", [one for one in given_calls if one.context.token]),
             ("rollup_tag", [one for one in given_calls if one.context.labels.tags]),
         ):
             rows = connection.execute(f"SELECT {SUMS} FROM {table}").fetchall()  # noqa: S608
-            total = [sum(column) for column in zip(*rows, strict=True)] or [0] * 9
+            total = [sum(column) for column in zip(*rows, strict=True)] or [0] * 13
             assert total[0] == len(expected), table
             assert total[1] == sum(one.status != "ok" for one in expected), table
-            assert joined(*total[-2:]) == sum(one.cost_pusd for one in expected), table
+            assert joined(*total[7:9]) == sum(one.cost_pusd for one in expected), table
     book.ledger.close()
 
 

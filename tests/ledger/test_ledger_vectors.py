@@ -1,4 +1,5 @@
-"""Ledger format 1 is frozen: the committed vectors verify, or fail, as they say; the generator makes the same rows."""
+"""Ledger formats are frozen: the committed vectors of 1 and 2 verify, or fail, as they say; the generator makes those of
+2 again."""
 
 from __future__ import annotations
 
@@ -18,16 +19,20 @@ from aikeys.ledger.store import Ledger
 from aikeys.ledger.verify import Known, LedgerVerdict, verify
 from tests.ledger.vectors import generate
 
-NAMES = sorted(path.stem for path in generate.V1.glob("*.txt"))
+V1, V2 = generate.V1, generate.V2
 EDITS = {
     "entry-changed": {("call", "cost_pusd")},
+    "column-edited": {("call", "message_id")},
+    "fact-changed": {("entry", "facts")},
     "entry-removed": {("call", "row gone")},
     "word-renamed": {("word", "text")},
     "roll-up-edited": {("rollup_day", "input")},
     "token-edited": {("token", "revoked_us")},
     "checkpoint-forged": {("checkpoint", "signature")},
-    "tail-cut": {("entry", "row gone")},
+    "tail-cut": {("entry", "row gone"), ("raw_runs", "row gone")},
 }
+BEFORE = sorted(EDITS.keys() - {"column-edited", "fact-changed"})
+FAILING = [*((V2, name) for name in EDITS), *((V1, name) for name in BEFORE)]
 
 
 def checked(vector: generate.Vector, folder: Path, *, with_receipt: bool = True) -> LedgerVerdict:
@@ -83,12 +88,14 @@ def made() -> dict[str, generate.Vector]:
 
 
 def test_there_is_a_vector_for_every_way_to_fail() -> None:
-    assert set(NAMES) == {"good", "archived", *EDITS} == set(made())
+    assert {path.stem for path in V2.glob("*.txt")} == {"good", "archived", *EDITS} == set(made())
+    assert {path.stem for path in V1.glob("*.txt")} == {"good", "archived", "home", *BEFORE}
 
 
+@pytest.mark.parametrize("folder", [V1, V2], ids=["1", "2"])
 @pytest.mark.parametrize("name", ["good", "archived"])
-def test_a_valid_vector_verifies_as_it_says(name: str, tmp_path: Path) -> None:
-    vector = generate.read(name)
+def test_a_valid_vector_verifies_as_it_says(name: str, folder: Path, tmp_path: Path) -> None:
+    vector = generate.read(name, folder)
     verdict = checked(vector, tmp_path)
     says = vector.says
     assert (says["expect"], says["status"]) == ("valid", "0")
@@ -96,9 +103,9 @@ def test_a_valid_vector_verifies_as_it_says(name: str, tmp_path: Path) -> None:
     assert verdict.head.number - verdict.signed == int(says["unsigned"])
 
 
-@pytest.mark.parametrize("name", EDITS)
-def test_a_failing_vector_fails_at_its_place(name: str, tmp_path: Path) -> None:
-    vector = generate.read(name)
+@pytest.mark.parametrize(("folder", "name"), FAILING, ids=[f"{folder.name} {name}" for folder, name in FAILING])
+def test_a_failing_vector_fails_at_its_place(folder: Path, name: str, tmp_path: Path) -> None:
+    vector = generate.read(name, folder)
     with pytest.raises(Damaged) as caught:
         checked(vector, tmp_path)
     assert vector.says["place"] in caught.value.message

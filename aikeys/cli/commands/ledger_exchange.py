@@ -227,7 +227,7 @@ def _lines(connection: Any, ledger: Ledger, form: str, between: tuple[int, int])
     import json
 
     from aikeys.cli.render.csv_text import csv_text
-    from aikeys.ledger import interchange
+    from aikeys.ledger import act_lines, interchange
 
     if form == "jsonl":
         head = {
@@ -237,7 +237,7 @@ def _lines(connection: Any, ledger: Ledger, form: str, between: tuple[int, int])
         for row in _rows(connection, ledger, between):
             yield json.dumps(row) + "\n"
         return
-    columns = tuple(dict.fromkeys((*interchange.FIELDS, *interchange.ACT_FIELDS)))
+    columns = tuple(dict.fromkeys((*interchange.FIELDS, *act_lines.ACT_FIELDS)))
     yield csv_text(columns, ()) + "\n"
     for row in _rows(connection, ledger, between):
         yield csv_text([_cell(row.get(column, "")) for column in columns], ()) + "\n"
@@ -247,7 +247,7 @@ def _rows(connection: Any, ledger: Ledger, between: tuple[int, int]) -> Iterator
     """Yield calls and acts in the order of the chain."""
     from heapq import merge
 
-    from aikeys.ledger import interchange, listing
+    from aikeys.ledger import act_lines, interchange, listing
     from aikeys.ledger.import_ids import id_of, identity
 
     def calls() -> Iterator[tuple[int, dict[str, object]]]:
@@ -260,7 +260,7 @@ def _rows(connection: Any, ledger: Ledger, between: tuple[int, int]) -> Iterator
     def acts() -> Iterator[tuple[int, dict[str, object]]]:
         for entry, names in listing.acts(connection, ledger):
             if between[0] <= entry.at_us < between[1]:
-                yield entry.id, interchange.act_row(entry, names)
+                yield entry.id, act_lines.act_row(entry, names)
 
     for _, row in merge(calls(), acts(), key=lambda pair: pair[0]):
         yield row

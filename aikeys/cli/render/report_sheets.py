@@ -108,7 +108,7 @@ def _figure_columns(report: Report, style: Style) -> list[Column]:
 
 
 def _figures(report: Report, figures: Figures, style: Style) -> tuple[str, ...]:
-    requests, failed, input_, read, written, output, reasoning, _ = figures
+    requests, failed, input_, read, written, output, reasoning, *_ = figures
     if style.exact or report.head.kind == "usage":
         return tuple(map(style.number, (requests, failed, input_, read, written, output, reasoning)))
     return style.number(requests), style.number(input_ + output)

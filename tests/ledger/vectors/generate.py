@@ -1,6 +1,6 @@
-"""Make the vectors of ledger format 1: a ledger that is valid, and one file for every way in which one fails to be.
+"""Make the vectors of ledger format 2: a ledger that is valid, and one file for every way in which one fails to be.
 
-`python tests/ledger/vectors/generate.py` writes v1/. Clock, dice and the user's name are fixed, so the same rows come
+`python tests/ledger/vectors/generate.py` writes v2/; those of v1/ were made before, and stay as they are. Clock, dice and the user's name are fixed, so the same rows come
 out every time. Everything in here is test data.
 
 A vector is text: lines `name: value`, a blank line, ledger.db in base64 of zlib; the vector `archived` has a segment
@@ -24,7 +24,7 @@ from unittest.mock import patch
 from zlib import compress, decompress
 
 HERE = Path(__file__).resolve().parent
-V1 = HERE / "v1"
+V1, V2 = HERE / "v1", HERE / "v2"
 sys.path.insert(0, str(HERE.parents[2]))
 
 from aikeys import sealing  # noqa: E402  a checkout is not always installed
@@ -74,6 +74,8 @@ def vectors() -> dict[str, Vector]:
         "good": good,
         "archived": archived,
         "entry-changed": failing("entry 2", _change, "a call costs one pico-dollar less"),
+        "column-edited": failing("call 2", _edit_column, "a call is found by the id of another"),
+        "fact-changed": failing("entry 18", _change_fact, "an act says something else"),
         "entry-removed": failing("entry 3", _remove, "a call is gone"),
         "word-renamed": failing("entry 2", _rename, "the team support is called sale"),
         "roll-up-edited": failing("2026-09-21 (rollup_day)", _edit_roll_up, "a day's total is one token less"),
@@ -118,10 +120,10 @@ def _history(folder: str) -> Vector:
     with ledger.writing() as writer:
         for call in (
             Call(at, at + 5, full, usage, (("web_searches", 2),), 6_375_000_000, "computed", "ok", 900, 80, None,
-                 b"r" * 16, "req_1", b"q" * 32, b"a" * 32),
+                 b"r" * 16, "req_1", b"q" * 32, b"a" * 32, "msg_1", "run-1", doubt_pusd=17, request_content=b"c" * 32),
             Call(at + DAY_US, at + DAY_US + 5, plain, Usage(10), cost_pusd=123, cost_source="worst_case", status="lost"),
             Call(at, at + 9, plain, cost_pusd=-23, cost_source="billed", corrects=3),
-            Call(at, at, plain, Usage(7), (("input_tokens", 7),), 0, "unpriced"),
+            Call(at, at, plain, Usage(7), (("input_tokens", 7),), 0, "unpriced", unread=("usage.new", "usage.x.y")),
         ):  # fmt: skip
             append_call(writer, call, Calendar(ZONE))
     intent = ledger.intent(Act("add", "openai"), VAULT_ID, 2)
@@ -136,7 +138,7 @@ def _history(folder: str) -> Vector:
     ledger.event(Act("token use", child), "denied")
     ledger.event(Act("token revoke", child))
     ledger.event(Act("exec", "openai", "", "bob"), "locked")
-    ledger.event(Act("exec", "openai", "program=make"))
+    ledger.event(Act("exec", "openai", facts=(("program", "make it"), ("token", child))))
     receipt = receipt_text(receipt_of(ledger))
     says = {
         "about": "acts and calls of every kind, signed to entry 9",
@@ -189,6 +191,15 @@ def _change(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE call SET cost_pusd = cost_pusd - 1 WHERE id = 2")
 
 
+def _edit_column(connection: sqlite3.Connection) -> None:
+    connection.execute("UPDATE call SET message_id = 'msg_2' WHERE id = 2")
+
+
+def _change_fact(connection: sqlite3.Connection) -> None:
+    facts = connection.execute("SELECT facts FROM entry WHERE id = 18").fetchone()[0]
+    connection.execute("UPDATE entry SET facts = ? WHERE id = 18", (facts.replace(b"make", b"fake"),))
+
+
 def _remove(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM call WHERE id = 3")
 
@@ -213,6 +224,7 @@ def _forge(connection: sqlite3.Connection) -> None:
 
 def _cut(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM entry WHERE id = (SELECT max(id) FROM entry)")
+    connection.execute("DELETE FROM raw_runs")
 
 
 def encode(vector: Vector) -> str:
@@ -231,17 +243,17 @@ def decode(text: str) -> Vector:
     return Vector(says, *(decompress(b64decode(data)) for data in files))
 
 
-def read(name: str) -> Vector:
+def read(name: str, folder: Path = V2) -> Vector:
     """Return a committed vector."""
-    return decode((V1 / f"{name}.txt").read_text(encoding="utf-8"))
+    return decode((folder / f"{name}.txt").read_text(encoding="utf-8"))
 
 
 def main() -> None:
     """Write every vector."""
-    V1.mkdir(exist_ok=True)
+    V2.mkdir(exist_ok=True)
     for name, vector in vectors().items():
-        (V1 / f"{name}.txt").write_text(encode(vector), encoding="utf-8")
-        print(f"v1/{name}.txt")
+        (V2 / f"{name}.txt").write_text(encode(vector), encoding="utf-8")
+        print(f"v2/{name}.txt")
 
 
 if __name__ == "__main__":
