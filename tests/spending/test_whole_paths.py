@@ -10,6 +10,7 @@ import pytest
 from aikeys.pricing.values import Price
 from aikeys.providers import catalogue
 from aikeys.providers.wire.values import Json
+from aikeys.spending.native import bodies, paths
 from aikeys.spending.native.bodies import NativeRequest, bounds_of_body
 from aikeys.spending.native.paths import camel, places
 from tests.providers.wire.recorded_exchanges import needs_recorded, records
@@ -116,3 +117,8 @@ def is_text(protocol: str, path: tuple[str | int, ...]) -> bool:
         if place.is_free:
             return True
     return False
+
+
+def test_every_body_that_is_read_has_a_list_of_its_fields() -> None:
+    assert set(paths._LISTS) == set(bodies._READERS)
+    assert all(paths.places(protocol).names or paths.places(protocol).below for protocol in bodies._READERS)

@@ -175,6 +175,7 @@ _LISTS = {
     "openai_chat": _CHAT,
     "openai_completions": "stream_options: include_usage\nmetadata: *\nlogit_bias: *\nprompt_cache_options: mode ttl\n",
     "openai_responses": _RESPONSES,
+    "openai_compactions": _RESPONSES,
     "openai_embeddings": "metadata: *\n" + _ROUTING,
     "anthropic_messages": _MESSAGES,
     "gemini_generate": _GEMINI,
