@@ -203,13 +203,20 @@ def accounted(outcome: Outcome, request_id: str) -> dict[str, str]:
 
 
 def whole_as_it_came(
-    request: web.Request, outcome: Outcome, request_id: str, shape: Callable[[error_bodies.Told], bytes]
+    request: web.Request,
+    outcome: Outcome,
+    request_id: str,
+    shape: Callable[[error_bodies.Told], bytes],
+    *,
+    tells_status: bool,
 ) -> web.Response:
-    """Answer with the provider's own reply or refusal; what concerns our key, or never came, in our words."""
+    """Answer with the provider's own reply or refusal; what concerns our key, or never came, in our words.
+
+    `tells_status`: so is an error that came with a good status.
+    """
     received = outcome.received
-    is_ours = received.failure is not None and (
-        received.error is None or (outcome.status >= 400 and error_bodies.concerns_our_key(received.error))
-    )
+    error = received.error
+    is_ours = error is None or (tells_status if outcome.status < 400 else error_bodies.concerns_our_key(error))
     if is_ours and received.failure is not None:
         told = error_bodies.told_upstream(received.failure, received.error)
         return refusal(told, request_id, shape, reply_headers.of_refusal(outcome.headers))

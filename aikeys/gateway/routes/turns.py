@@ -134,14 +134,27 @@ def others(said: ClientCall, first: Target, text: str, meter: str = "") -> list[
     return [each for each in found if meter not in _OF_ONE_MODEL or each.model == first.model]
 
 
-def passing(said: ClientCall, target: Target, order: PassedOn, scope: str, note: Note | None = None) -> Turn:
-    """Return a call that is passed on; `note` is what the ledger is to know of the reply."""
+def passing(
+    said: ClientCall,
+    target: Target,
+    order: PassedOn,
+    scope: str,
+    note: Note | None = None,
+    *,
+    tells_status: bool = False,
+) -> Turn:
+    """Return a call that is passed on; `note` is what the ledger is to know of the reply.
+
+    `tells_status`: an error that came with a good status is answered with its own.
+    """
     context = said.context
     listener = AsItCame(context.request, context.request_id, lambda: order.adds_usage)
 
     async def whole(outcome: Outcome) -> web.Response:
         shape = shape_of(context.request.path)
-        return client_streams.whole_as_it_came(context.request, outcome, listener.request_id, shape)
+        return client_streams.whole_as_it_came(
+            context.request, outcome, listener.request_id, shape, tells_status=tells_status
+        )
 
     return Turn(Asking(said.caller, target, order, said.carried, scope, said.size_bytes, note), listener, whole)
 
