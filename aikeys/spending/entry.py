@@ -34,14 +34,12 @@ def context_of(caller: Caller, target: Target, answered: str = "", price: str = 
 
 def entry_of(caller: Caller, made: Plan, received: Received, costs: Bill, course: Course) -> Call:
     """Return the entry of a call that is over."""
-    ids = received.request_id, received.message_id
-    ids = ids[::-1] if made.request.stream else ids
     return Call(
         course.at_us, course.settled_us,
         context_of(caller, made.target, _plain(received.used.answered), costs.price),
         costs.usage, costs.unpriced, costs.cost_pusd, costs.source, received.status,
         latency_ms=course.latency_ms, first_token_ms=course.first_token_ms,
-        request_id=_plain(ids[0] or ids[1]),
+        request_id=_plain(received.request_id), message_id=_plain(received.message_id),
         request_digest=course.request_digest, reply_digest=received.reply_digest,
     )  # fmt: skip
 

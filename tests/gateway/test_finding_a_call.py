@@ -24,7 +24,7 @@ SCOPES = ("chat:write", "usage:own")
 def test_both_doors_find_it_by_the_clients_id_and_the_providers(tmp_path: Path, *, streams: bool) -> None:
     play = stream(STARTED, BLOCK, SAYS, *ENDS) if streams else answer(200, MESSAGE, request_id="req_9")
     provider = FakeProvider([play])
-    theirs = "msg_1" if streams else "req_9"
+    theirs = {"message_id": "msg_1"} if streams else {"request_id": "req_9", "message_id": "msg_1"}
 
     async def run() -> None:
         async with (
@@ -44,12 +44,12 @@ def test_both_doors_find_it_by_the_clients_id_and_the_providers(tmp_path: Path, 
                 async with session.get(url, headers=headers, params={"id": which}) as found:
                     return found.status, json.loads(await found.read())
 
-            for which in (ours, theirs):
+            for which in (ours, *theirs.values()):
                 for token in (running.token, reader):
                     status, found = await ask(which, token)
                     assert (status, found["schema"]) == (200, "aikeys.call/1")
                     assert found["call"]["aikeys_request_id"] == ours
-                    assert found["call"]["request_id"] == theirs
+                    assert {name: found["call"][name] for name in theirs} == theirs
                 assert (await ask(which, other))[0] == 404  # as one that never was
             assert (await ask("msg_never", reader))[0] == 404
             assert (await ask("1", running.token))[0] == 404  # a number tells how many calls others made
