@@ -170,7 +170,7 @@ def test_doctor_tells_a_bearer_of_its_token_and_nothing_of_others(lending: Aikey
         assert "(mine) is valid, expires in" in checks["token"]["finding"]
         assert checks["opens"]["finding"] == "work"
         assert not {"tokens", "open", "unlock", "ledger"} & set(checks)
-        assert ("a copy" in checks["vault"]["finding"]) == (home is copy)
+        assert ("this copy" in checks["vault"]["finding"]) == (home is copy)
         assert home.run("exec", "work", "--", "true", env=bearing(token)).returncode == 0
 
 

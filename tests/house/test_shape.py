@@ -68,3 +68,9 @@ def test_a_module_says_first_what_it_is() -> None:
         name for name, text in SOURCES.items() if (ast.get_docstring(ast.parse(text)) or "").split(" ")[0] in QUESTIONS
     ]
     assert asking == []
+
+
+def test_a_test_file_has_a_name_of_its_own() -> None:
+    """Pytest imports test files by their base name: a second one of that name cannot be collected."""
+    counts = Counter(path.name for path in (PACKAGE.parent / "tests").rglob("test_*.py"))
+    assert [name for name, count in counts.items() if count > 1] == []

@@ -38,8 +38,8 @@ def test_a_base_url_is_shown_before_the_question_and_its_line_is_to_be_deleted(
     assert shown in asked.stderr
     done = ready_home.run("import", "--yes")
     assert shown in done.stderr
-    assert f"{file}:1 OPENAI_API_KEY\n" in done.stderr.partition("delete them:")[2]
-    assert f"{file}:2 OPENAI_BASE_URL\n" in done.stderr.partition("delete them:")[2]
+    assert f"{file}:1 OPENAI_API_KEY\n" in done.stderr.partition("delete these lines:")[2]
+    assert f"{file}:2 OPENAI_BASE_URL\n" in done.stderr.partition("delete these lines:")[2]
     assert keys(ready_home)["openai"]["base_url"] == "https://proxy.example/v1"
 
 

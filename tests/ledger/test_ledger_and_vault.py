@@ -16,6 +16,7 @@ from aikeys import sealing
 from aikeys.budgets.booking import book
 from aikeys.errors import AikeysError, BadConfiguration, NotFound
 from aikeys.ledger.calendar import Calendar
+from aikeys.ledger.schema import FORMAT
 from aikeys.ledger.verify import Known, LedgerVerdict, verify
 from aikeys.secret import Secret
 from aikeys.vault.archiving import archive
@@ -133,8 +134,8 @@ def test_a_ledger_of_a_newer_format_says_so(place: Place) -> None:
     from contextlib import closing
 
     with closing(sqlite3.connect(place.ledger.path)) as connection, connection:
-        connection.execute("UPDATE ledger SET format = 2")
-    with pytest.raises(BadConfiguration, match="has ledger format 2, this aikeys knows 1"):
+        connection.execute("UPDATE ledger SET format = ?", (FORMAT + 1,))
+    with pytest.raises(BadConfiguration, match=f"has ledger format {FORMAT + 1}, this aikeys knows {FORMAT}"):
         place.ledger.open()
 
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
+import tempfile
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from vectors import generate
 
 from aikeys.errors import AikeysError, Damaged, WrongPassphrase
+from aikeys.ledger.store import Ledger
 from aikeys.ledger.verify import verify
 from aikeys.vault import opening
 from aikeys.vault.format import Rows
 from aikeys.vault.opening import Opened
 from aikeys.vault.unlock import methods, order, recovery_code
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 NAMES = sorted(path.stem for path in generate.V1.glob("*.txt"))
 FAILURES = [name for name in NAMES if name != "success"]
@@ -68,6 +68,18 @@ def tables(database: bytes) -> dict[str, dict[int, dict[str, Any]]]:
         pragmas = ("application_id", "user_version")
         found["file"] = {0: {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas}}
     return found
+
+
+def brought_up(ledger: bytes) -> bytes:
+    """Return a ledger in today's format: the vectors hold one of the format in which they were made."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "ledger.db")
+        path.touch(0o600)
+        path.write_bytes(ledger)
+        Ledger(folder).open().close()
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return path.read_bytes()
 
 
 def schema(database: bytes) -> list[str]:
@@ -181,7 +193,7 @@ def test_the_generator_makes_the_same_rows_again() -> None:
         stored = generate.read(name)
         assert vector.says == stored.says
         assert tables(vector.vault) == tables(stored.vault), name
-        assert tables(vector.ledger) == tables(stored.ledger), name
+        assert tables(vector.ledger) == tables(brought_up(stored.ledger)), name
 
 
 def test_without_the_kept_envelopes_only_what_covers_an_envelope_differs() -> None:
@@ -191,7 +203,7 @@ def test_without_the_kept_envelopes_only_what_covers_an_envelope_differs() -> No
         ("unlock_method", "checksum"),
         *(("manifest", column) for column in ("ledger_head", "digest", "signature", "checksum")),
     }
-    assert edits(stored.ledger, fresh.ledger) == {
+    assert edits(brought_up(stored.ledger), fresh.ledger) == {
         *(("entry", column) for column in ("manifest", "hash")),
         *(("checkpoint", column) for column in ("hash", "signature")),
         ("anchor", "digest"),

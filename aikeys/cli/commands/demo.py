@@ -116,7 +116,7 @@ def _limit(stage: Stage, provider: DemoProvider) -> int:
 
 def _account(stage: Stage, provider: DemoProvider) -> None:
     stage.title("Account: where the money went, who did what, and that nobody changed it")
-    stage.run("aikeys report --by team,model", says=f"({provider.answered})")  # as many as the provider answered
+    stage.run("aikeys report --by team,model", says=f"{provider.answered} requests")  # as many as the provider answered
     stage.run("aikeys audit", says="budget set")
     stage.run("aikeys ledger verify", says="valid to")
 
