@@ -30,6 +30,7 @@ _ABOUT = (
 
 ALWAYS = (0, 1 << 62)
 """Every instant, in µs since 1970."""
+_NO_DAY_IS_LATER = 1 << 40
 
 
 class Recorded(NamedTuple):
@@ -97,16 +98,27 @@ def newest_calls(
 ) -> list[Recorded]:  # fmt: skip
     """Return the newest calls above number `after` that were reserved at start ≤ instant < end, oldest first.
 
-    With `contexts` only those of these contexts.
+    Of a range those of its latest days. With `contexts` only those of these contexts.
     """
     texts = Texts(connection)
-    query = (
-        f"{_CALL} WHERE id > ? AND at_us >= ? AND at_us < ? "  # noqa: S608
-        "AND (? IS NULL OR context IN (SELECT value FROM json_each(?))) ORDER BY id DESC LIMIT ?"
-    )
     own = None if contexts is None else json.dumps(contexts)
-    rows = connection.execute(query, (after, *between, own, own or "[]", count)).fetchall()
+    where, order, values = "id > ?", "id DESC", [after]
+    if between != ALWAYS:  # along the days: a range of few calls does not walk through all that came after it
+        where, order = "+id > ? AND at_us >= ? AND at_us < ? AND day >= ? AND day <= ?", "day DESC, id DESC"
+        values += [*between, *_days_of(between, Calendar(ledger.zone))]
+    query = (
+        f"{_CALL} WHERE {where} "  # noqa: S608
+        f"AND (? IS NULL OR context IN (SELECT value FROM json_each(?))) ORDER BY {order} LIMIT ?"
+    )
+    rows = connection.execute(query, (*values, own, own or "[]", count)).fetchall()
     return [_recorded(row, texts, ledger) for row in reversed(rows)]
+
+
+def _days_of(between: tuple[int, int], calendar: Calendar) -> tuple[int, int]:
+    """Return the first and the last day of a range of instants that may have no end."""
+    start_us, end_us = between
+    last = calendar.day_of(end_us - 1) if end_us < ALWAYS[1] else _NO_DAY_IS_LATER
+    return calendar.day_of(start_us), last
 
 
 def call_at(connection: sqlite3.Connection, ledger: Ledger, number: int) -> Recorded | None:
