@@ -128,7 +128,8 @@ def billed_pusd(usage: Table, cost: str, odd: list[str]) -> int | None:
     if cost == "usage.cost" and at(usage, "is_byok") is True:  # the upstream charges the user's own key on top
         upstream = at(usage, "cost_details", "upstream_inference_cost")
         parts = [_pusd(each, PUSD_PER_USD, odd, cost) for each in (stated, upstream)]
-        return None if parts[0] is None else parts[0] + (parts[1] or 0)
+        is_unreadable = parts[0] is None or (parts[1] is None and upstream is not None)
+        return None if is_unreadable else sum(part or 0 for part in parts)
     if cost.endswith("_ticks"):
         return _pusd(stated, _PUSD_PER_TICK, odd, cost)
     return _pusd(stated, PUSD_PER_USD, odd, cost)

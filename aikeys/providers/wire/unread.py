@@ -1,7 +1,7 @@
 """Finds what a reply reports and nobody read (pure): such a number makes the cost of the call a lower bound.
 
-- Readers note every number that they read (counts.Read). Everything else in a reported object that is a number and
-  not zero counts as unread, unless a list of the catalogue settles it (providers.reported).
+- Readers note every number that they read (counts.Read). Everything else in a reported object that is a number (or a
+  text that is one) and not zero counts as unread, unless a list of the catalogue settles it (providers.reported).
 - Numbers below an object `…_details` belong to the sum beside it: they change nothing where that sum was read.
 - Items of an output are billed by their tokens, by a count that is read, or not at all: a list says so. An item of any
   other kind is unread.
@@ -31,6 +31,7 @@ _DEEPEST = 12
 _SENSE = re.compile(
     r"usage|bill|grounding|cost|fee(?!d)|charge|credit|metering|price|pricing|spend|consum|units", re.IGNORECASE
 )
+_NUMBER = re.compile(r"\s*[+-]?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,4})?\s*", re.ASCII)
 _KNOWN_SUMS = {"cacheTokensDetails": "cachedContentTokenCount", "cacheDetails": "cacheWriteInputTokens"}
 
 
@@ -122,12 +123,12 @@ def _numbers(path: str, value: Json, read: Read, depth: int) -> Iterator[tuple[s
             if isinstance(inner, dict | list):
                 if not _belongs_to_sum(value, name, read):
                     yield from _numbers(where, inner, read, depth + 1)
-            elif (number := _number(inner)) and (id(value), name) not in read:
+            elif (number := _counted(where, inner)) and (id(value), name) not in read:
                 yield where, number
     elif isinstance(value, list):
         for inner in value:
             yield from _numbers(path, inner, read, depth + 1)
-    elif number := _number(value):
+    elif number := _counted(path, value):
         yield path, number
 
 
@@ -148,6 +149,13 @@ def _leaves(path: str, value: Json, depth: int) -> Iterator[tuple[Table, str, in
 
 def _key(holder: Table, name: str) -> tuple[int, str]:
     return id(holder), name
+
+
+def _counted(path: str, value: Json) -> int:
+    """Return a number, or a text that is one; what was searched for and found stays a text."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value) and "grounding" not in path:
+        return _number(Decimal(value))
+    return _number(value)
 
 
 def _belongs_to_sum(holder: Table, name: str, read: Read) -> bool:

@@ -78,6 +78,8 @@ def of_usage(raw: Table, body: Table, dialect: Dialect, *, embeds: bool = False)
     if billed is None:
         left = _left(found, usage, unread_of(known, counts.read, dialect.reported), dialect)
         left = together(left, beyond("usage.total_tokens", counts.of("total_tokens"), usage))
+        if dialect.cost in counts.odd:  # it says what it charges, and nobody can read that
+            left = together(left, ((dialect.cost, 1),))
     odd = tuple(dict.fromkeys(counts.odd))
     return Metered(usage, billed, service_of(body, raw), found.others if usage else (), raw, odd, left)
 

@@ -47,8 +47,8 @@ def unread(body: dict[str, Any], provider: str = "openai", protocol: str = "open
     return dict(metered(body, provider, protocol).unread)
 
 
-@pytest.mark.parametrize("nothing", [0, None, True, False, "7", [], {}, 0.0])
-def test_zero_null_booleans_and_texts_change_nothing(nothing: object) -> None:
+@pytest.mark.parametrize("nothing", [0, None, True, False, "text", "0", "0.0", "", [], {}, 0.0])
+def test_zero_null_booleans_and_words_change_nothing(nothing: object) -> None:
     assert unread(chat(new_units=nothing)) == {}
 
 
@@ -58,6 +58,39 @@ def test_any_other_number_is_named_with_its_whole_path(number: object, count: in
     assert unread(chat(tools={"kinds": [{"deep": number}]})) == {"usage.tools.kinds.deep": count}
     assert unread({**chat(), "tool_usage": {"video": {"seconds": number}}}) == {"tool_usage.video.seconds": count}
     assert unread({**chat(), "extra_fees": number}) == {"extra_fees": count}
+
+
+@pytest.mark.parametrize(("text", "count"), [("7", 7), ("0.02", 1), ("-3", 3), ("1e30", 10**15), (" 5 ", 5)])
+def test_a_text_that_is_a_number_is_one_that_nobody_read(text: str, count: int) -> None:
+    assert unread(chat(new_units=text)) == {"usage.new_units": count}
+    assert unread(chat(tools=[text])) == {"usage.tools": count}
+    counts = {"promptTokenCount": 9, "candidatesTokenCount": 9, "totalTokenCount": 18, "thoughtsTokenCount": text}
+    body = {"candidates": [{"content": {"parts": [{"text": "ok"}]}}], "usageMetadata": counts}
+    assert unread(body, "gemini", "gemini_generate") == {"usageMetadata.thoughtsTokenCount": count}
+
+
+@pytest.mark.parametrize("stated", ["0.02", -0.02, True, [0.01], 1e30, ""])
+def test_a_stated_cost_that_cannot_be_read_makes_the_cost_a_lower_bound(stated: object) -> None:
+    assert unread(chat(cost=stated), "openrouter") == {"usage.cost": 1}
+    upstream = chat(cost=0.0001, is_byok=True, cost_details={"upstream_inference_cost": stated})
+    assert metered(upstream, "openrouter", "openai_chat").billed_pusd is None
+    assert unread(upstream, "openrouter") == {"usage.cost": 1}
+
+
+def test_what_was_searched_for_is_no_number() -> None:
+    assert "groundingMetadata.groundingChunks.web.title" not in unread(
+        {
+            "candidates": [
+                {
+                    "content": {"parts": [{"text": "ok"}]},
+                    "groundingMetadata": {"webSearchQueries": ["42"], "groundingChunks": [{"web": {"title": "2026"}}]},
+                }
+            ],
+            "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 9, "totalTokenCount": 18},
+        },
+        "gemini",
+        "gemini_generate",
+    )
 
 
 def test_a_number_below_the_details_of_a_sum_that_is_read_changes_nothing() -> None:
