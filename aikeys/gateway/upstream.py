@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, TypedDict
 from urllib.parse import unquote, urlsplit
 
 from aikeys.errors import BadConfiguration
+from aikeys.network.addresses import joined
 from aikeys.network.certificates import client_context, why_not_trusted
 from aikeys.network.peers import ELSEWHERE, guarded_sockets
 from aikeys.network.proxies import Proxy, proxy_for
@@ -269,7 +270,7 @@ def address_of(parcel: Parcel) -> URL:
 def _address(base: str, path: str) -> URL:
     from yarl import URL
 
-    url = base + path
+    url = joined(base, path)
     try:
         if not may_be_plain(base):
             raise NotSent("a key is never sent over plain http to another network", "give the key an https base URL")

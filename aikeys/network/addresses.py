@@ -8,9 +8,20 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
 
+_AZURES = ("/openai", "/openai/v1")
 _OWN_ENDS = (".local", ".internal", ".lan", ".home.arpa", ".localhost")
 _PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 """RFC 1918 and RFC 4193. Link-local addresses are not among them: 169.254.169.254 hands out a cloud's credentials."""
+
+
+def joined(base_url: str, path: str) -> str:
+    """Return the URL of a path below a base URL.
+
+    Azure's paths begin with `/openai`, and its documents give a base URL with `/openai/v1`: once is enough.
+    """
+    if path.startswith("/openai/") and base_url.endswith(_AZURES):
+        return base_url.removesuffix("/v1").removesuffix("/openai") + path
+    return base_url + path
 
 
 def address_in(host: str) -> IPv4Address | IPv6Address | None:

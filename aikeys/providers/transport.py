@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from aikeys.errors import BadConfiguration, NetworkFailed, UsageError
-from aikeys.network.addresses import address_in, is_loopback, takes_plain_http
+from aikeys.network.addresses import address_in, is_loopback, joined, takes_plain_http
 from aikeys.network.deadlines import HeadDeadline
 from aikeys.network.proxies import Proxy, proxy_for, unreadable
 from aikeys.providers.catalogue import check_base_url
@@ -115,7 +115,7 @@ class Parcel(NamedTuple):
 
     @property
     def url(self) -> str:
-        return self.base_url + self.outgoing.path
+        return joined(self.base_url, self.outgoing.path)
 
     @property
     def allows_http(self) -> bool:

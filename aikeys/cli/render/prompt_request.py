@@ -8,6 +8,7 @@ from typing import NamedTuple, cast
 
 from aikeys.cli.render.json_text import document, indented
 from aikeys.money import shown_usd, usd_text
+from aikeys.network.addresses import joined
 from aikeys.providers.transport import CREDENTIALS
 from aikeys.spending.order import encoded
 from aikeys.spending.plan import Plan
@@ -39,7 +40,7 @@ def _fields(plan: Plan) -> dict[str, object]:
         "model": str(plan.target),
         "key": plan.target.key.name,
         "method": outgoing.method,
-        "url": plan.target.key.base_url + outgoing.path,
+        "url": joined(plan.target.key.base_url, outgoing.path),
         "headers": _headers(plan),
         "body": json.loads(outgoing.body),
         "max_tokens": plan.cap or None,
@@ -53,7 +54,7 @@ def _fields(plan: Plan) -> dict[str, object]:
 
 def _lines(plan: Plan) -> Iterator[str]:
     outgoing = encoded(plan)
-    yield f"{outgoing.method} {plan.target.key.base_url}{outgoing.path}"
+    yield f"{outgoing.method} {joined(plan.target.key.base_url, outgoing.path)}"
     yield from (f"{name}: {value}" for name, value in _headers(plan).items())
     yield ""
     yield body_text(outgoing.body)
