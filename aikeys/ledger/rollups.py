@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from aikeys.ledger.calendar import HOUR_US, Calendar, period_start
@@ -85,31 +85,36 @@ class Waiting:
     """The part of a writer's memory (memory.py) that adds up here first what is written once for many calls."""
 
     def __init__(self) -> None:
-        self._rows: dict[tuple[str, RowKey], Sums] = {}
+        self._sums: dict[tuple[RollupKey, str, int, tuple[int, ...]], Sums] = {}
         self._tags: dict[tuple[tuple[str, str], ...], list[int]] = {}
         self._hours = (-1, 0)
 
-    def add(self, table: str, key: RowKey, sums: Sums) -> None:
-        """Add to what waits for a row."""
-        found = self._rows.get((table, key))
-        self._rows[table, key] = sums if found is None else tuple(map(int.__add__, found, sums))
+    def add(self, place: RollupKey, source: str, hour: int, tags: Sequence[int], sums: Sums) -> None:
+        """Add to what waits for the rows of calls of one place, cost source, hour and tags."""
+        key = place, source, hour, (*tags,)
+        found = self._sums.get(key)
+        self._sums[key] = sums if found is None else tuple(map(int.__add__, found, sums))
 
     def write_out(self, connection: sqlite3.Connection) -> None:
-        """Write what waits."""
-        for (table, key), sums in self._rows.items():
+        """Write what waits, each row once."""
+        rows: dict[tuple[str, RowKey], Sums] = {}
+        for (place, source, hour, tags), sums in self._sums.items():
+            for row in _rows_of(place, source, hour, self._hours[1], tags):
+                found = rows.get(row)
+                rows[row] = sums if found is None else tuple(map(int.__add__, found, sums))
+        for (table, key), sums in rows.items():
             add(connection, table, (*key, *sums))
-        self._rows.clear()
+        self._sums.clear()
 
     def forget_calls(self) -> None:
         """Look again which hours are kept."""
         self._hours = (-1, 0)
 
-    def first_hour(self, connection: sqlite3.Connection, now_us: int) -> int:
-        """Return the first hour that is kept, looking once an hour."""
+    def look_at_hours(self, connection: sqlite3.Connection, now_us: int) -> None:
+        """Look which hours are kept, once an hour; what waits is written by those that were."""
         if self._hours[0] != now_us // HOUR_US:
             self.write_out(connection)
             self._hours = now_us // HOUR_US, forget_old_hours(connection, now_us)
-        return self._hours[1]
 
     def rolled_tags(self, connection: sqlite3.Connection, tags: tuple[tuple[str, str], ...]) -> list[int]:
         """Return the words of those tags that are declared."""
@@ -121,25 +126,25 @@ class Waiting:
 def add_call(writer: Writer, call: Call, place: RollupKey) -> None:
     """Add a call to every roll-up it belongs to."""
     connection, tags, sums = writer.connection, call.context.labels.tags, sums_of(call)
+    hour = call.at_us // HOUR_US
     if writer.cache is None:
         first_hour = forget_old_hours(connection, writer.now_us)
-        for table, key in _rows_of(call, place, first_hour, rolled_tags(connection, tags)):
+        for table, key in _rows_of(place, call.cost_source, hour, first_hour, rolled_tags(connection, tags)):
             add(connection, table, (*key, *sums))
     else:
         waiting = writer.cache.part(Waiting)
-        first_hour = waiting.first_hour(connection, writer.now_us)
-        for table, key in _rows_of(call, place, first_hour, waiting.rolled_tags(connection, tags) if tags else ()):
-            waiting.add(table, key, sums)
+        waiting.look_at_hours(connection, writer.now_us)
+        waiting.add(place, call.cost_source, hour, waiting.rolled_tags(connection, tags) if tags else (), sums)
 
 
-def _rows_of(call: Call, place: RollupKey, first_hour: int, tags: Iterable[int]) -> Iterator[tuple[str, RowKey]]:
-    """Yield table and key of every roll-up a call belongs to."""
+def _rows_of(
+    place: RollupKey, source: str, hour: int, first_hour: int, tags: Iterable[int]
+) -> Iterator[tuple[str, RowKey]]:
+    """Yield table and key of every roll-up that a call of a place, cost source and hour belongs to."""
     slot, wide, token, day, month = place
-    source = call.cost_source
     yield "rollup_day", (day, slot, source)
     yield "rollup_wide", (day, wide, source)
     yield "rollup_month", (month, wide, source)
-    hour = call.at_us // HOUR_US
     if hour >= first_hour:
         yield "rollup_hour", (hour, slot, source)
     if token is not None:
