@@ -21,7 +21,7 @@ from aikeys.providers.wire.dialects import Dialect
 from aikeys.providers.wire.exact_json import Table, read_table
 from aikeys.providers.wire.refusals import in_body
 from aikeys.providers.wire.sse import Frame, Frames, ServerSentEvents
-from aikeys.providers.wire.unread import Unread, together
+from aikeys.providers.wire.unread import Unread, fallen, together
 from aikeys.providers.wire.values import (
     UNMETERED,
     ApiError,
@@ -74,6 +74,7 @@ class Stream(ABC):
         self._broken: Unreadable | None = None
         self._is_closed = self._has_begun = self._is_refusal = False
         self._taken = self._reported_in = 0
+        self._is_announced = False
         self._ended_in: int | None = None
 
     def feed(self, data: bytes) -> None:
@@ -159,13 +160,17 @@ class Stream(ABC):
     def usage(self, metered: Metered, *, announced: bool = False, taken: int | None = None) -> None:
         """A report of usage came in: it replaces the one before, but one that says nothing replaces none.
 
-        What nobody read of an earlier report stays. `announced`: it was written before the reply. `taken`: the number
-        of the frame that it came in, where it is counted later.
+        What nobody read of an earlier report stays, and so does what a count was more than a later one. `announced`: it
+        was written before the reply. `taken`: the number of the frame that it came in, where it is counted later.
         """
         self.leaves(metered.unread)
         if metered.usage is None and metered.billed_pusd is None and self.metered.raw is not None:
             return
         if metered != UNMETERED:
+            self.leaves(
+                fallen("usage", _counts(self.metered, output=not self._is_announced), _counts(metered, output=True))
+            )
+            self._is_announced = announced
             if not announced and (metered.usage is not None or metered.billed_pusd is not None):
                 self._reported_in = max(self._reported_in, self._taken if taken is None else taken)
             self.metered = metered
@@ -247,3 +252,11 @@ class Stream(ABC):
         if self.metered.billed_pusd is not None or self.metered.unread == self._unread:
             return self.metered
         return self.metered._replace(unread=self._unread)
+
+
+def _counts(metered: Metered, *, output: bool) -> dict[str, Json]:
+    """Return the counts of a report that a later one cannot undo; the output that was written before the reply can."""
+    if metered.usage is None:
+        return {}
+    found: dict[str, Json] = {"input": metered.usage.input}
+    return {**found, "output": metered.usage.output} if output else found

@@ -87,6 +87,19 @@ def together(one: Unread, two: Unread) -> Unread:
     return bounded(found)
 
 
+def fallen(path: str, before: Mapping[str, Json], after: Mapping[str, Json]) -> Unread:
+    """Return by how much counts of a report are more than those of a later one: reports of a stream add up.
+
+    Not so at Gemini, whose recorded streams take counts back.
+    """
+    pairs = ((name, before.get(name), value) for name, value in after.items() if name in before)
+    return tuple(
+        (f"{path}.{name}_fell", _number(old) - _number(new))
+        for name, old, new in pairs
+        if type(old) is type(new) is int and old > new >= 0
+    )
+
+
 def bounded(found: Mapping[str, int]) -> Unread:
     """Return names as they may be kept: printable, short and few; what is beyond is added up under one name."""
     if not found:

@@ -161,7 +161,8 @@ def _reasoned(counts: UsageCounts, sums: _UsageSums, total: int | None, default:
     if total == read + written:
         return _UsageSums(read, counts.at_least(written, reasoning, "reasoning_tokens"), reasoning)
     if total is not None and default == "hidden" and total > read + written:
-        return _UsageSums(read, total - read, max(reasoning, total - read - written))
+        output = counts.at_least(total - read, reasoning, "reasoning_tokens")
+        return _UsageSums(read, output, max(reasoning, total - read - written))
     if total is not None:
         counts.odd.append("total_tokens")
     on_top = reasoning if default == "additive" else 0

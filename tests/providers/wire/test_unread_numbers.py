@@ -18,7 +18,7 @@ from aikeys.providers.catalogue import load
 from aikeys.providers.reported import NONE_LISTED, reported_of
 from aikeys.providers.usage import Usage
 from aikeys.providers.wire.exact_json import read
-from aikeys.providers.wire.protocols import PROTOCOLS
+from aikeys.providers.wire.protocols import PROTOCOLS, protocol_of
 from aikeys.providers.wire.unread import MOST_NAMES, bounded, is_report, unread_of
 from aikeys.providers.wire.values import Metered, Reply, StreamEnd
 
@@ -326,3 +326,23 @@ def test_searches_that_only_the_iterations_report_are_counted() -> None:
     found = metered({"model": "m", "type": "message", "content": [], "usage": usage}, "anthropic", "anthropic_messages")
     assert found.usage == Usage(10, output=4, other=(("web_searches", 4),))
     assert found.unread == ()
+
+
+@pytest.mark.parametrize(
+    ("provider", "frames", "fell"),
+    [
+        ("openai", [{"usage": {"prompt_tokens": 1000, "completion_tokens": 1000, "total_tokens": 2000}}, {"usage": {"prompt_tokens": 1000, "completion_tokens": 1, "total_tokens": 1001}}], {"usage.output_fell": 999}),
+        ("openai", [{"usage": {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10}}, {"usage": {"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 14}}], {}),
+        ("anthropic", [{"type": "message_start", "message": {"usage": {"input_tokens": 1000, "output_tokens": 8}}}, {"type": "message_delta", "delta": {}, "usage": {"input_tokens": 1, "output_tokens": 5}}], {"usage.input_fell": 999}),
+        ("anthropic", [{"type": "message_start", "message": {"usage": {"input_tokens": 1000, "output_tokens": 8}}}, {"type": "message_delta", "delta": {}, "usage": {"output_tokens": 5}}], {}),
+    ],
+)  # fmt: skip
+def test_a_count_that_falls_within_a_stream_is_a_lower_bound(
+    provider: str, frames: list[dict[str, Any]], fell: dict[str, int]
+) -> None:
+    known = load()[provider].dialect()
+    decoder = protocol_of(known).stream(known)
+    for frame in frames:
+        decoder.feed(b"data: " + json.dumps(frame).encode() + b"\n\n")
+    unread = dict(decoder.end().reply.metered.unread)
+    assert {name: count for name, count in unread.items() if name.endswith("_fell")} == fell

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from wire_samples import dialect
 
@@ -214,6 +214,11 @@ def test_xais_own_tools_are_reported_and_not_counted_twice() -> None:
 _COUNT = st.one_of(st.integers(-5, 500), st.none(), st.booleans(), st.text(max_size=2), st.just(10**40))
 
 
+@example(
+    usage={"total_tokens": 102, "prompt_tokens": 101, "completion_tokens": 0},
+    details={"reasoning_tokens": 2},
+    provider="gemini",
+)
 @given(
     st.dictionaries(
         st.sampled_from(["prompt_tokens", "completion_tokens", "total_tokens", "input_tokens", "reasoning_tokens"]),
