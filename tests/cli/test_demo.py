@@ -39,7 +39,7 @@ _TOLD_IN_ORDER = (
     "demo   openai/gpt-4.1 ",
     "$ aikeys audit",
     "$ aikeys ledger verify",
-    ", 0 unsigned",
+    "all are signed, the last at",
     "Demo finished: 1 key sealed and lent",
 )
 

@@ -52,9 +52,9 @@ def test_verify_says_what_it_knows_and_no_more(spent_home: Aikeys) -> None:
     done = spent_home.run("ledger", "verify")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0] == "valid to 5"
-    assert lines[1].startswith("signed to 2 at 20")
-    assert lines[1].endswith(", 3 unsigned")
+    assert lines[0] == "all 5 entries are unchanged"
+    assert lines[1].startswith("signed up to entry 2, at 20")
+    assert lines[1].endswith("; 3 are not signed yet")
     assert lines[2] == "nothing is missing up to entry 1, which is on record elsewhere"
     found = said(spent_home, "ledger", "verify")
     assert (found["schema"], found["valid_to"], found["signed_to"], found["unsigned"]) == (
@@ -78,7 +78,7 @@ def test_another_machine_needs_only_the_public_key(spent_home: Aikeys, tmp_path:
     (elsewhere / "home" / "ledger.db").chmod(0o600)
     nobody = other.run("ledger", "verify")
     assert nobody.returncode == 0
-    assert "5 unsigned: no public key to check signatures with" in nobody.stdout
+    assert "5 are not signed: there is no public key to check signatures with" in nobody.stdout
     assert "whether entries were cut off at the end is not known" in nobody.stdout
     (elsewhere / "key.txt").write_text(head["public_key"] + "\n")
     for given in (head["public_key"], str(elsewhere / "key.txt")):

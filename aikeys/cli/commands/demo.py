@@ -118,7 +118,7 @@ def _account(stage: Stage, provider: DemoProvider) -> None:
     stage.title("Account: where the money went, who did what, and that nobody changed it")
     stage.run("aikeys report --by team,model", says=f"{provider.answered} requests")  # as many as the provider answered
     stage.run("aikeys audit", says="budget set")
-    stage.run("aikeys ledger verify", says="valid to")
+    stage.run("aikeys ledger verify", says="are unchanged")
 
 
 def _sum_up(stage: Stage, provider: DemoProvider, passed: int) -> None:

@@ -36,14 +36,17 @@ def verdict_fields(verdict: LedgerVerdict, receipts: int, *, is_authenticated: b
 def verdict_text(verdict: LedgerVerdict, known: Known, *, is_authenticated: bool) -> str:
     """Return a verdict for a person."""
     number, first = verdict.head.number, verdict.first
-    lines = [f"valid to {number}" + (f", from {first} on: what was before is archived" if first > 1 else "")]
+    which = f"all {number} entries" if first == 1 else f"entries {first} to {number}"
+    lines = [f"{which} are unchanged" + ("; those before are archived" if first > 1 else "")]
     unsigned = number - max(verdict.signed, first - 1)
     if verdict.signed_at_us is not None:
-        lines.append(f"signed to {verdict.signed} at {_at(verdict.signed_at_us)}, {unsigned} unsigned")
+        at = _at(verdict.signed_at_us)
+        rest = f"up to entry {verdict.signed}, at {at}; {unsigned} are not signed yet"
+        lines.append(f"all are signed, the last at {at}" if not unsigned else f"signed {rest}")
     elif known.signers:
-        lines.append(f"signed by nobody who is known here, {unsigned} unsigned")
+        lines.append(f"no key that is known here has signed any: {unsigned} are not signed")
     else:
-        lines.append(f"{unsigned} unsigned: no public key to check signatures with, give --public-key")
+        lines.append(f"{unsigned} are not signed: there is no public key to check signatures with, give --public-key")
     if known.receipts:
         newest = max(receipt.head.number for receipt in known.receipts)
         lines.append(f"nothing is missing up to entry {newest}, which is on record elsewhere")
