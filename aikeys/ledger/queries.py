@@ -118,9 +118,12 @@ class Reading:
     def prices(self, answer: LedgerSums) -> list[str]:
         """Return the texts of the prices that the calls met were computed with; from roll-ups, at any time."""
         column, met = ("slot", answer.slots) if answer.slots else ("id", answer.contexts)
+        listed = "SELECT value FROM json_each(?)"
+        if answer.is_wide:
+            listed = f"SELECT id FROM slot WHERE wide IN ({listed})"  # noqa: S608
         query = (
             "SELECT text FROM word WHERE id IN (SELECT price FROM context "  # noqa: S608
-            f"WHERE {column} IN (SELECT value FROM json_each(?))) AND text <> '' ORDER BY text"
+            f"WHERE {column} IN ({listed})) AND text <> '' ORDER BY text"
         )
         return [row[0] for row in self._connection.execute(query, (_listed(met),))]
 
@@ -191,7 +194,10 @@ class Reading:
         return self._rolled(asked, "rollup_hour", "hour", (asked.start_us // HOUR_US, asked.end_us // HOUR_US))
 
     def _by_slot(self, asked: SumQuery) -> LedgerSums:
-        return self._rolled(asked, "rollup_day", "day", (asked.first, asked.end))
+        """Where nobody asks for persons, from the sums without them: those do not grow with a company."""
+        is_wide = "user" not in asked.needs
+        found = self._rolled(asked, "rollup_wide" if is_wide else "rollup_day", "day", (asked.first, asked.end))
+        return found._replace(is_wide=is_wide)
 
     def _rolled(self, asked: SumQuery, table: str, at: str, span: tuple[int, int]) -> LedgerSums:
         """Let SQL add up by the labels asked for; which slots a filter leaves is found out before."""

@@ -71,13 +71,14 @@ class SumQuery(NamedTuple):
 class LedgerSums(NamedTuple):
     """Sums by (keys in the order of `by`, cost source). A day is its number, an hour its start in µs since 1970.
 
-    `read` says where from; `slots` and `contexts` are what was met there.
+    `read` says where from; `slots` and `contexts` are what was met there, with `is_wide` slots without persons.
     """
 
     cells: dict[tuple[Keys, str], Figures]
     read: str
     slots: frozenset[int] = frozenset()
     contexts: frozenset[int] = frozenset()
+    is_wide: bool = False
 
 
 class Runs(NamedTuple):

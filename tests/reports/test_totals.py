@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aikeys import clock
+from aikeys.ledger import queries
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import COST_SOURCES, Call, Context, Labels
-from aikeys.ledger.questions import CALLS, ROLL_UPS, Figures
+from aikeys.ledger.questions import CALLS, ROLL_UPS, Figures, SumQuery
 from aikeys.ledger.ranges import RangeWords
 from aikeys.ledger.rollups import declare_tag
 from aikeys.ledger.store import Ledger
@@ -170,3 +171,17 @@ def test_roll_ups_and_calls_say_the_same(make_ledger: Make) -> None:
         slow = asking.report(ledger, ReportRequest("cost", (*by, "tag:nothing"), typed=OCT), NOW_US)
         assert (quick.head.read, slow.head.read) == (ROLL_UPS, CALLS)
         assert {row.keys: row.figures for row in quick.rows} == {row.keys[:-1]: row.figures for row in slow.rows}
+
+
+def test_a_question_without_persons_reads_sums_that_do_not_grow_with_them(make_ledger: Make) -> None:
+    ledger = make_ledger(OCTOBER)
+    with queries.reading(ledger) as books:
+        days = (books.first_day() or 0, 1 << 20)
+        without = books.sums(SumQuery(("team",), (), *days, Calendar(ZONE)))
+        with_them = books.sums(SumQuery(("team", "user"), (), *days, Calendar(ZONE)))
+        assert (without.is_wide, with_them.is_wide) == (True, False)
+        assert books.prices(without) == books.prices(with_them) != []
+    assert sum(each.cost_pusd for each in without.cells.values()) == sum(
+        each.cost_pusd for each in with_them.cells.values()
+    )
+    assert without.slots != with_them.slots
