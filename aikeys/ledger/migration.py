@@ -32,6 +32,8 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
     Raises MachineFailed, and then it is as it was; BadConfiguration where it is of a later aikeys.
     """
     known = _format_of(connection)
+    if known == FORMAT:  # somebody else has done it since it was looked at
+        return
     if known not in _STEPS:
         raise BadConfiguration(f"{path} has ledger format {known}, this aikeys knows {FORMAT}", "upgrade aikeys")
     if not os.access(path, os.W_OK) or not os.access(os.path.dirname(path), os.W_OK):

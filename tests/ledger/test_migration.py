@@ -16,7 +16,7 @@ import pytest
 from aikeys import sealing
 from aikeys.budgets.verify import verify_all
 from aikeys.errors import AikeysError, BadConfiguration
-from aikeys.ledger import listing
+from aikeys.ledger import listing, migration
 from aikeys.ledger.act_lines import act_row
 from aikeys.ledger.migration_steps import from_format_1
 from aikeys.ledger.receipts import parse_receipt
@@ -169,6 +169,13 @@ def test_two_processes_at_once_bring_it_up_once(home: Path) -> None:
                 os._exit(99)
         children.append(child)
     assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0, 0, 0]
+    check(home)
+
+
+def test_a_ledger_that_somebody_has_brought_up_meanwhile_is_taken_as_it_is(home: Path) -> None:
+    check(home).close()
+    with closing(sqlite3.connect(home / "ledger.db")) as connection:
+        migration.migrate(connection, str(home / "ledger.db"))
     check(home)
 
 
