@@ -8,7 +8,6 @@ from aikeys.providers.wire.dialects import Dialect, check
 from aikeys.providers.wire.exact_json import Table, given, items, read_table, table, text, write
 from aikeys.providers.wire.openai_chat import JSON_HEADERS, data_url
 from aikeys.providers.wire.refusals import Headers, in_body, refusal, request_id
-from aikeys.providers.wire.sse import JsonLines
 from aikeys.providers.wire.streams import Stream
 from aikeys.providers.wire.unread import items_of
 from aikeys.providers.wire.values import (
@@ -138,25 +137,6 @@ class CohereStream(Stream):
             self.failed({"message": text(delta, "error")})
         self.finished(_finish(delta))
         self.is_done = True
-
-
-class CohereLinesStream(Stream):
-    """The lines of Cohere's v1 stream: only read, for a relay."""
-
-    def __init__(self, dialect: Dialect, *, keeps_text: bool = True) -> None:
-        super().__init__(dialect, keeps_text=keeps_text)
-        self._frames = JsonLines()
-
-    def take(self, value: Table) -> None:
-        match value.get("event_type"):
-            case "stream-start":
-                self.started("", text(value, "generation_id"))
-            case "text-generation":
-                self.text(text(value, "text"))
-            case "stream-end":
-                self.usage(usage_native.cohere(table(value, "response"), self.dialect))
-                self.finished(_finish(value))
-                self.is_done = True
 
 
 def _finish(value: Table) -> str:

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from aikeys.providers.wire.values import Unreadable
 
@@ -23,16 +23,8 @@ class Frame(NamedTuple):
     data: bytes
 
 
-class Frames(Protocol):
-    """What cuts a stream into frames."""
-
-    def feed(self, data: bytes) -> None: ...
-    def next(self) -> Frame | None: ...
-    def rest(self) -> Frame | None: ...
-
-
 class ServerSentEvents:
-    """feed() bytes, then next() until it returns None."""
+    """Cutter of a stream into frames: feed() bytes, then next() until it returns None; rest() at the end."""
 
     __slots__ = ("_at_start", "_buffer", "_ended_in_cr", "_searched")
 
@@ -97,39 +89,3 @@ class ServerSentEvents:
             elif name == b"event" and colon:
                 event = value
         return Frame(event, b"\n".join(data)) if data else None
-
-
-class JsonLines:
-    """One JSON value a line (Cohere v1, Ollama), with the same contract."""
-
-    __slots__ = ("_buffer", "_searched")
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-        self._searched = 0
-
-    def feed(self, data: bytes) -> None:
-        """Take the next bytes."""
-        self._buffer += data
-
-    def next(self) -> Frame | None:
-        """Return the next line that is not blank, None when more bytes are needed."""
-        while True:
-            end = self._buffer.find(b"\n", self._searched)
-            if end < 0:
-                self._searched = len(self._buffer)
-                if len(self._buffer) > LARGEST_FRAME:
-                    raise Unreadable(_TOO_LARGE)
-                return None
-            if end > LARGEST_FRAME:
-                raise Unreadable(_TOO_LARGE)
-            line = bytes(self._buffer[:end]).strip()
-            del self._buffer[: end + 1]
-            self._searched = 0
-            if line:
-                return Frame(b"", line)
-
-    def rest(self) -> Frame | None:
-        """Return the last line when the stream is over, None if it is blank."""
-        line, self._buffer, self._searched = bytes(self._buffer).strip(), bytearray(), 0
-        return Frame(b"", line) if line else None

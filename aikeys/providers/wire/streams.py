@@ -20,7 +20,7 @@ from collections import deque
 from aikeys.providers.wire.dialects import Dialect
 from aikeys.providers.wire.exact_json import Table, read_table
 from aikeys.providers.wire.refusals import in_body
-from aikeys.providers.wire.sse import Frame, Frames, ServerSentEvents
+from aikeys.providers.wire.sse import Frame, ServerSentEvents
 from aikeys.providers.wire.unread import Unread, fallen, together
 from aikeys.providers.wire.values import (
     UNMETERED,
@@ -63,7 +63,7 @@ class Stream(ABC):
         self.model = self.reply_id = self.finish = ""
         self.is_done = False
         self._keeps_text = keeps_text
-        self._frames: Frames = ServerSentEvents()
+        self._frames = ServerSentEvents()
         self._events: deque[Event] = deque()
         self._texts: dict[int, list[str]] = {}
         self._reasoning: list[str] = []

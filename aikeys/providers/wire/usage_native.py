@@ -1,4 +1,4 @@
-"""Counts the usage of the shapes that are not OpenAI's (pure): Anthropic, Gemini, Cohere, Bedrock, Ollama.
+"""Counts the usage of the shapes that are not OpenAI's (pure): Anthropic, Gemini, Cohere.
 
 - Anthropic: input, cache reads and cache writes are disjoint, the input is their sum. `iterations` holds what the top
   leaves out (compaction) and what other models used (advisor). Streamed reports are merged field by field.
@@ -6,7 +6,6 @@
 - Gemini: thoughts and tool results are not in the candidates and the prompt, they are added. Zeros are left out. What
   was looked up with Google stands beside the usage (grounding_gemini.py).
 - Cohere: what is billed is `billed_units`, not the larger `tokens`.
-- Bedrock: disjoint for Claude, included for others: the total decides.
 """
 
 from __future__ import annotations
@@ -149,40 +148,6 @@ def _of_billed_units(billed: UsageCounts, counts: UsageCounts) -> Usage:
         reasoning=min(written, counts.of("tokens", "reasoning_tokens")),
         other=named(other),
     )
-
-
-def bedrock(raw: Json, dialect: Dialect) -> Metered:
-    """Return what the usage of a Converse reply says."""
-    if not isinstance(raw, dict):
-        return UNMETERED
-    counts = UsageCounts(raw)
-    fresh, written = counts.seen("inputTokens"), counts.seen("outputTokens")
-    usage = None
-    if fresh is not None and written is not None:
-        read, saved = counts.of("cacheReadInputTokens"), counts.of("cacheWriteInputTokens")
-        of_an_hour = [each for each in items(raw, "cacheDetails") if text(each, "ttl") == "1h"]
-        hour = sum(UsageCounts(each, counts).of("inputTokens") for each in of_an_hour)
-        is_whole = counts.seen("totalTokens") == fresh + written and read + saved <= fresh
-        usage = Usage(
-            input=fresh if is_whole else fresh + read + saved,
-            cache_read=read,
-            cache_write_5m=max(0, saved - hour),
-            cache_write_1h=min(saved, hour),
-            output=written,
-        )
-    left = unread_of((("usage", raw),), counts.read, dialect.reported)
-    return Metered(usage, None, (), (), raw, tuple(dict.fromkeys(counts.odd)), left)
-
-
-def ollama(body: Table, dialect: Dialect) -> Metered:
-    """Return what the last line of Ollama's own API says."""
-    counts = UsageCounts(body)
-    read, written = counts.seen("prompt_eval_count"), counts.seen("eval_count")
-    left = unread_of(reports_in(body), set(), dialect.reported)
-    if read is None and written is None:
-        return UNMETERED._replace(unread=left)
-    raw = {name: body[name] for name in ("prompt_eval_count", "eval_count") if name in body}
-    return Metered(Usage(input=read or 0, output=written or 0), None, (), (), raw, tuple(counts.odd), left)
 
 
 def _with_iterations(counts: UsageCounts, model: str) -> tuple[Usage, tuple[ModelUsage, ...]]:

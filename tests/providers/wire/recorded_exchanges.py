@@ -22,10 +22,8 @@ from aikeys.providers.catalogue import load
 from aikeys.providers.usage import Usage
 from aikeys.providers.wire import (
     anthropic_messages,
-    bedrock,
     cohere_chat,
     gemini_generate,
-    ollama_native,
     openai_chat,
     openai_embeddings,
     openai_responses,
@@ -56,10 +54,6 @@ _MODULES: dict[str, ModuleType] = {
     "cohere-chat": cohere_chat,
     "embeddings": openai_embeddings,
     "rerank": openai_embeddings,
-    "converse": bedrock,
-    "invoke": bedrock,
-    "ollama-chat": ollama_native,
-    "ollama-generate": ollama_native,
 }
 _STREAMS: dict[str, type[Stream]] = {
     "chat": openai_chat.ChatStream,
@@ -68,20 +62,25 @@ _STREAMS: dict[str, type[Stream]] = {
     "messages": anthropic_messages.MessageStream,
     "generateContent": gemini_generate.GenerateStream,
     "cohere-chat": cohere_chat.CohereStream,
-    "converse": bedrock.ConverseStream,
-    "invoke": bedrock.InvokeStream,
-    "ollama-chat": ollama_native.OllamaStream,
-    "ollama-generate": ollama_native.OllamaStream,
 }
-_FLAVOURS = {"messages": "anthropic", "completions": "chat", "converse": "default", "cohere-chat": "default"}
-_ORACLES = {"vertex": "google", "gemini": "google", "xai": "x-ai", "bedrock": "aws", "voyage": "voyageai"}
+_UNSPOKEN = ("converse", "invoke", "ollama-chat", "ollama-generate")
+_FLAVOURS = {"messages": "anthropic", "completions": "chat", "cohere-chat": "default"}
+_ORACLES = {"vertex": "google", "gemini": "google", "xai": "x-ai", "voyage": "voyageai"}
 
 
 @cache
 def all_records() -> tuple[Record, ...]:
-    """Return every record, read once."""
+    """Return every record of a format that a door speaks, read once."""
     with gzip.open(FILE, "rt", encoding="utf-8") as lines:
-        return tuple(json.loads(line) for line in lines)
+        return tuple(record for line in lines if _is_spoken(record := json.loads(line)))
+
+
+def _is_spoken(record: Record) -> bool:
+    """Tell whether a call reaches us in this format: not AWS's, Ollama's own or Cohere's first version."""
+    is_old = (
+        record["endpoint"] == "cohere-chat" and record["path"].startswith("/v1/") and record["provider"] != "writer"
+    )
+    return record["endpoint"] not in _UNSPOKEN and not (is_old and is_stream(record))
 
 
 def records() -> Iterator[Record]:
@@ -110,11 +109,8 @@ def is_stream(record: Record) -> bool:
 def stream_of(record: Record) -> Stream:
     """Return the decoder for a record of a stream."""
     made = _STREAMS[record["endpoint"]]
-    if record["endpoint"] == "cohere-chat":
-        if record["provider"] == "writer":  # OpenAI's shape at Cohere's path
-            made = openai_chat.ChatStream
-        elif record["path"].startswith("/v1/"):
-            made = cohere_chat.CohereLinesStream
+    if record["endpoint"] == "cohere-chat" and record["provider"] == "writer":  # OpenAI's shape at Cohere's path
+        made = openai_chat.ChatStream
     return made(dialect(record["provider"]))
 
 
@@ -171,7 +167,7 @@ def _reported(record: Record) -> dict[str, Any]:
     for place, report in record["usage"]:
         if "guardrail" in place:
             continue
-        if record["endpoint"] not in ("messages", "invoke"):
+        if record["endpoint"] != "messages":
             seen = {}
         inputs = {"input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"}
         seen |= {k: v for k, v in report.items() if v is not None and not (v == 0 and k in inputs and seen.get(k))}
@@ -180,14 +176,10 @@ def _reported(record: Record) -> dict[str, Any]:
 
 def _by_hand(record: Record, usage: dict[str, Any]) -> dict[str, int] | None:
     """Shapes that the oracle has no reader for."""
-    if record["endpoint"] == "invoke" and "input_tokens" not in usage:
-        return _of_invoke(record, usage)
     if "search_units" in usage:
         return {"rerank_searches": usage["search_units"]}
     if record["endpoint"] in ("rerank", "embeddings") and set(usage) <= {"total_tokens", "cost"}:
         return {"input_tokens": usage.get("total_tokens", 0)}
-    if "prompt_eval_count" in usage:
-        return {"input_tokens": usage["prompt_eval_count"], "output_tokens": usage["eval_count"]}
     if record["endpoint"] == "cohere-chat" and set(usage) == {"input_tokens", "output_tokens"}:
         return usage
     return _numbered(usage)
@@ -202,19 +194,6 @@ def _numbered(usage: dict[str, Any]) -> dict[str, int] | None:
     return {**counted, "output_tokens": usage.get("candidatesTokenCount", 0) + thoughts}
 
 
-def _of_invoke(record: Record, usage: dict[str, Any]) -> dict[str, int] | None:
-    """Headers count for whole replies, the metrics at the end for streams: both for every family of models."""
-    if usage.get("prompt_tokens") or usage.get("inputTokens"):
-        return None
-    heads = headers_of(record)
-    if "x-amzn-bedrock-input-token-count" in heads:
-        names = {"input": "input_tokens", "output": "output_tokens"}
-        return {ours: int(heads.get(f"x-amzn-bedrock-{name}-token-count", 0)) for name, ours in names.items()}
-    if "inputTokenCount" in usage:
-        return {"input_tokens": usage["inputTokenCount"], "output_tokens": usage["outputTokenCount"]}
-    return {}
-
-
 def _from_oracle(record: Record, body: dict[str, Any]) -> dict[str, int]:
     from genai_prices.data_snapshot import get_snapshot
 
@@ -222,14 +201,6 @@ def _from_oracle(record: Record, body: dict[str, Any]) -> dict[str, int]:
     name, flavour = _ORACLES.get(record["provider"], record["provider"]), _FLAVOURS.get(endpoint, endpoint)
     if name == "writer":
         flavour = "chat"
-    if endpoint == "invoke":
-        flavour = (
-            "anthropic"
-            if "input_tokens" in body["usage"]
-            else "chat"
-            if "prompt_tokens" in body["usage"]
-            else "default"
-        )
     snapshot = get_snapshot()
     known = {provider.id: provider for provider in snapshot.providers}
     usage = None

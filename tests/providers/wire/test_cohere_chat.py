@@ -9,7 +9,7 @@ from wire_samples import HELLO, NUMBER, TALK, WEATHER, dialect, drained, ended, 
 
 from aikeys.errors import UsageError as BadUsage
 from aikeys.providers.usage import Usage
-from aikeys.providers.wire.cohere_chat import CohereLinesStream, CohereStream, decode, encode
+from aikeys.providers.wire.cohere_chat import CohereStream, decode, encode
 from aikeys.providers.wire.values import (
     ApiError,
     Finished,
@@ -104,18 +104,6 @@ def test_a_stream_that_ends_in_an_error_is_not_complete() -> None:
     assert not end.complete
     assert end.error is not None
     assert end.error.message == "boom"
-    assert end.reply.usage == Usage(25, output=9)
-
-
-def test_the_lines_of_the_old_stream_are_read_too() -> None:
-    lines = [
-        {"event_type": "stream-start", "generation_id": "g"},
-        {"event_type": "text-generation", "text": "hi"},
-        {"event_type": "stream-end", "finish_reason": "COMPLETE", "response": {"meta": USAGE}},
-    ]
-    data = "\n".join(json.dumps(line) for line in lines).encode()
-    end = ended(CohereLinesStream(COHERE), data)
-    assert (end.complete, end.reply.text, end.reply.finish) == (True, "hi", "stop")
     assert end.reply.usage == Usage(25, output=9)
 
 

@@ -9,11 +9,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aikeys.providers.wire import sse
-from aikeys.providers.wire.sse import Frame, Frames, JsonLines, ServerSentEvents
+from aikeys.providers.wire.sse import Frame, ServerSentEvents
 from aikeys.providers.wire.values import Unreadable
 
 
-def frames(cutter: Frames, *chunks: bytes) -> list[Frame]:
+def frames(cutter: ServerSentEvents, *chunks: bytes) -> list[Frame]:
     found = []
     for chunk in chunks:
         cutter.feed(chunk)
@@ -63,22 +63,10 @@ def test_any_split_of_the_bytes_gives_the_same_frames(pieces: list[bytes], cuts:
     assert frames(ServerSentEvents(), *chunks) == frames(ServerSentEvents(), stream)
 
 
-@given(st.lists(st.sampled_from([b'{"a":1}', b"\n", b"\r\n", b" ", b"x"])), st.lists(st.integers(0, 60)))
-def test_any_split_of_lines_gives_the_same_lines(pieces: list[bytes], cuts: list[int]) -> None:
-    stream = b"".join(pieces)
-    edges = [0, *sorted(cut for cut in cuts if cut < len(stream)), len(stream)]
-    chunks = [stream[a:b] for a, b in pairwise(edges)]
-    expected = [Frame(b"", line.strip()) for line in stream.split(b"\n") if line.strip()]
-    assert frames(JsonLines(), *chunks) == frames(JsonLines(), stream) == expected
-
-
-@pytest.mark.parametrize("cutter", [ServerSentEvents, JsonLines])
 @pytest.mark.parametrize("end", [b"", b"\n\n"])
-def test_a_frame_without_end_is_refused_before_it_fills_the_memory(
-    cutter: type[ServerSentEvents | JsonLines], end: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_frame_without_end_is_refused_before_it_fills_the_memory(end: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "LARGEST_FRAME", 1000)
-    made = cutter()
+    made = ServerSentEvents()
     made.feed(b"data: " + b"x" * 1000 + end)
     with pytest.raises(Unreadable, match="larger"):
         made.next()

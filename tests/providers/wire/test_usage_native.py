@@ -15,8 +15,6 @@ _KNOWN = load()
 anthropic = partial(usage_native.anthropic, dialect=_KNOWN["anthropic"].dialect())
 gemini = partial(usage_native.gemini, dialect=_KNOWN["gemini"].dialect())
 cohere = partial(usage_native.cohere, dialect=_KNOWN["cohere"].dialect())
-ollama = partial(usage_native.ollama, dialect=_KNOWN["ollama"].dialect())
-bedrock = partial(usage_native.bedrock, dialect=_KNOWN["anthropic"].dialect())
 
 
 def test_anthropics_input_is_the_sum_of_three_disjoint_counts() -> None:
@@ -199,18 +197,3 @@ def test_cohere_bills_searches_and_images_too() -> None:
     )
     assert cohere({"usage": {"tokens": {"input_tokens": 91}}}).usage is None
     assert cohere({}).usage is None
-
-
-def test_bedrocks_total_tells_whether_cached_tokens_are_in_the_input() -> None:
-    details = [{"ttl": "1h", "inputTokens": 30}, {"ttl": "5m", "inputTokens": 20}]
-    claude = {"inputTokens": 3, "cacheReadInputTokens": 100, "cacheWriteInputTokens": 50, "outputTokens": 7}
-    assert bedrock({**claude, "totalTokens": 160, "cacheDetails": details}).usage == Usage(153, 100, 20, 30, 7)
-    openai = {"inputTokens": 120, "cacheReadInputTokens": 100, "outputTokens": 7, "totalTokens": 127}
-    assert bedrock(openai).usage == Usage(120, 100, output=7)
-    assert bedrock({"outputTokens": 7}).usage is None
-
-
-def test_ollamas_cached_prompt_has_no_count_of_its_own() -> None:
-    assert ollama({"prompt_eval_count": 17, "eval_count": 63}).usage == Usage(input=17, output=63)
-    assert ollama({"eval_count": 63}).usage == Usage(output=63)
-    assert ollama({"done": True}).usage is None

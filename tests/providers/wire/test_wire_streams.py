@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import pairwise
@@ -10,14 +9,11 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_bedrock_replies import CONVERSED, invoked
 from wire_samples import dialect, drained, sse
 
 from aikeys.providers.wire.anthropic_messages import MessageStream
-from aikeys.providers.wire.bedrock import ConverseStream, InvokeStream
-from aikeys.providers.wire.cohere_chat import CohereLinesStream, CohereStream
+from aikeys.providers.wire.cohere_chat import CohereStream
 from aikeys.providers.wire.gemini_generate import GenerateStream
-from aikeys.providers.wire.ollama_native import OllamaStream
 from aikeys.providers.wire.openai_chat import ChatStream
 from aikeys.providers.wire.openai_responses import ResponsesStream
 from aikeys.providers.wire.streams import Stream
@@ -25,17 +21,12 @@ from aikeys.providers.wire.values import Event, Failed, Finished, StreamEnd, Tex
 
 _CALL = {"id": "c", "function": {"name": "f", "arguments": '{"a": "ü"}'}}
 _COHERE = {"billed_units": {"input_tokens": 5, "output_tokens": 7}}
-_OLLAMA = [{"model": "m", "response": "hü"}, {"done": True, "prompt_eval_count": 5, "eval_count": 7}]
 _MESSAGE: tuple[object, ...] = (
     {"type": "message_start", "message": {"id": "i", "model": "m", "usage": {"input_tokens": 5, "output_tokens": 1}}},
     {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hü"}},
     {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 7}},
     {"type": "message_stop"},
 )
-
-
-def _lines(*values: object) -> bytes:
-    return "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values).encode()
 
 
 _CHAT = (
@@ -70,16 +61,6 @@ STREAMS: dict[str, tuple[Callable[[], Stream], bytes]] = {
             event=True,
         ),
     ),
-    "cohere, v1": (
-        lambda: CohereLinesStream(dialect("cohere")),
-        _lines(
-            {"event_type": "text-generation", "text": "hü"},
-            {"event_type": "stream-end", "finish_reason": "COMPLETE", "response": {"meta": _COHERE}},
-        ),
-    ),
-    "ollama": (lambda: OllamaStream(dialect("ollama")), _lines(*_OLLAMA)),
-    "converse": (lambda: ConverseStream(dialect("bedrock")), CONVERSED),
-    "invoke": (lambda: InvokeStream(dialect("bedrock")), b"".join(map(invoked, _MESSAGE))),
 }
 
 
