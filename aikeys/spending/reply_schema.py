@@ -1,86 +1,44 @@
-"""Check of a reply against the JSON schema that was asked for (pure): the part of JSON Schema that providers take.
+"""Check of a reply against the JSON schema that was asked for (pure), by jsonschema: the extra `aikeys[schema]`.
 
-- A keyword that is not checked here is refused before anything is sent: a reply never passes unchecked. Annotations
-  (`title`, `format` and the like) say nothing about validity and are let through.
-- `$ref` leads within the schema only. Patterns are Python's, searched anywhere in the text.
-
-Our own because the general library brings four packages, one of them compiled, into a vault.
+- Draft 2020-12, unless `$schema` names an older one. `$ref` leads within the schema only: nothing is ever fetched.
+- Numbers are exact: 0.3 is a multiple of 0.1, and 3.0 is an integer.
+- Without the extra a schema is sent all the same, and a reply only has to be JSON: who asks has to say so
+  (`can_check`).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import cast
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 from aikeys.errors import UsageError
-from aikeys.providers.wire.exact_json import read
+from aikeys.providers.wire.exact_json import read, write
 from aikeys.providers.wire.values import Json, Unreadable
 
-_DEEPEST = 100
-_ANNOTATIONS = (
-    *("title", "description", "default", "examples", "example", "format", "deprecated", "readOnly", "writeOnly"),
-    *("$schema", "$id", "$comment", "$anchor", "contentEncoding", "contentMediaType"),
-)
-_TYPES: Mapping[str, Callable[[Json], bool]] = {
-    "string": lambda value: isinstance(value, str),
-    "boolean": lambda value: isinstance(value, bool),
-    "null": lambda value: value is None,
-    "array": lambda value: isinstance(value, list),
-    "object": lambda value: isinstance(value, dict),
-    "number": lambda value: _is_number(value),  # noqa: PLW0108  defined below
-    "integer": lambda value: _is_number(value) and _is_whole(cast("Decimal", value)),
-}
-_ONE = ("additionalProperties", "items", "not", "contains", "propertyNames")
-_LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
-_TABLES = ("properties", "patternProperties", "$defs", "definitions")
-_COUNTS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
-_NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
+if TYPE_CHECKING:
+    from referencing import Resource
+
+_LONGEST_REASON = 300
+_NAMING = ("required", "additionalProperties", "dependentRequired")  # their words hold names only
 
 
-def _are_texts(value: Json) -> bool:
-    return isinstance(value, list) and all(isinstance(each, str) for each in value)
-
-
-def _is_pattern(value: Json) -> bool:
-    try:
-        return isinstance(value, str) and re.compile(value) is not None
-    except (re.error, RecursionError, OverflowError):
-        return False
-
-
-def _is_type(value: Json) -> bool:
-    wanted = value if isinstance(value, list) else [value]
-    return bool(wanted) and _are_texts(wanted) and all(each in _TYPES for each in wanted)
-
-
-_FORMS: Mapping[str, Callable[[Json], bool]] = {
-    **dict.fromkeys(_ONE, lambda _value: True),
-    **dict.fromkeys((*_LISTS, "enum"), lambda value: isinstance(value, list) and bool(value)),
-    **dict.fromkeys(_TABLES, lambda value: isinstance(value, dict)),
-    **dict.fromkeys(_COUNTS, lambda value: type(value) is int and value >= 0),
-    **dict.fromkeys(_NUMBERS, lambda value: _is_number(value)),  # noqa: PLW0108  defined below
-    "multipleOf": lambda value: _is_number(value) and cast("int", value) > 0,
-    "patternProperties": lambda value: isinstance(value, dict) and all(map(_is_pattern, value)),
-    "type": _is_type,
-    "const": lambda _value: True,
-    "required": _are_texts,
-    "pattern": _is_pattern,
-    "uniqueItems": lambda value: isinstance(value, bool),
-    "$ref": lambda value: isinstance(value, str),
-}
+def can_check() -> bool:
+    """Tell whether jsonschema is installed."""
+    return find_spec("jsonschema") is not None
 
 
 def read_schema(data: bytes, name: str) -> Mapping[str, Json]:
-    """Return a schema; UsageError where it is none, or asks for what is not checked here. `name` is the file's."""
+    """Return a schema; UsageError where it is none, or refers to something outside. `name` is the file's."""
     try:
         schema = read(data)
     except Unreadable:
         raise UsageError(f"{name} is not JSON", 'give a JSON schema such as {"type": "object", …}') from None
     if not isinstance(schema, dict):
         raise UsageError(f"{name} is not a JSON schema: it is no object", 'for example {"type": "object", …}')
-    _check(schema, schema, name, "#")
+    if can_check():
+        _refuse_wrong(schema, name)
     return schema
 
 
@@ -90,186 +48,81 @@ def misfit(text: str, schema: Mapping[str, Json]) -> str:
         value = read(text.encode("utf-8", "surrogatepass"))
     except Unreadable:
         return "it is not JSON"
+    if not can_check():
+        return ""
+    from jsonschema.exceptions import best_match
+
     try:
-        return next(_misfits(value, schema, schema, "", 0), "")
+        error = best_match(_validator(schema).iter_errors(value))
     except (ArithmeticError, RecursionError):
-        return "a number in it is beyond what can be checked"
+        return "it is nested too deep, or a number in it is too large, to be checked"
+    return _words(error)[:_LONGEST_REASON] if error else ""
 
 
-def _check(schema: Json, root: Mapping[str, Json], name: str, place: str) -> None:
-    if isinstance(schema, bool):
-        return
-    if not isinstance(schema, dict):
-        raise UsageError(f"{name}: {place} is no schema", "a schema is an object, true or false")
-    for word, value in schema.items():
-        here = f"{place}/{word}"
-        if word in _ANNOTATIONS:
-            continue
-        if word not in _FORMS:
-            raise UsageError(
-                f"{name}: {here[:200]} is not checked by aikeys", "leave it out, or check the reply yourself"
-            )
-        if not _FORMS[word](value):
-            raise UsageError(f"{name}: {here[:200]} has a value that is not allowed there", "see json-schema.org")
-        if word == "$ref":
-            _referred(cast("str", value), root, name)
-        for part, inner in _parts(word, value):
-            _check(inner, root, name, f"{here}{part}")
+def _words(error: Any) -> str:
+    """Return where and why, without what the model wrote."""
+    if error.validator in _NAMING:
+        return f"{error.json_path}: {error.message}"
+    return f"{error.json_path} breaks {error.validator}: {write(error.validator_value).decode()}"
 
 
-def _parts(word: str, value: Json) -> Iterator[tuple[str, Json]]:
-    if word in _ONE:
-        yield "", value
-    elif word in _LISTS:
-        yield from ((f"/{position}", each) for position, each in enumerate(cast("list[Json]", value)))
-    elif word in _TABLES:
-        yield from ((f"/{name}", each) for name, each in cast("dict[str, Json]", value).items())
+def _refuse_wrong(schema: Mapping[str, Json], name: str) -> None:
+    from jsonschema.exceptions import SchemaError
+    from referencing.exceptions import Unresolvable
+
+    try:
+        _class_of(schema).check_schema(schema)
+        for reference, resolver in _references(schema):
+            resolver.lookup(reference)
+    except SchemaError as wrong:
+        reason = f"{wrong.json_path}: {wrong.message}"[:_LONGEST_REASON]
+        raise UsageError(f"{name} is not a JSON schema: {reason}", "see json-schema.org") from None
+    except Unresolvable as lost:
+        hint = "it has to begin with #/ and to name a part of the file"
+        raise UsageError(f"{name}: $ref {lost.ref[:200]} leads nowhere in the file", hint) from None
+    except RecursionError:
+        raise UsageError(f"{name} is nested too deep", "make it flatter") from None
 
 
-def _referred(target: str, root: Mapping[str, Json], name: str) -> Json:
-    found: Json = root
-    for step in target.removeprefix("#").split("/")[1:]:
-        word = step.replace("~1", "/").replace("~0", "~")
-        if isinstance(found, list) and word.isascii() and word.isdigit() and int(word) < len(found):
-            found = found[int(word)]
-        elif isinstance(found, dict) and word in found:
-            found = found[word]
-        else:
-            raise UsageError(
-                f"{name}: $ref {target[:200]} leads nowhere", "it has to begin with #/ and stay in the file"
-            )
-    if not target.startswith("#") or target[1:2] not in ("", "/"):
-        raise UsageError(f"{name}: $ref {target[:200]} leads out of the file", "it has to begin with #/")
-    return found
+def _references(schema: Mapping[str, Json]) -> Iterator[tuple[str, Any]]:
+    """Yield each `$ref` of a schema, and what resolves it."""
+    from referencing import Registry
+
+    top = _resource(schema)
+    registry: Registry[Any] = Registry().with_resource("", top)
+    waiting = [(top, registry.resolver_with_root(top))]
+    while waiting:
+        part, resolver = waiting.pop()
+        reference = part.contents.get("$ref") if isinstance(part.contents, dict) else None
+        if isinstance(reference, str):
+            yield reference, resolver
+        waiting += [(inner, resolver.in_subresource(inner)) for inner in part.subresources()]
 
 
-def _misfits(value: Json, schema: Json, root: Mapping[str, Json], place: str, depth: int) -> Iterator[str]:
-    shown = place or "it"
-    if depth > _DEEPEST:
-        yield f"{shown} is nested too deep to be checked"
-    elif schema is False:
-        yield f"{shown} may not be there"
-    elif isinstance(schema, dict):
-        if "$ref" in schema:
-            target = _referred(cast("str", schema["$ref"]), root, "the schema")
-            yield from _misfits(value, target, root, place, depth + 1)
-        yield from (f"{shown} {words}" for words in _of_itself(value, schema))
-        yield from _of_choices(value, schema, root, place, depth)
-        if isinstance(value, dict):
-            yield from _of_object(value, schema, root, place, depth)
-        elif isinstance(value, list):
-            yield from _of_array(value, schema, root, place, depth)
+def _resource(schema: Mapping[str, Json]) -> Resource[Any]:
+    from referencing import Resource
+    from referencing.jsonschema import DRAFT202012
+
+    return Resource.from_contents(schema, default_specification=DRAFT202012)
 
 
-def _of_itself(value: Json, schema: Mapping[str, Json]) -> Iterator[str]:
-    wanted = schema.get("type")
-    types = cast("list[str]", wanted if isinstance(wanted, list) else [wanted] if wanted is not None else [])
-    if types and not any(_TYPES[each](value) for each in types):
-        yield f"is not of the type {' or '.join(types)}"
-    if "enum" in schema and not any(_same(value, each) for each in cast("list[Json]", schema["enum"])):
-        yield "is none of the allowed values"
-    if "const" in schema and not _same(value, schema["const"]):
-        yield "is not the allowed value"
-    if isinstance(value, str):
-        yield from _of_size(len(value), schema, "Length", "characters")
-        if "pattern" in schema and re.search(cast("str", schema["pattern"]), value) is None:
-            yield "does not match its pattern"
-    elif isinstance(value, list):
-        yield from _of_size(len(value), schema, "Items", "items")
-    elif isinstance(value, dict):
-        yield from _of_size(len(value), schema, "Properties", "properties")
-    elif _is_number(value):
-        yield from _of_number(cast("Decimal", value), schema)
+def _class_of(schema: Mapping[str, Json]) -> Any:
+    from jsonschema.validators import Draft202012Validator, validator_for
+
+    return validator_for(schema, default=Draft202012Validator)
 
 
-def _of_size(size: int, schema: Mapping[str, Json], what: str, words: str) -> Iterator[str]:
-    least, most = schema.get(f"min{what}"), schema.get(f"max{what}")
-    if isinstance(least, int) and size < least:
-        yield f"has {size} {words}, at least {least} are wanted"
-    if isinstance(most, int) and size > most:
-        yield f"has {size} {words}, at most {most} are allowed"
+def _validator(schema: Mapping[str, Json]) -> Any:
+    from jsonschema.validators import extend
+    from referencing import Registry
+
+    known = _class_of(schema)
+    types = known.TYPE_CHECKER.redefine("integer", _is_integer)
+    exact = extend(known, type_checker=types)  # type: ignore[no-untyped-call]
+    return exact(schema, registry=Registry())  # a registry that fetches nothing
 
 
-def _of_number(value: Decimal, schema: Mapping[str, Json]) -> Iterator[str]:
-    limits = {word: cast("Decimal", schema[word]) for word in _NUMBERS if word in schema}
-    least, most = limits.get("exclusiveMinimum"), limits.get("exclusiveMaximum")
-    if value < limits.get("minimum", value) or (least is not None and value <= least):
-        yield "is too small"
-    if value > limits.get("maximum", value) or (most is not None and value >= most):
-        yield "is too large"
-    step = limits.get("multipleOf")
-    if step is not None and Decimal(value) % Decimal(step) != 0:
-        yield f"is no multiple of {step}"
-
-
-def _of_choices(
-    value: Json, schema: Mapping[str, Json], root: Mapping[str, Json], place: str, depth: int
-) -> Iterator[str]:
-    def fits(inner: Json) -> bool:
-        return next(_misfits(value, inner, root, place, depth + 1), None) is None
-
-    shown = place or "it"
-    for inner in cast("list[Json]", schema.get("allOf", [])):
-        yield from _misfits(value, inner, root, place, depth + 1)
-    if "anyOf" in schema and not any(map(fits, cast("list[Json]", schema["anyOf"]))):
-        yield f"{shown} fits none of the alternatives"
-    if "oneOf" in schema and sum(map(fits, cast("list[Json]", schema["oneOf"]))) != 1:
-        yield f"{shown} does not fit exactly one of the alternatives"
-    if "not" in schema and fits(schema["not"]):
-        yield f"{shown} is what it may not be"
-
-
-def _of_object(
-    value: Mapping[str, Json], schema: Mapping[str, Json], root: Mapping[str, Json], place: str, depth: int
-) -> Iterator[str]:
-    for name in cast("list[str]", schema.get("required", [])):
-        if name not in value:
-            yield f"{place or 'it'} lacks {name}"
-    known = cast("dict[str, Json]", schema.get("properties", {}))
-    patterns = cast("dict[str, Json]", schema.get("patternProperties", {}))
-    for name, each in value.items():
-        inner = [known[name]] if name in known else []
-        inner += [found for pattern, found in patterns.items() if re.search(pattern, name)]
-        if not inner:
-            inner = [schema.get("additionalProperties", True)]
-        for found in inner:
-            yield from _misfits(each, found, root, f"{place}/{name}", depth + 1)
-        if "propertyNames" in schema:
-            yield from _misfits(name, schema["propertyNames"], root, f"{place}/{name}", depth + 1)
-
-
-def _of_array(
-    value: list[Json], schema: Mapping[str, Json], root: Mapping[str, Json], place: str, depth: int
-) -> Iterator[str]:
-    first = cast("list[Json]", schema.get("prefixItems", []))
-    for position, each in enumerate(value):
-        inner = first[position] if position < len(first) else schema.get("items", True)
-        yield from _misfits(each, inner, root, f"{place}/{position}", depth + 1)
-    if schema.get("uniqueItems") and any(_same(one, other) for n, one in enumerate(value) for other in value[:n]):
-        yield f"{place or 'it'} has an item twice"
-    if "contains" in schema and all(
-        next(_misfits(each, schema["contains"], root, place, depth + 1), None) for each in value
-    ):
-        yield f"{place or 'it'} lacks an item that it has to contain"
-
-
-def _is_whole(value: Decimal | int) -> bool:
-    if isinstance(value, int):
-        return True
-    exponent = value.as_tuple().exponent
-    return isinstance(exponent, int) and (exponent >= 0 or value == value.to_integral_value())
-
-
-def _is_number(value: Json) -> bool:
-    return isinstance(value, int | Decimal) and not isinstance(value, bool)
-
-
-def _same(one: Json, other: Json) -> bool:
-    """JSON's equality: 1 is 1.0, and true is not 1."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(one[name], other[name]) for name in one)
-    return type(one) is type(other) and one == other if isinstance(one, str) or one is None else one == other
+def _is_integer(_checker: object, value: object) -> bool:
+    if isinstance(value, Decimal):
+        return value.is_finite() and value == value.to_integral_value()
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aikeys.errors import UsageError
+from aikeys.spending import reply_schema
 from aikeys.spending.reply_schema import misfit, read_schema
 
 PLANT = {
@@ -49,19 +50,19 @@ def test_a_reply_that_fits(text: str) -> None:
     [
         ("an oak", "it is not JSON"),
         ('```json\n{"name": "Oak"}\n```', "it is not JSON"),
-        ("[]", "it is not of the type object"),
-        ("{}", "it lacks name"),
-        ('{"name": "O"}', "/name has 1 characters, at least 2 are wanted"),
-        ('{"name": "oak"}', "/name does not match its pattern"),
-        ('{"name": "Oak", "height": 0}', "/height is too small"),
-        ('{"name": "Oak", "height": 1e400}', "/height is too large"),
-        ('{"name": "Oak", "height": true}', "/height is not of the type number"),
-        ('{"name": "Oak", "petals": 1.5}', "/petals is not of the type integer or null"),
-        ('{"name": "Oak", "kind": true}', "/kind is none of the allowed values"),
-        ('{"name": "Oak", "parts": [{}, {}]}', "/parts has an item twice"),
-        ('{"name": "Oak", "parts": [{"inner": 1}]}', "/parts/0/inner is not of the type object"),
-        ('{"name": "Oak", "seen": 0}', "/seen fits none of the alternatives"),
-        ('{"name": "Oak", "more": 1}', "/more may not be there"),
+        ("[]", '$ breaks type: "object"'),
+        ("{}", "$: 'name' is a required property"),
+        ('{"name": "O"}', "$.name breaks minLength: 2"),
+        ('{"name": "oak"}', '$.name breaks pattern: "^[A-Z]"'),
+        ('{"name": "Oak", "height": 0}', "$.height breaks exclusiveMinimum: 0"),
+        ('{"name": "Oak", "height": 1e400}', "$.height breaks maximum: 120"),
+        ('{"name": "Oak", "height": true}', '$.height breaks type: "number"'),
+        ('{"name": "Oak", "petals": 1.5}', '$.petals breaks type: ["integer","null"]'),
+        ('{"name": "Oak", "kind": true}', '$.kind breaks enum: ["tree","herb",1]'),
+        ('{"name": "Oak", "parts": [{}, {}]}', "$.parts breaks uniqueItems: true"),
+        ('{"name": "Oak", "parts": [{"inner": 1}]}', '$.parts[0].inner breaks type: "object"'),
+        ('{"name": "Oak", "seen": 0}', '$.seen breaks anyOf: [{"type":"boolean"},{"const":"unknown"}]'),
+        ('{"name": "Oak", "more": 1}', "$: Additional properties are not allowed ('more' was unexpected)"),
     ],
 )
 def test_a_reply_that_does_not_fit_is_told_where(text: str, why: str) -> None:
@@ -72,12 +73,12 @@ def test_a_reply_that_does_not_fit_is_told_where(text: str, why: str) -> None:
     "schema",
     [
         {"type": "strange"},
-        {"unevaluatedProperties": False},
-        {"properties": {"a": {"dependentRequired": {}}}},
         {"pattern": "("},
         {"$ref": "https://example.com/schema"},
         {"$ref": "#/$defs/none"},
-        {"enum": []},
+        {"items": {"$ref": "other.json"}},
+        {"$ref": "file:///etc/passwd"},
+        {"enum": 1},
         {"minLength": -1},
         [],
     ],
@@ -89,6 +90,28 @@ def test_a_schema_that_cannot_be_checked_is_refused(schema: object) -> None:
 
 def test_a_schema_that_refers_to_itself_for_ever_ends() -> None:
     assert "too deep" in checked({"$ref": "#"}, "1")
+
+
+def test_numbers_are_exact() -> None:
+    assert checked({"multipleOf": 0.1}, "0.3") == ""
+    assert checked({"type": "integer"}, "3.0") == ""
+    assert checked({"multipleOf": 0.1}, "0.35") == "$ breaks multipleOf: 0.1"
+
+
+def test_a_reference_in_data_is_data() -> None:
+    assert checked({"enum": [{"$ref": "https://example.com"}]}, '{"$ref": "https://example.com"}') == ""
+
+
+def test_what_the_model_wrote_is_not_repeated() -> None:
+    assert "secret" not in checked({"properties": {"a": {"type": "null"}}}, '{"a": "secret"}')
+
+
+def test_without_the_extra_a_reply_only_has_to_be_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reply_schema, "can_check", lambda: False)
+    assert checked({"type": "object"}, "1") == ""
+    assert checked({"type": "object"}, "one") == "it is not JSON"
+    with pytest.raises(UsageError, match="no object"):
+        checked([], "1")
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=3)))

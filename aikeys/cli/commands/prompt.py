@@ -25,6 +25,10 @@ MODEL is provider/model, key-name/model, an alias (gpt-4.1, claude, gemini, deep
 name that one provider alone has which you hold a key for. -o takes temperature, top_p, stop (again for more), seed, n,
 effort and max_tokens. What a provider does not take is refused before anything is sent.
 
+The reply is checked against the schema of --schema where jsonschema is installed (pip install 'aikeys[schema]'), else
+only for being JSON; one that does not fit is printed, and the exit status is 30. Nothing that a schema refers to is
+fetched.
+
 Several models are asked at the same time and shown one after the other; each has its own limit and entry, and the
 worst failure is the exit status.
 

@@ -107,8 +107,12 @@ def _typed_text(text: str, what: str) -> str:
 
 def schema_of(path: str) -> Mapping[str, Json]:
     """Return the schema in a file."""
-    from aikeys.spending.reply_schema import read_schema
+    from aikeys.spending.reply_schema import can_check, read_schema
 
+    if not can_check():
+        terminal.warn(
+            "jsonschema is not installed: only that the reply is JSON is checked (pip install 'aikeys[schema]')"
+        )
     return read_schema(_content(path, _LARGEST_SCHEMA_BYTES), _named(path))
 
 
