@@ -259,7 +259,7 @@ def _counts(text: str) -> tuple[tuple[str, int], ...]:
 def numbers_of(number: int, call: Call) -> tuple[int, ...]:
     """Return the numbers of a call in canonical order; -1 stands for an unknown time, 0 for no correction."""
     return (
-        *(number, call.at_us, call.settled_us, *call.usage[:6], call.cost_pusd),
+        *(number, call.at_us, call.settled_us, *call.usage.tokens, call.cost_pusd),
         -1 if call.latency_ms is None else call.latency_ms,
         -1 if call.first_token_ms is None else call.first_token_ms,
         call.corrects or 0,

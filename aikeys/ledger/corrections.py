@@ -59,7 +59,7 @@ class _Held(NamedTuple):
 
     def plus(self, one: Call) -> _Held:
         requests = requests_of(one.corrects, one.status)[0]
-        tokens = tuple(mine + its for mine, its in zip(self.tokens, one.usage[:6], strict=True))
+        tokens = tuple(mine + its for mine, its in zip(self.tokens, one.usage.tokens, strict=True))
         return _Held(self.requests + requests, self.cost_pusd + one.cost_pusd, tokens, self.doubt_pusd + one.doubt_pusd)
 
 

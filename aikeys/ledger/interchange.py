@@ -326,7 +326,7 @@ def _usage(row: Mapping[str, Any]) -> Usage:
     if row.get("corrects") and row.get("status") in (REVERSED, REVERSED_FAILED):
         taken = {field: -count for field in _TOKENS.values() if type(count := row.get(field)) is int}
         usage = _usage({**row, **taken, "corrects": ""})
-        return Usage._make([*(-count for count in usage[:6]), usage.other])
+        return Usage._make((*(-count for count in usage.tokens), usage.other))
     counts = {name: _count(row, field, 0) or 0 for name, field in _TOKENS.items()}
     usage = Usage(**counts, other=_counts(row, "units"))
     if usage.cache_read + usage.cache_write_5m + usage.cache_write_1h > usage.input:

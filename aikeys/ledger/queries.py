@@ -42,11 +42,10 @@ from aikeys.ledger.store import HINT, Ledger
 from aikeys.ledger.token_acts import family
 from aikeys.ledger.unread_fields import UnreadField, unread_fields
 from aikeys.money import joined
-from aikeys.providers.usage import Usage
+from aikeys.providers.usage import TOKENS, Usage
 
 _QUARTER_US = HOUR_US // 4  # every zone's offset is a multiple of it
-_USED = Usage._fields[:6]
-_USED_SUMS = ", ".join(f"sum({name})" for name in _USED)
+_USED_SUMS = ", ".join(f"sum({name})" for name in TOKENS)
 _COST = "cost_pusd >> 32, cost_pusd & 4294967295"
 _COST_SUMS = "sum(cost_pusd >> 32), sum(cost_pusd & 4294967295)"
 _IS_SIMPLE = f"""{NO_UNITS_SQL} AND reasoning <= output
@@ -163,7 +162,7 @@ class Reading:
         start = f"SELECT {frame.time}, context, source, corrects > 0,"
         end = f"FROM call WHERE {frame.calls} AND"
         together = f"{start} count(*), {_USED_SUMS}, x'', {_COST_SUMS} {end} {_IS_SIMPLE} GROUP BY 1, 2, 3, 4"
-        apart = f"{start} 1, {', '.join(_USED)}, extra, {_COST} {end} NOT ({_IS_SIMPLE})"
+        apart = f"{start} 1, {', '.join(TOKENS)}, extra, {_COST} {end} NOT ({_IS_SIMPLE})"
         for query in (together, apart):
             for at, context, source, corrects, count, *used, extra, high, low in self._connection.execute(
                 query, frame.values
@@ -350,7 +349,8 @@ class Reading:
         row = self._connection.execute(query, (number,)).fetchone()
         if row is None:
             raise Damaged(f"{self._path} has lost the labels of its calls", HINT)
-        return self._archived(row[:3]) | {"price": self._word(row[3])}
+        *archived, price = row
+        return self._archived(archived) | {"price": self._word(price)}
 
     def _archived(self, numbers: Any) -> dict[str, str]:
         slot, token, tags = numbers

@@ -23,5 +23,11 @@ class Usage(NamedTuple):
     reasoning: int = 0
     other: tuple[tuple[str, int], ...] = ()
 
+    @property
+    def tokens(self) -> tuple[int, int, int, int, int, int]:
+        """The counts of tokens, in the order of TOKENS."""
+        return (self.input, self.cache_read, self.cache_write_5m, self.cache_write_1h, self.output, self.reasoning)
+
 
 NOTHING = Usage()
+TOKENS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning")

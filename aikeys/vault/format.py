@@ -82,6 +82,11 @@ class Grant(NamedTuple):
     version: int
     envelope: bytes
 
+    @property
+    def identity(self) -> tuple[bytes, bytes, int]:
+        """Whose it is and of which version: what the rows are told apart by."""
+        return (self.token_id, self.key_id, self.version)
+
 
 class Revocation(NamedTuple):
     """A token that opens nothing any more, and when it was revoked (microseconds since 1970)."""
@@ -173,7 +178,9 @@ def manifest_digest(rows: Rows) -> bytes:
 
 def manifest_message(vault_id: bytes, manifest: Manifest) -> bytes:
     """Return the bytes that the signing key signs."""
-    return pack("aikeys/1/manifest", vault_id, *manifest[:4])
+    return pack(
+        "aikeys/1/manifest", vault_id, manifest.epoch, manifest.ledger_count, manifest.ledger_head, manifest.digest
+    )
 
 
 def secret_context(purpose: str, vault_id: bytes, key: Key, base_url: str, version: int) -> bytes:

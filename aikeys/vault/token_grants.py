@@ -66,7 +66,7 @@ def renew(connection: sqlite3.Connection, path: str, opened: Opened, at: When, a
     if not stored.links and not stored.grants:
         return 0
     wanted = {(each.claims.id, each.key.id, each.version.version): each for each in _wanted(rows, stored, at)}
-    present = {row[:3] for row in stored.grants}
+    present = {row.identity for row in stored.grants}
     missing = [each for identity, each in wanted.items() if identity not in present and at.over is not None]
     fresh: list[Grant] = []
     for number, each in enumerate(missing):
@@ -75,7 +75,7 @@ def renew(connection: sqlite3.Connection, path: str, opened: Opened, at: When, a
         data_key = opened.data_key(each.key, each.version)
         with suppress(Damaged):  # a forged child's public key that is none: nobody is kept from the others for it
             fresh.append(sealed(rows, each, data_key))
-    token_rows.change_grants(connection, [row for row in stored.grants if row[:3] not in wanted], fresh)
+    token_rows.change_grants(connection, [row for row in stored.grants if row.identity not in wanted], fresh)
     if missing:
         advance(len(missing), len(missing))
     return len(fresh)

@@ -107,7 +107,7 @@ def put_token(connection: sqlite3.Connection, link: Link) -> None:
 def change_grants(connection: sqlite3.Connection, gone: Iterable[Grant], new: Iterable[Grant]) -> None:
     """Delete grants and write others."""
     connection.executemany(
-        "DELETE FROM token_grant WHERE token_id = ? AND key_id = ? AND version = ?", [row[:3] for row in gone]
+        "DELETE FROM token_grant WHERE token_id = ? AND key_id = ? AND version = ?", [row.identity for row in gone]
     )
     for row in new:
         insert(connection, "token_grant", row)
