@@ -238,7 +238,7 @@ def _limits(path: str, table: _Table) -> tuple[tuple[str, int | None, int | None
         numbers = [limits.get(each) for each in ("requests", "tokens")]
         are_whole = all(number is None or (type(number) is int and number >= 0) for number in numbers)
         if kind not in ("key", "provider") or not name or limits.keys() - {"requests", "tokens"} or not are_whole:
-            raise BadConfiguration(f"{path}: limits.{_shown(who)} is no limit per minute", example)
+            raise BadConfiguration(f"{path}: limits.{_shown(who)} is not a limit per minute", example)
         found.append((who, *cast("list[int | None]", numbers)))
     return tuple(found)  # type: ignore[arg-type]  # two numbers each
 

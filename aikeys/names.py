@@ -170,7 +170,7 @@ def unquoted(text: str) -> str | None:
         found.encode()
     except ValueError:
         raise UsageError(
-            f"{shown(text)} begins with a quote and is no quoted name", 'write it as JSON: "a \\u001b name"'
+            f"{shown(text)} begins with a quote and is not a quoted name", 'write it as JSON: "a \\u001b name"'
         ) from None
     if not found:
         raise UsageError("the quoted name is empty", "leave it out")

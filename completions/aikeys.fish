@@ -345,7 +345,7 @@ complete -c aikeys -n '__aikeys_at \'alert/add/\'' -l from -r -f -d 'The sender\
 complete -c aikeys -n '__aikeys_at \'alert/add/\'' -l smtp-user -r -f -d 'The user at the SMTP server.'
 complete -c aikeys -n '__aikeys_at \'alert/add/\'' -l password-key -r -f -d 'The key that holds the password.'
 complete -c aikeys -n '__aikeys_at \'alert/add/\'' -l security -r -f -d 'starttls (the default), tls (at port 465) or plain (on this machine).'
-complete -c aikeys -n '__aikeys_at \'alert/add/\'' -l webhook -r -f -d 'Post to this address, which is no secret.'
+complete -c aikeys -n '__aikeys_at \'alert/add/\'' -l webhook -r -f -d 'Post to this address, which is not a secret.'
 complete -c aikeys -n '__aikeys_at \'alert/add/\'' -l url-key -r -f -d 'Post to the address this key holds.'
 complete -c aikeys -n '__aikeys_at \'alert/add/\'' -l style -r -f -d 'slack, teams or json; told by the host.'
 complete -c aikeys -n '__aikeys_at \'alert/add/\'' -l sign-key -r -f -d 'Sign with the secret of this key.'

@@ -141,7 +141,7 @@ def check_on(text: str) -> tuple[str, ...]:
     kinds = [kind.strip() for kind in text.split(",") if kind.strip()]
     unknown = [kind for kind in kinds if kind not in SUBSCRIBED]
     if unknown or not kinds:
-        raise UsageError(f"{', '.join(unknown) or text!a} is no kind of alert", f"kinds: {', '.join(SUBSCRIBED)}")
+        raise UsageError(f"{', '.join(unknown) or text!a} is not a kind of alert", f"kinds: {', '.join(SUBSCRIBED)}")
     return tuple(kind for kind in SUBSCRIBED if kind in kinds)
 
 
@@ -174,7 +174,7 @@ def check_email(settings: Email) -> Email:
     if not re.fullmatch(r"[A-Za-z0-9.:_-]{1,255}", settings.host) or not 0 < settings.port < 65536:
         raise UsageError("the SMTP server is not HOST:PORT", "for example --smtp smtp.example.com:587")
     if settings.security not in SECURITIES:
-        raise UsageError(f"{settings.security!a} is no way to secure mail", f"one of: {', '.join(SECURITIES)}")
+        raise UsageError(f"{settings.security!a} is not a way to secure mail", f"one of: {', '.join(SECURITIES)}")
     if bool(settings.user) != bool(settings.password_key):
         raise UsageError(
             "a user at the SMTP server needs a password, and the other way round", "--smtp-user, --password-key"

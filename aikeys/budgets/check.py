@@ -65,7 +65,7 @@ def parse_percent(text: str) -> Decimal:
     except InvalidOperation:
         share = Decimal(-1)
     if not (share.is_finite() and 0 <= share <= 100):
-        raise UsageError(f"{ascii(text)[1:-1]!r} is no percentage", "write a number from 0 to 100: --max-unpriced 5")
+        raise UsageError(f"{ascii(text)[1:-1]!r} is not a percentage", "write a number from 0 to 100: --max-unpriced 5")
     return share
 
 

@@ -75,7 +75,7 @@ def stored_pusd(text: str, of: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise Damaged(f"in the ledger the {of} has an amount that is no number: {text[:20]!r}", HINT) from None
+        raise Damaged(f"in the ledger the {of} has an amount that is not a number: {text[:20]!r}", HINT) from None
 
 
 def _one_of(text: str, known: tuple[str, ...], what: str) -> str:

@@ -90,7 +90,7 @@ def _token_id(name: str) -> str:
     digits = name.lower()
     if len(digits) != _TOKEN_DIGITS or set(digits) - _HEX:
         raise UsageError(
-            f"{names.shown(name)} is no id of a token, which has {_TOKEN_DIGITS} digits", "see: aikeys token list"
+            f"{names.shown(name)} is not a token id, which has {_TOKEN_DIGITS} digits", "see: aikeys token list"
         )
     return digits
 

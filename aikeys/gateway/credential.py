@@ -49,7 +49,7 @@ def read(path: str, header: Header) -> Secret:
     except ValueError:
         raw = b""
     if len(raw) != text.FINGERPRINT_BYTES + sealing.KEY_BYTES:
-        raise BadConfiguration(f"{path} is no credential of a gateway", hint)
+        raise BadConfiguration(f"{path} is not a credential of a gateway", hint)
     private = raw[text.FINGERPRINT_BYTES :]
     is_ours = raw[: text.FINGERPRINT_BYTES] == text.fingerprint(header.signing_public)
     if not is_ours or sealing.public_half(private) != header.gateway_public:

@@ -84,7 +84,7 @@ def listening_socket(settings: Settings) -> socket.socket:
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except (OSError, UnicodeError):
-        raise BadConfiguration(f"{settings.host} is no address of this machine", "give --host 127.0.0.1") from None
+        raise BadConfiguration(f"{settings.host} is not an address of this machine", "give --host 127.0.0.1") from None
     found = socket.socket(family, kind, proto)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -229,7 +229,7 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
         context.load_cert_chain(settings.tls_cert, settings.tls_key or None)
     except (OSError, ssl.SSLError):
         raise BadConfiguration(
-            f"{settings.tls_cert} and {settings.tls_key} are no certificate with its key", "give both in PEM form"
+            f"{settings.tls_cert} and {settings.tls_key} are not a certificate with its key", "give both in PEM form"
         ) from None
     return context
 

@@ -62,7 +62,7 @@ class Checks:
             return True
         recorded = self._found.at(number)
         if recorded is None:
-            lack = "no call" if number <= read_head(self._connection, self._ledger).number else "not here"
+            lack = "not a call" if number <= read_head(self._connection, self._ledger).number else "not here"
             raise UsageError(
                 f"its id is that of entry {number} of this ledger, which is {lack}: was an older copy put back?"
             )
@@ -90,7 +90,7 @@ class Checks:
             raise UsageError(f"{what} archived: its cost can no longer change")
         recorded = self._found.at(number)
         if recorded is None:
-            raise UsageError(f"{what} no call")
+            raise UsageError(f"{what} not a call")
         if recorded.call.corrects is None and recorded.call.context.door != IMPORT:
             raise UsageError(
                 f"{what} a call that this ledger measured itself: an import cannot change it",

@@ -129,7 +129,7 @@ class _Look:
         if earlier is None:
             return item
         if earlier.item != item:
-            raise UsageError(f"its id stands in line {earlier.number} with other content")
+            raise UsageError(f"its id is in line {earlier.number} with other content")
         return None
 
     def _check_correction(self, item: Item) -> None:

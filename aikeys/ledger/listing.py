@@ -188,7 +188,7 @@ def no_call(connection: sqlite3.Connection, ledger: Ledger, number: int) -> NotF
     if 0 < number <= last:
         return NotFound(
             f"entry {number} is archived, with all up to {last}",
-            "reports count it still; in full it stands in the file that aikeys ledger archive wrote",
+            "reports still count it; the whole entry is in the file that aikeys ledger archive wrote",
         )
     return NotFound(f"there is no call {number} in the ledger", "see: aikeys log, or aikeys audit for acts")
 

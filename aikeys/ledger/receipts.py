@@ -48,7 +48,7 @@ def parse_receipt(text: str) -> Receipt:
         public = None if signer == _NOBODY else _bytes(signer, 32)
         return Receipt(_bytes(ledger_id, 16), Head(int(number), _bytes(digest, 32)), public)
     except ValueError:
-        raise UsageError("that is no receipt", "give the whole line that aikeys ledger head printed") from None
+        raise UsageError("that is not a receipt", "give the whole line that aikeys ledger head printed") from None
 
 
 def check_receipts(

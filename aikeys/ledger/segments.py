@@ -136,7 +136,7 @@ def put_together(body: IO[bytes], path: str, header: SegmentHeader, signer: Sign
 def open_segment(file: IO[bytes], path: str) -> Segment:
     """Read the lines before the compressed part; raises Damaged where it is no segment."""
     if file.readline(_LONGEST_LINE) != _MAGIC:
-        raise Damaged(f"{path} is no archive of a ledger", _HINT)
+        raise Damaged(f"{path} is not an archive of a ledger", _HINT)
     try:
         purpose, *fields = unpack(bytes.fromhex(file.readline(_LONGEST_LINE).decode("ascii")))
         signature = bytes.fromhex(file.readline(_LONGEST_LINE).decode("ascii"))

@@ -112,9 +112,9 @@ def _proxy_in(value: str) -> tuple[Proxy | None, str]:
         host, port = parts.hostname or "", parts.port or _PORTS[kind]
         user, password = unquote(parts.username or "", errors="strict"), unquote(parts.password or "", errors="strict")
     except ValueError:
-        return None, "is no address of a proxy"
+        return None, "is not an address of a proxy"
     if not _is_host(host) or not (user + password).isprintable():
-        return None, "is no address of a proxy"
+        return None, "is not an address of a proxy"
     return Proxy(f"{kind}://{f'[{host}]' if ':' in host else host}:{port}", user, password), ""
 
 

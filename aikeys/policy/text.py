@@ -172,7 +172,7 @@ def _check_settings(settings: Email | Webhook | CommandChannel) -> None:
             if url and channels.holds_secret(channels.check_url(url)):
                 raise BadConfiguration("the webhook's address looks like a secret", "put it into the vault: url_key")
             if style not in channels.STYLES:
-                raise BadConfiguration("that is no style", f"one of: {', '.join(channels.STYLES)}")
+                raise BadConfiguration("that is not a style", f"one of: {', '.join(channels.STYLES)}")
         case CommandChannel(argv=argv, time_limit_s=limit_s):
             if not argv or not argv[0].startswith("/") or any(map(channels.holds_key, argv[1:])):
                 raise BadConfiguration("argv needs an absolute path first, and no keys after", 'argv = ["/usr/bin/x"]')

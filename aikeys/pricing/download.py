@@ -50,7 +50,7 @@ def published(addresses: Mapping[str, str], own: Collection[str], date: str) -> 
         try:
             tables[name] = making.parsed(data)
         except ValueError:
-            raise _no_table(name, "it is no JSON") from None
+            raise _no_table(name, "it is not JSON") from None
         sources.append(f"{name} {sha256(data).hexdigest()[:12]} (MIT)")
     try:
         made = making.made(tables["genai-prices"], tables["litellm"], date, sources)
@@ -64,7 +64,7 @@ def published(addresses: Mapping[str, str], own: Collection[str], date: str) -> 
 
 
 def _no_table(name: str, why: str) -> BadConfiguration:
-    return BadConfiguration(f"the table of {name} is no price table that is known: {why}", _HINT)
+    return BadConfiguration(f"the table of {name} is not a price table that is known: {why}", _HINT)
 
 
 def _from_file(path: str) -> bytes:

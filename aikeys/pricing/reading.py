@@ -86,7 +86,7 @@ def rates(table: object, where: str) -> Rates:
     for unit, value in _table(table, where):
         known = UNITS.get(unit)
         if known is None:
-            _refuse(f"{where}.{unit}", "is no unit")
+            _refuse(f"{where}.{unit}", "is not a unit")
         read[unit] = rate(value, known.per, f"{where}.{unit}")
     return read
 

@@ -142,7 +142,7 @@ def _open(data: bytes, where: str) -> Snapshot:
     try:
         header = json.loads(first)
     except (ValueError, RecursionError):
-        _refuse(where, "its first line is no header")
+        _refuse(where, "its first line is not a header")
     if not isinstance(header, dict) or header.get("schema") != SCHEMA:
         _refuse(where, f"it is not in the schema {SCHEMA}")
     date = header.get("date")
@@ -174,8 +174,8 @@ def _check_row(row: object, provider: str, where: str) -> None:
 
 
 def _refuse(where: str, why: str) -> NoReturn:
-    raise BadConfiguration(f"{where} is no price book: {why}", _HINT)
+    raise BadConfiguration(f"{where} is not a price book: {why}", _HINT)
 
 
 def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no price")
+    raise ValueError(f"{name} is not a price")

@@ -153,4 +153,4 @@ def _table(answer: GatewayAnswer) -> Table:
 
 def no_gateway() -> NoGateway:
     """Return the error for an answer that no gateway of aikeys gives."""
-    return NoGateway("what answered is no gateway of aikeys", f"check its address ({_EXAMPLE})")
+    return NoGateway("what answered is not a gateway of aikeys", f"check its address ({_EXAMPLE})")

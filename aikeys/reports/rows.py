@@ -105,7 +105,7 @@ def coverage_of(cells: Cells, asked: Sequence[str], runs: Runs, lost_before_us: 
     for (_, source), figures in cells.items():
         if source not in COST_SOURCES:
             raise Damaged(
-                f"the ledger has a cost from {source[:40]!r}, which is no cost source", "see: aikeys ledger verify"
+                f"the ledger has a cost from {source[:40]!r}, which is not a cost source", "see: aikeys ledger verify"
             )
         sources[source] = sources.get(source, NONE).plus(figures)
     models = _unpriced_models(cells, asked.index("model")) if "model" in asked else ()

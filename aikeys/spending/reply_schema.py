@@ -36,7 +36,7 @@ def read_schema(data: bytes, name: str) -> Mapping[str, Json]:
     except Unreadable:
         raise UsageError(f"{name} is not JSON", 'give a JSON schema such as {"type": "object", …}') from None
     if not isinstance(schema, dict):
-        raise UsageError(f"{name} is not a JSON schema: it is no object", 'for example {"type": "object", …}')
+        raise UsageError(f"{name} is not a JSON schema: it is not an object", 'for example {"type": "object", …}')
     if can_check():
         _refuse_wrong(schema, name)
     return schema

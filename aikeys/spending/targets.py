@@ -82,7 +82,7 @@ async def _tries(target: Target, make: Make, between: Between) -> AsyncIterator[
             return
         failure = made.received.failure
         what = f"{target}: {failure.message}" if failure else f"{target}"
-        between.say(f"{what}; again in {wait_ms / 1000:.1f} seconds")
+        between.say(f"{what}; retrying in {wait_ms / 1000:.1f} s")
         await between.pause(wait_ms / 1000)
 
 

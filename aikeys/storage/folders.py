@@ -97,7 +97,7 @@ def replaceable_at(folder: str) -> Fault | None:
         words = _unfit(path, status)
         if words:
             name = "the link" if stat.S_ISLNK(status.st_mode) else "the folder"
-            return Fault(f"{folder} is no safe place: {name} {path} {words[0]}", words[1])
+            return Fault(f"{folder} is not a safe place: {name} {path} {words[0]}", words[1])
     return None
 
 

@@ -52,7 +52,7 @@ def create_file(path: str) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
         if not os.path.isfile(path) or os.path.islink(path):
-            raise MachineFailed(f"{path} is there and is no ordinary file", "move it away") from None
+            raise MachineFailed(f"{path} is there and is not an ordinary file", "move it away") from None
     except OSError as error:
         hint = "check the permissions of its folder, and that it is there"
         raise MachineFailed(f"cannot create {path}: {error.strerror}", hint) from None

@@ -17,7 +17,7 @@ def check_model(pattern: str) -> str:
         names.model_pattern(model)
     if pattern.count("*") > _MOST_STARS or (pattern != "*" and not (slash and provider and model)):
         raise UsageError(
-            f"{names.shown(pattern)} is no pattern of models",
+            f"{names.shown(pattern)} is not a model pattern",
             "write provider/model, such as openai/gpt-4.1 or anthropic/*",
         )
     return pattern
@@ -63,7 +63,7 @@ def check_address(text: str) -> str:
         return str(ip_network(text, strict=False))
     except ValueError:
         shown = ascii(text)[1:-1] if len(text) <= 60 else "a long text"
-        raise UsageError(f"{shown} is no address", "write 203.0.113.7 or 10.0.0.0/8") from None
+        raise UsageError(f"{shown} is not an address", "write 203.0.113.7 or 10.0.0.0/8") from None
 
 
 def are_addresses(texts: Sequence[str]) -> bool:

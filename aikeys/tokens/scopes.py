@@ -43,7 +43,7 @@ def parse(names: Iterable[str]) -> tuple[str, ...]:
     for name in names:
         scope = _ALIASES.get(name, name)
         if scope not in SCOPES:
-            raise UsageError(f"{_shown(name)} is no scope", _advice(name, SCOPES))
+            raise UsageError(f"{_shown(name)} is not a scope", _advice(name, SCOPES))
         found.add(scope)
     return tuple(sorted(found))
 
@@ -51,7 +51,7 @@ def parse(names: Iterable[str]) -> tuple[str, ...]:
 def of_role(name: str) -> tuple[str, ...]:
     """Return the scopes of a role; UsageError names the nearest."""
     if name not in ROLES:
-        raise UsageError(f"{_shown(name)} is no role", _advice(name, ROLES))
+        raise UsageError(f"{_shown(name)} is not a role", _advice(name, ROLES))
     return tuple(sorted(ROLES[name]))
 
 

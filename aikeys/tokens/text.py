@@ -47,7 +47,7 @@ def read(text: str) -> TokenText:
     """Take a token apart, white space around it aside; TokenRefused (21) for a typo, without repeating the text."""
     text = text.strip()
     if not text.startswith(PREFIX):
-        raise TokenRefused("this is no token of aikeys: tokens begin with aik_", _HINT)
+        raise TokenRefused("this is not a token of aikeys: tokens begin with aik_", _HINT)
     if len(text) != LENGTH:
         raise TokenRefused(
             f"the token has {len(text)} characters instead of {LENGTH}: a part is missing or doubled", _HINT

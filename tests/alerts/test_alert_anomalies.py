@@ -32,7 +32,7 @@ def usd(*texts: str) -> list[int]:
         ("100", [*STEADY[:10], "100", "100", "100"], True, "nor do three"),
         ("50", ["10"] * 5, True, "five active days are enough"),
         ("50", ["10"] * 4, False, "four are not"),
-        ("50", [*["10"] * 4, *["0"] * 20], False, "days without spending are no active days"),
+        ("50", [*["10"] * 4, *["0"] * 20], False, "days without spending are not active days"),
         ("50", [*["10"] * 5, *["0"] * 20], True, "and do not lower the median"),
         ("1.30", ["0.30"] * 10, True, "a dollar over the median"),
         ("1.29", ["0.30"] * 10, False, "ninety-nine cents over it"),

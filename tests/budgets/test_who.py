@@ -33,8 +33,8 @@ def test_every_form_of_who_is_read_and_written_the_same(text: str) -> None:
         ("team:a\nb", "unprintable"),
         ("team:" + "x" * 201, "over 200"),
         ("x" * 500, "a long text is not a budget target"),
-        ("token:ci", "ci is no id of a token"),
-        ("token:7f3a90c2d4e5b61", "is no id of a token"),
+        ("token:ci", "ci is not a token id"),
+        ("token:7f3a90c2d4e5b61", "is not a token id"),
     ],
 )
 def test_what_is_no_who_is_refused_with_what_is_wrong(text: str, words: str) -> None:

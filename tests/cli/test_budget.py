@@ -143,7 +143,7 @@ def test_a_github_step_gets_annotations_a_summary_and_outputs(ready_home: Aikeys
         "before\n"
         "### AI budgets: exceeded\n"
         "\n"
-        "| Who | Period | Spent | Reserved | Limit | Left | Used | State |\n"
+        "| Budget of | Period | Spent | Reserved | Limit | Left | Used | State |\n"
         "|---|---|---:|---:|---:|---:|---:|---|\n"
         "| org | month | $21.00 | $0.00 | $100.00 | $79.00 | 21.0 % | ok |\n"
         "| team:a%b\\\\ | month | $12.00 | $0.00 | $10.00 | -$2.00 | 120.0 % | exceeded |\n"

@@ -118,7 +118,7 @@ def test_doctor_looks_at_every_file_of_the_home_and_says_how_to_mend_it(tmp_path
         f"{home}/process-1.lock is a folder": f"move it away: mv {home}/process-1.lock {home}/process-1.lock.old",
     }
     tmp_path.chmod(0o777)
-    assert any("is no safe place" in finding for finding in _found(home))
+    assert any("is not a safe place" in finding for finding in _found(home))
 
 
 @pytest.mark.parametrize(

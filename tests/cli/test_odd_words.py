@@ -1,4 +1,4 @@
-"""Words that are no text, or hold what moves a cursor: one sentence, and nothing on the screen but what can be seen."""
+"""Words that are not a text, or hold what moves a cursor: one sentence, and nothing on the screen but what can be seen."""
 
 from __future__ import annotations
 

@@ -538,7 +538,7 @@ def test_what_is_tried_again_is_named_with_its_model_and_port(ready_home: Aikeys
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         ready_home.add("openai", canary(), "--base-url", f"http://{address}/v1", "--no-verify")
         done = ready_home.run("prompt", "-m", "openai/gpt-4.1", "hi")
-    assert f"aikeys: openai/gpt-4.1: cannot connect to {address}; again in " in done.stderr
+    assert f"aikeys: openai/gpt-4.1: cannot connect to {address}; retrying in " in done.stderr
 
 
 def test_an_estimate_needs_neither_vault_nor_network(bare_home: Aikeys) -> None:

@@ -1,4 +1,4 @@
-"""What is attached: by a file whose name is no UTF-8, and by an address, as each provider fetches it."""
+"""What is attached: by a file whose name is not UTF-8, and by an address, as each provider fetches it."""
 
 from __future__ import annotations
 

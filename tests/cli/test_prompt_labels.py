@@ -22,7 +22,7 @@ CONFIG = Config()
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is no repository, outside CI."""
+    """A folder that is not a repository, outside CI."""
     for name in ("GITHUB_REPOSITORY", "GITHUB_REF_NAME", "GITHUB_HEAD_REF", "CI_PROJECT_PATH", "CI_COMMIT_REF_NAME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)

@@ -77,7 +77,7 @@ def test_a_schema_and_an_image_go_along(busy: Served, far: Callable[..., Far]) -
     schema.write_text('{"type": "object", "properties": {}}')
     image.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(20))
     done = one.run(*ASK, "Which?", "--schema", str(schema), "-a", str(image), "-o", "temperature=0.5")
-    assert done.returncode == 30  # the provider says Hello, which is no object
+    assert done.returncode == 30  # the provider says Hello, which is not an object
     assert "does not fit the schema" in done.stderr
     body = busy.house.provider.served[-1].json
     assert body["response_format"]["type"] == "json_schema"

@@ -44,7 +44,7 @@ def test_doctor_finds_it_and_ledger_erase_masks_it_and_says_what_stays(ready_hom
     assert "*" * len(canary()) in ready_home.run("ledger", "export", reveals=True).stdout.partition("req")[0]
     (found,) = [check for check in checks_of(ready_home) if check["name"] == "key openai"]
     assert (found["finding"], found["hint"]) == (
-        f"its secret stands in the chain: entry {number}",
+        f"its secret is in the chain: entry {number}",
         "aikeys rotate openai",
     )
     clean = ready_home.run("ledger", "erase", "--key", "other", "--yes")

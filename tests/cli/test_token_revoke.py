@@ -283,7 +283,7 @@ def test_after_a_compromise_every_token_is_gone_and_named_to_be_issued_anew(lend
     (lending.folder / "second").unlink()
     done = lending.run("unlock-method", "remove", str(lending.folder / "second"), "--compromised")
     assert done.returncode == 0, done.stderr
-    assert f"aikeys: revoked token {token_id} (build), team support; to be issued anew" in done.stderr
+    assert f"aikeys: revoked token {token_id} (build), team support; issue it again" in done.stderr
     assert listed(lending, "--all") == []
     refused = lending.run("exec", "openai", "--", "true", env={"AIKEYS_TOKEN": token})
     assert "belongs to another vault, or to this one before it was compromised" in refused.stderr

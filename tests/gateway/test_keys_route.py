@@ -144,7 +144,7 @@ WRONG = {
     "no rate": ({"rate_limit_per_minute": 0}, "rate_limit_per_minute", "from 1 to"),
     "empty team": ({"team_id": ""}, "team_id", "empty"),
     "unprintable": ({"name": "a\nb"}, "name", "unprintable"),
-    "unknown key": ({"keys": ["opneai"]}, "keys", "no key of the vault"),
+    "unknown key": ({"keys": ["opneai"]}, "keys", "not a key of the vault"),
 }
 
 

@@ -94,7 +94,7 @@ def test_nothing_is_sent_where_a_parameter_could_hide_the_usage(running: Gateway
     body = {"contents": [{"parts": [{"text": "hi"}]}]}
     for path in (f"{GENERATE}?fields=candidates", f"/gemini{GENERATE}?alt=sse&access_token=x"):
         status, told = ask(running, "POST", path, token, body)
-        assert (status, "is no parameter" in told["error"]["message"]) == (400, True)
+        assert (status, "is not a parameter" in told["error"]["message"]) == (400, True)
     message = {"model": "claude-sonnet-4-5", **CHAT}
     assert ask(running, "POST", "/v1/messages/count_tokens?fields=x", token, message)[0] == 400
     assert ask(running, "GET", "/v1beta/models?fields=x", token)[0] == 400

@@ -106,7 +106,7 @@ SEGMENT_EDITS: dict[str, tuple[Callable[[str], Any], str]] = {
     "an act": (lambda path: edited(path, lambda body: body.replace(b"program=run0", b"program=run9")), "not those of its header"),
     "the end": (lambda path: edited(path, lambda body: body[:-3]), "cut off"),
     "the compressed end": (lambda path: Path(path).write_bytes(Path(path).read_bytes()[:-40]), "decompressed"),
-    "the magic": (lambda path: Path(path).write_bytes(b"x" + Path(path).read_bytes()), "no archive"),
+    "the magic": (lambda path: Path(path).write_bytes(b"x" + Path(path).read_bytes()), "not an archive"),
     "the header": (lambda path: Path(path).write_bytes(Path(path).read_bytes().replace(b"\n03", b"\n04", 1)), "header cannot be read"),
     "a digit of the header": (lambda path: Path(path).write_bytes(flipped_header(Path(path).read_bytes())), "forged"),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Where `ledger export -o` writes: a new file whole or not at all, through what is no file, never over anything."""
+"""Where `ledger export -o` writes: a new file whole or not at all, through what is not a file, never over anything."""
 
 from __future__ import annotations
 

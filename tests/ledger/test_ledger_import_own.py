@@ -57,7 +57,7 @@ def test_calls_that_an_older_copy_lacks_are_refused_and_not_called_known(
     lost = exported(book)[1]
     assert "entry 2 of this ledger, which is not here" in refused(older, lost)
     older.act()
-    assert "entry 2 of this ledger, which is no call" in refused(older, lost)
+    assert "entry 2 of this ledger, which is not a call" in refused(older, lost)
     older.record(call(START_US + 7))
     assert "entry 3 of this ledger, which is another call" in refused(older, {**lost, "id": f"{OWN}:3"})
     assert take(older, {**lost, "id": "rescued"}).imported == 1
@@ -114,7 +114,7 @@ def test_an_id_seen_with_another_content_is_refused_and_with_the_same_is_known(b
         0, 2, 0, 0
     )
     assert "was imported before with other content" in refused(book, {**LINE, field: OTHER_CONTENT[field]})
-    with pytest.raises(Refused, match=r"^line 3: its id stands in line 1 with other content"):
+    with pytest.raises(Refused, match=r"^line 3: its id is in line 1 with other content"):
         take(book, {**LINE, "id": "new"}, LINE, {**LINE, "id": "new", field: OTHER_CONTENT[field]})
     book.verify()
 
@@ -153,7 +153,7 @@ def test_a_correction_needs_a_call_that_is_here(book: Book, ticking: Clock) -> N
     take(book, LINE, correction("one", "0.5"))
     number = book.ledger.head().number
     assert "which is not here" in refused(book, correction(f"{OWN}:{number + 5}", "1"))
-    assert "which is no call" in refused(book, correction(f"{OWN}:1", "1"))
+    assert "which is not a call" in refused(book, correction(f"{OWN}:1", "1"))
     assert "which is a correction itself" in refused(book, {**correction("correction of one", "1"), "id": "again"})
     ticking.move(3 * DAY_US)
     book.act()

@@ -143,7 +143,7 @@ WRONG: dict[str, tuple[dict[str, Any] | bytes, str]] = {
     "a field that stands twice": (b'{"id": "x", "at": "' + AT.encode() + b'", "provider": "p", "cost_usd": 1, "cost_usd": 2}', "cost_usd stands twice"),
     "a tag that stands twice": (b'{"id": "x", "at": "' + AT.encode() + b'", "provider": "p", "tags": {"a": "1", "a": "2"}}', "a stands twice"),
     "a kind of its own": ({**LINE, "kind": "zzz"}, "kind is none of"),
-    "a kind that is no text": ({**LINE, "kind": ["call"]}, "kind is none of"),
+    "a kind that is not a text": ({**LINE, "kind": ["call"]}, "kind is none of"),
     **{
         f"a {name} that would be each {name}": ({**LINE, name: "*"}, f"{name} has a *")
         for name in ("team", "project", "environment", "user", "token")

@@ -147,11 +147,11 @@ def test_plain_http_and_this_machine_take_no_proxy(url: str) -> None:
         ("socks5://user:hunter2@s:1080", "SOCKS is not supported"),
         ("SOCKS4A://s", "SOCKS is not supported"),
         ("ftp://user:hunter2@s:21", "neither http nor https"),
-        ("http://user:hunter2@", "no address"),
-        ("http://user:hunter2@h:port", "no address"),
-        ("http://user:hunter2\x01@h:1", "no address"),
-        ("http://us\u00e9r:hunter2@h\u00e9:1", "no address"),
-        ("http://user:%ffhunter2@h:1", "no address"),
+        ("http://user:hunter2@", "not an address"),
+        ("http://user:hunter2@h:port", "not an address"),
+        ("http://user:hunter2\x01@h:1", "not an address"),
+        ("http://us\u00e9r:hunter2@h\u00e9:1", "not an address"),
+        ("http://user:%ffhunter2@h:1", "not an address"),
     ],
 )
 def test_a_proxy_that_cannot_be_used_is_named_and_never_passed_over(value: str, why: str) -> None:

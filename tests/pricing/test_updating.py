@@ -221,7 +221,7 @@ def test_rows_of_an_unknown_kind_are_left_out_and_named(served: Served, home: Pa
     data, left_out = download.published(catalogue.price_tables(), (), "2026-12-02")
     assert left_out == ("openai/odd", "openai/odder", "openai/no model")
     kept, _ = snapshot.check(data, "test")
-    assert "reported" not in str(kept.lines)  # meters, betas and free fields are no part of a book
+    assert "reported" not in str(kept.lines)  # meters, betas and free fields are not a part of a book
     assert not (home / snapshot.FETCHED).exists()
 
 

@@ -266,7 +266,7 @@ def test_a_megabyte_of_chance_comes_through_unchanged(key: bytes) -> None:
 
 def test_a_large_body_takes_moments() -> None:
     """By CPU time, with room for a slow machine: about 140 MB a second was measured."""
-    body = json.dumps({"choices": [{"text": "sk is no key \\ and %7 neither, 0123 " * 30}] * 1000}).encode()
+    body = json.dumps({"choices": [{"text": "sk is not a key \\ and %7 neither, 0123 " * 30}] * 1000}).encode()
     begun = time.process_time()
     assert through(KEY, [body[at : at + 65536] for at in range(0, len(body), 65536)]) == body
     assert time.process_time() - begun < len(body) / 4e6

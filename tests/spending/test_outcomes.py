@@ -354,10 +354,10 @@ def test_a_key_that_the_provider_repeats_is_not_repeated_by_us(purse: Purse, pro
 
 def test_a_key_of_a_shape_that_nobody_knows_is_not_repeated_either(purse: Purse, provider: FakeProvider) -> None:
     purse.secret = Secret(b"correcthorse")
-    provider.plays = [answer(400, refusal("correcthorse is no key of ours"))]
+    provider.plays = [answer(400, refusal("correcthorse is not a key of ours"))]
     failure = purse.ask().last.received.failure
     assert failure is not None
-    assert failure.message == "OpenAI: ‹secret› is no key of ours"
+    assert failure.message == "OpenAI: ‹secret› is not a key of ours"
     assert "correcthorse" not in str(failure)
 
 

@@ -110,7 +110,7 @@ def test_without_the_extra_a_reply_only_has_to_be_json(monkeypatch: pytest.Monke
     monkeypatch.setattr(reply_schema, "can_check", lambda: False)
     assert checked({"type": "object"}, "1") == ""
     assert checked({"type": "object"}, "one") == "it is not JSON"
-    with pytest.raises(UsageError, match="no object"):
+    with pytest.raises(UsageError, match="not an object"):
         checked([], "1")
 
 

@@ -231,7 +231,7 @@ def test_a_home_below_a_folder_that_others_can_write_is_refused(tmp_path: Path, 
         os.chown(above, -1, OTHER if os.geteuid() == 0 else os.getegid())
     if mode == 0o770 and os.geteuid() != 0:
         pytest.skip("the group may be the user's own")
-    with pytest.raises(BadConfiguration, match=r"no safe place: the folder .* can be written by other users"):
+    with pytest.raises(BadConfiguration, match=r"not a safe place: the folder .* can be written by other users"):
         folders.make(str(above / "mine" / "home"))
     assert (above / "mine" / "home").exists() is is_made
 

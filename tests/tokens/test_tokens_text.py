@@ -65,7 +65,7 @@ def test_two_neighbours_exchanged_are_told(token: TokenText, at: int) -> None:
 
 @pytest.mark.parametrize("given_text", ["", "aik_", "sk-abc", "aik_" + "0" * 81, "aik_" + "0" * 83, "AIK_" + "0" * 82])
 def test_what_is_no_token_is_refused_as_what_it_is(given_text: str) -> None:
-    with pytest.raises(TokenRefused, match=r"no token of aikeys|characters instead of 86"):
+    with pytest.raises(TokenRefused, match=r"not a token of aikeys|characters instead of 86"):
         text.read(given_text)
 
 

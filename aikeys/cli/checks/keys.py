@@ -72,5 +72,5 @@ def _in_ledger(key: Key, found: Places) -> Iterator[Check]:
         yield Check(f"key {key.name}", finding, hint)
     elif any(found):
         yield Check(
-            f"key {key.name}", f"its secret stands in {' and in '.join(found.staying)}", f"aikeys rotate {key.name}"
+            f"key {key.name}", f"its secret is in {' and in '.join(found.staying)}", f"aikeys rotate {key.name}"
         )

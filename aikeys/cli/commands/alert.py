@@ -75,7 +75,7 @@ def add(
     security: Annotated[
         str, typer.Option(metavar="HOW", help="starttls (the default), tls (at port 465) or plain (on this machine).")
     ] = "",
-    webhook: Annotated[str, typer.Option(metavar="URL", help="Post to this address, which is no secret.")] = "",
+    webhook: Annotated[str, typer.Option(metavar="URL", help="Post to this address, which is not a secret.")] = "",
     url_key: Annotated[str, typer.Option("--url-key", metavar="KEY", help="Post to the address this key holds.")] = "",
     style: Annotated[str, typer.Option(metavar="STYLE", help="slack, teams or json; told by the host.")] = "",
     sign_key: Annotated[str, typer.Option("--sign-key", metavar="KEY", help="Sign with the secret of this key.")] = "",
@@ -144,7 +144,7 @@ def _webhook(given: dict[str, str]) -> Settings:
 
     url, style = given.get("--webhook", ""), given.get("--style", AUTO)
     if style not in STYLES:
-        raise UsageError(f"{terminal.printable(style)} is no style", f"one of: {', '.join(STYLES)}")
+        raise UsageError(f"{terminal.printable(style)} is not a style", f"one of: {', '.join(STYLES)}")
     if url and holds_secret(check_url(url)):
         raise UsageError(
             "the webhook's address looks like a secret, and everybody can read a command line",
@@ -160,7 +160,7 @@ def _command(given: dict[str, str], arguments: list[str]) -> Settings:
 
     program = which(given["--command"])
     if program is None:
-        raise NotFound(f"{terminal.printable(given['--command'])} is no program", "check its name, or give its path")
+        raise NotFound(f"{terminal.printable(given['--command'])} is not a program", "check its name, or give its path")
     limit_s = home.duration_s(given.get("--time-limit", "30s"))
     if not 0 < limit_s <= LONGEST_TIME_LIMIT_S:
         raise UsageError("the time limit is not between a second and five minutes", "for example --time-limit 30s")

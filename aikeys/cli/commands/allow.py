@@ -172,7 +172,7 @@ def _start(folder: str) -> str:
     except OSError:
         _gone()
     if not os.path.isdir(start):
-        raise NotFound(f"{terminal.printable(folder)} is no folder", "name the project's folder")
+        raise NotFound(f"{terminal.printable(folder)} is not a folder", "name the project's folder")
     return start
 
 

@@ -18,7 +18,7 @@ _EXAMPLES = (
     ("aikeys audit --act exec --json -n 1000", "for a script"),
 )
 
-_COLUMNS = ("id", "at", "actor", "from", "phase", "act")
+_COLUMNS = {"id": "ID", "at": "WHEN", "actor": "WHO", "from": "FROM", "phase": "PHASE", "act": "ACT"}
 
 
 @app.command(epilog=epilog(_EXAMPLES, (0, 2, 10, 13, 14, 20, 21, 31)))
@@ -34,7 +34,7 @@ def audit(
     """Show who did what with the vault, oldest first: when, from where, and whether it was granted.
 
     An act that changes the vault has two entries, its intent and its outcome: `ok`, why it failed, or `abandoned`
-    when the process was killed before the vault changed.
+    when the process was killed before the vault changed. With -v the table says which is which.
     """
     from aikeys.cli.ports.acts import WantedActs, acts
     from aikeys.cli.render.json_text import document
@@ -48,11 +48,12 @@ def audit(
     if not rows:
         terminal.say("no such entries")
         return
+    columns = {name: head for name, head in _COLUMNS.items() if name != "phase" or terminal.options.verbose}
     lines = [
-        [*(_text(row[name]) for name in _COLUMNS), _what(row), _text(row["status"]), _shown(_text(row["detail"]))]
+        [*(_text(row[name]) for name in columns), _what(row), _text(row["status"]), _shown(_text(row["detail"]))]
         for row in rows
     ]
-    terminal.out_styled(table(("ID", "WHEN", "WHO", "FROM", "PHASE", "ACT", "WHAT", "STATUS", "DETAIL"), lines))
+    terminal.out_styled(table((*columns.values(), "WHAT", "STATUS", "DETAIL"), lines))
 
 
 def _what(row: dict[str, object]) -> str:

@@ -172,7 +172,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
         ]
         for row in rows
     ]
-    headers = ("WHO", "LIMIT", "PERIOD", "SINCE", "SPENT", "AT LIMIT", "ALERTS AT %", "STATE")
+    headers = ("BUDGET OF", "LIMIT", "PERIOD", "SINCE", "SPENT", "AT LIMIT", "ALERTS AT %", "STATE")
     width = len(headers) - all(row["period"] for row in rows)
     terminal.out_styled(table(headers[:width], [line[:width] for line in lines]))
 

@@ -24,7 +24,7 @@ the program's own; every failure of aikeys itself is 125.
 
 With --metered the key stays here. The program gets a token in the key's variables and, in those of its base URL, the
 address of a gateway that runs on 127.0.0.1 as long as the program does. The token is for these keys and for nothing
-else, stands in no file and ends with the program. Every call is kept within all budgets that apply, recorded, and
+else, is in no file and ends with the program. Every call is kept within all budgets that apply, recorded, and
 counted for the labels of config.toml, of the key, of CI, git and an allowed .aikeys.toml; --budget, --model, --ttl and
 --rpm limit this run alone. A provider whose SDKs read no variable for an address is refused: its program would send the
 token to the provider. aikeys stays beside the program then, passes signals on, and ends with its status, 128 and the

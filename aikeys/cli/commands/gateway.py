@@ -36,7 +36,7 @@ An address that other machines reach needs TLS, its own or that of a proxy.
 A sealed gateway sends alerts that need a password with a token of its own: AIKEYS_TOKEN, with alert:send and env:read.
 
 It stops on SIGTERM or Ctrl-C when what is under way has come to its end; a second one cuts that off
-and settles it, a third ends at once.
+and settles it, a third ends immediately.
 """
 
 

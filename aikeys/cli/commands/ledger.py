@@ -191,6 +191,6 @@ def _public_key(text: str) -> bytes:
         data = b""
     if len(data) != 32:
         raise UsageError(
-            "--public-key is neither a file nor 64 hexadecimal digits", "it stands in: aikeys ledger head --json"
+            "--public-key is neither a file nor 64 hexadecimal digits", "it is in: aikeys ledger head --json"
         )
     return data

@@ -52,7 +52,7 @@ def export(
     from aikeys.ledger.store import read_base
 
     if form not in ("jsonl", "csv"):
-        raise UsageError(f"{terminal.printable(form)} is no format", "jsonl or csv")
+        raise UsageError(f"{terminal.printable(form)} is not a format", "jsonl or csv")
     ledger = home.present_ledger()
     between = instants_of(RangeWords(month, since, until), Calendar(ledger.zone), clock.now_us())
     with _output(output, ledger) as write, ledger.reading() as connection:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 app = new_app()
 _MATCHES = {
     "exact": "exact",
-    "pin": "a version that is not listed: the dearest rates of its family, as a bound",
+    "pin": "a version that is not listed: the highest rates of its family, as a bound",
     "fuzzy": "fuzzy: no price under a blocking budget",
 }
 _STATUS = (("aikeys prices status", "where prices come from, and how old they are"),)
@@ -41,7 +41,7 @@ _UPDATE = (
     ("aikeys prices update --from https://example.com/prices.jsonl", "an address of your own"),
 )
 _SHOW_NOTES = """
-Your own prices come first. They stand in config.toml, in USD for a million tokens (per_request, web_search and so on:
+Your own prices come first. They are set in config.toml, in USD for a million tokens (per_request, web_search and so on:
 for one), for a model or for all of a provider:
 
 \b
@@ -55,7 +55,7 @@ for one), for a model or for all of a provider:
   like = "openai/gpt-5"
 
 A deployment of Azure is a name that somebody chose: under a blocking budget it needs such a line. A model's version by
-date or number that the price book does not list (gpt-5-2026-11-30) is bounded by the dearest of its family.
+date or number that the price book does not list (gpt-5-2026-11-30) is bounded by the most expensive of its family.
 
 Free is what you price at zero, and ollama, llama-cpp, lmstudio and vllm where the key sends to this machine; any other
 provider at an address of this machine may be a tunnel to one that is paid, and needs a price. Models that Ollama hands

@@ -33,7 +33,7 @@ Several models are asked at the same time and shown one after the other; each ha
 worst failure is the exit status.
 
 Every attempt is in the ledger with its cost, also one that failed. Ctrl-C lets the reply come to its end, so that its
-cost is known; a second one stops it. SIGTERM (a CI job's time limit) and SIGHUP stop it at once, with status 143 or
+cost is known; a second one stops it. SIGTERM (a CI job's time limit) and SIGHUP stop it immediately, with status 143 or
 129. What was spent is recorded.
 
 The end of an attachment's address tells what it is: an image, or a PDF (fetched by Anthropic and by models of OpenAI's

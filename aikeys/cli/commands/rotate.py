@@ -130,7 +130,7 @@ def _walk(where: Place, grace_s: int, *, verify: bool) -> None:
         return
     names = ", ".join(key.name for key in keys)
     if not terminal.can_ask():
-        raise Cancelled(f"due: {names}; new keys are needed and may not be asked for", "run it on a terminal")
+        raise Cancelled(f"due: {names}; new keys are needed, and this is not interactive", "run it on a terminal")
     terminal.say(f"due: {names}")
     opened = home.unlock(where).opened
     for key in keys:

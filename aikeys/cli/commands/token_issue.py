@@ -178,7 +178,7 @@ def _labels(own: dict[str, str], tags: Sequence[str]) -> tuple[tuple[str, Label]
     for tag in tags:
         name = tag.partition("=")[0]
         if name in _LABELS:
-            raise UsageError(f"{name} is no tag but a label", f"give it as --{name}")
+            raise UsageError(f"{name} is not a tag but a label", f"give it as --{name}")
     return tuple(sorted(typed_labels(own, tags).items()))
 
 

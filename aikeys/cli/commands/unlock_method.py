@@ -116,7 +116,8 @@ def _new_method(kind: str, path: str, new_file: str) -> tuple[NewMethod, str]:
             return NewMethod(KEYRING, found.backend, os.urandom(32)), ""
         case _:
             raise UsageError(
-                f"{terminal.printable(kind)} is no kind of unlock method", "passphrase, keyring, recovery or key-file"
+                f"{terminal.printable(kind)} is not a kind of unlock method",
+                "passphrase, keyring, recovery or key-file",
             )
 
 

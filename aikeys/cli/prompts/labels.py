@@ -61,7 +61,9 @@ def _checked(found: Iterable[tuple[str, str]], where: str = "") -> dict[str, Lab
     for name, value in found:
         refuse_secret(name)
         if not _NAME.fullmatch(name):
-            raise UsageError(f"{names.shown(name)}{where} is no name of a label", "begin with a letter, such as client")
+            raise UsageError(
+                f"{names.shown(name)}{where} is not a name of a label", "begin with a letter, such as client"
+            )
         if value:
             checked[name] = names.label(value, f"the label {name}{where}")
     return checked

@@ -124,7 +124,7 @@ def options_of(pairs: Sequence[str], max_tokens: int | None) -> Options:
         reader = _READERS.get(name)
         if not equals or reader is None:
             hint = meant(name, _READERS, f"known: {', '.join(_READERS)}")
-            raise UsageError(f"-o {terminal.printable(pair)[:80]} is no option of a model", hint)
+            raise UsageError(f"-o {terminal.printable(pair)[:80]} is not an option of a model", hint)
         if name == "stop":
             found["stop"] = (*_stops(found), _typed_text(value, "-o stop"))
         else:
@@ -144,7 +144,7 @@ def attachment(place: str) -> Image | File:
         kind = _RIFF.get(data[8:12], "")
     if not kind:
         raise UsageError(
-            f"{_named(place)} is no image, PDF or recording that aikeys knows", "a text goes with -f instead of -a"
+            f"{_named(place)} is not an image, PDF or recording that aikeys knows", "a text goes with -f instead of -a"
         )
     if kind.startswith("image/"):
         return Image(kind, data)

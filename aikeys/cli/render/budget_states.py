@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from aikeys.budgets.check import BudgetState
 
-HEADERS = ("WHO", "PERIOD", "SPENT", "RESERVED", "LIMIT", "LEFT", "USED", "STATE")
+HEADERS = ("BUDGET OF", "PERIOD", "SPENT", "RESERVED", "LIMIT", "LEFT", "USED", "STATE")
 NOT_KNOWN = "-"
 _MOST_ANNOTATIONS = 10
 _COMMANDS = {"warning": "warning", "exceeded": "error", "undecided": "error"}

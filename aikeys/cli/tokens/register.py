@@ -152,7 +152,7 @@ def say_gone(gone: Sequence[Claims]) -> None:
     """Say which tokens open nothing any more because the vault has a new signing key."""
     for claims in gone:
         whom = ", ".join(f"{name} {value}" for name, value in claims.labels)
-        terminal.say(f"revoked token {named(claims)}{f', {whom}' if whom else ''}; to be issued anew if it is needed")
+        terminal.say(f"revoked token {named(claims)}{f', {whom}' if whom else ''}; issue it again if it is needed")
 
 
 def key_losers(where: Place, key_id: bytes, now_s: int) -> list[Claims]:

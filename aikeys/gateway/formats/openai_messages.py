@@ -167,11 +167,11 @@ def _image(part: Fields) -> Image:
     fields.done()
     if url.startswith(("https://", "http://")):
         if not url.isprintable() or " " in url:
-            raise fields.wrong("url", "is no address")
+            raise fields.wrong("url", "is not an address")
         return Image(url=url, detail=detail)
     media_type, data = _of_data_url(url, fields.name("url"))
     if not media_type.startswith("image/"):
-        raise fields.wrong("url", "is no image", "documents go into a part of type file")
+        raise fields.wrong("url", "is not an image", "documents go into a part of type file")
     return Image("image/jpeg" if media_type == "image/jpg" else media_type, data, detail=detail)
 
 
@@ -198,7 +198,7 @@ def _of_data_url(url: str, field: str) -> tuple[str, bytes]:
     head, comma, data = url.partition(",")
     media_type, _, rest = head.removeprefix("data:").partition(";")
     if not comma or not head.startswith("data:") or not head.endswith(";base64") or "/" not in media_type:
-        raise InvalidRequest(field, "is no address that can be sent", "https://… for images, or data:TYPE;base64,…")
+        raise InvalidRequest(field, "is not an address that can be sent", "https://… for images, or data:TYPE;base64,…")
     del rest  # parameters such as a name or a charset
     return media_type.lower(), _bytes(data, field)
 

@@ -111,7 +111,7 @@ def labels_in(body: Table, *, tags: bool) -> dict[str, Label]:
             continue
         refuse_secret(name)
         if not isinstance(value, str):
-            raise UsageError(f"metadata.{name} is no text", "give it as a text")
+            raise UsageError(f"metadata.{name} is not a text", "give it as a text")
         checked = names.label(value, f"metadata.{name}")
         if found.setdefault(label, checked) != checked:
             raise UsageError(f"metadata says two things of {label}", "say it once")

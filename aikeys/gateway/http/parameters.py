@@ -19,7 +19,7 @@ def read(request: web.Request, known: Sequence[str], *, tags: bool = False) -> d
     found: dict[str, list[str]] = {}
     for name, value in request.query.items():
         if name not in known and not (tags and name.startswith(TAG) and len(name) > len(TAG)):
-            raise unknown(name, "is no parameter here", known)
+            raise unknown(name, "is not a parameter here", known)
         found.setdefault(name, []).append(value)
     return found
 

@@ -48,7 +48,7 @@ def presented(request: web.Request, *, takes_key: bool) -> Presented:
     if not given:
         raise Unauthenticated("no token was sent", f"send Authorization: Bearer with a token; {_MAKE_ONE}")
     if len(given) > _LONGEST_TOKEN:
-        raise TokenRefused("what was sent is no token of aikeys", _MAKE_ONE)
+        raise TokenRefused("what was sent is not a token of aikeys", _MAKE_ONE)
     return Presented(given, given not in in_headers)
 
 

@@ -47,7 +47,7 @@ def query_of(request: web.Request, protocol: str, route: NativeRoute | None) -> 
             if name.lower() in _CREDENTIALS:
                 raise InvalidRequest(name, "is a credential, and the gateway sends its own", "leave it out")
         elif name not in known:
-            raise unknown(name, "is no parameter that is passed on here", sorted(known))
+            raise unknown(name, "is not a parameter that is passed on here", sorted(known))
         elif not name.endswith("[]") and len(left.getall(name)) > 1:
             raise InvalidRequest(name, "stands there twice", "give it once")
         elif not re.fullmatch(known[name], left[name], re.DOTALL):

@@ -36,7 +36,7 @@ def token_request_of(body: Table) -> TokenRequest:
     """Return the request; InvalidRequest (400) names the field."""
     for name in body:
         if name not in FIELDS:
-            raise parameters.unknown(name, "is no field of a key", FIELDS)
+            raise parameters.unknown(name, "is not a field of a key", FIELDS)
     fields = Fields(dict(body))
     labels = [(label, _label(fields, field)) for label, field in _LABELS.items()]
     return TokenRequest(

@@ -142,7 +142,7 @@ def _check_keys(context: RequestContext, token_request: TokenRequest) -> None:
         if name == "*" or (key is not None and claims.reaches(key.id)):
             continue
         if claims.keys == ALL_KEYS:
-            raise InvalidRequest("keys", f"names {name[:40]!a}, which is no key of the vault", "see: aikeys list")
+            raise InvalidRequest("keys", f"names {name[:40]!a}, which is not a key of the vault", "see: aikeys list")
         raise Denied(
             f"token {claims.shown_id} is not for a key {name[:40]!a}",
             f"it is for {', '.join(names_of(rows, claims)) or 'none'}",

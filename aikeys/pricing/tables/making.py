@@ -78,4 +78,4 @@ def _move(rows: list[Row], name: str, model: str) -> None:
 
 
 def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is no price")
+    raise ValueError(f"{name} is not a price")

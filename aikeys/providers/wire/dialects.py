@@ -156,7 +156,7 @@ def dialect_of(
     """Return the dialect of a provider of the catalogue; BadConfiguration names what its `wire` table has wrong."""
     where = f"the wire table of {name}"
     if protocol == "none":
-        raise BadConfiguration(f"{name} is no provider: its keys are for alerts and exec only", "name another key")
+        raise BadConfiguration(f"{name} is not a provider: its keys are for alerts and exec only", "name another key")
     if protocol not in _OF_PROTOCOL:
         raise BadConfiguration(f"{name} has an unknown protocol {protocol}", f"known: {', '.join(_OF_PROTOCOL)}")
     fields = dict(_OF_PROTOCOL[protocol])
@@ -190,7 +190,7 @@ def check(request: Request, dialect: Dialect) -> None:
     if dialect.needs_cap and options.max_tokens is None:
         raise UsageError(f"{dialect.title} needs a maximum of output tokens", "give --max-tokens")
     if options.effort and options.effort not in EFFORTS:
-        raise UsageError(f"{options.effort} is no reasoning effort", f"use {', '.join(EFFORTS)}")
+        raise UsageError(f"{options.effort} is not a reasoning effort", f"use {', '.join(EFFORTS)}")
     if options.tool_choice and not request.tools:
         raise UsageError("a choice of tools needs tools", "give the tools, or leave the choice out")
 

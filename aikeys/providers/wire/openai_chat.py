@@ -225,7 +225,7 @@ def tool_input(call: ToolCall) -> Table:
         return read_table(call.arguments.encode() or b"{}")
     except (Unreadable, UnicodeEncodeError):
         raise UsageError(
-            f"the arguments of the tool call {call.id} are no JSON object", "send them as they came"
+            f"the arguments of the tool call {call.id} are not a JSON object", "send them as they came"
         ) from None
 
 

@@ -90,4 +90,4 @@ def _floats(vector: list[Json]) -> tuple[float, ...]:
     try:
         return tuple(map(float, vector))  # type: ignore[arg-type]  # what is no number is unreadable
     except (TypeError, ValueError, OverflowError):
-        raise Unreadable("a vector of the provider's reply holds what is no number") from None
+        raise Unreadable("a vector of the provider's reply holds what is not a number") from None

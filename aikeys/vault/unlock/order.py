@@ -62,7 +62,7 @@ def open_rows(rows: Rows, means: UnlockInputs) -> UnlockedBy:
         return _with_text(rows, means.ask(_question(rows)))
     if first is not None:
         raise first
-    reasons = "; ".join(tried) or "no passphrase was given and none may be asked for"
+    reasons = "; ".join(tried) or "no passphrase was given, and this is not interactive"
     raise Locked(f"the vault is locked: {reasons}", _way_in(rows))
 
 

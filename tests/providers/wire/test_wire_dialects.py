@@ -101,7 +101,7 @@ def test_anthropic_needs_a_cap_and_says_so() -> None:
 
 
 def test_an_unknown_effort_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="huge is no reasoning effort") as caught:
+    with pytest.raises(UsageError, match="huge is not a reasoning effort") as caught:
         protocol_of(dialect("openai")).encode(with_options(effort="huge"), dialect("openai"))
     assert "minimal, low" in caught.value.hint
 

@@ -1,4 +1,4 @@
-"""A passphrase file: a pipe is read once in a run, a file that is too large is no passphrase."""
+"""A passphrase file: a pipe is read once in a run, a file that is too large is not a passphrase."""
 
 from __future__ import annotations
 
