@@ -1,4 +1,4 @@
-"""The one place that reads the clock. Everything else takes the time as an argument."""
+"""The one place that reads the clock, and durations in words. Everything else takes the time as an argument."""
 
 from __future__ import annotations
 
@@ -10,6 +10,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _EVEN: int | None = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_MOST_DIGITS = 6
+
+
+def duration_s(text: str) -> int | None:
+    """Return a duration such as 30m, 24h, 90d or 12w in seconds; None where the text is no duration."""
+    number, unit = text[:-1], text[-1:]
+    if not (number.isascii() and number.isdigit()) or unit not in _UNITS_S or len(number) > _MOST_DIGITS:
+        return None
+    return int(number) * _UNITS_S[unit]
 
 
 def now_s() -> int:

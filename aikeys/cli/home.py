@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from aikeys import clock
 from aikeys.cli import terminal
 from aikeys.errors import BadConfiguration, Cancelled, Damaged, MachineFailed, NotFound, UsageError
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 _INVISIBLE = "\ufeff\u200b"  # a byte order mark, and what copying from a web page leaves behind
 _WHITE = " \t\n\r\v\f"
-_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 def place() -> Place:
@@ -170,10 +170,10 @@ def read_secret(question: str, *, from_stdin: bool) -> Secret:
 
 def duration_s(text: str) -> int:
     """Return a duration such as 24h, 90d or 30m in seconds; raises UsageError."""
-    number, unit = text[:-1], text[-1:]
-    if not (number.isascii() and number.isdigit()) or unit not in _UNITS_S or len(number) > 6:
+    found_s = clock.duration_s(text)
+    if found_s is None:
         raise UsageError(f"{terminal.printable(text)} is not a duration", "write 30m, 24h, 90d or 12w")
-    return int(number) * _UNITS_S[unit]
+    return found_s
 
 
 def date_s(text: str) -> int:

@@ -18,13 +18,13 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
+from aikeys.clock import duration_s
 from aikeys.errors import UsageError
 from aikeys.ledger.calendar import Calendar, date_of, number_of, period_end, period_start
 
 _OLDEST, _NEWEST = number_of(date(1971, 1, 1)), number_of(date(9000, 12, 31))
-_AGO = re.compile(r"([1-9]\d{0,4})([mhdw])", re.ASCII)
-_DAYS = {"d": 1, "w": 7}
-_UNIT_US = {"m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000, "w": 7 * 86_400_000_000}
+_AGO = re.compile(r"[1-9]\d{0,4}[mhdw]", re.ASCII)
+_DAY_US = 86_400_000_000
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _MONTH = re.compile(r"\d{4}-\d\d", re.ASCII)
 _LAST_MONTH = "last-month"
@@ -156,11 +156,11 @@ def _month_asked(words: RangeWords, today: int) -> DayRange | None:
 def _moment(text: str, option: str, calendar: Calendar, now_us: int, *, is_exact: bool = False) -> _Moment:
     """Read one word; with `is_exact` days ago are counted in hours from now."""
     today = calendar.day_of(now_us)
-    ago = _AGO.fullmatch(text)
-    if ago and ago[2] in _DAYS and not is_exact:
-        return _Moment(max(_OLDEST, today - int(ago[1]) * _DAYS[ago[2]] + 1))
-    if ago:
-        at_us = max(0, (now_us - int(ago[1]) * _UNIT_US[ago[2]]) // _SECOND_US * _SECOND_US)
+    ago_us = (duration_s(text) or 0) * _SECOND_US if _AGO.fullmatch(text) else 0
+    if ago_us and text[-1] in "dw" and not is_exact:
+        return _Moment(max(_OLDEST, today - ago_us // _DAY_US + 1))
+    if ago_us:
+        at_us = max(0, (now_us - ago_us) // _SECOND_US * _SECOND_US)
         return _Moment(calendar.day_of(at_us), at_us)
     if text in ("today", "yesterday"):
         return _Moment(today - (text == "yesterday"))
@@ -184,7 +184,7 @@ def _instant_us(text: str) -> int | None:
     if moment.tzinfo is None:
         return None
     at_us = (moment - _EPOCH) // timedelta(microseconds=1)
-    return at_us if _OLDEST * _UNIT_US["d"] <= at_us <= _NEWEST * _UNIT_US["d"] else None
+    return at_us if _OLDEST * _DAY_US <= at_us <= _NEWEST * _DAY_US else None
 
 
 def _day_of(text: str) -> int | None:
