@@ -39,9 +39,11 @@ _aikeys() {
     /add:--user) :; return ;;
     /add:--rotate-every) :; return ;;
     /add:--expires) :; return ;;
+    /add:--var) :; return ;;
     /edit:--rename) :; return ;;
     /edit:--region) :; return ;;
     /edit:--base-url) :; return ;;
+    /edit:--var) :; return ;;
     /edit:--team) :; return ;;
     /edit:--project) :; return ;;
     /edit:--environment) :; return ;;
@@ -181,11 +183,11 @@ _aikeys() {
   case $path in
     '') if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--home -q --quiet -v --verbose --no-input -y --yes --version -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'init add list show edit verify rotate revoke import exec allow token gateway login logout unlock lock prompt estimate models providers report ledger log audit top budget alert prices unlock-method passphrase backup restore config doctor demo completion' -- "$cur"); fi ;;
     /init) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--passphrase --keyring --key-file -h --help' -- "$cur"); else :; fi ;;
-    /add) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--provider --region --base-url --stdin --team --project --environment --user --rotate-every --expires --no-verify --allow-http -h --help' -- "$cur"); else :; fi ;;
+    /add) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--provider --region --base-url --stdin --team --project --environment --user --rotate-every --expires --var --no-verify --allow-http -h --help' -- "$cur"); else :; fi ;;
     /list) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--due --balance --json -h --help' -- "$cur"); else :; fi ;;
     /ls) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--due --balance --json -h --help' -- "$cur"); else :; fi ;;
     /show) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--reveal --raw --json -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
-    /edit) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--rename --region --base-url --allow-http --no-allow-http --default --team --project --environment --user --rotate-every --expires -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
+    /edit) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--rename --region --base-url --allow-http --no-allow-http --var --default --team --project --environment --user --rotate-every --expires -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
     /verify) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--json -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
     /rotate) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--due --undo --stdin --grace --no-verify -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
     /revoke) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;

@@ -58,7 +58,7 @@ def child_environment(
         if not key.env and key.name not in renamed.values():
             raise UsageError(f"{key.name} has no variable of its own", f"say which: --env VAR={key.name}")
     for variable, name in renamed.items():
-        _check_variable(variable, name)
+        check_variable(variable, f"write --env VAR={name}", f"take another variable, such as --env MY_KEY={name}")
         if name not in keys:
             raise UsageError(f"--env {variable}={name} names a key that is not lent", f"add {name} to the names")
     claims: dict[str, _Claim] = {}
@@ -98,19 +98,17 @@ def _check_key(key: LentKey) -> None:
         )
 
 
-def _check_variable(variable: str, name: str) -> None:
+def check_variable(variable: str, form: str, another: str) -> None:
+    """Raise UsageError for a name no variable can have, or that steers programs; `form`, `another`: the hints."""
     wrong = (
         not variable or variable[0] in "0123456789" or any(letter in "=\0" or letter.isspace() for letter in variable)
     )
     if wrong:
-        raise UsageError(f"{variable!r} cannot be the name of an environment variable", f"write --env VAR={name}")
+        raise UsageError(f"{variable!r} cannot be the name of an environment variable", form)
     if variable.startswith("AIKEYS_"):
-        raise UsageError(f"{variable} belongs to aikeys and cannot hold a key", f"write --env VAR={name}")
+        raise UsageError(f"{variable} belongs to aikeys and cannot hold a key", form)
     if fsencode(variable.upper()) in _NOT_FOR_KEYS or variable.startswith(_NOT_FOR_KEYS_BEGIN):
-        raise UsageError(
-            f"{variable} steers programs, which may print what it holds: no place for a key",
-            f"take another variable, such as --env MY_KEY={name}",
-        )
+        raise UsageError(f"{variable} steers programs, which may print what it holds: no place for a key", another)
 
 
 def _claims_of(key: LentKey, renamed: Mapping[str, str]) -> Iterator[tuple[str, _Claim]]:

@@ -19,6 +19,7 @@ app = new_app()
 _EXAMPLES = (
     ("aikeys add openai", "ask for the key, try it, seal it"),
     ("pass show openai | aikeys add openai-work --provider openai --stdin", "a second key of a provider, piped in"),
+    ("aikeys add tavily --provider other --var TAVILY_API_KEY", "a key of any provider, and the variable it goes to"),
 )
 
 
@@ -37,6 +38,9 @@ def add(
     user: Annotated[str, typer.Option(metavar="U", help="Label: user.")] = "",
     rotate_every: Annotated[str, typer.Option("--rotate-every", metavar="90d", help="When it is due again.")] = "",
     expires: Annotated[str, typer.Option(metavar="DATE", help="The day it ends at the provider.")] = "",
+    var: Annotated[
+        list[str] | None, typer.Option("--var", metavar="VAR", help="The variable exec sets it in; again for more.")
+    ] = None,
     no_verify: Annotated[bool, typer.Option("--no-verify", help="Don't try it at the provider.")] = False,
     allow_http: Annotated[
         bool,
@@ -55,6 +59,7 @@ def add(
         new_key,
         say_without_address,
         store,
+        variables_of,
         verify_or_refuse,
     )
     from aikeys.cli.keys.new_vault import require_or_offer
@@ -63,6 +68,7 @@ def add(
     from aikeys.secret import KeySecret
 
     key_name(name)
+    variables = variables_of(var or ())
     where = home.place()
     made = require_or_offer(where)
     given_labels = {"team": team, "project": project, "environment": environment, "user": user}
@@ -82,10 +88,11 @@ def add(
         given = {"provider": provider, "region": region, "base-url": base_url, **given_labels}
         given |= {"rotate-every": rotate_every, "expires": expires}
         flags = [flag for flag, is_given in (("--stdin", stdin), ("--allow-http", allow_http)) if is_given]
+        flags += [word for variable in variables for word in ("--var", variable)]
         again = command_line(name, given, flags)
         lent = KeySecret(secret.reveal(), allows_http=allow_http)
         verify_or_refuse(chosen, url, lent, f"add it anyway: {again} --no-verify")
-    new = new_key(name, chosen, url, secret, allow_http=allow_http)._replace(
+    new = new_key(name, chosen, url, secret, allow_http=allow_http, variables=variables)._replace(
         region=region, labels=labels, rotate_every_s=rotate_every_s, expires_at=expires_at
     )
     store(where, opened, new)

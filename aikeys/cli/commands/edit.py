@@ -20,6 +20,7 @@ app = new_app()
 _EXAMPLES = (
     ("aikeys edit openai --team support --rotate-every 90d", "label it, and be told when it is due"),
     ("aikeys edit openai --rename openai-old", "another name; its secret stays"),
+    ("aikeys edit openai-work --var OPENAI_KEY", "the variable that exec sets it in"),
 )
 
 
@@ -41,6 +42,12 @@ def edit(
         str | None, typer.Option("--base-url", metavar="URL", help="Another address; '' for none.")
     ] = None,
     allow_http: PlainHttp = None,
+    var: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--var", metavar="VAR", help="The variable exec sets it in, again for more; '' for its provider's."
+        ),
+    ] = None,
     default: Annotated[bool, typer.Option("--default", help="Make it its provider's default key.")] = False,
     team: Annotated[str | None, typer.Option(metavar="T", help="Label: team; '' takes it away.")] = None,
     project: Annotated[str | None, typer.Option(metavar="P", help="Label: project.")] = None,
@@ -50,7 +57,7 @@ def edit(
     expires: Annotated[str | None, typer.Option(metavar="DATE", help="'' for never.")] = None,
 ) -> None:
     """Change what is recorded of a key; its secret is changed by `aikeys rotate`."""
-    from aikeys.cli.keys.new_keys import address, content_for, end_of, say_without_address
+    from aikeys.cli.keys.new_keys import address, content_for, end_of, say_without_address, variables_of
     from aikeys.cli.prompts.labels import typed_labels
     from aikeys.ledger.store import Act
     from aikeys.names import key_name
@@ -59,6 +66,7 @@ def edit(
     from aikeys.vault.names import exact_key
     from aikeys.vault.writing import write
 
+    variables = None if var is None else variables_of([] if var == [""] else var)
     where = home.place()
     opened = home.unlock(where).opened
     old = exact_key(opened.rows, name)
@@ -81,13 +89,16 @@ def edit(
     url, content, provider = None, None, find(home.catalogue(where), old.provider)
     if region is not None or base_url is not None:
         url = address(provider, new.region, base_url or "", allow_http=bool(allow_http))
-        content = content_for(provider, url, b"", allow_http=bool(allow_http))
-    elif allow_http is not None:
-        content = _with_plain_http(opened, old, allow_http=allow_http)
+        kept = opened.content(old).env if variables is None else variables
+        content = content_for(provider, url, b"", allow_http=bool(allow_http), variables=kept)
+    elif allow_http is not None or variables is not None:
+        content = _resealed(opened, old, allow_http, None if variables is None else variables or provider.env)
     if new == old and url is None and content is None:
-        values = (*given.values(), rotate_every, expires, allow_http, rename or None, default or None)
+        values = (*given.values(), rotate_every, expires, allow_http, variables, rename or None, default or None)
         raise _unchanged(old, is_given=any(value is not None for value in values))
-    detail = f"allow_http={'yes' if content.allows_http else 'no'}" if content else ""
+    detail = (
+        f"allow_http={'yes' if content.allows_http else 'no'}" if content and (url, allow_http) != (None, None) else ""
+    )
     changed = changes.Edit(old.id, apply, url, content)
     write(where, opened, Act("edit", old.name, detail), lambda vault: changes.edit_key(vault, changed, os.urandom))
     terminal.say(f"changed {new.name}")
@@ -101,16 +112,19 @@ def _unchanged(key: Key, *, is_given: bool) -> UsageError:
     return UsageError(why, "see aikeys edit --help")
 
 
-def _with_plain_http(opened: Opened, key: Key, *, allow_http: bool) -> Content | None:
-    """Return what is sealed of a key with plain http allowed or not, None where it says so already."""
+def _resealed(opened: Opened, key: Key, allow_http: bool | None, variables: tuple[str, ...] | None) -> Content | None:
+    """Return what is sealed of a key with plain http and variables as asked, None where it says so already."""
     from aikeys.cli.keys.new_keys import check_plain_http
     from aikeys.network.addresses import plain_http_reach
 
-    base_url, kept = opened.rows.version_of(key).base_url, opened.content(key)
-    if allow_http:
-        check_plain_http(base_url, allow_http=True)
-    allows = allow_http and bool(plain_http_reach(base_url))
-    return kept._replace(allows_http=allows) if allows != kept.allows_http else None
+    before = opened.content(key)
+    content = before if variables is None else before._replace(env=variables)
+    if allow_http is not None:
+        base_url = opened.rows.version_of(key).base_url
+        if allow_http:
+            check_plain_http(base_url, allow_http=True)
+        content = content._replace(allows_http=allow_http and bool(plain_http_reach(base_url)))
+    return content if content != before else None
 
 
 def _changed(old: int, text: str | None, read: Callable[[str], int]) -> int:

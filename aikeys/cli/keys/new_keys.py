@@ -10,6 +10,8 @@ from aikeys.cli import home, terminal
 from aikeys.errors import ProviderRefused, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aikeys.providers.catalogue import Provider
     from aikeys.secret import Secret
     from aikeys.vault.changes import NewKey
@@ -104,23 +106,42 @@ def verify_or_refuse(provider: Provider, base_url: str, secret: Secret, way_on: 
         terminal.say(f"{provider.title} accepts the key")
 
 
-def content_for(provider: Provider, base_url: str, secret: bytes, *, allow_http: bool = False) -> Content:
-    """Return all that exec needs of a key, to be sealed with it."""
+def variables_of(typed: Sequence[str]) -> tuple[str, ...]:
+    """Return the variables that exec sets a key in, each once; UsageError for a name that cannot hold one."""
+    from aikeys.lending.environment import check_variable
+
+    for variable in typed:
+        check_variable(variable, "such as --var OPENAI_API_KEY", "take another, such as --var MY_KEY")
+    return tuple(dict.fromkeys(typed))
+
+
+def content_for(
+    provider: Provider, base_url: str, secret: bytes, *, allow_http: bool = False, variables: Sequence[str] = ()
+) -> Content:
+    """Return all that exec needs of a key, to be sealed with it; without `variables` it goes to its provider's."""
     from aikeys.network.addresses import plain_http_reach
     from aikeys.vault.format import Content
 
     sets = base_url if provider.sets_base_url(base_url) else ""
     allows = allow_http and bool(plain_http_reach(base_url))  # a flag that says nothing now would say something later
-    return Content(secret, provider.env, provider.base_url_env, sets, (), provider.clear, allows)
+    return Content(secret, tuple(variables) or provider.env, provider.base_url_env, sets, (), provider.clear, allows)
 
 
-def new_key(name: str, provider: Provider, base_url: str, secret: Secret, *, allow_http: bool = False) -> NewKey:
+def new_key(
+    name: str,
+    provider: Provider,
+    base_url: str,
+    secret: Secret,
+    *,
+    allow_http: bool = False,
+    variables: Sequence[str] = (),
+) -> NewKey:
     """Return a key to add, without labels and dates."""
     from aikeys.providers.recognition import is_admin
     from aikeys.vault.changes import NewKey
 
     admin = is_admin(provider, secret.reveal().decode())
-    content = content_for(provider, base_url, secret.reveal(), allow_http=allow_http)
+    content = content_for(provider, base_url, secret.reveal(), allow_http=allow_http, variables=variables)
     return NewKey(name, provider.name, "", base_url, "", admin, 0, 0, content)
 
 
