@@ -122,7 +122,7 @@ complete -c aikeys -n '__aikeys_at \'revoke/\'' -f -a '(aikeys __names 2>/dev/nu
 complete -c aikeys -n '__aikeys_at \'import/\'' -l from -r -f -a 'dotenv env llm' -d 'What they are.'
 complete -c aikeys -n '__aikeys_at \'import/\'' -s h -l help -d 'Show this message and exit.'
 complete -c aikeys -n '__aikeys_at \'import/\'' -F
-complete -c aikeys -n '__aikeys_at \'exec/\'' -l all -d 'Lend every key but admin keys.'
+complete -c aikeys -n '__aikeys_at \'exec/\'' -l all -d 'Lend every key that fits beside the others.'
 complete -c aikeys -n '__aikeys_at \'exec/\'' -l env -r -f -d 'Put the key NAME into VAR.'
 complete -c aikeys -n '__aikeys_at \'exec/\'' -l clean-env -d 'Pass on only PATH, HOME, TERM and the like.'
 complete -c aikeys -n '__aikeys_at \'exec/\'' -l nested -d 'Allow it inside another aikeys exec.'

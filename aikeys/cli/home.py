@@ -11,12 +11,13 @@ from aikeys.cli import terminal
 from aikeys.errors import BadConfiguration, Cancelled, Damaged, MachineFailed, NotFound, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from aikeys.ledger.store import Ledger
     from aikeys.names import Label
     from aikeys.providers.catalogue import Provider
     from aikeys.secret import Secret
+    from aikeys.vault.format import Rows
     from aikeys.vault.opening import Opened, Place
     from aikeys.vault.unlock.order import UnlockedBy, UnlockInputs
 
@@ -95,22 +96,41 @@ def default_home(environ: Mapping[str, str]) -> str:
     return os.path.join(data, "aikeys")
 
 
-def means(*, data_on_stdin: bool = False) -> UnlockInputs:
+def means(*, data_on_stdin: bool = False, before_asking: Callable[[], object] = lambda: None) -> UnlockInputs:
     """Return how the vault may be opened now; without a terminal nothing is asked."""
     from aikeys.vault.unlock.order import UnlockInputs
 
     def ask(question: str) -> str:
+        before_asking()
         return terminal.ask_hidden(question, data_on_stdin=data_on_stdin)
 
     return UnlockInputs(os.environ, ask if terminal.can_ask(data_on_stdin=data_on_stdin) else None)
 
 
-def unlock(where: Place, *, data_on_stdin: bool = False, ledger: Ledger | None = None) -> UnlockedBy:
-    """Check and open the vault. A ledger that is given stays open for what is done next."""
+def unlock(
+    where: Place,
+    *,
+    data_on_stdin: bool = False,
+    ledger: Ledger | None = None,
+    check: Callable[[Rows], object] = lambda _rows: None,
+    is_lasting: bool = False,
+) -> UnlockedBy:
+    """Check and open the vault. A ledger that is given stays open for what is done next.
+
+    `check` looks at the rows before anything is asked, so that nobody types a passphrase for a name that is wrong.
+    `is_lasting`: what is opened stays open, so nothing is said of `aikeys unlock`.
+    """
     from aikeys.vault.opening import picture
     from aikeys.vault.unlock.order import open_rows
 
-    return open_rows(picture(where, ledger), means(data_on_stdin=data_on_stdin))
+    rows = picture(where, ledger)
+    asked: list[object] = []
+    opened = open_rows(
+        rows, means(data_on_stdin=data_on_stdin, before_asking=lambda: asked.append(asked or check(rows)))
+    )
+    if asked and not is_lasting:
+        terminal.say("to type it once for eight hours: aikeys unlock")
+    return opened
 
 
 def unlock_to_take_away(where: Place) -> tuple[Place, Opened]:

@@ -10,7 +10,7 @@ from aikeys.errors import NotFound, UsageError
 from aikeys.storage.record import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from aikeys.cli.around import Around
     from aikeys.ledger.store import Ledger
@@ -31,10 +31,13 @@ def program_for(arguments: ExecArguments) -> str:
     return child.find_program(arguments.command[0], os.environ.get("PATH"))
 
 
-def opened_for(where: Place, ledger: Ledger, way: str) -> Opened | Access:
-    """Return what opens keys: the vault, or what AIKEYS_TOKEN may hold; `way` is the command in tokens/admission.py."""
+def opened_for(where: Place, ledger: Ledger, way: str, names: Sequence[str] = ()) -> Opened | Access:
+    """Return what opens keys: the vault, or what AIKEYS_TOKEN may hold; `way` is the command in tokens/admission.py.
+
+    `names` are looked for before a passphrase is asked.
+    """
     if not os.environ.get("AIKEYS_TOKEN", "").strip():  # the usual way: loads nothing of tokens
-        return home.unlock(where, ledger=ledger).opened
+        return home.unlock(where, ledger=ledger, check=lambda rows: [named_key(rows, name) for name in names]).opened
     from aikeys.cli import authority
 
     if authority.is_holder():
@@ -98,14 +101,9 @@ def chosen(arguments: ExecArguments, around: Callable[[], Around], opened: Opene
     """
     rows = opened.rows
     if arguments.all:
-        named = {name for _, name in arguments.env}
-        keys = sorted(
-            (key for key in _in_scope(opened) if not key.is_admin and (key.provider != "other" or key.name in named)),
-            key=lambda key: key.name,
-        )
-        if not keys:
-            raise NotFound("there is no key that exec could lend", "add one: aikeys add NAME")
-        return Chosen(keys, _renamed(arguments.env, rows))
+        keys = [key for key in _in_scope(opened) if not key.is_admin]
+        renamed = _renamed(arguments.env, rows)
+        return Chosen(_all_that_fit(opened, keys, renamed, is_metered=arguments.metered), renamed)
     names, env = (*arguments.names, *(name for _, name in arguments.env)), arguments.env
     if not names:
         names, env = _configured(around())
@@ -113,6 +111,29 @@ def chosen(arguments: ExecArguments, around: Callable[[], Around], opened: Opene
         return Chosen([_only_key(opened)], {})
     keys = [named_key(rows, name) for name in names]
     return Chosen(list({key.id: key for key in keys}.values()), _renamed(env, rows))
+
+
+def _all_that_fit(opened: Opened | Access, keys: list[Key], renamed: dict[str, str], *, is_metered: bool) -> list[Key]:
+    """Return the keys that can be lent together, each provider's default first; says which are left out.
+
+    A program that is metered gets one key of a provider: its requests do not say which one they mean.
+    """
+    from aikeys.lending.environment import together
+
+    order = sorted(keys, key=lambda key: (key.name not in renamed.values(), not key.is_default, key.name))
+    fitting = together([lend_key(opened, key) for key in order], renamed)
+    met: set[str] = set()
+    found = []
+    for key in order:
+        if key.name in fitting and not (is_metered and key.provider in met):
+            found.append(key)
+            met.add(key.provider)
+    if not found:
+        raise NotFound("there is no key that exec could lend", "add one: aikeys add NAME")
+    left = sorted(key.name for key in keys if key not in found)
+    if left:
+        terminal.say(f"left out: {', '.join(left)} (name them, each with a variable of its own: --env VAR=NAME)")
+    return sorted(found, key=lambda key: key.name)
 
 
 def _renamed(env: tuple[tuple[str, str], ...], rows: Rows) -> dict[str, str]:

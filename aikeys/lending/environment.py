@@ -73,6 +73,24 @@ def child_environment(
     return child
 
 
+def together(lent: Sequence[LentKey], renamed: Mapping[str, str]) -> set[str]:
+    """Return the names of the keys that one program can get together: of two that need one variable, the first."""
+    claims: dict[str, _Claim] = {}
+    fitting = set()
+    for key in lent:
+        tried = dict(claims)
+        try:
+            if not key.env and key.name not in renamed.values():
+                continue
+            for variable, claim in _claims_of(key, renamed):
+                _claim(tried, variable, claim)
+        except UsageError:
+            continue
+        claims = tried
+        fitting.add(key.name)
+    return fitting
+
+
 def replaced(parent: Mapping[bytes, bytes], child: Mapping[bytes, bytes], lent: Sequence[LentKey]) -> list[str]:
     """Return the variables of lent keys' addresses that the child gets otherwise than its parent, or not at all."""
     variables = dict.fromkeys(variable for key in lent for variable in (*key.base_url_env, *key.clear))

@@ -60,3 +60,21 @@ def test_a_variable_that_cannot_hold_a_key_is_refused_before_anything_is_asked(
     done = ready_home.run(*words, env={"AIKEYS_PASSPHRASE": "wrong"})
     assert done.returncode == 2, done.stderr
     assert "--var" in done.stderr
+
+
+def test_all_lends_each_providers_default_and_whatever_has_a_variable_of_its_own(ready_home: Aikeys) -> None:
+    mine, dev, work, tavily = (canary(name) for name in ("mine", "dev", "work", "tavily"))
+    ready_home.add("a-work", work, "--provider", "openai")
+    ready_home.add("openai", mine)
+    ok(ready_home, "edit", "openai", "--default")
+    ready_home.add("openai-dev", dev, "--provider", "openai", "--var", "OPENAI_API_KEY_DEV")
+    ready_home.add("tavily", tavily, "--provider", "other", "--var", "TAVILY_API_KEY")
+    ready_home.add("nameless", canary("n"), "--provider", "other")
+    lent = ready_home.lent("--all")
+    found = [lent[name] for name in ("OPENAI_API_KEY", "OPENAI_API_KEY_DEV", "TAVILY_API_KEY")]
+    assert found == [mine, dev, tavily]
+    assert lent["AIKEYS_EXEC"] == "openai,openai-dev,tavily"
+    done = ready_home.run("exec", "--all", "--", "true")
+    assert "left out: a-work, nameless" in done.stderr
+    assert ready_home.lent("--all", "--env", "N=nameless")["N"] == canary("n")
+    assert ready_home.lent("--all", "--env", "OPENAI_API_KEY=a-work")["OPENAI_API_KEY"] == work

@@ -189,3 +189,60 @@ def test_a_question_that_may_not_be_asked_names_what_answers_it(ready_home: Aike
     done = ready_home.run(*words, "--no-input", env=env)
     assert done.returncode == 3, done.stderr
     assert way in done.stderr.splitlines()[-1]
+
+
+def _with_a_passphrase(home: Aikeys) -> None:
+    done = home.run("init", "--passphrase", env={"AIKEYS_PASSPHRASE": PASSPHRASE})
+    assert done.returncode == 0, done.stderr
+    added = home.run("add", "openai", "--stdin", "--no-verify", input=canary(), env={"AIKEYS_PASSPHRASE": PASSPHRASE})
+    assert added.returncode == 0, added.stderr
+
+
+def test_a_wrong_passphrase_is_asked_for_again_and_the_third_one_is_the_last(bare_home: Aikeys) -> None:
+    _with_a_passphrase(bare_home)
+    with on_a_terminal(bare_home, "exec", "openai", "--", "echo", "it runs") as child:
+        for typed in ("wrong", "wrong again", PASSPHRASE):
+            child.expect("Passphrase .*: ")
+            child.sendline(typed)
+        child.expect_exact("to type it once for eight hours: aikeys unlock")
+        child.expect_exact("it runs")
+        child.expect(pexpect.EOF)
+    with on_a_terminal(bare_home, "exec", "openai", "--", "echo", "it runs") as child:
+        for left in ("", "2 tries left", "1 try left"):
+            child.expect(f"{left}.*Passphrase .*: ")
+            child.sendline("wrong")
+        child.expect(pexpect.EOF)
+        assert "it runs" not in child.before
+        child.wait()
+        assert child.exitstatus == 125
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("exec", "opneai", "--", "true"), ("rotate", "opneai"), ("edit", "opneai", "--team", "x"), ("verify", "opneai"),
+     ("show", "opneai", "--reveal"), ("exec", "--env", "A=opneai", "--", "true"), ("exec", "--metered", "opneai", "--", "true")],
+)  # fmt: skip
+def test_a_name_that_is_wrong_is_said_before_a_passphrase_is_asked(bare_home: Aikeys, words: tuple[str, ...]) -> None:
+    _with_a_passphrase(bare_home)
+    with on_a_terminal(bare_home, *words) as child:
+        child.expect(pexpect.EOF)
+        assert "there is no key named opneai" in child.before
+        assert "Passphrase" not in child.before
+
+
+def test_two_new_passphrases_that_differ_are_asked_for_again(bare_home: Aikeys) -> None:
+    with on_a_terminal(bare_home, "init", "--passphrase") as child:
+        for first, second in (("one of several words", "another"), (PASSPHRASE, PASSPHRASE)):
+            child.expect_exact("New passphrase: ")
+            child.sendline(first)
+            child.expect_exact("The same again: ")
+            child.sendline(second)
+        child.expect(pexpect.EOF)
+    assert bare_home.run("list", env={"AIKEYS_PASSPHRASE": PASSPHRASE}).returncode == 0
+
+
+def test_in_ci_nothing_is_asked_again(bare_home: Aikeys) -> None:
+    _with_a_passphrase(bare_home)
+    with on_a_terminal(bare_home, "exec", "openai", "--", "true", CI="true", AIKEYS_PASSPHRASE="wrong") as child:
+        child.expect(pexpect.EOF)
+        assert "Passphrase (or" not in child.before

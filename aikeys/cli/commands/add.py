@@ -76,7 +76,7 @@ def add(
     rotate_every_s = home.duration_s(rotate_every) if rotate_every else 0
     expires_at = end_of(expires)
     catalogue = home.catalogue(where)
-    opened = made or home.unlock(where, data_on_stdin=stdin).opened
+    opened = made or home.unlock(where, data_on_stdin=stdin, check=lambda rows: _refuse_taken(rows, name)).opened
     _refuse_taken(opened.rows, name)
     _say_unless_known(catalogue, name, provider)
     asked = f"{name} ({provider})" if provider and provider != name else name

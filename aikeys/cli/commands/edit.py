@@ -68,7 +68,7 @@ def edit(
 
     variables = None if var is None else variables_of([] if var == [""] else var)
     where = home.place()
-    opened = home.unlock(where).opened
+    opened = home.unlock(where, check=lambda rows: exact_key(rows, name)).opened
     old = exact_key(opened.rows, name)
     given = {"team": team, "project": project, "environment": environment, "user": user}
     labels = typed_labels({label: value for label, value in given.items() if value}, ())

@@ -59,7 +59,7 @@ def _lend(arguments: ExecArguments) -> NoReturn:
     program = program_for(arguments)
     where = home.place()
     ledger = where.ledger
-    opened = opened_for(where, ledger, "exec")
+    opened = opened_for(where, ledger, "exec", arguments.names)
     keys, renamed = chosen(arguments, lambda: _around(where.home), opened)
     if not arguments.unmetered:
         _refuse_limited(ledger, opened, keys)

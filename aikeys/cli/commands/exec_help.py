@@ -12,13 +12,15 @@ app = new_app()
 _EXAMPLES = (
     ("aikeys exec openai -- python app.py", "OPENAI_API_KEY and its base URL, for this program only"),
     ("aikeys exec --env TEST_KEY=openai -- pytest", "the key under another name"),
-    ("aikeys exec --all --clean-env -- ./job", "every key, and little else of this environment"),
+    ("aikeys exec --all --clean-env -- ./job", "the keys of all providers, and little else of this environment"),
     ("aikeys exec --metered --budget 5 openai -- python agent.py", "a token instead of the key; at $5 it is over"),
 )
 _NOTES = """\
 The keys are those named, else those of [exec] keys and [exec.env] in .aikeys.toml (looked for upwards; only after
 aikeys allow) or config.toml, else the only one there is. A key and its base URL are set as one pair: a base URL left
-over in the environment would send the key to a stranger, so it is cleared. Admin keys are never handed out.
+over in the environment would send the key to a stranger, so it is cleared. Admin keys are never handed out. Several
+keys of one provider go together where each has a variable of its own (--env, or aikeys edit --var). --all takes the
+default key of each provider and whatever else fits beside it, and says what it leaves out.
 AIKEYS_TOKEN and AIKEYS_PASSPHRASE* are removed. aikeys becomes the program, so signals, terminal and exit status are
 the program's own; every failure of aikeys itself is 125.
 
@@ -39,7 +41,7 @@ def exec_(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]... -- CMD [ARG]...", help="Keys to lend.")
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Lend every key but admin keys.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Lend every key that fits beside the others.")] = False,
     env: Annotated[
         list[str] | None, typer.Option("--env", metavar="VAR=NAME", help="Put the key NAME into VAR.")
     ] = None,

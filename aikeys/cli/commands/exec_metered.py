@@ -74,7 +74,7 @@ def run(arguments: ExecArguments) -> int:
     program = program_for(arguments)
     where = home.place()
     ledger = where.ledger
-    opened = opened_for(where, ledger, "exec --metered")
+    opened = opened_for(where, ledger, "exec --metered", arguments.names)
     around = Around(where.home)
     found = _Open(where, ledger, opened, _model_index(where), around, chosen(arguments, lambda: around, opened))
     providers = _providers(found)

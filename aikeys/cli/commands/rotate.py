@@ -64,7 +64,7 @@ def rotate(
     from aikeys.rotation.rotate import undo as go_back
     from aikeys.vault.names import exact_key
 
-    opened = home.unlock(where, data_on_stdin=stdin).opened
+    opened = home.unlock(where, data_on_stdin=stdin, check=lambda rows: exact_key(rows, name)).opened
     key = exact_key(opened.rows, name)
     if undo:
         provider = home.catalogue(where).get(key.provider)

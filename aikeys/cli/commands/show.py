@@ -37,7 +37,7 @@ def show(
         raise UsageError("--raw goes with --reveal and without --json", "see aikeys show --help")
     where = home.place()
     if reveal:
-        opened = home.unlock(where).opened
+        opened = home.unlock(where, check=lambda rows: require_key(rows, name)).opened
         rows, authenticated = opened.rows, True
     else:
         rows, authenticated = access.look(where)

@@ -31,7 +31,7 @@ def unlock(ttl: Annotated[str, typer.Option(metavar="8h", help="For how long, at
     if not 0 < ttl_s <= _LONGEST_S:
         raise UsageError(f"{ttl} is not between 1 second and 30 days", "for example --ttl 8h")
     where = home.place()
-    opened = home.unlock(where).opened
+    opened = home.unlock(where, is_lasting=True).opened
     where.ledger.open().event(Act("unlock", "vault", f"ttl_s={ttl_s}"))
     kernel_keyring.put(opened.rows.header.vault_id.hex(), session_payload(opened), ttl_s)
     terminal.say(f"unlocked until {clock.rfc3339(clock.now_s() + ttl_s)}; close it: aikeys lock")

@@ -33,7 +33,7 @@ def verify(
     from aikeys.vault.names import require_key
 
     where = home.place()
-    opened = home.unlock(where).opened
+    opened = home.unlock(where, check=lambda rows: [require_key(rows, name) for name in names or ()]).opened
     keys = [require_key(opened.rows, name) for name in names or ()] or sorted(
         opened.rows.keys, key=lambda key: key.name
     )

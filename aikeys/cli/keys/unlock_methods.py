@@ -28,14 +28,23 @@ def new_passphrase(new_file: str = "", *, from_environment: bool = True) -> str:
         text = (given_passphrase(os.environ) if from_environment else "") or ""
         if not text:
             way = "name its file with AIKEYS_PASSPHRASE_FILE" if from_environment else "name its file with --new-file"
-            text = terminal.ask_hidden("New passphrase", instead=way)
-            if terminal.ask_hidden("The same again", instead=way) != text:
-                raise UsageError("the two passphrases differ", "try again")
+            text = _typed_twice(way)
     if not text:
         raise UsageError("the passphrase is empty", "choose a passphrase of several words")
     if len(text) < _SHORT_PASSPHRASE:
         terminal.warn(f"a passphrase under {_SHORT_PASSPHRASE} characters can be guessed from a copy of the vault")
     return text
+
+
+def _typed_twice(way: str) -> str:
+    """Return a new passphrase that was typed twice; two that differ are asked for again, three times in all."""
+    for left in (2, 1, 0):
+        text = terminal.ask_hidden("New passphrase", instead=way)
+        if terminal.ask_hidden("The same again", instead=way) == text:
+            return text
+        if left:
+            terminal.say("the two passphrases differ; type both again")
+    raise UsageError("the two passphrases differ", "try again")
 
 
 def passphrase_method(text: str) -> NewMethod:

@@ -15,6 +15,7 @@ from aikeys.vault.opening import Opened
 from aikeys.vault.unlock import methods
 
 MAX_PASSPHRASE_FILE_BYTES = 64 * 1024
+_QUESTIONS = 3
 _taken: dict[str, Secret] = {}
 """Texts read from pipes: a source is read once in a run, however often the passphrase is needed."""
 
@@ -59,7 +60,7 @@ def open_rows(rows: Rows, means: UnlockInputs) -> UnlockedBy:
     if given is not None:
         return _with_given(rows, given, means.environ)
     if means.ask is not None and _takes_text(rows):
-        return _with_text(rows, means.ask(_question(rows)))
+        return _asked(rows, means.ask)
     if first is not None:
         raise first
     reasons = "; ".join(tried) or "no passphrase was given, and this is not interactive"
@@ -171,6 +172,18 @@ def refuse_if_changeable(path: str, mode: int) -> None:
 
 def _takes_text(rows: Rows) -> bool:
     return any(row.kind in (methods.PASSPHRASE, methods.RECOVERY) for row in rows.methods)
+
+
+def _asked(rows: Rows, ask: Callable[[str], str]) -> UnlockedBy:
+    """Open with what is typed; a wrong answer is asked for again, three times in all."""
+    question = _question(rows)
+    for left in range(_QUESTIONS - 1, 0, -1):
+        try:
+            return _with_text(rows, ask(question))
+        except WrongPassphrase as error:
+            tries = "1 try" if left == 1 else f"{left} tries"
+            question = f"{error.message[:1].upper()}{error.message[1:]}; {tries} left. {_question(rows)}"
+    return _with_text(rows, ask(question))
 
 
 def _question(rows: Rows) -> str:
