@@ -57,6 +57,11 @@ def least_usd(pusd: int) -> str:
     return f"≥ ${usd_text(pusd)}" if "<" in shown else f"≥ {shown}"
 
 
+def about_usd(pusd: int) -> str:
+    """Return an amount of a budget that is soft, for a person: `≈ $12.35`."""
+    return f"≈ {shown_usd(pusd)}"
+
+
 def halves(pusd: int) -> tuple[int, int]:
     """Split an amount in two integers that SQLite can sum without overflow: pusd = high · 2³² + low."""
     return pusd >> _HALF_BITS, pusd & ((1 << _HALF_BITS) - 1)

@@ -57,6 +57,7 @@ _aikeys() {
     /exec:--model) :; return ;;
     /exec:--ttl) :; return ;;
     /exec:--rpm) :; return ;;
+    /exec:--when-unknown) mapfile -t COMPREPLY < <(compgen -W 'worst estimate' -- "$cur"); return ;;
     /allow:--allow-file) :; return ;;
     /token/issue:--name) :; return ;;
     /token/issue:--for) mapfile -t COMPREPLY < <(compgen -W 'person app ci agent' -- "$cur"); return ;;
@@ -158,6 +159,7 @@ _aikeys() {
     /budget/set:--period) mapfile -t COMPREPLY < <(compgen -W 'day week month total' -- "$cur"); return ;;
     /budget/set:--alert) :; return ;;
     /budget/set:--at-limit) mapfile -t COMPREPLY < <(compgen -W 'block warn revoke' -- "$cur"); return ;;
+    /budget/set:--when-unknown) mapfile -t COMPREPLY < <(compgen -W 'worst estimate' -- "$cur"); return ;;
     /budget/remove:--period) mapfile -t COMPREPLY < <(compgen -W 'day week month total' -- "$cur"); return ;;
     /budget/check:--fail-on) mapfile -t COMPREPLY < <(compgen -W 'warning exceeded' -- "$cur"); return ;;
     /budget/check:--max-unpriced) :; return ;;
@@ -192,7 +194,7 @@ _aikeys() {
     /rotate) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--due --undo --stdin --grace --no-verify -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
     /revoke) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
     /import) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--from -h --help' -- "$cur"); else compopt -o default; fi ;;
-    /exec) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--all --env --clean-env --nested --unmetered --metered --budget --model --ttl --rpm -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
+    /exec) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--all --env --clean-env --nested --unmetered --metered --budget --model --ttl --rpm --when-unknown -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
     /allow) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--allow-file --remove --list --json -h --help' -- "$cur"); else compopt -o default; fi ;;
     /token) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'issue list show revoke prune' -- "$cur"); fi ;;
     /token/issue) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--name --for --ttl --role --scope --key --model --team --project --environment --user --tag --budget --rpm --tpm --once --address --json -h --help' -- "$cur"); else :; fi ;;
@@ -223,7 +225,7 @@ _aikeys() {
     /audit) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-n --newest --month --since --until --who --act --json -h --help' -- "$cur"); else :; fi ;;
     /top) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--by --minutes --once --json -h --help' -- "$cur"); else :; fi ;;
     /budget) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'set list remove check' -- "$cur"); fi ;;
-    /budget/set) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--period --alert --at-limit -h --help' -- "$cur"); else :; fi ;;
+    /budget/set) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--period --alert --at-limit --when-unknown -h --help' -- "$cur"); else :; fi ;;
     /budget/list) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--json -h --help' -- "$cur"); else :; fi ;;
     /budget/remove) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--period -h --help' -- "$cur"); else :; fi ;;
     /budget/check) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--fail-on --max-unpriced --format --json -h --help' -- "$cur"); else :; fi ;;

@@ -23,6 +23,7 @@ from aikeys.ledger import lost_ledgers
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.queries import raw_runs
 from aikeys.ledger.store import Ledger
+from aikeys.money import shown_usd
 
 OK, WARNING, UNDECIDED, EXCEEDED = STATES = ("ok", "warning", "undecided", "exceeded")  # from good to bad
 _EVER_US = 1 << 62
@@ -41,6 +42,13 @@ class BudgetState(NamedTuple):
     unpriced: int
     state: str
     reason: str = ""
+    doubt_pusd: int = 0
+    """What may be missing in `spent_pusd`: ends that were estimated."""
+
+    @property
+    def is_soft(self) -> bool:
+        """Tell whether more may be spent than is counted."""
+        return self.terms is not None and self.terms.is_soft
 
     @property
     def is_counted(self) -> bool:
@@ -127,7 +135,15 @@ def notes_of(ledger: Ledger, states: Sequence[BudgetState], tokens: Sequence[str
         notes.append("1 exec run was not metered: what it spent is not in the sums")
     elif runs:
         notes.append(f"{runs} exec runs were not metered: what they spent is not in the sums")
-    return notes
+    return notes + [soft_note(one.who, one.doubt_pusd) for one in states if one.doubt_pusd > 0]
+
+
+def soft_note(who: str, doubt_pusd: int) -> str:
+    """Return what may be missing in what somebody has spent."""
+    return (
+        f"up to {shown_usd(doubt_pusd)} may be missing in what {who} has spent (≈): "
+        "where the provider broke a reply off, the estimate counts"
+    )
 
 
 def _lost_note(ledger: Ledger) -> list[str]:
@@ -204,7 +220,8 @@ class _View:
         state, reason = state_with(state_of(sums.spent_pusd, terms), sums, self.max_unpriced)
         state, reason = self.doubted(span, state, reason)
         name = shown or shown_text(self.connection, who)
-        return BudgetState(name, terms, span.start, sums.spent_pusd, held, sums.requests, sums.unpriced, state, reason)
+        figures = (span.start, sums.spent_pusd, held, sums.requests, sums.unpriced)
+        return BudgetState(name, terms, *figures, state, reason, sums.doubt_pusd)
 
     def doubted(self, span: PeriodRun, state: str, reason: str) -> tuple[str, str]:
         """Return a state, and why: of a period that began in a lost ledger nothing is ok."""

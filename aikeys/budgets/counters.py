@@ -56,11 +56,15 @@ class Counter(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """What calls cost in pico-USD, how many requests they were, and how many of those have no price."""
+    """What calls cost in pico-USD, how many requests they were, and how many of those have no price.
+
+    `doubt_pusd`: what may be missing in those whose end was estimated under a budget that lets them be.
+    """
 
     spent_pusd: int
     requests: int
     unpriced: int
+    doubt_pusd: int = 0
 
 
 @lru_cache(maxsize=64)
@@ -161,12 +165,12 @@ def sums_of(connection: sqlite3.Connection, who: Somebody, span: PeriodRun) -> S
             return Sums(0, 0, 0)
         table = "rollup_day r JOIN slot s ON s.id = r.slot"
         condition, values = f"AND {COLUMNS[kind]} = ?", [*span.days, known]  # type: ignore[list-item]
-    high, low, requests, unpriced = connection.execute(
-        "SELECT sum(r.cost_high), sum(r.cost_low), sum(r.requests), sum(iif(r.source = 'unpriced', r.requests, 0)) "  # noqa: S608
-        f"FROM {table} WHERE r.day >= ? AND r.day < ? {condition}",
+    high, low, requests, unpriced, doubt_high, doubt_low = connection.execute(
+        "SELECT sum(r.cost_high), sum(r.cost_low), sum(r.requests), sum(iif(r.source = 'unpriced', r.requests, 0)), "  # noqa: S608
+        f"sum(r.doubt_high), sum(r.doubt_low) FROM {table} WHERE r.day >= ? AND r.day < ? {condition}",
         values,
     ).fetchone()
-    return Sums(joined(high or 0, low or 0), requests or 0, unpriced or 0)
+    return Sums(joined(high or 0, low or 0), requests or 0, unpriced or 0, joined(doubt_high or 0, doubt_low or 0))
 
 
 def each_with_calls(connection: sqlite3.Connection, kind: str, span: PeriodRun) -> list[Somebody]:

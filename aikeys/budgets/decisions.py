@@ -28,6 +28,7 @@ class Room(NamedTuple):
     spent_pusd: int
     reserved_pusd: int
     at_limit: str = BLOCK
+    is_soft: bool = False
 
     @property
     def left_pusd(self) -> int:

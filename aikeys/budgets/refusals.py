@@ -8,7 +8,7 @@ from __future__ import annotations
 from aikeys.budgets.decisions import Ask, Busy, Refuse, Room, Undecided
 from aikeys.budgets.who import HIGHER
 from aikeys.errors import AikeysError, CannotDecide
-from aikeys.money import shown_usd, usd_text
+from aikeys.money import about_usd, shown_usd, usd_text
 
 _THIS = {"day": "today", "week": "this week", "month": "this month", "total": "in total"}
 _ASK = "ask whoever issued the token"
@@ -111,4 +111,5 @@ def _range(price: Ask) -> str:
 
 def _state(room: Room) -> str:
     reserved = f", {shown_usd(room.reserved_pusd)} reserved" if room.reserved_pusd else ""
-    return f"{shown_usd(room.spent_pusd)} of {shown_usd(room.limit_pusd)} is spent {_THIS[room.period]}{reserved}"
+    limit = about_usd(room.limit_pusd) if room.is_soft else shown_usd(room.limit_pusd)
+    return f"{shown_usd(room.spent_pusd)} of {limit} is spent {_THIS[room.period]}{reserved}"

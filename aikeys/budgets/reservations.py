@@ -4,7 +4,8 @@
 - settle: entry, chain, roll-ups, counters and alerts; the reservation is gone with it. If the transaction fails (a
   full disk) the reservation stands and nothing has changed: settle the same call again, for as long as it takes.
 - A call belongs to the instant it was reserved, also when it settles in another month.
-- A settle that comes after the reservation was declared lost is a correction; a second settle does nothing.
+- A settle that comes after the reservation was declared lost is a correction, at the worst case where its end is
+  unknown; a second settle does nothing.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from aikeys.budgets.open_reservations import (
     take_open,
     with_names,
 )
+from aikeys.budgets.soft_ends import end_of
 from aikeys.errors import UsageError
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import MAX_COST_PUSD, UNPRICED, WORST_CASE, Call, Context
@@ -68,10 +70,14 @@ class Reservation(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """What a settle wrote: the entry's number, and what the call cost beyond its reservation (0 as it should be)."""
+    """What a settle wrote: the entry's number, and what the call cost beyond its reservation (0 as it should be).
+
+    `is_soft`: the estimate was booked in the place of the worst case.
+    """
 
     entry: int
     excess_pusd: int
+    is_soft: bool = False
 
 
 def check_price(price: Ask) -> None:
@@ -114,26 +120,35 @@ def weigh(writer: Writer, request: ReserveRequest, calendar: Calendar, *, last: 
     day = calendar.day_of(writer.now_us)
     rooms = []
     for who, budget in applying(writer, whos_in(writer, request.context)):
-        counter = ensure_counter(writer, who, span_of(budget.terms.period, day))
-        rooms.append(Room(*counter[:3], budget.terms.limit_pusd, *counter[3:], budget.terms.at_limit))
+        terms = budget.terms
+        counter = ensure_counter(writer, who, span_of(terms.period, day))
+        rooms.append(Room(*counter[:3], terms.limit_pusd, *counter[3:], terms.at_limit, terms.is_soft))
     return decide(rooms, request.price, last=last)
 
 
-def settle(writer: Writer, reservation: Reservation, call: Call, calendar: Calendar) -> Settled | None:
+def settle(
+    writer: Writer, reservation: Reservation, call: Call, calendar: Calendar, *, soft: Call | None = None
+) -> Settled | None:
     """Book what a call cost in the place of its reservation; None where that was done before.
 
-    `call.at_us` and `call.reservation` are filled in here. What it cost beyond the reservation is booked in full and,
-    where that was a bound, recorded as the act `overrun`.
+    `soft` is booked instead where the budgets that apply now let an estimate be. `at_us` and `reservation` are filled
+    in here. What it cost beyond the reservation is booked in full and, where that was a bound, recorded as the act
+    `overrun`.
     """
-    call = call._replace(at_us=reservation.at_us, reservation=reservation.id)
+    call, soft = _of(reservation, call), None if soft is None else _of(reservation, soft)
     if _taken(writer, reservation.id) is None:
         return _settle_late(writer, call, calendar)
+    call = end_of(writer, call, soft, calendar)
     head = book(writer, call, calendar)
     excess = max(0, call.cost_pusd - reservation.pusd)
     if excess and reservation.context.price:
         detail = f"call={head.number} reserved_pusd={reservation.pusd} cost_pusd={call.cost_pusd}"
         writer.act(Act("overrun", call.context.model or call.context.key, detail))
-    return Settled(head.number, excess)
+    return Settled(head.number, excess, call is soft)
+
+
+def _of(reservation: Reservation, call: Call) -> Call:
+    return call._replace(at_us=reservation.at_us, reservation=reservation.id)
 
 
 def release(writer: Writer, number: bytes) -> bool:

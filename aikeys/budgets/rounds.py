@@ -29,12 +29,16 @@ ActWork = Callable[[Writer], R]
 
 
 class Settle(NamedTuple):
-    """Book what a call cost in the place of its reservation; `note` is the object it made at the provider."""
+    """Book what a call cost in the place of its reservation; `note` is the object it made at the provider.
+
+    `soft` is the same at its estimate, for an unknown end that the budgets may let be one.
+    """
 
     reservation: Reservation
     call: Call
     note: MadeObject | None = None
     ticket: Ticket[Settled | None] | None = None
+    soft: Call | None = None
 
 
 class Release(NamedTuple):

@@ -11,16 +11,16 @@ import sqlite3
 
 from aikeys.budgets.changes import remove_budget, set_budget
 from aikeys.budgets.store import read_budgets
-from aikeys.budgets.terms import TOTAL, Terms
+from aikeys.budgets.terms import TOTAL, WORST, Terms
 from aikeys.budgets.who import TOKEN, Who, limited_who
 from aikeys.ledger.store import Ledger, Writer
 from aikeys.ledger.token_acts import process_of_run
 from aikeys.storage.process_lock import is_gone
 
 
-def begin(writer: Writer, token: str, limit_pusd: int) -> None:
+def begin(writer: Writer, token: str, limit_pusd: int, when_unknown: str = WORST) -> None:
     """Limit what a run spends, in the transaction that announces its token."""
-    set_budget(writer, Who(TOKEN, token), Terms(limit_pusd, TOTAL, "block"))
+    set_budget(writer, Who(TOKEN, token), Terms(limit_pusd, TOTAL, "block", when_unknown=when_unknown))
 
 
 def end(writer: Writer, token: str) -> None:

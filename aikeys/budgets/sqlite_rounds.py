@@ -150,14 +150,13 @@ class _Transaction:
             self._act(writer, job)
 
     def _settle(self, writer: Writer, job: Settle) -> None:
-        reservation, call, note, ticket = job
+        reservation, call, note, ticket, soft = job
         if note is not None:
             stored_objects.note(writer.connection, *note)
         if fields := fields_of(call.unpriced):
             put_unread(writer, call.context.provider, fields, self._place.calendar)
-        answer: Answer[Settled | None] = Answer(
-            ticket, reservations.settle(writer, reservation, call, self._place.calendar)
-        )
+        settled = reservations.settle(writer, reservation, call, self._place.calendar, soft=soft)
+        answer: Answer[Settled | None] = Answer(ticket, settled)
         counted = self._place.counted.get(reservation.id)
         if counted is not None:
             correct(writer, counted, call.usage.input + call.usage.output)

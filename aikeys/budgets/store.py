@@ -1,6 +1,7 @@
 """The rows of budgets, and whom they are for: the SQL of the table `budget`.
 
-- A row is what its chained `budget set` says; setting again replaces it.
+- A row is what its chained `budget set` says; setting again replaces it. What an unknown end counts stands in the act
+  alone.
 - A budget for each (`team:*`) stands for those without a budget of their own over the same period.
 """
 
@@ -12,7 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from aikeys.budgets.decisions import AT_LIMIT, BLOCKING
-from aikeys.budgets.terms import HINT, PERIODS, Terms, alerts_text, stored_pusd
+from aikeys.budgets.terms import ESTIMATE, HINT, PERIODS, Terms, alerts_text, stored_pusd
 from aikeys.budgets.who import (
     USER,
     Limited,
@@ -28,7 +29,10 @@ from aikeys.budgets.who import (
 from aikeys.errors import Damaged
 from aikeys.ledger.store import Writer
 
-_ROWS = "SELECT who, limit_pusd, period, at_limit, alerts, entry FROM budget"
+_ROWS = (
+    "SELECT who, limit_pusd, period, at_limit, alerts, entry, "
+    "(SELECT detail LIKE '% when_unknown=estimate' FROM entry WHERE id = budget.entry) FROM budget"
+)
 ERASED = "(erased)"
 _BLOCKING = ", ".join(f"'{way}'" for way in sorted(BLOCKING))
 
@@ -137,9 +141,10 @@ def named(connection: sqlite3.Connection, who: Who) -> Who:
     return Who(USER, row[0] if row and row[0] else f"{ERASED}{who.name[:12]}")
 
 
-def _budget(row: tuple[str, str, str, str, str, int]) -> Budget:
-    who, limit, period, at_limit, alerts, entry = row
-    return Budget(Limited(who), _terms(who, limit, period, at_limit, alerts), entry)
+def _budget(row: tuple[str, str, str, str, str, int, int | None]) -> Budget:
+    who, limit, period, at_limit, alerts, entry, is_estimate = row
+    terms = _terms(who, limit, period, at_limit, alerts)
+    return Budget(Limited(who), terms._replace(when_unknown=ESTIMATE) if is_estimate else terms, entry)
 
 
 @lru_cache(maxsize=1024)

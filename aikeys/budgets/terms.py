@@ -1,16 +1,18 @@
-"""The terms of a budget (pure): limit, period, what happens at the limit, when to tell; and their canonical text.
+"""The terms of a budget (pure): limit, period, what happens at the limit, when to tell, what an unknown end counts.
 
-The text stands in the ledger's chain with every `budget set`: the table of budgets is made from it and checked by it.
+Their canonical text stands in the ledger's chain with every `budget set`: the table of budgets is made from it and
+checked by it. What an unknown end counts is said only where it is not the worst case: other texts are as they were.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from aikeys.budgets.decisions import AT_LIMIT, BLOCK
+from aikeys.budgets.decisions import AT_LIMIT, BLOCK, BLOCKING
 from aikeys.errors import Damaged, UsageError
 
 DAY, WEEK, MONTH, TOTAL = PERIODS = ("day", "week", "month", "total")
+WORST, ESTIMATE = WHEN_UNKNOWN = ("worst", "estimate")
 DEFAULT_ALERTS = (80, 100)
 HINT = "put an unchanged copy of ledger.db back"
 _HIGHEST_ALERT = 1000
@@ -18,12 +20,21 @@ _MOST_ALERTS = 10
 
 
 class Terms(NamedTuple):
-    """What a budget says. `alerts` are whole percents of the limit, rising."""
+    """What a budget says. `alerts` are whole percents of the limit, rising.
+
+    `when_unknown`: what counts where the provider broke a reply off and nobody knows what it cost.
+    """
 
     limit_pusd: int
     period: str = MONTH
     at_limit: str = BLOCK
     alerts: tuple[int, ...] = DEFAULT_ALERTS
+    when_unknown: str = WORST
+
+    @property
+    def is_soft(self) -> bool:
+        """Tell whether more may be spent than is counted: calls are refused, and an unknown end counts as estimated."""
+        return self.when_unknown == ESTIMATE and self.at_limit in BLOCKING
 
 
 def parse_period(text: str) -> str:
@@ -34,6 +45,11 @@ def parse_period(text: str) -> str:
 def parse_at_limit(text: str) -> str:
     """Return what happens at the limit; UsageError for anything else."""
     return _one_of(text, AT_LIMIT, "a way to act at the limit")
+
+
+def parse_when_unknown(text: str) -> str:
+    """Return what an unknown end counts; UsageError for anything else."""
+    return _one_of(text, WHEN_UNKNOWN, "what an unknown end can count")
 
 
 def parse_alerts(text: str) -> tuple[int, ...]:
@@ -57,15 +73,18 @@ def alerts_text(alerts: tuple[int, ...]) -> str:
 def terms_text(terms: Terms) -> str:
     """Return the canonical text of terms."""
     alerts = alerts_text(terms.alerts)
-    return f"period={terms.period} limit_pusd={terms.limit_pusd} at_limit={terms.at_limit} alerts={alerts}"
+    said = f"period={terms.period} limit_pusd={terms.limit_pusd} at_limit={terms.at_limit} alerts={alerts}"
+    return said if terms.when_unknown == WORST else f"{said} when_unknown={terms.when_unknown}"
 
 
 def read_terms(text: str) -> Terms:
     """Return what `terms_text` wrote; raises ValueError."""
     fields = dict(part.split("=", 1) for part in text.split(" "))
     alerts = tuple(int(percent) for percent in fields["alerts"].split(",") if percent)
-    terms = Terms(int(fields["limit_pusd"]), fields["period"], fields["at_limit"], alerts)
-    if terms_text(terms) != text or terms.period not in PERIODS or terms.at_limit not in AT_LIMIT:
+    when_unknown = fields.get("when_unknown", WORST)
+    terms = Terms(int(fields["limit_pusd"]), fields["period"], fields["at_limit"], alerts, when_unknown)
+    words = ((terms.period, PERIODS), (terms.at_limit, AT_LIMIT), (terms.when_unknown, WHEN_UNKNOWN))
+    if terms_text(terms) != text or any(word not in known for word, known in words):
         raise ValueError(text)
     return terms
 

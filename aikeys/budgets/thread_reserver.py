@@ -32,10 +32,12 @@ class ThreadReserver(Reserver):
         self._request(request, priority, rates, ticket)
         return ticket
 
-    def settle(self, reservation: Reservation, call: Call, note: MadeObject | None = None) -> Future[Settled | None]:
+    def settle(
+        self, reservation: Reservation, call: Call, note: MadeObject | None = None, soft: Call | None = None
+    ) -> Future[Settled | None]:
         """Book a call, None where that was done before; MachineFailed: not written yet, but it will be."""
         ticket: Future[Settled | None] = Future()
-        self._put(Settle(reservation, call, note, ticket))
+        self._put(Settle(reservation, call, note, ticket, soft))
         return ticket
 
     def release(self, reservation: Reservation) -> Future[bool]:

@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 from aikeys.alerts import outbox
 from aikeys.alerts.messages import BUDGET, AlertMessage
-from aikeys.budgets.counters import COLUMNS, Counter, PeriodRun, column_value, word_text
+from aikeys.budgets.counters import COLUMNS, Counter, PeriodRun, column_value, sums_of, word_text
 from aikeys.budgets.decisions import BLOCKING
 from aikeys.budgets.store import Budget, shown_text
 from aikeys.budgets.who import ORG, TOKEN, USER, Somebody, Who, somebody
 from aikeys.ledger.calendar import date_of
 from aikeys.ledger.store import Writer
-from aikeys.money import joined, shown_usd, usd_text
+from aikeys.money import about_usd, joined, shown_usd, usd_text
 
 _MOST_SPENDERS = 3
 _DIMENSIONS = ("team", "project", "user", "key")
@@ -63,11 +63,19 @@ def message_of(connection: sqlite3.Connection, budget: Budget, counter: Counter,
     """Return what an alert says."""
     who = shown_text(connection, counter.who)
     terms, spent = budget.terms, counter.spent_pusd
-    amounts = f"{shown_usd(spent)} of {shown_usd(terms.limit_pusd)}"
+    limit = about_usd(terms.limit_pusd) if terms.is_soft else shown_usd(terms.limit_pusd)
+    amounts = f"{shown_usd(spent)} of {limit}"
+    doubt = (
+        sums_of(connection, counter.who, PeriodRun(counter.period, counter.start)).doubt_pusd if terms.is_soft else 0
+    )
     reach = percent_text(spent, terms.limit_pusd)
     lines = [f"{who} has spent {amounts} {_THIS[counter.period]}" + (f", {reach}." if reach else ".")]
     if counter.reserved_pusd:
         lines.append(f"Open reservations hold another {shown_usd(counter.reserved_pusd)}.")
+    if doubt > 0:
+        lines.append(
+            f"Up to {shown_usd(doubt)} may be missing: where the provider broke a reply off, the estimate counts."
+        )
     spenders = most_spent(connection, counter.who, PeriodRun(counter.period, counter.start))
     if spenders:
         lines += ["", "Most was spent by:", *(f"  {one.who}  {shown_usd(one.pusd)}" for one in spenders)]
@@ -82,6 +90,7 @@ def message_of(connection: sqlite3.Connection, budget: Budget, counter: Counter,
         ("reserved_usd", usd_text(counter.reserved_pusd)),
         ("remaining_usd", usd_text(terms.limit_pusd - spent - counter.reserved_pusd)),
         ("at_limit", terms.at_limit),
+        *((("when_unknown", terms.when_unknown), ("doubt_usd", usd_text(doubt))) if terms.is_soft else ()),
         ("most_spent_by", ", ".join(f"{one.who} {usd_text(one.pusd)}" for one in spenders)),
     )
     return AlertMessage(BUDGET, f"budget {who}: {amounts} ({percent} % reached)", "\n".join(lines), facts)

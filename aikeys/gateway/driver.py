@@ -87,9 +87,11 @@ class LoopIo:
         """Give it back."""
         await self._state.reserver.release(reservation)
 
-    async def settle(self, reservation: Reservation, call: Call, note: MadeObject | None) -> Settled | None:
+    async def settle(
+        self, reservation: Reservation, call: Call, note: MadeObject | None, soft: Call | None
+    ) -> Settled | None:
         """Book it."""
-        return await self._state.reserver.settle(reservation, call, note)
+        return await self._state.reserver.settle(reservation, call, note, soft)
 
     async def revoke(self, token: bytes) -> None:
         """End a token."""

@@ -38,11 +38,11 @@ class LoopReserver(Reserver):
         return ticket
 
     def settle(
-        self, reservation: Reservation, call: Call, note: MadeObject | None = None
+        self, reservation: Reservation, call: Call, note: MadeObject | None = None, soft: Call | None = None
     ) -> asyncio.Future[Settled | None]:
         """Book a call, None where that was done before; MachineFailed: not written yet, but it will be."""
         ticket: asyncio.Future[Settled | None] = self._loop.create_future()
-        self._put(Settle(reservation, call, note, ticket))
+        self._put(Settle(reservation, call, note, ticket, soft))
         return ticket
 
     def release(self, reservation: Reservation) -> asyncio.Future[bool]:

@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 
 _KEPT_S = 4.0
 _LOOK_FOR_CLIENT_S = 1.0
+_LATE_S = 5.0
+"""Who looks so much later than it was due stood still itself: that nothing came is not the provider's doing."""
 _SECURE, _LOOPBACK, _PRIVATE = "https", "loopback", "private"
 """Kinds of connections: plain http to this machine, and to a private network where the key's row allows it."""
 _INVALID = "the request cannot be written: its address or a header is not valid"
@@ -185,7 +187,7 @@ class UpstreamReply:
         self._between_s = between_s
         self._loop = asyncio.get_running_loop()
         self._last_s = self._loop.time()
-        self._late, self._late_status = "", "timeout"
+        self._late, self._late_status, self._is_stalled = "", "timeout", False
         self._listening: asyncio.TimerHandle | None = None
         self._is_reading = False
         self._watch = self._loop.call_at(min(until_s, self._last_s + between_s), self._look)
@@ -223,17 +225,17 @@ class UpstreamReply:
             raise Broken(str(wrong), status="unreadable") from None
         except (aiohttp.ClientError, OSError):
             if not self._late:
-                raise Broken("the connection broke in the middle of the reply", "try again") from None
+                raise Broken("the connection broke in the middle of the reply", "try again", by_upstream=True) from None
         if self._late:
-            raise Broken(self._late, "try again later", self._late_status)
+            raise Broken(self._late, "try again later", self._late_status, by_upstream=self._is_stalled)
         if unpack is not None and not unpack.is_whole:
-            raise Broken("the reply ends in the middle of its compressed body", "try again")
+            raise Broken("the reply ends in the middle of its compressed body", "try again", by_upstream=True)
         if rest := self._came.close():
             yield rest
 
     def abandon(self) -> None:
         """Give the rest up, because nobody wants it: `pieces` raises Broken (cancelled)."""
-        self._late, self._late_status = "nobody reads the reply any more", "cancelled"
+        self._late, self._late_status, self._is_stalled = "nobody reads the reply any more", "cancelled", False
         self._response.close()
 
     def _refuse_if_larger(self, size_bytes: int) -> None:
@@ -246,6 +248,8 @@ class UpstreamReply:
 
     def _look(self) -> None:
         """Give the connection up when a time is over; look again when the next one could be."""
+        if self._late:
+            return
         now_s = self._loop.time()
         since_s = self._last_s if self._is_reading else now_s
         due_s = min(self._until_s, since_s + self._between_s)
@@ -253,6 +257,7 @@ class UpstreamReply:
             self._watch = self._loop.call_at(due_s, self._look)
             return
         is_whole = now_s >= self._until_s
+        self._is_stalled = not is_whole and now_s < due_s + _LATE_S
         self._late = "the reply took too long as a whole" if is_whole else "the reply stopped coming"
         self._response.close()
 

@@ -17,8 +17,16 @@ _FLAGS = {
     "--help": "help",
 }
 _SHORT = {"q": "quiet", "v": "verbose", "h": "help"}
-_WITH_VALUE = {"--env": "VAR=NAME", "--home": "DIR", "--budget": "USD", "--model": "M", "--ttl": "1h", "--rpm": "N"}
-_OF_METERED = ("--budget", "--model", "--ttl", "--rpm")
+_WITH_VALUE = {
+    "--env": "VAR=NAME",
+    "--home": "DIR",
+    "--budget": "USD",
+    "--model": "M",
+    "--ttl": "1h",
+    "--rpm": "N",
+    "--when-unknown": "worst",
+}
+_OF_METERED = ("--budget", "--model", "--ttl", "--rpm", "--when-unknown")
 _FORM = "aikeys exec NAME -- CMD"
 
 

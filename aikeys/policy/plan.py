@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from aikeys.budgets.terms import Terms, alerts_text
+from aikeys.budgets.terms import WORST, Terms, alerts_text
 from aikeys.money import shown_usd
 from aikeys.policy.text import SECTIONS, Policy, channel_table
 
@@ -76,7 +76,8 @@ def _shown(value: Any) -> str:
     if isinstance(value, Terms):
         over = "in total" if value.period == "total" else f"a {value.period}"
         alerts = alerts_text(value.alerts) or "none"
-        return f"{shown_usd(value.limit_pusd)} {over}, at limit {value.at_limit}, alerts at {alerts}"
+        unknown = "" if value.when_unknown == WORST else f", when unknown {value.when_unknown}"
+        return f"{shown_usd(value.limit_pusd)} {over}, at limit {value.at_limit}, alerts at {alerts}{unknown}"
     if isinstance(value, str):
         return value
     table = value if isinstance(value, Mapping) else channel_table(value)

@@ -14,7 +14,15 @@ from typing import Any, NamedTuple, NoReturn
 from aikeys.alerts import channels
 from aikeys.alerts.channels import Channel, CommandChannel, Email, Webhook
 from aikeys.alerts.messages import SUBSCRIBED
-from aikeys.budgets.terms import Terms, alerts_text, parse_alerts, parse_at_limit, parse_period
+from aikeys.budgets.terms import (
+    WORST,
+    Terms,
+    alerts_text,
+    parse_alerts,
+    parse_at_limit,
+    parse_period,
+    parse_when_unknown,
+)
 from aikeys.budgets.who import parse_who
 from aikeys.errors import AikeysError, BadConfiguration
 from aikeys.money import parse_usd, usd_text
@@ -24,7 +32,7 @@ SCHEMA = "aikeys.policy/1"
 SECTIONS = ("budgets", "alerts", "aliases", "prices")
 _NO_BUDGETS = "\nbudgets = []"
 _HOW_TO_HAVE_SOME = "# none; to have some, write [[budgets]] tables instead of this line"
-_BUDGET = ("who", "usd", "period", "at_limit", "alerts")
+_BUDGET = ("who", "usd", "period", "at_limit", "alerts", "when_unknown")
 _KINDS: dict[str, type[Email | Webhook | CommandChannel]] = {
     "email": Email,
     "webhook": Webhook,
@@ -92,13 +100,14 @@ def _filled(settings: Email | Webhook | CommandChannel) -> list[tuple[str, Any]]
 
 
 def _budget_table(who: str, terms: Terms) -> dict[str, Any]:
-    return {
+    table: dict[str, Any] = {
         "who": who,
         "usd": usd_text(terms.limit_pusd),
         "period": terms.period,
         "at_limit": terms.at_limit,
         "alerts": list(terms.alerts),
     }
+    return table if terms.when_unknown == WORST else {**table, "when_unknown": terms.when_unknown}
 
 
 def _budgets(tables: list[Any] | None, path: str) -> Budgets | None:
@@ -125,6 +134,7 @@ def _budget(fields: dict[str, Any]) -> tuple[str, Terms]:
         parse_period(str(fields.get("period", "month"))),
         parse_at_limit(str(fields.get("at_limit", "block"))),
         parse_alerts(percents),
+        parse_when_unknown(str(fields.get("when_unknown", WORST))),
     )
     return str(parse_who(str(fields["who"]))), terms
 

@@ -67,7 +67,8 @@ class Bounds(NamedTuple):
     the request carries for one choice, 0 none; `cap_covers_reasoning`: False where reasoning comes on top of it.
     `cache_write`: `none`, `auto` (the provider writes by itself, where its price lists that), `5m`, `1h`.
     `services`: the ways it may be served; empty means any the price knows. `units`: the most of every further unit
-    that may be billed (`web_searches`). It is sent between `from_us` and `until_us`.
+    that may be billed (`web_searches`). `thinks`: it says something of reasoning. It is sent between `from_us` and
+    `until_us`.
     """
 
     text_tokens: int
@@ -86,6 +87,7 @@ class Bounds(NamedTuple):
     output_modalities: tuple[str, ...] = ()
     units: tuple[tuple[str, int], ...] = ()
     inputs: int = 1
+    thinks: bool = False
 
 
 def ways_of_serving(price: Price | None, asked: Service = STANDARD) -> tuple[Service, ...]:

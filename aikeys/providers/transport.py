@@ -76,15 +76,19 @@ class NoPlainHttp(UsageError):
 class Broken(NetworkFailed):
     """The request went out and its reply did not come to an end. `status` is what the ledger keeps of it.
 
-    `may_pass`: worth another try, for who would pay once more.
+    `may_pass`: worth another try, for who would pay once more. `by_upstream`: the provider broke it off, and
+    neither whoever asked nor a limit of ours on the whole did.
     """
 
     code = "broken"
 
-    def __init__(self, message: str, hint: str = "", status: str = "broken", *, may_pass: bool = True) -> None:
+    def __init__(
+        self, message: str, hint: str = "", status: str = "broken", *, may_pass: bool = True, by_upstream: bool = False
+    ) -> None:
         super().__init__(message, hint)
         self.status = status
         self.may_pass = may_pass and status != TOO_LARGE
+        self.by_upstream = by_upstream
 
 
 class Timeouts(NamedTuple):
@@ -371,15 +375,16 @@ class _Reply:
                         yield passed
                 self._transport.left_s(self._until_s, self._between_s)
             if unpack is not None and not unpack.is_whole:
-                raise Broken("the reply ends in the middle of its compressed body", "try again")
+                raise Broken("the reply ends in the middle of its compressed body", "try again", by_upstream=True)
             if rest := self._intake.close():
                 yield rest
         except NotUnpacked as wrong:
             raise Broken(str(wrong), status="unreadable") from None
         except httpx.TimeoutException:
-            raise Broken("the reply stopped coming", "try again later", "timeout") from None
+            self._transport.left_s(self._until_s, self._between_s)  # the time for the whole reply may be what is over
+            raise Broken("the reply stopped coming", "try again later", "timeout", by_upstream=True) from None
         except (httpx.HTTPError, httpx.StreamError):
-            raise Broken("the connection broke in the middle of the reply", "try again") from None
+            raise Broken("the connection broke in the middle of the reply", "try again", by_upstream=True) from None
 
 
 def fields_of(parcel: Parcel) -> dict[str, str]:

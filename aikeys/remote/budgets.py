@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from aikeys.budgets.check import STATES, BudgetState
-from aikeys.budgets.terms import PERIODS, Terms
+from aikeys.budgets.decisions import BLOCK
+from aikeys.budgets.terms import PERIODS, WORST, Terms
 from aikeys.errors import UsageError
 from aikeys.money import parse_usd, read_usd
 from aikeys.providers.wire.exact_json import table, text
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 FIELDS = (
     "who", "period", "period_start", "limit_usd", "at_limit", "alerts", "spent_usd", "reserved_usd", "remaining_usd",
-    "percent", "state",
+    "percent", "state", "when_unknown", "doubt_usd",
 )  # fmt: skip
 
 
@@ -47,11 +48,15 @@ def checked_at(
 
 def _standing(row: Table) -> BudgetState:
     """Return a budget's state; what is not understood is never ok."""
-    state, terms, spent, reserved = text(row, "state"), None, 0, 0
+    state, terms, spent, reserved, doubt = text(row, "state"), None, 0, 0, 0
     try:
         if row.get("period") is not None:
             terms = Terms(parse_usd(text(row, "limit_usd")), text(row, "period"))
+            terms = terms._replace(
+                at_limit=text(row, "at_limit") or BLOCK, when_unknown=text(row, "when_unknown") or WORST
+            )
             reserved = read_usd(text(row, "reserved_usd"))
+            doubt = read_usd(text(row, "doubt_usd") or "0")
         if row.get("spent_usd") is not None:
             spent = read_usd(text(row, "spent_usd"))
     except UsageError:
@@ -59,7 +64,7 @@ def _standing(row: Table) -> BudgetState:
     if state not in STATES or (terms is not None and terms.period not in PERIODS):
         raise no_gateway()
     calls, unpriced = _count(row, "requests"), _count(row, "unpriced_requests")
-    return BudgetState(text(row, "who"), terms, 0, spent, reserved, calls, unpriced, state, text(row, "reason"))
+    return BudgetState(text(row, "who"), terms, 0, spent, reserved, calls, unpriced, state, text(row, "reason"), doubt)
 
 
 def _listed(row: Table) -> dict[str, object]:

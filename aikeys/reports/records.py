@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FROM = "local"
 """The origin of acts: the machine of the ledger."""
 _OPEN = ("", "unknown", "abandoned")
-_FIGURES = ("spent_usd", "reserved_usd", "remaining_usd", "percent", "state", "unpriced_requests")
+_FIGURES = ("spent_usd", "reserved_usd", "remaining_usd", "percent", "state", "unpriced_requests", "doubt_usd")
 
 Listed = tuple["Budget", str, "BudgetState | None"]
 """A budget, for whom as a person reads it, and how full it is."""
@@ -91,13 +91,14 @@ def own_budget(who: str, terms: Terms, state: BudgetState | None, *, is_full: bo
         "limit_usd": usd_text(terms.limit_pusd),
         "at_limit": terms.at_limit,
         "alerts": list(terms.alerts),
+        "when_unknown": terms.when_unknown,
         **{name: figures.get(name) for name in _FIGURES},
     }
 
 
 def closed_budget(one: BudgetState) -> dict[str, object]:
     """Return a budget of which whoever asks may know the state alone."""
-    names = ("who", "period", "period_start", "limit_usd", "at_limit", "alerts", *_FIGURES)
+    names = ("who", "period", "period_start", "limit_usd", "at_limit", "alerts", "when_unknown", *_FIGURES)
     return {**dict.fromkeys(names), "who": one.who, "state": one.state}
 
 
@@ -116,6 +117,9 @@ def budget_state(one: BudgetState) -> dict[str, object]:
         "reason": one.reason or None,
         "requests": one.requests if one.is_counted else None,
         "unpriced_requests": one.unpriced if one.is_counted else None,
+        "at_limit": terms.at_limit if terms else None,
+        "when_unknown": terms.when_unknown if terms else None,
+        "doubt_usd": usd_text(one.doubt_pusd) if terms else None,
     }
 
 

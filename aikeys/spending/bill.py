@@ -57,7 +57,8 @@ class AttemptUse(NamedTuple):
 class Bill(NamedTuple):
     """What goes into the entry. `price` names the price and its unit prices.
 
-    `unpriced` holds the used units without a price, and what nobody read by its path in the reply.
+    `unpriced` holds the used units without a price, and what nobody read by its path in the reply. `doubt_pusd`: what
+    may be missing in an estimate that is booked in the place of the worst case.
     """
 
     usage: Usage
@@ -65,6 +66,7 @@ class Bill(NamedTuple):
     source: str
     unpriced: tuple[tuple[str, int], ...] = ()
     price: str = ""
+    doubt_pusd: int = 0
 
 
 PriceOf = Callable[[str], Price | None]

@@ -158,9 +158,11 @@ class BlockingIo(_Looking):
         """Give it back."""
         self._tools.reserver.release(reservation).result()
 
-    async def settle(self, reservation: Reservation, call: Call, note: MadeObject | None) -> Settled | None:
+    async def settle(
+        self, reservation: Reservation, call: Call, note: MadeObject | None, soft: Call | None
+    ) -> Settled | None:
         """Book it."""
-        return self._tools.reserver.settle(reservation, call, note).result()
+        return self._tools.reserver.settle(reservation, call, note, soft).result()
 
     async def revoke(self, token: bytes) -> None:
         """End a token."""

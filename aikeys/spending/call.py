@@ -47,12 +47,15 @@ from aikeys.spending.names import Target
 from aikeys.spending.order import Order
 from aikeys.spending.plan import Circumstances, Plan, expected_tokens, lowered, tightened
 from aikeys.spending.room import Left, as_of_now, is_limited_now
+from aikeys.spending.soft_bill import soft_bill
 
 _TOKENS = (TextPiece, ReasoningPiece)
 _SAYS = (*_TOKENS, ToolCallPiece, Finished)
 _COUNTER_S = 10.0
 _MOST_HELD_BYTES, _LONGEST_HELD_S = 256 << 10, 15.0
 """A stream that says nothing for so long is handed on all the same: whoever waits sees its signs of life."""
+_MOST_HELD_UP_S = 2.0
+"""Who makes a stream wait longer than that may have made the provider give it up."""
 STOPPED, UNHEARD = "the call was stopped", "nobody reads the reply any more"
 Note = Callable[[Received, bytes], MadeObject | None]
 """Of what came, and the body of a whole reply, tells what object was made: it is noted with the call's entry."""
@@ -193,7 +196,7 @@ class _Reserved:
         self._drain_until_s: float | None = None
         self._is_sent = self._is_stream = self._is_begun = False
         self._held: list[tuple[bytes, list[Event]]] = []
-        self._held_bytes, self._held_since_s = 0, 0.0
+        self._held_bytes, self._held_since_s, self._held_up_s = 0, 0.0, 0.0
         self._status = 0
         self._headers: Mapping[str, str] = {}
         self._digest = b""
@@ -255,7 +258,7 @@ class _Reserved:
         except NotSent as failure:
             exchange.refuse(failure)
         except Broken as failure:
-            exchange.cut(failure.status, failure)
+            exchange.cut(failure.status, failure, by_upstream=failure.by_upstream)
         except Unreadable as failure:
             exchange.cut(exchanges.UNREADABLE, failure)
         except Stopped:
@@ -266,7 +269,9 @@ class _Reserved:
             events = exchange.feed(piece)
             if self._first_token_ms is None and any(isinstance(event, _TOKENS) for event in events):
                 self._first_token_ms = self._elapsed_ms
+            since_s = self._io.now_s()
             await self._hand_on(made, piece, events)
+            self._held_up_s = max(self._held_up_s, self._io.now_s() - since_s)
             if why := self._why_no_more(made):
                 exchange.cut(exchanges.CANCELLED, Unreadable(why))
                 return
@@ -318,21 +323,34 @@ class _Reserved:
         """Write the entry."""
         received, body, note = await self._io.off_the_loop(exchange.size_bytes, self._read_whole, exchange)
         made = as_of_now(self._io.ledger, made, received.used, self._reservation.context)
-        costs = bill(made, received.used, self._reservation.at_us, prices_of(self._io.conditions.book, made.target))
-        latency_ms, at_us = self._elapsed_ms, self._reservation.at_us
+        at_us, prices = self._reservation.at_us, prices_of(self._io.conditions.book, made.target)
+        costs = bill(made, received.used, at_us, prices)
+        soft = soft_bill(made, received.used, at_us, prices, costs) if self._is_its_fault(received) else None
+        latency_ms = self._elapsed_ms
         course = Course(at_us, clock.now_us(), latency_ms, self._first_token_ms, self._digest)
-        told = self._left.told_pusd
-        left = None if told is None else told - costs.cost_pusd
         outcome = Outcome(
-            made, received, costs, None, body, self._status, self._headers, latency_ms, self._first_token_ms, left,
-            self._is_begun,
+            made, received, costs, None, body, self._status, self._headers, latency_ms, self._first_token_ms,
+            self._left_after(costs), self._is_begun,
         )  # fmt: skip
+        caller = self._asking.caller
         try:
-            call = entry_of(self._asking.caller, made, received, costs, course)
-            settled = await self._io.settle(self._reservation, call, note)
+            call = entry_of(caller, made, received, costs, course)
+            estimated = None if soft is None else entry_of(caller, made, received, soft, course)
+            settled = await self._io.settle(self._reservation, call, note, estimated)
         except AikeysError as failure:
             return outcome._replace(unsettled=failure)
+        if settled is not None and settled.is_soft and soft is not None:
+            outcome = outcome._replace(bill=soft, left_pusd=self._left_after(soft))
         return outcome._replace(entry=settled.entry if settled else None)
+
+    def _is_its_fault(self, received: Received) -> bool:
+        """Tell whether the provider broke the stream off, and nobody else can have had a part in it."""
+        is_heard = self._listener.audience is Audience.LISTENS and self._drain_until_s is None
+        return received.by_upstream and is_heard and self._held_up_s <= _MOST_HELD_UP_S
+
+    def _left_after(self, costs: Bill) -> int | None:
+        told = self._left.told_pusd
+        return None if told is None else told - costs.cost_pusd
 
     def _read_whole(self, exchange: Exchange) -> tuple[Received, bytes, MadeObject | None]:
         """Return what the reply says, its body where it was no stream, and what is noted with its entry."""

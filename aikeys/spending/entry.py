@@ -41,6 +41,7 @@ def entry_of(caller: Caller, made: Plan, received: Received, costs: Bill, course
         latency_ms=course.latency_ms, first_token_ms=course.first_token_ms,
         request_id=_plain(received.request_id), message_id=_plain(received.message_id),
         request_digest=course.request_digest, reply_digest=received.reply_digest,
+        doubt_pusd=costs.doubt_pusd,
     )  # fmt: skip
 
 

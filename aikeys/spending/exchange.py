@@ -3,7 +3,7 @@
     exchange.head(status, headers)       the reply began
     exchange.feed(data) -> events        the next bytes, cut anywhere
     exchange.close() -> events           the body came to its proper end
-    exchange.cut(status, failure)        it did not, for this reason; also before anything came
+    exchange.cut(status, failure)        it did not, for this reason; also before anything came; `by_upstream`: it broke
     exchange.refuse(failure)             nothing was sent
     exchange.received()                  what is known now: reply, error, what was used
     exchange.body()                      the reply as it came, where it was not asked for as a stream
@@ -43,6 +43,8 @@ _EVENT_BEGINNINGS = b"deir:"
 """data, event, id, retry and comments: no JSON and no HTML begins like that."""
 _ANSWERS = (TextPiece, ReasoningPiece, ToolCallPiece, Finished)
 _CHOOSES = ("openai_chat", "openai_completions")
+_ITS_FAULT = ("overloaded", "server", "timeout")
+"""Kinds of errors that no request brings about."""
 _LATER = "try again later"
 _HINTS = {
     "authentication": "check the key: aikeys verify KEY; replace it: aikeys rotate KEY",
@@ -70,6 +72,8 @@ class Received(NamedTuple):
     """Something of a reply was there: a second attempt would answer twice."""
     message_id: str = ""
     """The provider's id of the reply itself, beside that of the request."""
+    by_upstream: bool = False
+    """The provider broke a stream off: neither whoever asked nor a limit of ours did."""
 
 
 class Redirected(ProviderRefused):
@@ -102,6 +106,7 @@ class Exchange:
         self._is_closed = False
         self._began = False
         self._broken: tuple[str, AikeysError] | None = None
+        self._is_by_upstream = False
         self._refused: AikeysError | None = None
 
     def head(self, status: int, headers: Headers) -> None:
@@ -146,10 +151,11 @@ class Exchange:
         self._stream.close()
         return self._events(self._stream)
 
-    def cut(self, status: str, failure: AikeysError) -> None:
+    def cut(self, status: str, failure: AikeysError, *, by_upstream: bool = False) -> None:
         """No more bytes come; the first reason counts."""
         if self._broken is None:
             self._broken = (status, failure)
+            self._is_by_upstream = by_upstream
 
     def refuse(self, failure: AikeysError) -> None:
         """Nothing was sent."""
@@ -182,14 +188,16 @@ class Exchange:
         used = AttemptUse(True, is_known, reply.metered, ended.text_bytes, reply.model)
         if self._broken is not None and not ended.complete and ended.error is None:
             status, failure = self._broken
-            return Received(status, used, reply, failure, message_id=reply.message_id)
+            found = Received(status, used, reply, failure, message_id=reply.message_id)
+            return found._replace(by_upstream=self._is_by_upstream)
         if ended.error is not None:
             # usage that an error brings with it, or that came with the end of the reply, is all there will be
             used = used._replace(may_cost=not ended.refused, complete=ended.reported)
-            return self._refusal(ended.error, used, reply)
+            is_its = (self._broken is None or self._is_by_upstream) and ended.error.kind in _ITS_FAULT
+            return self._refusal(ended.error, used, reply)._replace(by_upstream=is_its)
         if not ended.complete:
             failure = Unreadable(f"the reply of {self._title} ended in the middle", "try again")
-            return Received(CUT, used, reply, failure, message_id=reply.message_id)
+            return Received(CUT, used, reply, failure, message_id=reply.message_id, by_upstream=self._is_closed)
         if not self._began and not reply.finish and self._protocol.name in _CHOOSES:
             used = used._replace(may_cost=ended.text_bytes > 0)
             return self._refusal(ApiError("server", "the reply holds no choice"), used, reply)

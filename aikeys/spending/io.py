@@ -144,8 +144,10 @@ class Io(Looking, Protocol):
         """Give back what was set aside for nothing."""
         ...
 
-    async def settle(self, reservation: Reservation, call: Call, note: MadeObject | None) -> Settled | None:
-        """Book the call, as often as it takes; MachineFailed: not yet."""
+    async def settle(
+        self, reservation: Reservation, call: Call, note: MadeObject | None, soft: Call | None
+    ) -> Settled | None:
+        """Book the call, as often as it takes, or `soft` where the budgets let it be; MachineFailed: not yet."""
         ...
 
     async def revoke(self, token: bytes) -> None:

@@ -2,7 +2,7 @@
 
 - Within its own labels and those of every token above it; without labels any.
 - Never one that limits it, or a token above it, unless the new one is narrower: a lower limit, over the same period,
-  that refuses no less and tells no less. What limits a token that cannot spend is nothing.
+  that refuses no less, tells no less and counts no less. What limits a token that cannot spend is nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from aikeys.budgets.decisions import AT_LIMIT
-from aikeys.budgets.terms import Terms
+from aikeys.budgets.terms import WORST, Terms
 from aikeys.budgets.who import KEY, ORG, TOKEN, Who
 from aikeys.tokens.claims import Claims
 from aikeys.tokens.sight import LABELS, Own
@@ -50,6 +50,7 @@ def is_narrower(before: Terms | None, after: Terms | None) -> bool:
         after.limit_pusd < before.limit_pusd
         and _SEVERITY[after.at_limit] >= _SEVERITY[before.at_limit]
         and set(before.alerts) <= set(after.alerts)
+        and after.when_unknown in (WORST, before.when_unknown)
     )
 
 

@@ -92,10 +92,10 @@ class SerialReserver:
             if not self._look_for_the_dead():
                 pause_s = self._wait_for(outcome.room, pause_s, until_s)
 
-    def settle(self, reservation: Reservation, call: Call) -> Settled | None:
+    def settle(self, reservation: Reservation, call: Call, soft: Call | None = None) -> Settled | None:
         """Book what a call cost in the place of its reservation; None where that was done before."""
         with self.ledger.writing() as writer:
-            settled = settle(writer, reservation, call, self.calendar)
+            settled = settle(writer, reservation, call, self.calendar, soft=soft)
             counted = self._counted.get(reservation.id)
             if counted is not None:
                 correct(writer, counted, call.usage.input + call.usage.output)

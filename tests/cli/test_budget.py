@@ -65,7 +65,7 @@ def test_a_budget_is_set_listed_and_removed(ready_home: Aikeys) -> None:
     assert row == {
         "who": "team:support", "period": "month", "limit_usd": "200.00", "at_limit": "warn", "alerts": [50, 100],
         "spent_usd": "12.50", "reserved_usd": "0.00", "remaining_usd": "187.50", "percent": 6.2, "state": "ok",
-        "unpriced_requests": 0,
+        "unpriced_requests": 0, "when_unknown": "worst", "doubt_usd": "0.00",
     }  # fmt: skip
     assert ready_home.run("budget", "remove", "team:support").returncode == 0
     assert json.loads(ready_home.run("budget", "list", "--json").stdout)["budgets"] == []
@@ -120,6 +120,7 @@ def test_the_check_needs_a_ledger_and_no_vault(ready_home: Aikeys, tmp_path: Pat
     assert found["budgets"][0] == {
         "who": "org", "period": "month", "limit_usd": "10.00", "spent_usd": "3.00", "reserved_usd": "0.00",
         "remaining_usd": "7.00", "percent": 30.0, "state": "ok", "reason": None, "requests": 1, "unpriced_requests": 0,
+        "at_limit": "block", "when_unknown": "worst", "doubt_usd": "0.00",
     }  # fmt: skip
 
 

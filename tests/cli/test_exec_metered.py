@@ -158,6 +158,55 @@ def test_a_budget_stops_a_loop_with_402_and_is_gone_afterwards(house: House) -> 
     house.verify()
 
 
+STREAMING = """
+import json, os, urllib.request
+messages = [{"role": "user", "content": "[[fault=die]] hi"}]
+body = {"model": "gpt-4.1", "max_tokens": 100, "stream": True, "messages": messages}
+request = urllib.request.Request(
+    os.environ["OPENAI_BASE_URL"] + "/chat/completions", json.dumps(body).encode(),
+    {"authorization": "Bearer " + os.environ["OPENAI_API_KEY"], "content-type": "application/json"},
+)
+with urllib.request.urlopen(request) as answer:
+    try:
+        answer.read()
+    except Exception as failure:
+        print(type(failure).__name__)
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "source"),
+    [(("--when-unknown", "estimate"), "estimated"), (("--when-unknown", "worst"), "worst_case"), ((), "worst_case")],
+)
+def test_a_run_may_let_a_stream_that_the_provider_breaks_off_be_estimated(
+    house: House, options: tuple[str, ...], source: str
+) -> None:
+    (house.folder / "program.py").write_text(STREAMING)
+    run(house, metered("--budget", "1", *options))
+    (entry,) = house.entries()
+    assert entry.source == source
+    assert house.rows("SELECT doubt_pusd > 0 FROM call") == [(source == "estimated",)]
+    (terms,) = acts(house, "budget set")
+    assert terms.endswith(" when_unknown=estimate") is (source == "estimated")
+    house.verify()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--when-unknown", "estimate"), "--when-unknown is for the budget of the run, and there is none"),
+        (("--budget", "1", "--when-unknown", "guess"), "'guess' is not what an unknown end can count"),
+    ],
+)
+def test_what_an_unknown_end_counts_needs_a_budget_and_a_word_that_is_one(
+    house: House, options: tuple[str, ...], said: str
+) -> None:
+    done = run(house, metered(*options))
+    assert (done.returncode, done.stdout) == (125, "")
+    assert said in done.stderr
+    assert not house.provider.served
+
+
 def test_all_other_budgets_hold_too(house: House) -> None:
     house.budget("key:openai", 0)
     done = run(house, metered())

@@ -81,10 +81,10 @@ class House:
         self.texts.append(made.text)
         return made
 
-    def budget(self, who: str, limit_pusd: int, at_limit: str = "block") -> None:
+    def budget(self, who: str, limit_pusd: int, at_limit: str = "block", when_unknown: str = "worst") -> None:
         ledger = self.place.ledger.open()
         with ledger.writing() as writer:
-            set_budget(writer, parse_who(who), Terms(limit_pusd, at_limit=at_limit))
+            set_budget(writer, parse_who(who), Terms(limit_pusd, at_limit=at_limit, when_unknown=when_unknown))
         ledger.close()
 
     @property

@@ -8,6 +8,7 @@
 | ms, n, gap | milliseconds before the reply; chunks of a stream; milliseconds between them |
 | cached | how many of p were read from a cache |
 | usage=0 | a stream without usage |
+| dies | after so many chunks the connection ends |
 | status | an error with this status |
 | fault | dead, die, garbage, gzip, half-gzip, huge, redirect, silent, cookies, echo-key |
 """
@@ -134,7 +135,7 @@ class Steered:
         for number in range(count):
             _event(writer, {"choices": [{"index": 0, "delta": {"content": f"w{number} "}, "finish_reason": None}]})
             await writer.drain()
-            if fault == "die":
+            if fault == "die" or number + 1 == one.number("dies"):
                 return False
             if fault == "garbage":
                 _chunk(writer, b'data: {"choices": [{]]\xff\n\ndata: \xc3\n\n')

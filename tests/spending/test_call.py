@@ -100,7 +100,7 @@ class Door:
     async def release(self, _reservation: Reservation) -> None:
         await self._do("release")
 
-    async def settle(self, _reservation: Reservation, call: Call, _note: object) -> Settled | None:
+    async def settle(self, _reservation: Reservation, call: Call, _note: object, _soft: Call | None) -> Settled | None:
         await self._do("settle")
         self.settled.append(call)
         return Settled(len(self.settled), 0)

@@ -260,10 +260,10 @@ def test_an_entry_that_cannot_be_written_is_tried_until_there_is_room(
     settle = reservations.settle
     failures = [DiskFull("full"), DiskFull("full")]
 
-    def failing(*arguments: object) -> object:
+    def failing(*arguments: object, **named: object) -> object:
         if failures:
             raise failures.pop()
-        return settle(*arguments)  # type: ignore[arg-type]
+        return settle(*arguments, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(reservations, "settle", failing)
     spent = purse.ask(tools=tools)
@@ -276,7 +276,7 @@ def test_an_entry_that_cannot_be_written_is_tried_until_there_is_room(
 def test_an_entry_that_is_never_written_stays_reserved_and_becomes_a_worst_case(
     purse: Purse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(*_arguments: object) -> object:
+    def failing(*_arguments: object, **_named: object) -> object:
         raise DiskFull("full")
 
     with monkeypatch.context() as patched:

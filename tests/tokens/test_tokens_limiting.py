@@ -67,6 +67,7 @@ def test_nothing_limits_a_line_that_cannot_spend() -> None:
 
 
 FIVE = Terms(5, "month", "block", (80, 100))
+SOFT = FIVE._replace(when_unknown="estimate")
 
 
 @pytest.mark.parametrize(
@@ -79,6 +80,8 @@ FIVE = Terms(5, "month", "block", (80, 100))
         (FIVE._replace(at_limit="revoke"), FIVE._replace(limit_pusd=4), False),
         (FIVE, FIVE._replace(limit_pusd=4, alerts=(100,)), False),
         (FIVE, FIVE._replace(limit_pusd=4, alerts=(50, 80, 100)), True),
+        (FIVE, FIVE._replace(limit_pusd=4, when_unknown="estimate"), False),
+        (SOFT, SOFT._replace(limit_pusd=4), True), (SOFT, FIVE._replace(limit_pusd=4), True),
     ],
 )  # fmt: skip
 def test_narrower_is_a_lower_limit_that_refuses_and_tells_no_less(

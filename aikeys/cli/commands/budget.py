@@ -25,6 +25,7 @@ _SET = (
     ("aikeys budget set 'team:*' 50 --period week", "every team without a weekly budget of its own"),
     ("aikeys budget set org 1000 --alert 50,80,100 --at-limit warn", "tell, and let calls go on"),
     ("aikeys budget set token:build 5 --period total --at-limit revoke", "5 USD once, then the token is dead"),
+    ("aikeys budget set team:labs 300 --when-unknown estimate", "soft (≈): a reply broken off counts as estimated"),
 )
 _CHECK = (
     ("aikeys budget check", "all budgets"),
@@ -101,16 +102,28 @@ def set_(
             help="Refuse calls (default), only tell, or refuse and revoke the token.",
         ),
     ] = None,
+    when_unknown: Annotated[
+        str | None,
+        typer.Option(
+            metavar="worst|estimate",
+            help="What a stream counts that the provider broke off: the most it can cost (default), or an estimate.",
+        ),
+    ] = None,
 ) -> None:
     """Set a budget, in the place of one over the same period. Days begin in the ledger's time zone.
 
-    Setting it again changes it; --alert and --at-limit stay as they were where they are not given. What was spent
-    already counts, and so does what calls under way have reserved. Those that it comes too late for are named: they may
-    cost more than is left, or nothing bounds what they cost.
+    Setting it again changes it; --alert, --at-limit and --when-unknown stay as they were where they are not given. What
+    was spent already counts, and so does what calls under way have reserved. Those that it comes too late for are
+    named: they may cost more than is left, or nothing bounds what they cost.
+
+    With --when-unknown estimate a budget is soft: more may be spent than is counted, so its limit is shown as ≈. The
+    estimate counts only where the provider broke a stream off, nothing of the reply was hidden (reasoning, tools at the
+    provider), and every blocking budget that applies says so. What may be missing is kept, and shown; it is at most
+    20 % of the limit, beyond that the most that a call can cost counts again.
     """
     from aikeys.budgets.changes import present_terms, set_budget
     from aikeys.budgets.late import told
-    from aikeys.budgets.terms import Terms, parse_alerts, parse_at_limit, parse_period
+    from aikeys.budgets.terms import Terms, parse_alerts, parse_at_limit, parse_period, parse_when_unknown
     from aikeys.cli.budget_rights import rights
     from aikeys.cli.whom import whom
     from aikeys.ledger.calendar import Calendar
@@ -118,6 +131,8 @@ def set_(
 
     wanted = Terms(parse_usd(usd), parse_period(period))
     given: dict[str, Any] = {} if at_limit is None else {"at_limit": parse_at_limit(at_limit)}
+    if when_unknown is not None:
+        given["when_unknown"] = parse_when_unknown(when_unknown)
     if alert is not None:
         given["alerts"] = parse_alerts(alert)
     ledger = _ledger()
@@ -162,7 +177,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     lines = [
         [
             str(row["who"]),
-            _shown(row["limit_usd"]),
+            _limit(row),
             str(row["period"] or ""),
             str(row["period_start"] or ""),
             _shown(row["spent_usd"], is_least=bool(row.get("unpriced_requests"))),
@@ -175,6 +190,27 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     headers = ("BUDGET OF", "LIMIT", "PERIOD", "SINCE", "SPENT", "AT LIMIT", "ALERTS AT %", "STATE")
     width = len(headers) - all(row["period"] for row in rows)
     terminal.out_styled(table(headers[:width], [line[:width] for line in lines]))
+    for row in rows:
+        _say_doubt(row)
+
+
+def _limit(row: dict[str, object]) -> str:
+    """Return a limit: one that an unknown end may pass is marked."""
+    from aikeys.budgets.decisions import BLOCKING
+    from aikeys.budgets.terms import ESTIMATE
+
+    limit = _shown(row["limit_usd"])
+    return f"≈ {limit}" if row.get("when_unknown") == ESTIMATE and row["at_limit"] in BLOCKING else limit
+
+
+def _say_doubt(row: dict[str, object]) -> None:
+    """Say what may be missing in what is spent."""
+    from aikeys.budgets.check import soft_note
+    from aikeys.money import read_usd
+
+    doubt = row.get("doubt_usd")
+    if isinstance(doubt, str) and read_usd(doubt) > 0:
+        terminal.say(soft_note(str(row["who"]), read_usd(doubt)))
 
 
 def _shown(usd: object, *, is_least: bool = False) -> str:
@@ -325,13 +361,15 @@ def _ledger() -> Ledger:
 
 
 def _terms(terms: Terms) -> str:
-    from aikeys.money import shown_usd
+    from aikeys.budgets.terms import WORST
+    from aikeys.cli.render.budget_states import limit
 
     over = "in total" if terms.period == "total" else f"a {terms.period}"
     acts = {"block": "calls beyond it are refused", "warn": "calls beyond it go on"}
     act = acts.get(terms.at_limit, "calls beyond it are refused and their token revoked")
     told = f"; alert at {', '.join(f'{percent} %' for percent in terms.alerts)}" if terms.alerts else ""
-    return f"{shown_usd(terms.limit_pusd)} {over}, {act}{told}"
+    soft = "" if terms.when_unknown == WORST else f"; when unknown: {terms.when_unknown}"
+    return f"{limit(terms)} {over}, {act}{told}{soft}"
 
 
 def _say_if_unused(ledger: Ledger, who: Who) -> None:

@@ -28,11 +28,12 @@ With --metered the key stays here. The program gets a token in the key's variabl
 address of a gateway that runs on 127.0.0.1 as long as the program does. The token is for these keys and for nothing
 else, is in no file and ends with the program. Every call is kept within all budgets that apply, recorded, and
 counted for the labels of config.toml, of the key, of CI, git and an allowed .aikeys.toml; --budget, --model, --ttl and
---rpm limit this run alone. A provider whose SDKs read no variable for an address is refused: its program would send the
-token to the provider. aikeys stays beside the program then, passes signals on, and ends with its status, 128 and the
-signal's number where a signal ended it. At the end it says what the run cost, after the calls under way are settled;
-Ctrl-C there settles what is known of them. Of aikeys' own variables the program gets only AIKEYS_EXEC. This guards
-against accidents; a hostile program of the same user can do more.
+--rpm limit this run alone; with --when-unknown estimate its budget is soft (aikeys budget set --help). A provider whose
+SDKs read no variable for an address is refused: its program would send the token to the provider. aikeys stays beside
+the program then, passes signals on, and ends with its status, 128 and the signal's number where a signal ended it. At
+the end it says what the run cost, after the calls under way are settled; Ctrl-C there settles what is known of them. Of
+aikeys' own variables the program gets only AIKEYS_EXEC. This guards against accidents; a hostile program of the same
+user can do more.
 """
 
 
@@ -66,5 +67,13 @@ def exec_(
         str, typer.Option("--ttl", metavar="1h", help="With --metered: how long it may spend; else until it ends.")
     ] = "",
     rpm: Annotated[int | None, typer.Option("--rpm", metavar="N", help="With --metered: requests per minute.")] = None,
+    when_unknown: Annotated[
+        str,
+        typer.Option(
+            "--when-unknown",
+            metavar="worst|estimate",
+            help="With --budget: what a stream counts that the provider broke off.",
+        ),
+    ] = "",
 ) -> None:
     """Run a program with keys in its environment."""

@@ -71,6 +71,7 @@ def run(arguments: ExecArguments) -> int:
 
     core_limit = own_memory.protect()
     token_request = _token_request(arguments)
+    _when_unknown(arguments)
     program = program_for(arguments)
     where = home.place()
     ledger = where.ledger
@@ -114,6 +115,16 @@ def _token_request(arguments: ExecArguments) -> TokenRequest:
     )
     check_token_request(token_request)
     return token_request
+
+
+def _when_unknown(arguments: ExecArguments) -> str:
+    """Return what an unknown end counts in the budget of the run; UsageError without such a budget."""
+    from aikeys.budgets.terms import WORST, parse_when_unknown
+
+    values = dict(arguments.limits)
+    if "--when-unknown" in values and "--budget" not in values:
+        raise UsageError("--when-unknown is for the budget of the run, and there is none", "add --budget USD")
+    return parse_when_unknown(values.get("--when-unknown", WORST))
 
 
 def _model_index(where: Place) -> ModelIndex:
@@ -237,7 +248,7 @@ def _announce(writer: Writer, found: _Open, token: SingleRunToken, arguments: Ex
     about = token_acts.run_detail(issue_detail(claims), process)
     writer.act(Act(token_acts.ISSUE, claims.shown_id, about, user))
     if claims.budget_pusd is not None:
-        run_budgets.begin(writer, claims.shown_id, claims.budget_pusd)
+        run_budgets.begin(writer, claims.shown_id, claims.budget_pusd, _when_unknown(arguments))
 
 
 def _supervised(start: _Start, gateway: SingleRunGateway) -> int:

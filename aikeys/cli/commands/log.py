@@ -140,6 +140,8 @@ def _known_usd(call: dict[str, object]) -> str:
     from aikeys.ledger.calls import UNPRICED
 
     usd = f"{call['cost_usd']}"
+    if call.get("doubt_usd") and call["corrects"] is None:
+        return f"≈ {usd}"
     if call["cost_source"] != UNPRICED or call["corrects"] is not None:
         return usd
     return f"≥ {usd}" if usd.strip("0.") else "unknown"

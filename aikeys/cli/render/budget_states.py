@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aikeys.cli.render.markdown import escaped
-from aikeys.money import least_usd, shown_usd, usd_text
+from aikeys.money import about_usd, least_usd, shown_usd, usd_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aikeys.budgets.check import BudgetState
+    from aikeys.budgets.terms import Terms
 
 HEADERS = ("BUDGET OF", "PERIOD", "SPENT", "RESERVED", "LIMIT", "LEFT", "USED", "STATE")
 NOT_KNOWN = "-"
@@ -30,8 +31,13 @@ def cells(one: BudgetState) -> list[str]:
     if terms is None:
         spent = _spent(one) if one.is_counted else NOT_KNOWN
         return [one.who, NOT_KNOWN, spent, *[NOT_KNOWN] * 4, state]
-    amounts = (one.reserved_pusd, terms.limit_pusd, one.remaining_pusd or 0)
-    return [one.who, terms.period, _spent(one), *map(shown_usd, amounts), used(one), state]
+    left = (about_usd if one.is_soft else shown_usd)(one.remaining_pusd or 0)
+    return [one.who, terms.period, _spent(one), shown_usd(one.reserved_pusd), limit(terms), left, used(one), state]
+
+
+def limit(terms: Terms) -> str:
+    """Return a limit: one that an unknown end may pass is marked."""
+    return about_usd(terms.limit_pusd) if terms.is_soft else shown_usd(terms.limit_pusd)
 
 
 def _spent(one: BudgetState) -> str:
@@ -50,7 +56,7 @@ def sentence(one: BudgetState) -> str:
         return f"{one.who}: {one.reason}" if one.reason else f"{one.who}: {one.state}"
     share = f", {used(one)}" if used(one) else ""
     reason = f"; {one.reason}" if one.reason else ""
-    amounts = f"{_spent(one)} of {shown_usd(one.terms.limit_pusd)}"
+    amounts = f"{_spent(one)} of {limit(one.terms)}"
     return f"{one.who} has spent {amounts} {_IN[one.terms.period]}{share}{reason}"
 
 

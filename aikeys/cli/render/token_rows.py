@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from aikeys import clock
-from aikeys.money import shown_usd, usd_text
+from aikeys.money import about_usd, shown_usd, usd_text
 from aikeys.tokens import scopes
 from aikeys.tokens.claims import ALL_KEYS, Claims
 from aikeys.tokens.visibility import SOON_S, left_text
@@ -38,6 +38,8 @@ class TokenRow(NamedTuple):
     revoked_at: int | None = None
     remaining_pusd: int | None = None
     last_call: str | None = None
+    is_soft: bool = False
+    """Its budget lets an unknown end count as estimated: more may be spent than is counted."""
 
 
 def fields(row: TokenRow) -> dict[str, object]:
@@ -78,11 +80,17 @@ def cells(row: TokenRow, now_s: int) -> list[str]:
         " ".join(claims.models) or ALL,
         labels_text(claims.labels),
         "" if claims.budget_pusd is None else shown_usd(claims.budget_pusd),
-        "" if row.remaining_pusd is None else shown_usd(row.remaining_pusd),
+        _left(row),
         expiry_text(row, now_s),
         claims.parent.hex(),
         row.last_call or "",
     ]
+
+
+def _left(row: TokenRow) -> str:
+    if row.remaining_pusd is None:
+        return ""
+    return about_usd(row.remaining_pusd) if row.is_soft else shown_usd(row.remaining_pusd)
 
 
 def scopes_text(held: Sequence[str]) -> str:
@@ -136,7 +144,7 @@ def lines(row: TokenRow, now_s: int) -> list[list[str]]:
         "models": " ".join(claims.models) or ALL,
         "labels": labels_text(claims.labels),
         "limits": limits_text(claims),
-        "left": "" if row.remaining_pusd is None else shown_usd(row.remaining_pusd),
+        "left": _left(row),
         "issued": clock.rfc3339(claims.issued_at),
         "expires": ", ".join(filter(None, (clock.rfc3339(claims.expires_at), expiry_text(row, now_s)))),
         "last call": row.last_call or "",

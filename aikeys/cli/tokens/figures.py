@@ -20,7 +20,7 @@ def rows(where: Place, register: Register, chains: Iterable[Chain]) -> list[Toke
 
     A token's holder is told what they may see of them.
     """
-    from aikeys.budgets.remaining import remaining
+    from aikeys.budgets.remaining import Remaining, remaining
     from aikeys.budgets.who import TOKEN, Somebody, somebody
     from aikeys.cli import authority
     from aikeys.cli.render.token_rows import TokenRow
@@ -29,7 +29,7 @@ def rows(where: Place, register: Register, chains: Iterable[Chain]) -> list[Toke
     from aikeys.vault.tokens.issuing import names_of
 
     tokens, chains, sight = register.tokens, list(chains), authority.sight()
-    left: dict[Somebody, int] = {}
+    left: dict[Somebody, Remaining] = {}
     days: dict[str, int] = {}
     now_us = clock.now_us()
     with closing(where.ledger) as ledger:
@@ -42,14 +42,16 @@ def rows(where: Place, register: Register, chains: Iterable[Chain]) -> list[Toke
     for claims, *above in chains:
         gone = next((each.id for each in tokens.chains[claims.id] if each.id in tokens.revoked_us), None)
         day = days.get(claims.shown_id) if sight.tells_calls_of((claims, *above)) else None
+        its = left.get(somebody(TOKEN, claims.shown_id))
         found.append(
             TokenRow(
                 claims,
                 names_of(tokens.rows, claims),
                 tokens.state(claims.id, now_us // 1_000_000),
                 None if gone is None else tokens.revoked_us[gone] // 1_000_000,
-                left.get(somebody(TOKEN, claims.shown_id)),
+                None if its is None else its.pusd,
                 None if day is None else date_of(day).isoformat(),
+                is_soft=its is not None and its.is_soft,
             )
         )
     return found

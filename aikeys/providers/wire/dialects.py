@@ -58,6 +58,8 @@ class Dialect(NamedTuple):
     searches_per_prompt: patterns of models, with spaces between, that bill one search for a prompt, however many they
     make.
     caps_price: it routes to hosts of different prices, and takes the most that a token may cost (`provider.max_price`).
+    shows_all: patterns of models, with spaces between, that do not reason unless a request says so: all of the output
+    that they bill is seen.
     reported: what a reply may report that changes no cost, or is a fee.
     """
 
@@ -82,6 +84,7 @@ class Dialect(NamedTuple):
     counter: str = ""
     searches_per_prompt: str = ""
     caps_price: bool = False
+    shows_all: str = ""
     reported: Reported = NONE_LISTED
 
     def of_model(self, model: str) -> Dialect:
@@ -89,6 +92,10 @@ class Dialect(NamedTuple):
         if not self.responses or not any(fnmatchcase(model, each) for each in self.responses_only.split()):
             return self
         return self._replace(protocol="openai-responses")
+
+    def is_shown(self, model: str) -> bool:
+        """Tell whether all that a model bills as output is seen, where the request says nothing of reasoning."""
+        return any(fnmatchcase(model, each) for each in self.shows_all.split())
 
     def refuse(self, feature: str) -> UsageError:
         """Return the error that says what this provider does not take."""

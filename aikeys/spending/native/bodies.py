@@ -44,6 +44,9 @@ _READERS: dict[str, Callable[[Table, Findings], None]] = {
     "cohere_chat": cohere_chat.read,
     "cohere_embeddings": embeddings.read_cohere,
 }
+_THINKING = (
+    "thinking", "reasoning", "reasoning_effort", "enable_thinking", "thinking_budget", "output_config",
+)  # fmt: skip
 _CAPS = {"openai_responses": "max_output_tokens", "openai_completions": "max_tokens"}
 _dump = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
 
@@ -98,6 +101,7 @@ def bounds_of_body(native: NativeRequest, price: Price | None, from_us: int, unt
         output_modalities=(*found.output_modalities, *unasked),
         units=tuple(sorted(found.units.items())),
         inputs=found.inputs,
+        thinks=any(body.get(name) is not None for name in _THINKING),
     )
     return Metering(bounds, tuple(dict.fromkeys(found.unmetered)), found.thinking_tokens)
 

@@ -50,7 +50,7 @@ class Pick(NamedTuple):
 
 
 @contextmanager
-def _served(office: Office) -> Iterator[str]:
+def served(office: Office) -> Iterator[str]:
     """Serve a home from a thread; the gateway says nothing it should not."""
     started, loop = threading.Event(), asyncio.new_event_loop()
     stop, urls, failures = asyncio.Event(), list[str](), list[BaseException]()
@@ -95,7 +95,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
         house.budget("org", 100 * 10**12)
         house.budget("team:support", 10**6)
         token = house.issue(*EVERYTHING, name="elsewhere")
-        with _served(house.office) as url:
+        with served(house.office) as url:
             yield Both(house, url, token)
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from aikeys.cli.ports.budgets import BudgetsHere, BudgetsPort, BudgetsThere
 from aikeys.errors import UsageError
+from aikeys.remote.client import Gateway
 from aikeys.reports.records import budget_state
-from tests.cli.ports.conftest import Both, Pick
+from aikeys.secret import Secret
+from tests.cli.ports.conftest import Both, Pick, served
+from tests.gateway.process import house_at
 
 
 class TestBudgetsContract:
@@ -47,6 +51,20 @@ def test_both_places_tell_the_same(both: Both, at_home: None) -> None:
     assert here.listed() == there.listed()
     states = [[budget_state(one) for one in port.checked([], None).states] for port in (here, there)]
     assert states[0] == states[1]
+
+
+def test_a_soft_budget_is_soft_at_a_gateway_too(tmp_path: Path) -> None:
+    with house_at(tmp_path) as house:
+        house.budget("org", 10**12, when_unknown="estimate")
+        house.budget("team:ads", 10**12, "warn", when_unknown="estimate")
+        house.budget("project:bot", 10**12)
+        token = house.issue("budget:read")
+        with served(house.office) as url:
+            port = BudgetsThere(Gateway(url, Secret(token.text.encode())))
+            rows = {row["who"]: (row["when_unknown"], row["doubt_usd"]) for row in port.listed().rows}
+            soft = {one.who for one in port.checked([], None).states if one.is_soft}
+    assert rows == {"org": ("estimate", "0.00"), "team:ads": ("estimate", "0.00"), "project:bot": ("worst", "0.00")}
+    assert soft == {"org"}
 
 
 def test_the_owner_sees_all_and_a_token_may_not(both: Both, at_home: None, monkeypatch: pytest.MonkeyPatch) -> None:
