@@ -82,7 +82,7 @@ def served(office: Office) -> Iterator[str]:
             raise failures[0]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     with house_at(tmp_path_factory.mktemp("both")) as house:
         now_us = clock.now_us()
