@@ -4,7 +4,7 @@ function __aikeys_at
     for word in (commandline -opc)[2..-1]
         test "$word" = --; and return 1
         set -l longer (string join -- / $path $word)
-        contains -- "$longer" 'init' 'add' 'list' 'ls' 'show' 'edit' 'verify' 'rotate' 'revoke' 'import' 'exec' 'allow' 'token' 'token/issue' 'token/create' 'token/list' 'token/show' 'token/revoke' 'token/prune' 'gateway' 'login' 'logout' 'unlock' 'lock' 'prompt' 'estimate' 'models' 'providers' 'report' 'ledger' 'ledger/verify' 'ledger/head' 'ledger/export' 'ledger/import' 'ledger/archive' 'ledger/resolve' 'ledger/erase' 'log' 'audit' 'top' 'budget' 'budget/set' 'budget/list' 'budget/remove' 'budget/check' 'alert' 'alert/add' 'alert/list' 'alert/remove' 'alert/test' 'alert/deliver' 'prices' 'prices/status' 'prices/show' 'prices/update' 'unlock-method' 'unlock-method/list' 'unlock-method/add' 'unlock-method/remove' 'passphrase' 'backup' 'restore' 'config' 'config/export' 'config/apply' 'doctor' 'demo' 'completion'; and set -a path $word
+        contains -- "$longer" 'init' 'add' 'list' 'ls' 'show' 'edit' 'verify' 'rotate' 'revoke' 'import' 'exec' 'env' 'allow' 'token' 'token/issue' 'token/create' 'token/list' 'token/show' 'token/revoke' 'token/prune' 'gateway' 'login' 'logout' 'unlock' 'lock' 'prompt' 'estimate' 'models' 'providers' 'report' 'ledger' 'ledger/verify' 'ledger/head' 'ledger/export' 'ledger/import' 'ledger/archive' 'ledger/resolve' 'ledger/erase' 'log' 'audit' 'top' 'budget' 'budget/set' 'budget/list' 'budget/remove' 'budget/check' 'alert' 'alert/add' 'alert/list' 'alert/remove' 'alert/test' 'alert/deliver' 'prices' 'prices/status' 'prices/show' 'prices/update' 'unlock-method' 'unlock-method/list' 'unlock-method/add' 'unlock-method/remove' 'passphrase' 'backup' 'restore' 'config' 'config/export' 'config/apply' 'doctor' 'demo' 'completion'; and set -a path $word
     end
     test (string join / -- $path "") = "$argv[1]"
 end
@@ -28,6 +28,7 @@ complete -c aikeys -n '__aikeys_at \'\'' -a 'rotate' -d 'Replace a key by a new 
 complete -c aikeys -n '__aikeys_at \'\'' -a 'revoke' -d 'Remove a key from the vault.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'import' -d 'Take keys over from .env files, the environment or llm\'s keys.json.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'exec' -d 'Run a program with keys in its environment.'
+complete -c aikeys -n '__aikeys_at \'\'' -a 'env' -d 'Print keys as variables for a shell.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'allow' -d 'Let a project\'s file choose keys and labels. Shows it, asks, and remembers exactly this file; audited.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'token' -d 'Issue, list and revoke tokens: what lends keys for a while, to a program, a person or a CI job.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'gateway' -d 'Serve every provider under one address, within budgets that cannot be overspent.'
@@ -135,6 +136,13 @@ complete -c aikeys -n '__aikeys_at \'exec/\'' -l rpm -r -f -d 'With --metered: r
 complete -c aikeys -n '__aikeys_at \'exec/\'' -l when-unknown -r -f -a 'worst estimate' -d 'With --budget: what a stream counts that the provider broke off.'
 complete -c aikeys -n '__aikeys_at \'exec/\'' -s h -l help -d 'Show this message and exit.'
 complete -c aikeys -n '__aikeys_at \'exec/\'' -f -a '(aikeys __names 2>/dev/null)'
+complete -c aikeys -n '__aikeys_at \'env/\'' -l all -d 'Every key that fits beside the others.'
+complete -c aikeys -n '__aikeys_at \'env/\'' -l env -r -f -d 'Put the key NAME into VAR.'
+complete -c aikeys -n '__aikeys_at \'env/\'' -l shell -r -f -a 'bash zsh fish powershell' -d 'Whose words; else as SHELL says.'
+complete -c aikeys -n '__aikeys_at \'env/\'' -l unmetered -d 'Allow a key or a token that has a budget: its use is not metered.'
+complete -c aikeys -n '__aikeys_at \'env/\'' -l json -d 'Print JSON.'
+complete -c aikeys -n '__aikeys_at \'env/\'' -s h -l help -d 'Show this message and exit.'
+complete -c aikeys -n '__aikeys_at \'env/\'' -f -a '(aikeys __names 2>/dev/null)'
 complete -c aikeys -n '__aikeys_at \'allow/\'' -l allow-file -r -f -d 'Allow the file with this digest, without a question.'
 complete -c aikeys -n '__aikeys_at \'allow/\'' -l remove -d 'Allow the file no longer.'
 complete -c aikeys -n '__aikeys_at \'allow/\'' -l list -d 'List what is allowed.'

@@ -41,6 +41,7 @@ COMMANDS: dict[str, Command] = {
     "revoke": Command("revoke", KEEP, "Remove a key from the vault"),
     "import": Command("import_", KEEP, "Take keys over from .env files, the environment or llm"),
     "exec": Command("exec_", LEND, "Run a program with keys in its environment"),
+    "env": Command("env_", LEND, "Print keys as variables for a shell"),
     "allow": Command("allow", LEND, "Let a project's file choose keys and labels"),
     "token": Command("token", LEND, "Lend keys for a while: issue, list and revoke tokens"),
     "gateway": Command("gateway", LEND, "Serve every provider under one address, metered"),

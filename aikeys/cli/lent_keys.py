@@ -21,6 +21,20 @@ if TYPE_CHECKING:
     from aikeys.vault.tokens.admission import Access
 
 
+class WantedKeys(NamedTuple):
+    """Which keys were asked for: by name, by variable, or all that fit; none of it where the configuration decides."""
+
+    names: tuple[str, ...]
+    env: tuple[tuple[str, str], ...]
+    every: bool
+    is_metered: bool = False
+
+
+def wanted_by(arguments: ExecArguments) -> WantedKeys:
+    """Return which keys a command line of exec asks for."""
+    return WantedKeys(arguments.names, arguments.env, arguments.all, arguments.metered)
+
+
 def program_for(arguments: ExecArguments) -> str:
     """Return what is to be executed; UsageError inside another exec."""
     from aikeys.lending import child, environment
@@ -94,17 +108,17 @@ class Chosen(NamedTuple):
     renamed: dict[str, str]
 
 
-def chosen(arguments: ExecArguments, around: Callable[[], Around], opened: Opened | Access) -> Chosen:
+def chosen(wanted: WantedKeys, around: Callable[[], Around], opened: Opened | Access) -> Chosen:
     """Return the keys to lend: those named, else those of the configuration, else the only one.
 
     What nobody named is chosen among the keys that a token is for. Only then is looked at what stands `around`.
     """
     rows = opened.rows
-    if arguments.all:
+    if wanted.every:
         keys = [key for key in _in_scope(opened) if not key.is_admin]
-        renamed = _renamed(arguments.env, rows)
-        return Chosen(_all_that_fit(opened, keys, renamed, is_metered=arguments.metered), renamed)
-    names, env = (*arguments.names, *(name for _, name in arguments.env)), arguments.env
+        renamed = _renamed(wanted.env, rows)
+        return Chosen(_all_that_fit(opened, keys, renamed, is_metered=wanted.is_metered), renamed)
+    names, env = (*wanted.names, *(name for _, name in wanted.env)), wanted.env
     if not names:
         names, env = _configured(around())
     if not names:

@@ -52,6 +52,16 @@ def child_environment(
     clean: bool,
 ) -> dict[bytes, bytes]:
     """Return the child's whole environment: `parent` without what is ours or stray, plus the lent keys."""
+    values, stray = changes(lent, renamed)
+    gone = {fsencode(variable) for variable in stray}
+    child = {name: value for name, value in parent.items() if name not in gone and _passes(name, clean)}
+    child.update((fsencode(variable), value) for variable, value in values.items())
+    child[_MARK] = fsencode(",".join(dict.fromkeys(key.name for key in lent)))
+    return child
+
+
+def changes(lent: Sequence[LentKey], renamed: Mapping[str, str]) -> tuple[dict[str, bytes], list[str]]:
+    """Return the variables that the keys set, and those that must not be there; UsageError where two need one."""
     keys = {key.name: key for key in lent}
     for key in keys.values():
         _check_key(key)
@@ -65,12 +75,9 @@ def child_environment(
     for key in keys.values():
         for variable, claim in _claims_of(key, renamed):
             _claim(claims, variable, claim)
-    stray = {fsencode(variable) for key in keys.values() for variable in key.clear}
-    stray.update(fsencode(variable) for variable, claim in claims.items() if claim.value is None)
-    child = {name: value for name, value in parent.items() if name not in stray and _passes(name, clean)}
-    child.update((fsencode(variable), claim.value) for variable, claim in claims.items() if claim.value is not None)
-    child[_MARK] = fsencode(",".join(keys))
-    return child
+    values = {variable: claim.value for variable, claim in claims.items() if claim.value is not None}
+    stray = [*(variable for key in keys.values() for variable in key.clear), *claims]
+    return values, [variable for variable in dict.fromkeys(stray) if variable not in values]
 
 
 def together(lent: Sequence[LentKey], renamed: Mapping[str, str]) -> set[str]:

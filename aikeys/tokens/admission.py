@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, Scopes | None] = {
     "revoke": OWNER_ONLY,
     "import": OWNER_ONLY,
     "exec": ("env:read",),
+    "env": ("env:read",),
     "exec --metered": ("env:read", "chat:write"),
     "allow": ("env:read",),
     "list --balance": ("env:read",),

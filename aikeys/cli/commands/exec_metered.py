@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.around import Around
-from aikeys.cli.lent_keys import Chosen, chosen, lend_keys, opened_for, program_for
+from aikeys.cli.lent_keys import Chosen, chosen, lend_keys, opened_for, program_for, wanted_by
 from aikeys.errors import AikeysError, BadConfiguration, UsageError
 from aikeys.ledger import token_acts
 from aikeys.ledger.store import Act, Writer
@@ -77,7 +77,9 @@ def run(arguments: ExecArguments) -> int:
     ledger = where.ledger
     opened = opened_for(where, ledger, "exec --metered", arguments.names)
     around = Around(where.home)
-    found = _Open(where, ledger, opened, _model_index(where), around, chosen(arguments, lambda: around, opened))
+    found = _Open(
+        where, ledger, opened, _model_index(where), around, chosen(wanted_by(arguments), lambda: around, opened)
+    )
     providers = _providers(found)
     lent = lend_keys(opened, found.keys)
     from aikeys.gateway.single_run import SingleRunGateway  # slow to load: what is refused is refused before
