@@ -30,7 +30,7 @@ from tests.gateway.process import House, house_at
 
 USD = 10**12
 THEIRS = Labels("rivals", "secret-plan", "lab", "mallory", (("client", "evil-corp"),))
-NAMES = ("rivals", "secret-plan", "mallory", "evil-corp", "rival-key", "feedfacefeedface", "123.45", "0.07")
+NAMES = ("rivals", "secret-plan", "mallory", "evil-corp", "rival-key", "feedfacefeedface", "123.45", "0.070707")
 COMMANDS = (
     *(["report", kind, "--format", form] for kind in ("cost", "usage") for form in ("table", "json", "csv", "markdown")),
     *(["report", "--format", form] for form in ("openmetrics", "focus")),
@@ -80,7 +80,7 @@ def others_spend(home: Path) -> None:
                 Calendar(ledger.zone),
             )
             for who in (Who("team", "rivals"), Who("user", "mallory"), Who("token", "feedfacefeedface")):
-                set_budget(writer, who, Terms(7 * USD // 100))
+                set_budget(writer, who, Terms(70_707 * USD // 1_000_000))
             writer.act(Act("exec", "rival-key", "program=python"))
 
 
