@@ -55,7 +55,7 @@ _COUNTER_S = 10.0
 _MOST_HELD_BYTES, _LONGEST_HELD_S = 256 << 10, 15.0
 """A stream that says nothing for so long is handed on all the same: whoever waits sees its signs of life."""
 _MOST_HELD_UP_S = 2.0
-"""Who makes a stream wait longer than that may have made the provider give it up."""
+"""Who makes a stream wait longer than that in all may have made the provider give it up."""
 STOPPED, UNHEARD = "the call was stopped", "nobody reads the reply any more"
 Note = Callable[[Received, bytes], MadeObject | None]
 """Of what came, and the body of a whole reply, tells what object was made: it is noted with the call's entry."""
@@ -271,7 +271,7 @@ class _Reserved:
                 self._first_token_ms = self._elapsed_ms
             since_s = self._io.now_s()
             await self._hand_on(made, piece, events)
-            self._held_up_s = max(self._held_up_s, self._io.now_s() - since_s)
+            self._held_up_s += self._io.now_s() - since_s
             if why := self._why_no_more(made):
                 exchange.cut(exchanges.CANCELLED, Unreadable(why))
                 return
@@ -345,7 +345,7 @@ class _Reserved:
 
     def _is_its_fault(self, received: Received) -> bool:
         """Tell whether the provider broke the stream off, and nobody else can have had a part in it."""
-        is_heard = self._listener.audience is Audience.LISTENS and self._drain_until_s is None
+        is_heard = self._listener.audience is Audience.LISTENS  # who left or stopped does not come back
         return received.by_upstream and is_heard and self._held_up_s <= _MOST_HELD_UP_S
 
     def _left_after(self, costs: Bill) -> int | None:

@@ -197,7 +197,7 @@ class Exchange:
             return self._refusal(ended.error, used, reply)._replace(by_upstream=is_its)
         if not ended.complete:
             failure = Unreadable(f"the reply of {self._title} ended in the middle", "try again")
-            return Received(CUT, used, reply, failure, message_id=reply.message_id, by_upstream=self._is_closed)
+            return Received(CUT, used, reply, failure, message_id=reply.message_id, by_upstream=True)
         if not self._began and not reply.finish and self._protocol.name in _CHOOSES:
             used = used._replace(may_cost=ended.text_bytes > 0)
             return self._refusal(ApiError("server", "the reply holds no choice"), used, reply)

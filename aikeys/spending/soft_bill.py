@@ -30,7 +30,7 @@ def soft_bill(plan: Plan, used: AttemptUse, at_us: int, price_of: PriceOf, worst
 
 
 def may_hide(plan: Plan, used: AttemptUse) -> bool:
-    """Tell whether something may have been billed that nobody saw."""
+    """Tell whether something may have been billed that nobody saw; a field that nobody read has no estimate anyway."""
     bounds, metered = plan.bounds, used.metered
     usage = metered.usage
     names = filter(None, (plan.target.model, used.answered))
@@ -39,7 +39,7 @@ def may_hide(plan: Plan, used: AttemptUse) -> bool:
         or not all(plan.dialect.is_shown(name) for name in names)
         or bool(usage is not None and usage.reasoning)
         or bounds.iterations > 1
-        or bool(bounds.units or bounds.output_modalities or metered.others or metered.unread)
+        or bool(bounds.units or bounds.output_modalities or metered.others)
         or ((usage is None or not usage.input) and _hides_input(plan))
     )
 

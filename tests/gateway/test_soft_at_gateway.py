@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from aiohttp import ClientError
 
+from aikeys.gateway.upstream import UpstreamReply
 from aikeys.money import parse_usd
+from aikeys.providers.masking import intake
 from aikeys.providers.transport import Timeouts
 from aikeys.vault.tokens.issuing import Issued
 from tests.gateway.process import Client, House, chat, gateway, talk
@@ -114,3 +116,26 @@ def test_64_clients_whose_streams_break_never_leave_more_missing_than_a_fifth(ho
     assert true_most <= limit_pusd + limit_pusd // 5
     assert house.reserved == 0
     house.verify()
+
+
+class Silent:
+    """A response that says nothing."""
+
+    status = 200
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("late_s", "expected"), [(0.1, True), (30.0, False)])
+def test_whoever_looks_late_stood_still_itself(late_s: float, expected: bool) -> None:
+    async def looked() -> bool:
+        came = intake((), 200, [])
+        now_s = asyncio.get_running_loop().time()
+        reply = UpstreamReply(Silent(), came, 1 << 20, now_s + 900, 60.0)  # type: ignore[arg-type]
+        reply._is_reading, reply._last_s = True, now_s - 60.0 - late_s
+        reply._look()
+        reply.unwatch()
+        return reply._is_stalled
+
+    assert asyncio.run(looked()) is expected

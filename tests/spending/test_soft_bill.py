@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from collections.abc import Callable
@@ -16,9 +17,27 @@ from aikeys.budgets.who import limited_who
 from aikeys.ledger.calls import COMPUTED, ESTIMATED, WORST_CASE, Call
 from aikeys.ledger.store import Ledger
 from aikeys.money import parse_usd
+from aikeys.pricing.bounds import Bounds, Media, ways_of_serving
+from aikeys.pricing.values import Price, Rate, Tariff, Variant
+from aikeys.pricing.worst_case import worst_case
+from aikeys.providers import catalogue
 from aikeys.providers.transport import HttpxTransport, Timeouts
-from aikeys.providers.wire.values import Event, Options, TextPiece
+from aikeys.providers.usage import Usage
+from aikeys.providers.wire.values import (
+    Event,
+    Metered,
+    ModelUsage,
+    Options,
+    Request,
+    TextPiece,
+    Unreadable,
+)
 from aikeys.spending import call as calls
+from aikeys.spending.bill import AttemptUse, Bill, bill
+from aikeys.spending.exchange import Exchange
+from aikeys.spending.names import SpendingKey, Target
+from aikeys.spending.plan import Plan
+from aikeys.spending.soft_bill import soft_bill
 from tests.providers.wire.recorded_exchanges import decoded, dialect, is_stream, needs_recorded, records
 from tests.spending.conftest import (
     USAGE,
@@ -31,6 +50,7 @@ from tests.spending.conftest import (
     chunk,
     stream,
 )
+from tests.spending.recorded_bounds import NOON_US, SENT_US
 
 LISTED, HIDDEN = "openai/gpt-4.1", "openai/gpt-5"
 CLAUDE = "anthropic/claude-sonnet-4-5"
@@ -229,36 +249,87 @@ def test_a_reader_that_makes_the_provider_wait_leaves_the_worst_case(
     assert booked(purse).cost_source == WORST_CASE
 
 
-def test_a_dear_tier_that_was_asked_for_is_estimated_at_its_rates(purse: Purse, provider: FakeProvider) -> None:
-    from aikeys.pricing.bounds import Bounds, ways_of_serving
-    from aikeys.pricing.values import Price, Rate, Tariff, Variant
-    from aikeys.pricing.worst_case import worst_case
-    from aikeys.providers import catalogue
-    from aikeys.providers.wire.values import Request
-    from aikeys.spending.bill import AttemptUse, bill
-    from aikeys.spending.names import SpendingKey, Target
-    from aikeys.spending.plan import Plan
-    from aikeys.spending.soft_bill import soft_bill
-    from tests.spending.recorded_bounds import NOON_US, SENT_US
+OPENAI = catalogue.load()["openai"]
+FAST = Variant((("speed", "fast"),), Tariff({"input": Rate(5, 1), "output": Rate(5, 1)}))
+PRICE = Price(
+    "openai", "gpt-4.1", (Tariff({"input": Rate(1, 1), "output": Rate(1, 1)}),), (FAST,), context_window=10_000
+)
+BOUNDS = Bounds(400, NOON_US, SENT_US, max_output=5000)
+CAME = AttemptUse(True, text_bytes=40)
+REPORTED = CAME._replace(metered=Metered(Usage(input=70, output=3)))
 
-    openai = catalogue.load()["openai"]
-    rates = {"input": Rate(1, 1), "output": Rate(1, 1)}
-    fast = Variant((("speed", "fast"),), Tariff({"input": Rate(5, 1), "output": Rate(5, 1)}))
-    price = Price("openai", "gpt-4.1", (Tariff(rates),), (fast,))
-    target = Target(SpendingKey("key", "openai", "https://api.example/v1"), openai, "gpt-4.1", None)
-    costs = []
-    for asked in ({}, {"speed": "fast"}):
-        ways = ways_of_serving(price, asked)
-        bounds = Bounds(400, NOON_US, SENT_US, max_output=5000, services=ways)
-        plan = Plan(
-            target, openai.dialect(), Request("gpt-4.1", ()), price, True, bounds, worst_case(price, bounds), 0,
-            is_limited=True,
-        )  # fmt: skip
-        used = AttemptUse(True, text_bytes=40)
-        found = soft_bill(plan, used, NOON_US, lambda _: None, bill(plan, used, NOON_US, lambda _: None))
-        assert found is not None
-        costs.append(found.cost_pusd)
-    assert costs == [110, 550]
+
+def plan_of(bounds: Bounds, price: Price = PRICE) -> Plan:
+    target = Target(SpendingKey("key", "openai", "https://api.example/v1"), OPENAI, "gpt-4.1", None)
+    return Plan(
+        target, OPENAI.dialect(), Request("gpt-4.1", ()), price, True, bounds, worst_case(price, bounds), 0,
+        is_limited=True,
+    )  # fmt: skip
+
+
+def estimate(bounds: Bounds, used: AttemptUse = CAME, price: Price = PRICE) -> Bill | None:
+    made = plan_of(bounds, price)
+    return soft_bill(made, used, NOON_US, lambda _: None, bill(made, used, NOON_US, lambda _: None))
+
+
+@pytest.mark.parametrize(("asked", "cost_pusd"), [({}, 110), ({"speed": "fast"}, 550)])
+def test_a_dear_tier_that_was_asked_for_is_estimated_at_its_rates(asked: dict[str, str], cost_pusd: int) -> None:
+    found = estimate(BOUNDS._replace(services=ways_of_serving(PRICE, asked)))
+    assert found is not None
+    assert (found.cost_pusd, found.source) == (cost_pusd, ESTIMATED)
+
+
+UNSEEN: dict[str, tuple[Bounds, AttemptUse]] = {
+    "runs at the provider": (BOUNDS._replace(iterations=2), REPORTED),
+    "tools at the provider": (BOUNDS._replace(units=(("requests", 1),)), REPORTED),
+    "images or sound": (BOUNDS._replace(output_modalities=("audio",)), REPORTED),
+    "another model beside": (
+        BOUNDS, REPORTED._replace(metered=REPORTED.metered._replace(others=(ModelUsage("x", Usage(output=1)),)))
+    ),
+    "a field that nobody read": (BOUNDS, REPORTED._replace(metered=REPORTED.metered._replace(unread=(("x", 1),)))),
+    "an input that is only named": (BOUNDS._replace(referenced=True), CAME),
+    "a document of unknown length": (BOUNDS._replace(media=(Media("document"),)), CAME),
+    "a cache that is written": (BOUNDS._replace(cache_write="5m"), CAME),
+    "no less than the worst case": (BOUNDS._replace(text_tokens=0), CAME._replace(text_bytes=10**9)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNSEEN)
+def test_there_is_no_estimate_of_what_nobody_saw(name: str) -> None:
+    price = PRICE._replace(variants=())
+    bounds, used = UNSEEN[name]
+    assert estimate(BOUNDS, used._replace(metered=Metered(), text_bytes=40), price) is not None
+    if name == "no less than the worst case":
+        used = used._replace(metered=Metered(Usage(input=10**6, output=0)))
+    assert estimate(bounds, used, price) is None
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        BOUNDS._replace(referenced=True),
+        BOUNDS._replace(media=(Media("document"),)),
+        BOUNDS._replace(cache_write="5m"),
+        BOUNDS._replace(media=(Media("image"),)),
+    ],
+    ids=str,
+)
+def test_an_input_that_was_reported_hides_nothing(bounds: Bounds) -> None:
+    found = estimate(bounds, REPORTED)
+    assert found is not None
+    assert (found.usage.input, found.usage.output, found.cost_pusd) == (70, 10, 80)
+
+
+def test_what_somebody_cut_off_is_not_the_providers_doing_whatever_came_before() -> None:
+    data = b"".join(
+        b"data: " + json.dumps(each).encode() + b"\n\n" for each in (*HALF, {"error": {"code": 502, "message": "x"}})
+    )
+    for by_upstream in (False, True):
+        exchange = Exchange(plan_of(BOUNDS)._replace(request=Request("gpt-4.1", (), stream=True)))
+        exchange.head(200, {"content-type": "text/event-stream"})
+        exchange.feed(data)
+        exchange.cut("cancelled", Unreadable("x"), by_upstream=by_upstream)
+        assert exchange.received().by_upstream is by_upstream
 
 
 def test_two_budgets_of_which_one_says_worst_book_the_worst(purse: Purse, provider: FakeProvider) -> None:
