@@ -244,7 +244,7 @@ def test_a_reader_that_makes_the_provider_wait_leaves_the_worst_case(
     purse: Purse, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     soft(purse)
-    monkeypatch.setattr(calls, "_MOST_HELD_UP_S", -1.0)
+    monkeypatch.setattr(calls, "_MOST_HELD_UP_S", 0.0)
     provider.plays = [cut(*HALF)]
     assert booked(purse).cost_source == WORST_CASE
 
@@ -269,7 +269,7 @@ def plan_of(bounds: Bounds, price: Price = PRICE) -> Plan:
 
 def estimate(bounds: Bounds, used: AttemptUse = CAME, price: Price = PRICE) -> Bill | None:
     made = plan_of(bounds, price)
-    return soft_bill(made, used, NOON_US, lambda _: None, bill(made, used, NOON_US, lambda _: None))
+    return soft_bill(made, used, NOON_US, lambda _: price, bill(made, used, NOON_US, lambda _: price))
 
 
 @pytest.mark.parametrize(("asked", "cost_pusd"), [({}, 110), ({"speed": "fast"}, 550)])
