@@ -159,7 +159,8 @@ class _Transaction:
         answer: Answer[Settled | None] = Answer(ticket, settled)
         counted = self._place.counted.get(reservation.id)
         if counted is not None:
-            correct(writer, counted, call.usage.input + call.usage.output)
+            usage = soft.usage if soft is not None and settled is not None and settled.is_soft else call.usage
+            correct(writer, counted, usage.input + usage.output)
         self._ended(writer, reservation, counted)
         self.result.answers.append(answer)
 

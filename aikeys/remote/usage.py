@@ -109,7 +109,9 @@ def _coverage(told: Table) -> Coverage:
         row = table(told, source)
         calls, tokens = row.get("requests"), row.get("tokens")
         if isinstance(calls, int) and isinstance(tokens, int):
-            sources.append((source, Figures(requests=calls, input=tokens, cost_pusd=_pusd(row, "cost_usd"))))
+            doubt_pusd = _pusd(row, "doubt_usd") if row.get("doubt_usd") is not None else 0
+            known = Figures(requests=calls, input=tokens, cost_pusd=_pusd(row, "cost_usd"), doubt_pusd=doubt_pusd)
+            sources.append((source, known))
     runs = told.get("exec_runs_not_metered")
     if "unpriced" not in dict(sources) or not isinstance(runs, int):
         raise no_gateway()

@@ -130,6 +130,7 @@ def coverage(known: Coverage) -> dict[str, object]:
             "requests": figures.requests,
             "tokens": figures.input + figures.output,
             "cost_usd": usd_text(figures.cost_pusd),
+            **({"doubt_usd": usd_text(figures.doubt_pusd)} if figures.doubt_pusd else {}),
         }
         for source, figures in known.sources
     }

@@ -15,6 +15,8 @@ from aikeys.budgets.booking import book
 from aikeys.budgets.changes import set_budget
 from aikeys.budgets.check import budget_states_of, checked
 from aikeys.budgets.counters import made_counter, span_of
+from aikeys.budgets.queues import Rates
+from aikeys.budgets.rates import RateLimit
 from aikeys.budgets.recovery import recover
 from aikeys.budgets.refusals import BudgetExceeded
 from aikeys.budgets.remaining import Remaining, remaining
@@ -35,6 +37,7 @@ from aikeys.ledger.corrections import correct
 from aikeys.ledger.store import Ledger, Signer
 from aikeys.ledger.verify import Known, verify
 from aikeys.money import parse_usd
+from aikeys.providers.usage import Usage
 from tests.budgets.conftest import Time, call_of, counter_of, request_of, set_limit, us_of
 from tests.budgets.one_at_a_time import SerialReserver
 
@@ -329,3 +332,16 @@ def test_what_is_left_of_a_soft_budget_is_marked(ledger: Ledger, reserver: Seria
         support: Remaining(parse_usd("3"), is_soft=True),
         sales: Remaining(parse_usd("3")),
     }
+
+
+@pytest.mark.parametrize(("is_limit_soft", "tokens"), [(True, 30), (False, 0)])
+def test_a_limit_of_tokens_counts_what_was_booked(ledger: Ledger, is_limit_soft: bool, tokens: int) -> None:
+    (soft_limit if is_limit_soft else set_limit)(ledger, "org", "10")
+    holder = ThreadReserver(SqliteRounds(os.path.dirname(ledger.path)), ReserverSetup(Patience(60)))
+    rates = Rates([RateLimit("key:openai", None, 1000)], 100)
+    reservation: Reservation = holder.reserve(request_of(WORST_USD), rates=rates).result(60)
+    at_worst, estimate = ends(reservation.context, parse_usd("0.9"))
+    holder.settle(reservation, at_worst, None, estimate._replace(usage=Usage(input=10, output=20))).result(60)
+    holder.close()
+    with ledger.reading() as connection:
+        assert connection.execute("SELECT sum(tokens) FROM rate").fetchone() == (tokens,)

@@ -23,6 +23,7 @@ SCREENS = (
     ("budget", "check", "--format", "markdown"),
     ("budget", "check", "--format", "github"),
     ("log",),
+    ("report",),
 )
 
 
@@ -62,6 +63,11 @@ def test_json_says_when_unknown_and_what_may_be_missing(soft_home: Aikeys) -> No
     for rows in (listed, checked):
         found = {row["who"]: (row["when_unknown"], row["doubt_usd"]) for row in rows}
         assert found == {"team:support": ("estimate", "3.25"), "org": ("worst", "3.25")}
+    coverage = json.loads(soft_home.run("report", "--json").stdout)["coverage"]
+    doubts = {
+        source: row["doubt_usd"] for source, row in coverage.items() if isinstance(row, dict) and "doubt_usd" in row
+    }
+    assert doubts == {"estimated": "3.25"}
     (call,) = json.loads(soft_home.run("log", "--json").stdout)["calls"]
     assert call["doubt_usd"] == "3.25"
 

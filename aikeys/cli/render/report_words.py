@@ -115,6 +115,9 @@ def _missing(report: Report) -> list[str]:
         lines.append(
             f"not in the total: {shown_usd(report.coverage.lost_pusd)} reserved by {calls} whose process ended"
         )
+    doubt_pusd = sum(figures.doubt_pusd for _, figures in report.coverage.sources)
+    if doubt_pusd > 0:
+        lines.append(f"not in the total: up to {shown_usd(doubt_pusd)} of streams that a provider broke off (≈)")
     if unpriced.requests:
         tokens = unpriced.input + unpriced.output
         is_one = unpriced.requests == 1
