@@ -26,7 +26,7 @@ complete -c aikeys -n '__aikeys_at \'\'' -a 'edit' -d 'Change what is recorded o
 complete -c aikeys -n '__aikeys_at \'\'' -a 'verify' -d 'Ask the providers whether keys work; costs nothing. A key that is refused or cannot be sent is a finding.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'rotate' -d 'Replace a key by a new one.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'revoke' -d 'Remove a key from the vault.'
-complete -c aikeys -n '__aikeys_at \'\'' -a 'import' -d 'Take keys over from .env files, the environment or llm\'s keys.json.'
+complete -c aikeys -n '__aikeys_at \'\'' -a 'import' -d 'Take keys over from files, the environment or llm\'s keys.json.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'exec' -d 'Run a program with keys in its environment.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'env' -d 'Print keys as variables for a shell.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'allow' -d 'Let a project\'s file choose keys and labels. Shows it, asks, and remembers exactly this file; audited.'
@@ -121,6 +121,8 @@ complete -c aikeys -n '__aikeys_at \'rotate/\'' -f -a '(aikeys __names 2>/dev/nu
 complete -c aikeys -n '__aikeys_at \'revoke/\'' -s h -l help -d 'Show this message and exit.'
 complete -c aikeys -n '__aikeys_at \'revoke/\'' -f -a '(aikeys __names 2>/dev/null)'
 complete -c aikeys -n '__aikeys_at \'import/\'' -l from -r -f -a 'dotenv env llm' -d 'What they are.'
+complete -c aikeys -n '__aikeys_at \'import/\'' -s r -l recursive -d 'Search folders, too.'
+complete -c aikeys -n '__aikeys_at \'import/\'' -l dry-run -d 'Show what is found, and take nothing.'
 complete -c aikeys -n '__aikeys_at \'import/\'' -s h -l help -d 'Show this message and exit.'
 complete -c aikeys -n '__aikeys_at \'import/\'' -F
 complete -c aikeys -n '__aikeys_at \'exec/\'' -l all -d 'Lend every key that fits beside the others.'

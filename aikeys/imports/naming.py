@@ -7,7 +7,7 @@ that is taken gets the folder's name, then a number. A secret the vault already 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from pathlib import PurePath
 from typing import Literal, NamedTuple
@@ -25,6 +25,19 @@ class Planned(NamedTuple):
     name: str
     action: Literal["add", "have"]
     also: tuple[Candidate, ...]
+
+    def variables(self, own: Sequence[str]) -> tuple[str, ...]:
+        """Return the variables that the programs read the key from, `own` ones of its provider first and together.
+
+        Names that no environment has by custom (`api_key` in a YAML file) are none.
+        """
+        read = [each.variable for each in (self.candidate, *self.also) if _is_variable(each.variable)]
+        first = own if not read or any(variable in own for variable in read) else ()
+        return tuple(dict.fromkeys((*first, *read)))
+
+
+def _is_variable(name: str) -> bool:
+    return name.isascii() and name == name.upper() and any(map(str.isalpha, name))
 
 
 def plan(

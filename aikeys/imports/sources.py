@@ -1,10 +1,11 @@
-"""Finds provider keys in what others keep: `.env` files, the environment, llm's `keys.json`. Pure: text in, finds out.
+"""Finder of provider keys in what others keep: files of any language, the environment, llm's `keys.json`. Pure.
 
-Rules: a variable counts when a provider of the catalogue names it, or when its value is recognised. Whatever counts
-but cannot be taken is reported with a reason; no reason and no refusal ever repeats a value. Of a variable that a file
-sets twice the last one counts, as it does for the programs that read the file. A base URL goes with the key only to
-the provider whose own variable holds it, so that no key is ever sent to another provider's address, and never where
-anybody could listen.
+- A variable counts when a provider of the catalogue names it, or when its value is recognised; a recognised value tells
+  the provider whatever the variable is called. Every key that is found is taken, or named with the reason why not: none
+  is passed over. No reason and no refusal ever repeats a value.
+- Of a variable that a file sets twice the last one counts, as it does for the programs that read the file.
+- A base URL goes with a key only as the program had it, from the variables of the provider whose variable holds it, so
+  that no key is ever sent to an address that it was not sent to before; and never where anybody could listen.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from aikeys.errors import AikeysError, BadConfiguration
+from aikeys.imports import references
+from aikeys.imports.lines import assignments, hidden, words
 from aikeys.network.addresses import plain_http_reach
 from aikeys.providers import recognition
 from aikeys.providers.catalogue import Provider, check_base_url
@@ -22,10 +25,10 @@ from aikeys.secret import Secret
 _Catalogue = dict[str, Provider]
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_REFERENCE = re.compile(r"\$[A-Za-z_(]|.*\$[{(]", re.DOTALL)  # a dollar sign alone may be part of a secret
 _KEY_STARTS = ("sk-", "sk_", "AIza", "gsk_", "xai-", "hf_", "pplx-", "r8_", "nvapi-")
-_STRAY = "\ufeff\u200b"  # what copying from a web page leaves behind, and str.strip() does not take
 # llm's names for keys where they differ from the provider's name in the catalogue
+_LINE_END = re.compile(r"\r\n|\n|\r")
+_GENERAL = ("GITHUB_TOKEN", "GH_TOKEN")
 _LLM_NAMES = {"claude": "anthropic", "google": "gemini"}
 
 
@@ -44,6 +47,10 @@ class Candidate(NamedTuple):
     end_line: int
     base_variable: str = ""
     base_line: int = 0
+    base_env: tuple[str, ...] = ()
+    """Where its address goes if its variable is another provider's: as the program reads it."""
+    is_general: bool = False
+    """It opens more than a provider of models, such as GITHUB_TOKEN: taken only where somebody says so."""
 
 
 class Skipped(NamedTuple):
@@ -70,31 +77,106 @@ class _Entry(NamedTuple):
 
 
 def from_dotenv(text: str, file: str, catalogue: _Catalogue) -> FoundKeys:
-    """Find keys in a `.env` file: quotes, `export`, comments and values over several lines as python-dotenv reads."""
+    """Find keys in a file: what python-dotenv reads as it does, other lines by the assignments they plainly hold."""
+    text = text.removeprefix("\ufeff")
+    read = _bindings(text, catalogue)
+    entries, told = list(read.entries), dict(read.bare)
+    covered = {number for entry in entries for number in range(entry.line, entry.end_line + 1)} | told.keys()
+    skipped = [Skipped("", file, line, "a key without a variable: write NAME=value") for line in told]
+    for number, line in enumerate(_LINE_END.split(text), 1):
+        if number in covered:
+            continue
+        for one in assignments(line, number):
+            if not one.is_comment:
+                entries.append(_Entry(one.variable, one.value, number, number))
+            elif _counts(one.variable, one.value, catalogue):
+                skipped.append(Skipped(one.variable, file, number, "in a comment: the key may still work"))
+                told.setdefault(number, one.value)
+    found = _sort_out(sorted(entries, key=lambda one: one.line), file, catalogue)
+    seen = {(one.line, one.secret.reveal()) for one in found.candidates}
+    loose = _loose(text, file, catalogue, seen | {(number, value.reveal()) for number, value in told.items()}, entries)
+    heard = {one.line for one in found.candidates}
+    heard |= {one.line for one in (*found.skipped, *skipped, *loose)}
+    unread = [
+        Skipped("", file, line, "the line cannot be read: a quote may be missing")
+        for line in read.unread
+        if line not in heard and (is_dotenv(file) or _names_a_key(text, line, catalogue))
+    ]
+    every = (*skipped, *found.skipped, *loose, *unread)
+    return FoundKeys(found.candidates, tuple(sorted(every, key=lambda one: one.line)))
+
+
+def is_dotenv(file: str) -> bool:
+    """Tell whether a file is named as .env files are."""
+    name = file.replace("\\", "/").rpartition("/")[2]
+    return name.startswith(".env") or name.endswith(".env")
+
+
+class _Read(NamedTuple):
+    """What python-dotenv read: assignments, keys alone on a line, and the lines that it could not read."""
+
+    entries: tuple[_Entry, ...]
+    bare: tuple[tuple[int, Secret], ...]
+    unread: tuple[int, ...]
+
+
+def _bindings(text: str, catalogue: _Catalogue) -> _Read:
     from io import StringIO
 
     from dotenv.parser import parse_stream
 
     entries: list[_Entry] = []
-    skipped: list[Skipped] = []
-    for binding in parse_stream(StringIO(text.removeprefix("\ufeff"), newline="")):
+    bare: list[tuple[int, Secret]] = []
+    unread: list[int] = []
+    for binding in parse_stream(StringIO(text, newline="")):
         original = binding.original.string
         body = original.lstrip()
         line = binding.original.line + _newlines(original[: len(original) - len(body)])
-        end_line = line + _newlines(body.rstrip())
         if binding.error:
-            skipped.append(Skipped("", file, line, "the line cannot be read: a quote may be missing"))
+            unread.append(line)
         elif binding.key and binding.value is None and recognition.guess(catalogue, binding.key) is not None:
-            skipped.append(Skipped("", file, line, "a key without a variable: write NAME=value"))
+            bare.append((line, hidden(binding.key)))
         elif binding.key and binding.value is not None and _VARIABLE.match(binding.key):
-            entries.append(_Entry(binding.key, _secret(binding.value), line, end_line))
-    found = _sort_out(entries, file, catalogue)
-    return FoundKeys(found.candidates, tuple(sorted((*skipped, *found.skipped), key=lambda one: one.line)))
+            entries.append(_Entry(binding.key, hidden(binding.value), line, line + _newlines(body.rstrip())))
+    return _Read(tuple(entries), tuple(bare), tuple(unread))
+
+
+def _counts(variable: str, value: Secret, catalogue: _Catalogue) -> bool:
+    """Tell whether an assignment holds a key: its value is recognised, or may be what its variable is for."""
+    owner = recognition.by_variable(catalogue, variable) or ""
+    return bool(_provider_of(owner, value, catalogue)) and not _refusal(value)
+
+
+def _loose(
+    text: str, file: str, catalogue: _Catalogue, seen: set[tuple[int, bytes]], entries: Iterable[_Entry]
+) -> list[Skipped]:
+    """Name the recognised keys that no variable holds by themselves: in a header, an address, a comment."""
+    spans = {number: entry for entry in entries for number in range(entry.line, entry.end_line + 1)}
+    known = {value for _, value in seen} | {entry.value.reveal() for entry in spans.values()}
+    found: list[Skipped] = []
+    for number, line in enumerate(_LINE_END.split(text), 1):
+        for word in words(line, number):
+            value = word.value.reveal()
+            title = recognition.guess(catalogue, value.decode())
+            told = [other for line_of, other in seen if line_of == number and other in value]
+            if title is None or title not in catalogue or told or value in known:
+                continue
+            seen.add((number, value))
+            reason = f"a key of {catalogue[title].title} that no variable holds by itself"
+            found.append(Skipped("", file, number, reason))
+    return found
+
+
+def _names_a_key(text: str, line: int, catalogue: _Catalogue) -> bool:
+    content = _LINE_END.split(text)[line - 1]
+    return any(
+        variable in content for provider in catalogue.values() for variable in (*provider.env, *provider.also_env)
+    )
 
 
 def from_environment(environ: Mapping[str, str], catalogue: _Catalogue) -> FoundKeys:
     """Find keys in environment variables; they have no file and no line."""
-    return _sort_out([_Entry(name, _secret(value), 0, 0) for name, value in environ.items()], "", catalogue)
+    return _sort_out([_Entry(name, hidden(value), 0, 0) for name, value in environ.items()], "", catalogue)
 
 
 def from_llm(text: str, file: str, catalogue: _Catalogue) -> FoundKeys:
@@ -116,7 +198,7 @@ def from_llm(text: str, file: str, catalogue: _Catalogue) -> FoundKeys:
     for name, value in document.items():
         line = _line_of(name, text)
         if isinstance(value, str) and not name.startswith("//"):
-            entries.append(_Entry(name, _secret(value), line, line))
+            entries.append(_Entry(name, hidden(value), line, line))
         elif not isinstance(value, str) and _llm_provider(name, catalogue):
             skipped.append(Skipped(name, file, line, "the value is not text"))
     names = {entry.variable: provider for entry in entries if (provider := _llm_provider(entry.variable, catalogue))}
@@ -132,17 +214,23 @@ def _sort_out(
     last = {entry.variable: entry for entry in entries}
     candidates: list[Candidate] = []
     skipped: list[Skipped] = []
-    for variable, value, line, end_line in entries:
+    met: dict[bytes, str] = {}
+    for variable, value, _, _ in entries:
         owner = (names or {}).get(variable) or recognition.by_variable(catalogue, variable) or ""
         provider = _provider_of(owner, value, catalogue)
+        if provider and not _refusal(value):
+            met.setdefault(value.reveal(), provider)
+    for variable, value, line, end_line in entries:
+        owner = (names or {}).get(variable) or recognition.by_variable(catalogue, variable) or ""
+        provider = _provider_of(owner, value, catalogue) or met.get(value.reveal(), "")
         reason = _refusal(value) if provider else _unknown(variable, value, is_key=names is not None)
         if reason:
             skipped.append(Skipped(variable, file, line, reason))
         elif provider:
-            base_url, base = _base_url(catalogue[provider], last)
-            found = Candidate(provider, variable, value, base_url, file, line, end_line)
-            candidates.append(found._replace(base_variable=base.variable, base_line=base.line) if base else found)
-    wanted = {variable for one in candidates for variable in catalogue[one.provider].base_url_env}
+            found = Candidate(provider, variable, value, "", file, line, end_line, is_general=variable in _GENERAL)
+            candidates.append(_with_base_url(found, _reader(variable, catalogue) or provider, last, catalogue))
+    readers = {_reader(one.variable, catalogue) or one.provider for one in candidates}
+    wanted = {variable for name in readers for variable in catalogue[name].base_url_env}
     skipped.extend(
         Skipped(entry.variable, file, entry.line, _base_refusal(_text(entry.value)))
         for entry in entries
@@ -175,10 +263,8 @@ def _refusal(value: Secret) -> str:
     text = _text(value)
     if not text:
         return "empty"
-    if _REFERENCE.match(text):
-        return "refers to another variable"
-    if "://" in text:
-        return "a reference or an address, not a key"
+    if why := references.reason(text):
+        return why
     if recognition.looks_like_placeholder(text):
         return "a placeholder"
     if recognition.has_outer_quote(text):
@@ -190,6 +276,22 @@ def _unknown(variable: str, value: Secret, *, is_key: bool) -> str:
     """Say that an obvious key is not taken; other variables are nobody's business here."""
     obvious = is_key or variable.endswith("_API_KEY") or _text(value).startswith(_KEY_STARTS)
     return "of no known provider" if obvious and not _refusal(value) else ""
+
+
+def _reader(variable: str, catalogue: _Catalogue) -> str:
+    """Return the provider whose SDKs read a variable, "" for nobody's."""
+    owner = recognition.by_variable(catalogue, variable)
+    return owner or next((one.name for one in catalogue.values() if variable in one.clear), "")
+
+
+def _with_base_url(found: Candidate, reader: str, last: Mapping[str, _Entry], catalogue: _Catalogue) -> Candidate:
+    """Return a key with the address that its program reads beside it."""
+    base_url, base = _base_url(catalogue[reader], last)
+    if reader != found.provider:
+        found = found._replace(base_env=catalogue[reader].base_url_env)
+    if base is None:
+        return found
+    return found._replace(base_url=base_url, base_variable=base.variable, base_line=base.line)
 
 
 def _base_url(provider: Provider, last: Mapping[str, _Entry]) -> tuple[str, _Entry | None]:
@@ -227,15 +329,7 @@ def _line_of(name: str, text: str) -> int:
 
 
 def _newlines(text: str) -> int:
-    return len(re.findall(r"\r\n|\n|\r", text))
-
-
-def _secret(value: str) -> Secret:
-    """Hide a value as soon as it is read; what cannot be encoded (lone surrogates) becomes empty."""
-    try:
-        return Secret(value.strip().strip(_STRAY).strip().encode())
-    except UnicodeEncodeError:
-        return Secret(b"")
+    return len(_LINE_END.findall(text))
 
 
 def _text(value: Secret) -> str:

@@ -19,6 +19,7 @@ COVERED_BY = {
     "aikeys.budgets.remaining": "cli/test_token.py",
     "aikeys.budgets.run_budgets": "cli/test_exec_metered.py",
     "aikeys.cli.alerting": "alerts/test_alert_cli.py",
+    "aikeys.cli.keys.found_keys": "imports/test_import_command.py",
     "aikeys.cli.raw_run": "cli/test_session_keep_and_lend.py",
     "aikeys.cli.checks.of_a_token": "cli/test_token_holder.py",
     "aikeys.cli.checks.surroundings": "cli/test_doctor.py",

@@ -77,3 +77,14 @@ def test_a_secret_that_a_key_of_the_provider_holds_is_had_and_compared_with_no_o
 
 def test_a_plan_never_shows_a_secret() -> None:
     assert "CANARY" not in repr(plan([_candidate("1"), _candidate("1")], {}, _never))
+
+
+def test_the_variables_are_those_that_the_programs_read() -> None:
+    def variables(*names: str) -> tuple[str, ...]:
+        first, *also = (_candidate("1")._replace(variable=name) for name in names)
+        return plan([first, *also], {}, _never)[0].variables(("OPENAI_API_KEY", "OPENAI_OTHER"))
+
+    assert variables("OPENAI_API_KEY") == ("OPENAI_API_KEY", "OPENAI_OTHER")
+    assert variables("OPENAI_KEY", "VITE_KEY", "OPENAI_KEY") == ("OPENAI_KEY", "VITE_KEY")
+    assert variables("OPENAI_KEY", "OPENAI_OTHER") == ("OPENAI_API_KEY", "OPENAI_OTHER", "OPENAI_KEY")
+    assert variables("api_key") == variables("openai") == ("OPENAI_API_KEY", "OPENAI_OTHER")

@@ -116,7 +116,12 @@ def test_the_base_url_of_the_file_goes_with_its_providers_key_only() -> None:
     found = _dotenv(f"OPENAI_API_KEY={OPENAI}\nMISTRAL_API_KEY=CANARY-m\nOPENAI_BASE_URL= https://proxy.example/v1 \n")
     assert [one.base_url for one in found.candidates] == ["https://proxy.example/v1", ""]
     misplaced = _dotenv(f"OPENAI_API_KEY={ANTHROPIC}\nOPENAI_BASE_URL=https://proxy.example/v1\n")
-    assert [one.base_url for one in misplaced.candidates] == [""]
+    (pair,) = misplaced.candidates  # the program reads this pair: so it stays
+    assert (pair.provider, pair.base_url, pair.base_env) == (
+        "anthropic",
+        "https://proxy.example/v1",
+        ("OPENAI_BASE_URL",),
+    )
 
 
 @pytest.mark.parametrize("url", ["${PROXY}", "https://${HOST}/v1", "proxy", "https://u:CANARY@proxy.example"])
@@ -181,7 +186,7 @@ def test_an_empty_base_url_is_none() -> None:
         ("sk-\0one", "holds a NUL byte"),
         ('CANARY"', "begins or ends with a quote that belongs to no pair"),
         ("CANARY'", "begins or ends with a quote that belongs to no pair"),
-        ("op://vault/item", "a reference or an address, not a key"),
+        ("op://vault/item", "a reference to a secret kept elsewhere"),
     ],
 )
 def test_what_is_no_key_is_skipped_with_a_reason(value: str, reason: str) -> None:
@@ -197,12 +202,47 @@ def test_a_key_of_no_known_provider_is_told() -> None:
 
 def test_a_broken_line_and_a_bare_key_are_told_without_their_text() -> None:
     found = _dotenv(f'\nOPENAI_API_KEY="{OPENAI}\n{ANTHROPIC}\nMISTRAL_API_KEY=CANARY\n{OPENAI}=\n')
-    assert [(one.variable, one.line) for one in found.skipped] == [("", 2), ("", 3)]
+    assert [(one.variable, one.line) for one in found.skipped] == [("", 2), ("", 3), ("", 5)]
     assert _values(found) == [("mistral", "MISTRAL_API_KEY", "CANARY")]
 
 
-def test_a_commented_key_and_an_empty_file_hold_nothing() -> None:
-    assert _dotenv(f"# OPENAI_API_KEY={OPENAI}\n") == _dotenv("") == sources.FoundKeys((), ())
+def test_a_commented_key_is_named_and_an_empty_file_holds_nothing() -> None:
+    found = _dotenv(f"# OPENAI_API_KEY={OPENAI}\n#WEATHER=fine\n# OPENAI_API_KEY=\n")
+    assert found == sources.FoundKeys(
+        (), (sources.Skipped("OPENAI_API_KEY", "/p/.env", 1, "in a comment: the key may still work"),)
+    )
+    assert _dotenv("") == sources.FoundKeys((), ())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f'export OPENAI_API_KEY="{OPENAI}"; export X=1', f"[ -f x ] && export OPENAI_API_KEY={OPENAI}",
+        f"set -gx OPENAI_API_KEY {OPENAI}", f'$env:OPENAI_API_KEY = "{OPENAI}"', f"OPENAI_API_KEY: {OPENAI}",
+        f'{{"env": {{"OPENAI_API_KEY": "{OPENAI}"}}}}', f"      - OPENAI_API_KEY={OPENAI}", f"setenv OPENAI_API_KEY '{OPENAI}'",
+        f"setx OPENAI_API_KEY {OPENAI}", f"declare -x OPENAI_API_KEY={OPENAI};", f'"OPENAI_API_KEY":"{OPENAI}",',
+        f'[Environment]::SetEnvironmentVariable("OPENAI_API_KEY", "{OPENAI}", "User")', f"  OPENAI_API_KEY: '{OPENAI}' # mine",
+        f"env OPENAI_API_KEY={OPENAI} python app.py", f"set -Ux OPENAI_API_KEY {OPENAI}",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_line_of_another_language_is_taken(line: str, end: str) -> None:
+    found = sources.from_dotenv(line + end, "/p/rc", CATALOGUE)
+    assert _values(found) == [("openai", "OPENAI_API_KEY", OPENAI)]
+    assert found.skipped == ()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"curl -H 'Authorization: Bearer {OPENAI}' https://api.example", f"https://x.example/?key={OPENAI}&a=b",
+        f"URL=https://x.example/?key={OPENAI}", f"A=b  # it was {OPENAI}", f"# try {OPENAI}", f"print({OPENAI!r})",
+    ],
+)  # fmt: skip
+def test_a_key_that_no_variable_holds_is_named(line: str) -> None:
+    found = sources.from_dotenv(line, "/p/notes", CATALOGUE)
+    assert (found.candidates, [one.line for one in found.skipped]) == ((), [1])
+    assert "CANARY" not in repr(found)
 
 
 def test_the_environment_has_no_file_and_no_lines() -> None:
