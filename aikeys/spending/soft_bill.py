@@ -5,7 +5,8 @@ Whether it is booked, the budgets say (budgets.soft_ends). There is none, and th
 have been billed that nobody saw:
 
 - reasoning: of a model that is on no list of its provider (`shows_all`), or where the request says anything of it;
-- runs and tools at the provider, images and sound, another model beside, a field that nobody read;
+- runs and tools at the provider, texts of which only the best are sent, images and sound, another model beside, a field
+  that nobody read;
 - an input that was not reported, and is more than the request shows.
 """
 
@@ -16,6 +17,9 @@ from aikeys.pricing.bounds import MEDIA_TOKENS, ways_of_serving
 from aikeys.pricing.cost import cost
 from aikeys.spending.bill import AttemptUse, Bill, PriceOf, bill
 from aikeys.spending.plan import Plan
+
+_MAY_DROP_CHOICES = "openai_completions"
+"""Its `best_of` bills texts that are not sent."""
 
 
 def soft_bill(plan: Plan, used: AttemptUse, at_us: int, price_of: PriceOf, worst: Bill) -> Bill | None:
@@ -39,6 +43,7 @@ def may_hide(plan: Plan, used: AttemptUse) -> bool:
         or not all(plan.dialect.is_shown(name) for name in names)
         or bool(usage is not None and usage.reasoning)
         or bounds.iterations > 1
+        or (bounds.choices > 1 and plan.protocol == _MAY_DROP_CHOICES)
         or bool(bounds.units or bounds.output_modalities or metered.others)
         or ((usage is None or not usage.input) and _hides_input(plan))
     )

@@ -133,6 +133,16 @@ def test_a_fifth_of_the_limit_may_be_missing_to_the_last_pico_dollar(
     assert rows(ledger)[-1][1] == WORST_CASE
 
 
+@pytest.mark.parametrize("period", ["day", "week", "total"])
+def test_a_budget_of_the_same_over_another_period_has_its_say(
+    ledger: Ledger, reserver: SerialReserver, period: str
+) -> None:
+    soft_limit(ledger, "org", "10")
+    assert broken(reserver, "0.9")
+    set_limit(ledger, "org", "10", period)
+    assert not broken(reserver, "0.9")
+
+
 def test_the_narrowest_of_several_limits_is_the_wall(ledger: Ledger, reserver: SerialReserver) -> None:
     soft_limit(ledger, "org", "100")
     soft_limit(ledger, "team:support", "5")

@@ -267,8 +267,8 @@ def plan_of(bounds: Bounds, price: Price = PRICE) -> Plan:
     )  # fmt: skip
 
 
-def estimate(bounds: Bounds, used: AttemptUse = CAME, price: Price = PRICE) -> Bill | None:
-    made = plan_of(bounds, price)
+def estimate(bounds: Bounds, used: AttemptUse = CAME, price: Price = PRICE, protocol: str = "") -> Bill | None:
+    made = plan_of(bounds, price)._replace(protocol=protocol)
     return soft_bill(made, used, NOON_US, lambda _: price, bill(made, used, NOON_US, lambda _: price))
 
 
@@ -283,6 +283,7 @@ UNSEEN: dict[str, tuple[Bounds, AttemptUse]] = {
     "runs at the provider": (BOUNDS._replace(iterations=2), REPORTED),
     "tools at the provider": (BOUNDS._replace(units=(("requests", 1),)), REPORTED),
     "images or sound": (BOUNDS._replace(output_modalities=("audio",)), REPORTED),
+    "texts of which the best is sent": (BOUNDS._replace(choices=3), REPORTED),
     "another model beside": (
         BOUNDS, REPORTED._replace(metered=REPORTED.metered._replace(others=(ModelUsage("x", Usage(output=1)),)))
     ),
@@ -299,9 +300,10 @@ def test_there_is_no_estimate_of_what_nobody_saw(name: str) -> None:
     price = PRICE._replace(variants=())
     bounds, used = UNSEEN[name]
     assert estimate(BOUNDS, used._replace(metered=Metered(), text_bytes=40), price) is not None
+    protocol = "openai_completions" if bounds.choices > 1 else ""
     if name == "no less than the worst case":
         used = used._replace(metered=Metered(Usage(input=10**6, output=0)))
-    assert estimate(bounds, used, price) is None
+    assert estimate(bounds, used, price, protocol) is None
 
 
 @pytest.mark.parametrize(
