@@ -87,7 +87,10 @@ def hidden(value: str) -> Secret:
 def _plain(match: re.Match[str]) -> str:
     if match["double"] is not None:
         return _ESCAPED.sub(r"\1", match["double"])
-    return match["single"] if match["single"] is not None else match["bare"]
+    if match["single"] is not None:
+        return match["single"]
+    after = match.string[match.end() : match.end() + 1]
+    return match["bare"] + (after if after and after in "({`" else "")  # what is put together is told from its whole
 
 
 def _is_comment(line: str, start: int) -> bool:

@@ -28,6 +28,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _KEY_STARTS = ("sk-", "sk_", "AIza", "gsk_", "xai-", "hf_", "pplx-", "r8_", "nvapi-")
 # llm's names for keys where they differ from the provider's name in the catalogue
 _LINE_END = re.compile(r"\r\n|\n|\r")
+_SPACED = re.compile(r"[ \t;]")
 _GENERAL = ("GITHUB_TOKEN", "GH_TOKEN")
 _LLM_NAMES = {"claude": "anthropic", "google": "gemini"}
 
@@ -137,6 +138,9 @@ def _bindings(text: str, catalogue: _Catalogue) -> _Read:
         elif binding.key and binding.value is None and recognition.guess(catalogue, binding.key) is not None:
             bare.append((line, hidden(binding.key)))
         elif binding.key and binding.value is not None and _VARIABLE.match(binding.key):
+            value = binding.value.strip()
+            if not _newlines(body.rstrip()) and _SPACED.search(value) and not references.reason(value):
+                continue  # in a shell's words the value ended earlier
             entries.append(_Entry(binding.key, hidden(binding.value), line, line + _newlines(body.rstrip())))
     return _Read(tuple(entries), tuple(bare), tuple(unread))
 

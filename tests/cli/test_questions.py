@@ -157,6 +157,8 @@ def test_a_first_import_makes_the_vault_and_asks_for_its_passphrase_no_third_tim
         child.expect_exact("Add 1 key? [Y/n]: ")
         assert "Passphrase" not in child.before
         child.sendline("")
+        child.expect_exact("brings them back [y/N]: ")
+        child.sendline("")
         child.expect(pexpect.EOF)
     assert bare_home.lent("openai", env={"AIKEYS_PASSPHRASE": PASSPHRASE})["OPENAI_API_KEY"] == canary()
 

@@ -222,6 +222,7 @@ def test_a_commented_key_is_named_and_an_empty_file_holds_nothing() -> None:
         f'{{"env": {{"OPENAI_API_KEY": "{OPENAI}"}}}}', f"      - OPENAI_API_KEY={OPENAI}", f"setenv OPENAI_API_KEY '{OPENAI}'",
         f"setx OPENAI_API_KEY {OPENAI}", f"declare -x OPENAI_API_KEY={OPENAI};", f'"OPENAI_API_KEY":"{OPENAI}",',
         f'[Environment]::SetEnvironmentVariable("OPENAI_API_KEY", "{OPENAI}", "User")', f"  OPENAI_API_KEY: '{OPENAI}' # mine",
+        f"export OPENAI_API_KEY={OPENAI}; export X=1", f"OPENAI_API_KEY={OPENAI} python app.py", f"OPENAI_API_KEY={OPENAI};",
         f"env OPENAI_API_KEY={OPENAI} python app.py", f"set -Ux OPENAI_API_KEY {OPENAI}",
     ],
 )  # fmt: skip

@@ -20,7 +20,7 @@ def found(line: str) -> list[tuple[str, str, bool]]:
         ('A="b\\"c"', [("A", 'b"c', False)]), ("# A=b", [("A", "b", True)]), ("  // A: b", [("A", "b", True)]),
         ("x=1 # A=b", [("x", "1", False), ("A", "b", True)]), ("a.b=c", []), ("--key=b", []), ("?key=b&c=d", []),
         ('{"A": "b", "C": "d"}', [("A", "b", False), ("C", "d", False)]), ("A:b", []), ("set -gx A b", [("A", "b", False)]),
-        ("$env:A='b'", [("A", "b", False)]), ("- A=b", [("A", "b", False)]), ("A=", []), ("REM set A=b", [("A", "b", True)]),
+        ("$env:A='b'", [("A", "b", False)]), ("- A=b", [("A", "b", False)]), ("A=", []), ("A=sk-$(x y)", [("A", "sk-$(", False)]), ("A=b${C}d", [("A", "b${", False)]), ("REM set A=b", [("A", "b", True)]),
     ],
 )  # fmt: skip
 def test_forms(line: str, expected: list[tuple[str, str, bool]]) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.errors import Cancelled, NotFound
+from aikeys.errors import Cancelled, NotFound, UsageError
 
 if TYPE_CHECKING:
     from aikeys.imports.naming import Planned
@@ -17,6 +17,7 @@ app = new_app()
 _EXAMPLES = (
     ("aikeys import", "the .env of this folder"),
     ("aikeys import -r ~/src ~/.zshrc --dry-run", "what is found in a tree and a shell's file; nothing is taken"),
+    ("aikeys import --remove", "the keys go out of .env, too; --undo brings them back"),
     ("aikeys import --from llm", "the keys of the llm command"),
     ("doppler secrets download --format env --no-file | aikeys import -", "NAME=value lines of any other tool"),
 )
@@ -26,6 +27,11 @@ a key from is kept: exec sets the same variable again, and a base URL that stood
 or an address is named and not taken; so is what only stands for a key (references, ciphertext, placeholders). A token
 for all of GitHub is asked about apart, and without a terminal it stays where it is. With -r folders are searched, but
 for .git, node_modules, virtual environments and files over 4 MiB.
+
+--remove takes the lines out once the key is read back from the vault, and writes a comment there that says how to run
+the program. Mode, owner, line ends and encoding stay. A sealed copy of these lines alone is kept for 30 days: --undo
+puts them back byte for byte if the rest of the file is what it was. Links, files of several names or of others, JSON,
+and lines that do more than set the key are left and named.
 """
 
 
@@ -36,18 +42,27 @@ def import_(
     ] = None,
     source: Annotated[str, typer.Option("--from", metavar="dotenv|env|llm", help="What they are.")] = "dotenv",
     recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Search folders, too.")] = False,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Take the lines out of the files, too; --undo puts them back.")
+    ] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Put back what --remove took out last, within 30 days.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what is found, and take nothing.")] = False,
 ) -> None:
     """Take keys over from files, the environment or llm's keys.json.
 
-    Shows what was found, asks once, and says which lines to delete afterwards. Nothing is sent to a provider: try the
-    keys with `aikeys verify`.
+    Shows what was found, asks once, and says which lines to delete afterwards, or takes them out. Nothing is sent to a
+    provider: try the keys with `aikeys verify`.
     """
-    from aikeys.cli.keys import found_keys
+    from aikeys.cli.keys import found_keys, lines_away
     from aikeys.cli.keys.new_vault import require_or_offer
 
     where = home.place()
     catalogue = home.catalogue(where)
+    if undo:
+        if files or remove or dry_run:
+            raise UsageError("--undo stands alone", "aikeys import --undo")
+        lines_away.put_back(where, home.unlock(where).opened)
+        return
     if dry_run:
         found = found_keys.read(source, files or [], catalogue, recursive=recursive)
         found_keys.say_skipped(found)
@@ -72,8 +87,19 @@ def import_(
     held = [item for item in planned if item.action == "have"]
     for item in held:
         found_keys.add_variables(where, opened, item, catalogue)
-    found_keys.say_what_to_delete([*new, *held])
+    is_out = remove or _wants_them_out([*new, *held])
+    if is_out:
+        lines_away.take_out(where, opened, [*new, *held])
+    found_keys.say_what_to_delete([*new, *held], but_lines=is_out)
     found_keys.say_sum(found, [*new, *held])
+
+
+def _wants_them_out(taken: list[Planned]) -> bool:
+    """Offer to take the lines out, on a terminal."""
+    in_files = any(each.file for item in taken for each in (item.candidate, *item.also))
+    if not in_files or terminal.options.yes or not terminal.can_ask():
+        return False
+    return terminal.confirm("Take these lines out of the files now? aikeys import --undo brings them back", False)
 
 
 def _agreed(planned: list[Planned]) -> list[Planned]:

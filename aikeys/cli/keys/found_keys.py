@@ -213,7 +213,7 @@ def _where(item: Planned) -> str:
     return ", ".join(_place(each.file, each.line) for each in (item.candidate, *item.also))
 
 
-def say_what_to_delete(planned: Sequence[Planned]) -> None:
+def say_what_to_delete(planned: Sequence[Planned], *, but_lines: bool = False) -> None:
     """Name the lines that hold the keys, and the base URLs that came with those that were added."""
     found = [each for item in planned for each in (item.candidate, *item.also)]
     lines: list[str] = []
@@ -223,6 +223,8 @@ def say_what_to_delete(planned: Sequence[Planned]) -> None:
             lines.append(f"  {each.file}:{each.line}{last} {each.variable}")
     with_address = [item.candidate for item in planned if item.action == "add" and item.candidate.base_url]
     lines += [f"  {one.file}:{one.base_line} {one.base_variable}" for one in with_address if one.file]
+    if but_lines:
+        lines = []
     if lines:
         terminal.say("these files still contain the keys; delete these lines:")
     for line in dict.fromkeys(lines):
