@@ -4,7 +4,7 @@ function __aikeys_at
     for word in (commandline -opc)[2..-1]
         test "$word" = --; and return 1
         set -l longer (string join -- / $path $word)
-        contains -- "$longer" 'init' 'add' 'list' 'ls' 'show' 'edit' 'verify' 'rotate' 'revoke' 'import' 'exec' 'env' 'allow' 'token' 'token/issue' 'token/create' 'token/list' 'token/show' 'token/revoke' 'token/prune' 'gateway' 'login' 'logout' 'unlock' 'lock' 'prompt' 'estimate' 'models' 'providers' 'report' 'ledger' 'ledger/verify' 'ledger/head' 'ledger/export' 'ledger/import' 'ledger/archive' 'ledger/resolve' 'ledger/erase' 'log' 'audit' 'top' 'budget' 'budget/set' 'budget/list' 'budget/remove' 'budget/check' 'alert' 'alert/add' 'alert/list' 'alert/remove' 'alert/test' 'alert/deliver' 'prices' 'prices/status' 'prices/show' 'prices/update' 'unlock-method' 'unlock-method/list' 'unlock-method/add' 'unlock-method/remove' 'passphrase' 'backup' 'restore' 'config' 'config/export' 'config/apply' 'doctor' 'demo' 'completion'; and set -a path $word
+        contains -- "$longer" 'init' 'add' 'list' 'ls' 'show' 'edit' 'verify' 'rotate' 'revoke' 'import' 'scan' 'exec' 'env' 'allow' 'token' 'token/issue' 'token/create' 'token/list' 'token/show' 'token/revoke' 'token/prune' 'gateway' 'login' 'logout' 'unlock' 'lock' 'prompt' 'estimate' 'models' 'providers' 'report' 'ledger' 'ledger/verify' 'ledger/head' 'ledger/export' 'ledger/import' 'ledger/archive' 'ledger/resolve' 'ledger/erase' 'log' 'audit' 'top' 'budget' 'budget/set' 'budget/list' 'budget/remove' 'budget/check' 'alert' 'alert/add' 'alert/list' 'alert/remove' 'alert/test' 'alert/deliver' 'prices' 'prices/status' 'prices/show' 'prices/update' 'unlock-method' 'unlock-method/list' 'unlock-method/add' 'unlock-method/remove' 'passphrase' 'backup' 'restore' 'config' 'config/export' 'config/apply' 'doctor' 'demo' 'completion'; and set -a path $word
     end
     test (string join / -- $path "") = "$argv[1]"
 end
@@ -27,6 +27,7 @@ complete -c aikeys -n '__aikeys_at \'\'' -a 'verify' -d 'Ask the providers wheth
 complete -c aikeys -n '__aikeys_at \'\'' -a 'rotate' -d 'Replace a key by a new one.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'revoke' -d 'Remove a key from the vault.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'import' -d 'Take keys over from files, the environment or llm\'s keys.json.'
+complete -c aikeys -n '__aikeys_at \'\'' -a 'scan' -d 'Find keys in files, histories and transcripts.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'exec' -d 'Run a program with keys in its environment.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'env' -d 'Print keys as variables for a shell.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'allow' -d 'Let a project\'s file choose keys and labels. Shows it, asks, and remembers exactly this file; audited.'
@@ -127,6 +128,14 @@ complete -c aikeys -n '__aikeys_at \'import/\'' -l undo -d 'Put back what --remo
 complete -c aikeys -n '__aikeys_at \'import/\'' -l dry-run -d 'Show what is found, and take nothing.'
 complete -c aikeys -n '__aikeys_at \'import/\'' -s h -l help -d 'Show this message and exit.'
 complete -c aikeys -n '__aikeys_at \'import/\'' -F
+complete -c aikeys -n '__aikeys_at \'scan/\'' -l git -d 'Search git\'s history of these folders, too.'
+complete -c aikeys -n '__aikeys_at \'scan/\'' -l history -d 'Search the histories of your shells, too.'
+complete -c aikeys -n '__aikeys_at \'scan/\'' -l agents -d 'Search what agents wrote down in your home, too.'
+complete -c aikeys -n '__aikeys_at \'scan/\'' -l all-files -d 'Search also what git ignores.'
+complete -c aikeys -n '__aikeys_at \'scan/\'' -l format -r -f -a 'text json github' -d 'How findings are printed.'
+complete -c aikeys -n '__aikeys_at \'scan/\'' -l json -d 'Print JSON.'
+complete -c aikeys -n '__aikeys_at \'scan/\'' -s h -l help -d 'Show this message and exit.'
+complete -c aikeys -n '__aikeys_at \'scan/\'' -F
 complete -c aikeys -n '__aikeys_at \'exec/\'' -l all -d 'Lend every key that fits beside the others.'
 complete -c aikeys -n '__aikeys_at \'exec/\'' -l env -r -f -d 'Put the key NAME into VAR.'
 complete -c aikeys -n '__aikeys_at \'exec/\'' -l clean-env -d 'Pass on only PATH, HOME, TERM and the like.'

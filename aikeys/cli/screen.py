@@ -43,3 +43,19 @@ def progress(description: str, total: int) -> Iterator[Callable[[], None]]:
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(escape(terminal.printable(description)), total=total)
         yield lambda: bar.advance(task)
+
+
+@contextmanager
+def counting(description: str) -> Iterator[Callable[[], None]]:
+    """Show on a terminal's stderr how often the function that is yielded was called, nothing elsewhere."""
+    if terminal.options.quiet or not terminal.on_terminal(sys.stderr):
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import Progress, TextColumn
+
+    column = TextColumn("{task.description}: {task.completed:,.0f} files")
+    with Progress(column, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(escape(terminal.printable(description)), total=None)
+        yield lambda: bar.advance(task)

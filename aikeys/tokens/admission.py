@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, Scopes | None] = {
     "rotate": OWNER_ONLY,
     "revoke": OWNER_ONLY,
     "import": OWNER_ONLY,
+    "scan": FREE,
     "exec": ("env:read",),
     "env": ("env:read",),
     "exec --metered": ("env:read", "chat:write"),

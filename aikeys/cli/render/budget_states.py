@@ -82,10 +82,13 @@ def commands_of(states: Sequence[BudgetState]) -> list[str]:
     return lines
 
 
-def annotation(command: str, title: str, message: str) -> str:
-    """Return one workflow command; no text can begin another."""
-    title = _message(title).replace(":", "%3A").replace(",", "%2C")
-    return f"::{command} title={title}::{_message(message)}"
+def annotation(command: str, title: str, message: str, **properties: object) -> str:
+    """Return one workflow command, with further properties such as `file` and `line`; no text can begin another."""
+    pairs = {**properties, "title": title}
+    said = ",".join(
+        f"{name}={_message(str(value)).replace(':', '%3A').replace(',', '%2C')}" for name, value in pairs.items()
+    )
+    return f"::{command} {said}::{_message(message)}"
 
 
 def outputs(state: str, decides: BudgetState | None) -> str:
