@@ -24,7 +24,7 @@ _aikeys() {
       continue
     fi
     case "$path/$word" in
-      /init|/add|/list|/ls|/show|/edit|/verify|/rotate|/revoke|/import|/scan|/exec|/env|/allow|/token|/token/issue|/token/create|/token/list|/token/show|/token/revoke|/token/prune|/gateway|/login|/logout|/unlock|/lock|/prompt|/estimate|/models|/providers|/report|/ledger|/ledger/verify|/ledger/head|/ledger/export|/ledger/import|/ledger/archive|/ledger/resolve|/ledger/erase|/log|/audit|/top|/budget|/budget/set|/budget/list|/budget/remove|/budget/check|/alert|/alert/add|/alert/list|/alert/remove|/alert/test|/alert/deliver|/prices|/prices/status|/prices/show|/prices/update|/unlock-method|/unlock-method/list|/unlock-method/add|/unlock-method/remove|/passphrase|/backup|/restore|/config|/config/export|/config/apply|/doctor|/demo|/completion) path=$path/$word ;;
+      /init|/add|/list|/ls|/show|/edit|/verify|/rotate|/revoke|/import|/scan|/exec|/env|/use|/allow|/token|/token/issue|/token/create|/token/list|/token/show|/token/revoke|/token/prune|/gateway|/login|/logout|/unlock|/lock|/prompt|/estimate|/models|/providers|/report|/ledger|/ledger/verify|/ledger/head|/ledger/export|/ledger/import|/ledger/archive|/ledger/resolve|/ledger/erase|/log|/audit|/top|/budget|/budget/set|/budget/list|/budget/remove|/budget/check|/alert|/alert/add|/alert/list|/alert/remove|/alert/test|/alert/deliver|/prices|/prices/status|/prices/show|/prices/update|/unlock-method|/unlock-method/list|/unlock-method/add|/unlock-method/remove|/passphrase|/backup|/restore|/config|/config/export|/config/apply|/doctor|/demo|/completion) path=$path/$word ;;
     esac
   done
   case $path:$prev in
@@ -54,6 +54,7 @@ _aikeys() {
     /import:--from) mapfile -t COMPREPLY < <(compgen -W 'dotenv env llm' -- "$cur"); return ;;
     /scan:--format) mapfile -t COMPREPLY < <(compgen -W 'text json github' -- "$cur"); return ;;
     /exec:--env) :; return ;;
+    /exec:--env-file) compopt -o default; return ;;
     /exec:--budget) :; return ;;
     /exec:--model) :; return ;;
     /exec:--ttl) :; return ;;
@@ -186,7 +187,7 @@ _aikeys() {
     /passphrase:--new-file) compopt -o default; return ;;
   esac
   case $path in
-    '') if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--home -q --quiet -v --verbose --no-input -y --yes --version -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'init add list show edit verify rotate revoke import scan exec env allow token gateway login logout unlock lock prompt estimate models providers report ledger log audit top budget alert prices unlock-method passphrase backup restore config doctor demo completion' -- "$cur"); fi ;;
+    '') if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--home -q --quiet -v --verbose --no-input -y --yes --version -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'init add list show edit verify rotate revoke import scan exec env use allow token gateway login logout unlock lock prompt estimate models providers report ledger log audit top budget alert prices unlock-method passphrase backup restore config doctor demo completion' -- "$cur"); fi ;;
     /init) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--passphrase --keyring --key-file -h --help' -- "$cur"); else :; fi ;;
     /add) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--provider --region --base-url --stdin --team --project --environment --user --rotate-every --expires --var --no-verify --allow-http -h --help' -- "$cur"); else :; fi ;;
     /list) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--due --balance --json -h --help' -- "$cur"); else :; fi ;;
@@ -198,8 +199,9 @@ _aikeys() {
     /revoke) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
     /import) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--from -r --recursive --remove --undo --dry-run -h --help' -- "$cur"); else compopt -o default; fi ;;
     /scan) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--git --history --agents --all-files --format --json -h --help' -- "$cur"); else compopt -o default; fi ;;
-    /exec) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--all --env --clean-env --nested --unmetered --metered --budget --model --ttl --rpm --when-unknown -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
+    /exec) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--all --env --env-file --clean-env --nested --unmetered --metered --budget --model --ttl --rpm --when-unknown -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
     /env) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--all --env --shell --unmetered --json -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
+    /use) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
     /allow) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--allow-file --remove --list --json -h --help' -- "$cur"); else compopt -o default; fi ;;
     /token) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'issue list show revoke prune' -- "$cur"); fi ;;
     /token/issue) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--name --for --ttl --role --scope --key --model --team --project --environment --user --tag --budget --rpm --tpm --once --address --json -h --help' -- "$cur"); else :; fi ;;

@@ -4,7 +4,7 @@ function __aikeys_at
     for word in (commandline -opc)[2..-1]
         test "$word" = --; and return 1
         set -l longer (string join -- / $path $word)
-        contains -- "$longer" 'init' 'add' 'list' 'ls' 'show' 'edit' 'verify' 'rotate' 'revoke' 'import' 'scan' 'exec' 'env' 'allow' 'token' 'token/issue' 'token/create' 'token/list' 'token/show' 'token/revoke' 'token/prune' 'gateway' 'login' 'logout' 'unlock' 'lock' 'prompt' 'estimate' 'models' 'providers' 'report' 'ledger' 'ledger/verify' 'ledger/head' 'ledger/export' 'ledger/import' 'ledger/archive' 'ledger/resolve' 'ledger/erase' 'log' 'audit' 'top' 'budget' 'budget/set' 'budget/list' 'budget/remove' 'budget/check' 'alert' 'alert/add' 'alert/list' 'alert/remove' 'alert/test' 'alert/deliver' 'prices' 'prices/status' 'prices/show' 'prices/update' 'unlock-method' 'unlock-method/list' 'unlock-method/add' 'unlock-method/remove' 'passphrase' 'backup' 'restore' 'config' 'config/export' 'config/apply' 'doctor' 'demo' 'completion'; and set -a path $word
+        contains -- "$longer" 'init' 'add' 'list' 'ls' 'show' 'edit' 'verify' 'rotate' 'revoke' 'import' 'scan' 'exec' 'env' 'use' 'allow' 'token' 'token/issue' 'token/create' 'token/list' 'token/show' 'token/revoke' 'token/prune' 'gateway' 'login' 'logout' 'unlock' 'lock' 'prompt' 'estimate' 'models' 'providers' 'report' 'ledger' 'ledger/verify' 'ledger/head' 'ledger/export' 'ledger/import' 'ledger/archive' 'ledger/resolve' 'ledger/erase' 'log' 'audit' 'top' 'budget' 'budget/set' 'budget/list' 'budget/remove' 'budget/check' 'alert' 'alert/add' 'alert/list' 'alert/remove' 'alert/test' 'alert/deliver' 'prices' 'prices/status' 'prices/show' 'prices/update' 'unlock-method' 'unlock-method/list' 'unlock-method/add' 'unlock-method/remove' 'passphrase' 'backup' 'restore' 'config' 'config/export' 'config/apply' 'doctor' 'demo' 'completion'; and set -a path $word
     end
     test (string join / -- $path "") = "$argv[1]"
 end
@@ -30,6 +30,7 @@ complete -c aikeys -n '__aikeys_at \'\'' -a 'import' -d 'Take keys over from fil
 complete -c aikeys -n '__aikeys_at \'\'' -a 'scan' -d 'Find keys in files, histories and transcripts.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'exec' -d 'Run a program with keys in its environment.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'env' -d 'Print keys as variables for a shell.'
+complete -c aikeys -n '__aikeys_at \'\'' -a 'use' -d 'Write down which keys exec lends in this folder.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'allow' -d 'Let a project\'s file choose keys and labels. Shows it, asks, and remembers exactly this file; audited.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'token' -d 'Issue, list and revoke tokens: what lends keys for a while, to a program, a person or a CI job.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'gateway' -d 'Serve every provider under one address, within budgets that cannot be overspent.'
@@ -138,6 +139,7 @@ complete -c aikeys -n '__aikeys_at \'scan/\'' -s h -l help -d 'Show this message
 complete -c aikeys -n '__aikeys_at \'scan/\'' -F
 complete -c aikeys -n '__aikeys_at \'exec/\'' -l all -d 'Lend every key that fits beside the others.'
 complete -c aikeys -n '__aikeys_at \'exec/\'' -l env -r -f -d 'Put the key NAME into VAR.'
+complete -c aikeys -n '__aikeys_at \'exec/\'' -l env-file -r -F -d 'Variables from FILE; aikeys://NAME is the key NAME.'
 complete -c aikeys -n '__aikeys_at \'exec/\'' -l clean-env -d 'Pass on only PATH, HOME, TERM and the like.'
 complete -c aikeys -n '__aikeys_at \'exec/\'' -l nested -d 'Allow it inside another aikeys exec.'
 complete -c aikeys -n '__aikeys_at \'exec/\'' -l unmetered -d 'Allow a key or a token that has a budget: its use is not metered.'
@@ -156,6 +158,8 @@ complete -c aikeys -n '__aikeys_at \'env/\'' -l unmetered -d 'Allow a key or a t
 complete -c aikeys -n '__aikeys_at \'env/\'' -l json -d 'Print JSON.'
 complete -c aikeys -n '__aikeys_at \'env/\'' -s h -l help -d 'Show this message and exit.'
 complete -c aikeys -n '__aikeys_at \'env/\'' -f -a '(aikeys __names 2>/dev/null)'
+complete -c aikeys -n '__aikeys_at \'use/\'' -s h -l help -d 'Show this message and exit.'
+complete -c aikeys -n '__aikeys_at \'use/\'' -f -a '(aikeys __names 2>/dev/null)'
 complete -c aikeys -n '__aikeys_at \'allow/\'' -l allow-file -r -f -d 'Allow the file with this digest, without a question.'
 complete -c aikeys -n '__aikeys_at \'allow/\'' -l remove -d 'Allow the file no longer.'
 complete -c aikeys -n '__aikeys_at \'allow/\'' -l list -d 'List what is allowed.'

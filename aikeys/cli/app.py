@@ -43,6 +43,7 @@ COMMANDS: dict[str, Command] = {
     "scan": Command("scan", KEEP, "Find keys in files, histories and transcripts"),
     "exec": Command("exec_", LEND, "Run a program with keys in its environment"),
     "env": Command("env_", LEND, "Print keys as variables for a shell"),
+    "use": Command("use", LEND, "Write down which keys a project gets"),
     "allow": Command("allow", LEND, "Let a project's file choose keys and labels"),
     "token": Command("token", LEND, "Lend keys for a while: issue, list and revoke tokens"),
     "gateway": Command("gateway", LEND, "Serve every provider under one address, metered"),

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from aikeys.vault.tokens.admission import Access
 
 
+_LARGEST_ENV_FILE = 1 << 20
+
+
 class WantedKeys(NamedTuple):
     """Which keys were asked for: by name, by variable, or all that fit; none of it where the configuration decides."""
 
@@ -33,6 +36,35 @@ class WantedKeys(NamedTuple):
 def wanted_by(arguments: ExecArguments) -> WantedKeys:
     """Return which keys a command line of exec asks for."""
     return WantedKeys(arguments.names, arguments.env, arguments.all, arguments.metered)
+
+
+def with_env_files(arguments: ExecArguments) -> tuple[ExecArguments, dict[bytes, bytes]]:
+    """Return the arguments with the variables of env files that keys go to, and the plain ones."""
+    if not arguments.env_files:
+        return arguments, {}
+    from aikeys.lending.env_files import read
+
+    env, plain = dict(arguments.env), {}
+    for path in arguments.env_files:
+        found = read(_file(path), terminal.printable(path), arguments.names)
+        for variable in found.left_out:
+            terminal.warn(f"{variable} of {terminal.printable(path)} is left out: it could send a key elsewhere")
+        env.update(found.keys)
+        plain.update({os.fsencode(variable): os.fsencode(value) for variable, value in found.plain})
+    return arguments._replace(env=tuple(env.items())), plain
+
+
+def _file(path: str) -> str:
+    """Return a small text file; NotFound, UsageError."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+            text = file.read(_LARGEST_ENV_FILE + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not a path"
+        raise NotFound(f"cannot read {terminal.printable(path)}: {reason}", "check --env-file") from None
+    if len(text) > _LARGEST_ENV_FILE:
+        raise UsageError(f"{terminal.printable(path)} is larger than 1 MiB", "name a file of variables")
+    return text
 
 
 def program_for(arguments: ExecArguments) -> str:

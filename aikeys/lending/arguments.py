@@ -19,6 +19,7 @@ _FLAGS = {
 _SHORT = {"q": "quiet", "v": "verbose", "h": "help"}
 _WITH_VALUE = {
     "--env": "VAR=NAME",
+    "--env-file": "FILE",
     "--home": "DIR",
     "--budget": "USD",
     "--model": "M",
@@ -50,6 +51,7 @@ class ExecArguments(NamedTuple):
     help: bool
     metered: bool = False
     limits: tuple[tuple[str, str], ...] = ()
+    env_files: tuple[str, ...] = ()
 
 
 class _Found:
@@ -61,6 +63,7 @@ class _Found:
         self.home: str | None = None
         self.flags: set[str] = set()
         self.limits: list[tuple[str, str]] = []
+        self.env_files: list[str] = []
 
 
 def parse(argv: Sequence[str]) -> ExecArguments:
@@ -95,6 +98,7 @@ def parse(argv: Sequence[str]) -> ExecArguments:
         help="help" in found.flags,
         metered="metered" in found.flags,
         limits=tuple(found.limits),
+        env_files=tuple(found.env_files),
     )
 
 
@@ -140,6 +144,9 @@ def _take_value(found: _Found, option: str, value: str, *, joined: bool) -> None
         raise UsageError(f"{option} needs a value", f"write {option} {_WITH_VALUE[option]}")
     if option == "--home":
         found.home = value
+        return
+    if option == "--env-file":
+        found.env_files.append(value)
         return
     if option in _OF_METERED:
         found.limits.append((option, value))

@@ -50,11 +50,13 @@ def child_environment(
     lent: Sequence[LentKey],
     renamed: Mapping[str, str],
     clean: bool,
+    more: Mapping[bytes, bytes] = {},
 ) -> dict[bytes, bytes]:
-    """Return the child's whole environment: `parent` without what is ours or stray, plus the lent keys."""
+    """Return the child's whole environment: `parent` without what is ours or stray, `more`, and the lent keys."""
     values, stray = changes(lent, renamed)
     gone = {fsencode(variable) for variable in stray}
     child = {name: value for name, value in parent.items() if name not in gone and _passes(name, clean)}
+    child.update((name, value) for name, value in more.items() if name not in gone)
     child.update((fsencode(variable), value) for variable, value in values.items())
     child[_MARK] = fsencode(",".join(dict.fromkeys(key.name for key in lent)))
     return child

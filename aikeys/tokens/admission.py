@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, Scopes | None] = {
     "exec": ("env:read",),
     "env": ("env:read",),
     "exec --metered": ("env:read", "chat:write"),
+    "use": ("env:read",),
     "allow": ("env:read",),
     "list --balance": ("env:read",),
     "token issue": ("keys:write",),

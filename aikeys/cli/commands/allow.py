@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
+from aikeys.cli.project_files import record, start_folder
 from aikeys.errors import BadConfiguration, Cancelled, NotFound, UsageError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def allow(
     if list_all:
         _list(as_json=as_json)
         return
-    start = _start(folder)
+    start = start_folder(folder)
     if remove:
         _remove(start)
         return
@@ -73,7 +74,7 @@ def _allow(start: str, digest: str, *, as_json: bool) -> None:
     if is_new:
         _show(found, says, with_digest=not digest)
         _agree(found, digest)
-        _record("allow", found.path, f"sha256={found.sha256}")
+        record("allow", found.path, f"sha256={found.sha256}")
         project.allow(home.folder(), found, clock.now_s())
     if as_json:
         _print(found, says)
@@ -151,33 +152,8 @@ def _remove(start: str) -> None:
             raise NotFound(f"no file in {terminal.printable(start)} or above is allowed", "aikeys allow --list")
         folder = os.path.dirname(folder)
     project.disallow(home.folder(), path)
-    _record("disallow", path, "")
+    record("disallow", path, "")
     terminal.say(f"{path} is allowed no longer")
-
-
-def _record(act: str, path: str, detail: str) -> None:
-    """Write the act into the ledger where there is one: no entry, no change of what is allowed."""
-    from aikeys.ledger.store import Act
-
-    ledger = home.place().ledger
-    if ledger.exists:
-        name = terminal.printable(os.path.basename(os.path.dirname(path)))
-        ledger.event(Act(act, name, detail))
-        ledger.close()
-
-
-def _start(folder: str) -> str:
-    try:
-        start = os.path.abspath(folder) if folder else os.getcwd()
-    except OSError:
-        _gone()
-    if not os.path.isdir(start):
-        raise NotFound(f"{terminal.printable(folder)} is not a folder", "name the project's folder")
-    return start
-
-
-def _gone() -> NoReturn:
-    raise NotFound("the current folder was deleted", "name the project's folder: aikeys allow DIR")
 
 
 def _quoted(path: str) -> str:

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, NoReturn
 
 from aikeys.cli import home, raw_run, terminal
-from aikeys.cli.lent_keys import chosen, lend_keys, opened_for, program_for, wanted_by
+from aikeys.cli.lent_keys import chosen, lend_keys, opened_for, program_for, wanted_by, with_env_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +50,7 @@ def _lend(arguments: ExecArguments) -> NoReturn:
 
     core_limit = own_memory.protect()
     parent = os.environb
+    arguments, plain = with_env_files(arguments)
     program = program_for(arguments)
     where = home.place()
     ledger = where.ledger
@@ -58,7 +59,7 @@ def _lend(arguments: ExecArguments) -> NoReturn:
     if not arguments.unmetered:
         raw_run.refuse_limited(ledger, opened, keys)
     lent = lend_keys(opened, keys)
-    env = environment.child_environment(parent, lent, renamed, arguments.clean_env)
+    env = environment.child_environment(parent, lent, renamed, arguments.clean_env, plain)
     raw_run.record(ledger, opened, keys, f"program={_program(arguments)}")
     for variable in environment.replaced(parent, env, lent):
         terminal.detail(f"{variable} of this environment is not passed on: it would send a key to another address")

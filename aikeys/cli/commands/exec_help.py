@@ -12,6 +12,7 @@ app = new_app()
 _EXAMPLES = (
     ("aikeys exec openai -- python app.py", "OPENAI_API_KEY and its base URL, for this program only"),
     ("aikeys exec --env TEST_KEY=openai -- pytest", "the key under another name"),
+    ("aikeys exec openai --env-file .env -- npm start", "a .env that says OPENAI_API_KEY=aikeys://openai"),
     ("aikeys exec --all --clean-env -- ./job", "the keys of all providers, and little else of this environment"),
     ("aikeys exec --metered --budget 5 openai -- python agent.py", "a token instead of the key; at $5 it is over"),
 )
@@ -20,7 +21,9 @@ The keys are those named, else those of [exec] keys and [exec.env] in .aikeys.to
 aikeys allow) or config.toml, else the only one there is. A key and its base URL are set as one pair: a base URL left
 over in the environment would send the key to a stranger, so it is cleared. Admin keys are never handed out. Several
 keys of one provider go together where each has a variable of its own (--env, or aikeys edit --var). --all takes the
-default key of each provider and whatever else fits beside it, and says what it leaves out.
+default key of each provider and whatever else fits beside it, and says what it leaves out. In a file of --env-file
+VAR=aikeys://NAME is a key that was named here, too; other variables go to the program, but for addresses, proxies,
+certificates and loaders, which could send a key elsewhere.
 AIKEYS_TOKEN and AIKEYS_PASSPHRASE* are removed. aikeys becomes the program, so signals, terminal and exit status are
 the program's own; every failure of aikeys itself is 125.
 
@@ -45,6 +48,10 @@ def exec_(
     every: Annotated[bool, typer.Option("--all", help="Lend every key that fits beside the others.")] = False,
     env: Annotated[
         list[str] | None, typer.Option("--env", metavar="VAR=NAME", help="Put the key NAME into VAR.")
+    ] = None,
+    env_file: Annotated[
+        list[str] | None,
+        typer.Option("--env-file", metavar="FILE", help="Variables from FILE; aikeys://NAME is the key NAME."),
     ] = None,
     clean_env: Annotated[bool, typer.Option("--clean-env", help="Pass on only PATH, HOME, TERM and the like.")] = False,
     nested: Annotated[bool, typer.Option("--nested", help="Allow it inside another aikeys exec.")] = False,

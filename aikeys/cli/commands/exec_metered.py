@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from aikeys import clock
 from aikeys.cli import home, terminal
 from aikeys.cli.around import Around
-from aikeys.cli.lent_keys import Chosen, chosen, lend_keys, opened_for, program_for, wanted_by
+from aikeys.cli.lent_keys import Chosen, chosen, lend_keys, opened_for, program_for, wanted_by, with_env_files
 from aikeys.errors import AikeysError, BadConfiguration, UsageError
 from aikeys.ledger import token_acts
 from aikeys.ledger.store import Act, Writer
@@ -71,6 +71,7 @@ def run(arguments: ExecArguments) -> int:
 
     core_limit = own_memory.protect()
     token_request = _token_request(arguments)
+    arguments, plain = with_env_files(arguments)
     _when_unknown(arguments)
     program = program_for(arguments)
     where = home.place()
@@ -88,7 +89,7 @@ def run(arguments: ExecArguments) -> int:
     try:
         token = _token(found, token_request)
         gateway = SingleRunGateway(_means(found, token))
-        env = _environment(arguments, found, _instead(lent, providers, gateway, token))
+        env = _environment(arguments, found, _instead(lent, providers, gateway, token), plain)
         _clear_up(found)
         _record(found, token, arguments, lock.name)
         try:
@@ -202,11 +203,14 @@ def _instead(
     return [lent_instead(key, providers[key.name], gateway.url, token.text) for key in lent]
 
 
-def _environment(arguments: ExecArguments, found: _Open, instead: list[LentKey]) -> dict[bytes, bytes]:
+def _environment(
+    arguments: ExecArguments, found: _Open, instead: list[LentKey], plain: Mapping[bytes, bytes]
+) -> dict[bytes, bytes]:
     from aikeys.lending.environment import child_environment
     from aikeys.lending.metered import metered_environment
 
-    return metered_environment(child_environment(os.environb, instead, found.chosen.renamed, arguments.clean_env))
+    child = child_environment(os.environb, instead, found.chosen.renamed, arguments.clean_env, plain)
+    return metered_environment(child)
 
 
 def _clear_up(found: _Open) -> None:

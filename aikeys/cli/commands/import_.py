@@ -87,6 +87,7 @@ def import_(
     held = [item for item in planned if item.action == "have"]
     for item in held:
         found_keys.add_variables(where, opened, item, catalogue)
+    found_keys.say_tracked([*new, *held])
     is_out = remove or _wants_them_out([*new, *held])
     if is_out:
         lines_away.take_out(where, opened, [*new, *held])

@@ -193,6 +193,15 @@ def say_skipped(found: FoundKeys) -> None:
     )
 
 
+def say_tracked(taken: Sequence[Planned]) -> None:
+    """Warn of files that git tracks: what is taken out of them stays in the history."""
+    from aikeys.imports.places import tracked
+
+    for file in dict.fromkeys(each.file for item in taken for each in (item.candidate, *item.also)):
+        if file.startswith(os.sep) and tracked(file):
+            terminal.warn(f"git tracks {file}: the key is in its history; make a new one and revoke this one")
+
+
 def say_sum(found: FoundKeys, taken: Sequence[Planned]) -> None:
     """Say how many places hold a key, and what became of them: every one of them is taken, held, or named."""
     from aikeys.cli.render.counted import counted
