@@ -194,8 +194,11 @@ def _usage(failure: Any) -> UsageError:
     text, _, suggestion = text.partition(". Did you mean ")
     advice = ""
     if text.startswith("Got unexpected extra argument"):  # what follows may be a key typed in the wrong place
-        if re.search(_KEY_LIKE, text.partition("(")[2]):
-            advice = "if it is a key, it is in the shell's history now: make a new one, and give it when asked; "
+        extra = text.partition("(")[2]
+        if re.search(_KEY_LIKE, extra) or _has_secret(extra):
+            advice = (
+                "a key there is in the shell's history now: nothing was stored; make a new one, give it when asked; "
+            )
         text = "Unexpected extra argument"
     text = _in_our_words(re.sub(_KEY_LIKE, "…", text.rstrip(".")))
     context = getattr(failure, "ctx", None)
@@ -204,6 +207,12 @@ def _usage(failure: Any) -> UsageError:
     if suggestion:
         advice = f"did you mean {suggestion.rstrip('?')}? {advice}"
     return UsageError(text[:1].lower() + text[1:], advice)
+
+
+def _has_secret(text: str) -> bool:
+    from aikeys.secret import hidden
+
+    return hidden(text) != text
 
 
 def _in_our_words(text: str) -> str:

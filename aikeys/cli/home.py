@@ -164,7 +164,7 @@ def catalogue(where: Place) -> dict[str, Provider]:
 
 def read_secret(question: str, *, from_stdin: bool) -> Secret:
     """Read a key from stdin or a hidden question; what stands around it unseen is taken off, and that is said."""
-    from aikeys.providers.recognition import unfit
+    from aikeys.providers.recognition import assigned, unfit
     from aikeys.secret import Secret
 
     way = "pipe it in with --stdin"
@@ -180,6 +180,9 @@ def read_secret(question: str, *, from_stdin: bool) -> Secret:
         raise UsageError("the key is empty", "pipe it in with --stdin, or type it at the question")
     if reason := unfit(key):
         raise UsageError(f"the key {reason}", "give one key at a time")
+    name, value = assigned(key)
+    if value and not from_stdin and terminal.confirm(f"This begins with {name}=. Take only what comes after it?", True):
+        key = value
     around = text.replace(key, "", 1)
     if any(mark in around for mark in _INVISIBLE):
         terminal.say("an invisible mark (U+FEFF or U+200B) around the key was taken off")

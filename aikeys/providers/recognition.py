@@ -57,7 +57,7 @@ def odd_format(provider: Provider, secret_text: str) -> str | None:
     """Return a sentence when the text has none of the provider's known shapes; it never contains the text."""
     if has_outer_quote(secret_text):
         return "the key begins or ends with a quote, which is stored with it"
-    if _is_assignment(secret_text):
+    if assigned(secret_text)[0]:
         return "this begins like a line of a .env file, NAME=…; all of it is stored"
     known = [*provider.key_patterns, *provider.shared_patterns, *provider.admin_patterns]
     if not known or _matches(known, secret_text):
@@ -72,10 +72,12 @@ def has_outer_quote(text: str) -> bool:
     return text.startswith(_QUOTES) or text.endswith(_QUOTES)
 
 
-def _is_assignment(text: str) -> bool:
+def assigned(text: str) -> tuple[str, str]:
+    """Return the variable and the value of a line such as `OPENAI_API_KEY=…`, two empty texts for anything else."""
     import re
 
-    return bool(re.match(r"(?:export\s+)?[A-Z][A-Z0-9]*_[A-Z0-9_]*=[^=]", text))
+    found = re.match(r"(?:export\s+)?([A-Z][A-Z0-9]*_[A-Z0-9_]*)=[\"']?([^=\"'].*?)[\"']?\Z", text)
+    return (found[1], found[2]) if found else ("", "")
 
 
 def is_admin(provider: Provider, secret_text: str) -> bool:

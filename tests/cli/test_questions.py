@@ -248,3 +248,23 @@ def test_in_ci_nothing_is_asked_again(bare_home: Aikeys) -> None:
     with on_a_terminal(bare_home, "exec", "openai", "--", "true", CI="true", AIKEYS_PASSPHRASE="wrong") as child:
         child.expect(pexpect.EOF)
         assert "Passphrase (or" not in child.before
+
+
+@pytest.mark.parametrize("line", ["OPENAI_API_KEY={}", 'export OPENAI_API_KEY="{}"'])
+def test_a_pasted_line_is_offered_without_its_name(ready_home: Aikeys, line: str) -> None:
+    with on_a_terminal(ready_home, "add", "openai", "--no-verify") as child:
+        child.expect_exact("Key for openai: ")
+        child.sendline(line.format(canary()))
+        child.expect_exact("This begins with OPENAI_API_KEY=. Take only what comes after it? [Y/n]: ")
+        child.sendline("")
+        child.expect(pexpect.EOF)
+    assert ready_home.lent("openai")["OPENAI_API_KEY"] == canary()
+
+
+def test_a_key_on_the_command_line_is_told_to_be_in_the_history_and_is_not_stored(ready_home: Aikeys) -> None:
+    for key in (canary(), "gsk_" + "aB3dE5gH7j" * 5 + "ab", "AIzaSy" + "x0y1z2w3v4" * 3 + "abc"):
+        done = ready_home.run("add", "openai", key)
+        assert done.returncode == 2
+        assert "in the shell's history now: nothing was stored" in done.stderr
+        assert key not in done.stderr
+    assert ready_home.run("show", "openai").returncode == 10

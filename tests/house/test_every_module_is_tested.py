@@ -19,7 +19,7 @@ COVERED_BY = {
     "aikeys.budgets.remaining": "cli/test_token.py",
     "aikeys.budgets.run_budgets": "cli/test_exec_metered.py",
     "aikeys.cli.alerting": "alerts/test_alert_cli.py",
-    "aikeys.cli.project_files": "cli/test_allow.py",
+    "aikeys.cli.keys.project_files": "cli/test_allow.py",
     "aikeys.imports.places": "cli/test_scan.py",
     "aikeys.cli.keys.lines_away": "imports/test_import_removes.py",
     "aikeys.imports.removed_lines": "imports/test_import_removes.py",

@@ -10,7 +10,7 @@ import typer
 from aikeys import clock
 from aikeys.cli import access, home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.cli.project_files import record, start_folder
+from aikeys.cli.keys.project_files import record, start_folder
 from aikeys.errors import BadConfiguration, MachineFailed
 
 if TYPE_CHECKING:
