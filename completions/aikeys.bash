@@ -51,6 +51,7 @@ _aikeys() {
     /edit:--rotate-every) :; return ;;
     /edit:--expires) :; return ;;
     /rotate:--grace) :; return ;;
+    /revoke:--grace) :; return ;;
     /import:--from) mapfile -t COMPREPLY < <(compgen -W 'dotenv env llm' -- "$cur"); return ;;
     /scan:--format) mapfile -t COMPREPLY < <(compgen -W 'text json github' -- "$cur"); return ;;
     /exec:--env) :; return ;;
@@ -196,7 +197,7 @@ _aikeys() {
     /edit) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--rename --region --base-url --allow-http --no-allow-http --var --default --team --project --environment --user --rotate-every --expires -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
     /verify) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--json -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
     /rotate) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--due --undo --stdin --grace --no-verify -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
-    /revoke) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
+    /revoke) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--grace --now --undo -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
     /import) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--from -r --recursive --remove --undo --dry-run -h --help' -- "$cur"); else compopt -o default; fi ;;
     /scan) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--git --history --agents --all-files --format --json -h --help' -- "$cur"); else compopt -o default; fi ;;
     /exec) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--all --env --env-file --clean-env --nested --unmetered --metered --budget --model --ttl --rpm --when-unknown -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;

@@ -80,7 +80,7 @@ def test_a_key_is_added_lent_rotated_rotated_back_and_revoked(ready_home: Aikeys
     assert done.stderr.startswith("aikeys: openai is back at its earlier secret; the newer one is kept until ")
     assert ready_home.lent("openai")["OPENAI_API_KEY"] == canary("one")
 
-    done = ready_home.run("revoke", "openai")
+    done = ready_home.run("revoke", "openai", "--yes", "--now")
     said = f"aikeys: openai removed from the vault. STILL VALID at OpenAI until you delete it: {PAGE}\n"
     assert (done.returncode, done.stderr) == (0, said)
     done = ready_home.run("exec", "openai", "--", "true")
@@ -177,7 +177,7 @@ def test_import_without_a_yes_and_without_a_terminal_imports_nothing(ready_home:
 def test_audit_shows_every_act_with_its_outcome(ready_home: Aikeys) -> None:
     ready_home.add("openai", canary())
     assert ready_home.run("exec", "openai", "--", "true").returncode == 0
-    ready_home.run("revoke", "openai")
+    ready_home.run("revoke", "openai", "--yes")
     printed = json.loads(ready_home.run("audit", "--json").stdout)
     assert printed["schema"] == "aikeys.audit/1"
     acts = [(row["act"], row["phase"], row["subject"], row["status"]) for row in printed["entries"]]
@@ -206,7 +206,7 @@ def test_a_backup_brings_a_revoked_key_back_here_and_in_a_new_home(ready_home: A
     assert ready_home.run("backup", file).returncode == 0
     assert CANARY.encode() not in Path(file).read_bytes()
     assert ready_home.run("backup", file).returncode == 15
-    assert ready_home.run("revoke", "openai").returncode == 0
+    assert ready_home.run("revoke", "openai", "--yes").returncode == 0
     assert ready_home.run("restore", file).returncode == 3
     assert ready_home.run("restore", file, "--yes").returncode == 0
     assert ready_home.lent("openai")["OPENAI_API_KEY"] == canary()

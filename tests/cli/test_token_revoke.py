@@ -225,7 +225,7 @@ def test_prune_deletes_what_is_over_and_leaves_the_rest(lending: Aikeys) -> None
 def test_revoking_a_key_names_the_tokens_that_lose_it(lending: Aikeys) -> None:
     token = issue(lending, "--scope", "env:read", "--key", "openai", "--name", "build")
     issue(lending, "--scope", "env:read", "--key", "work", "--name", "other")
-    done = lending.run("revoke", "openai")
+    done = lending.run("revoke", "openai", "--yes")
     assert f"aikeys: 1 token lost it: {id_of(lending, token)} (build)\n" in done.stderr
     assert {row["name"]: row["keys"] for row in listed(lending)} == {"build": [], "other": ["work"]}
 

@@ -45,7 +45,7 @@ def test_the_keys_go_and_the_program_runs_again(ready_home: Aikeys) -> None:
     lent = ready_home.lent("openai", "mistral")
     assert (lent["OPENAI_API_KEY"], lent["MISTRAL_API_KEY"]) == (canary("o"), canary("m"))
     assert lent["OPENAI_BASE_URL"] == "https://eu.api.openai.com/v1"
-    assert os.listdir(ready_home.folder / "home" / removed_lines.FOLDER)
+    assert os.listdir(ready_home.folder / "home" / removed_lines.KIND)
     done = ready_home.run("import", "--undo")
     assert (done.returncode, file.read_bytes()) == (0, before)
     assert ready_home.run("import", "--undo").returncode == 10
@@ -107,7 +107,7 @@ def test_a_key_that_was_rotated_since_is_warned_of(ready_home: Aikeys) -> None:
 
 def test_after_thirty_days_nothing_is_left_to_undo(ready_home: Aikeys) -> None:
     remove(ready_home, str(dotenv(ready_home)))
-    folder = ready_home.folder / "home" / removed_lines.FOLDER
+    folder = ready_home.folder / "home" / removed_lines.KIND
     (name,) = os.listdir(folder)
     os.rename(folder / name, folder / f"1000000000-{name.partition('-')[2]}")
     assert ready_home.run("import", "--undo").returncode == 10
@@ -118,7 +118,7 @@ def test_a_record_that_was_moved_or_edited_is_refused(ready_home: Aikeys) -> Non
     file = dotenv(ready_home)
     remove(ready_home, str(file))
     after = file.read_bytes()
-    folder = ready_home.folder / "home" / removed_lines.FOLDER
+    folder = ready_home.folder / "home" / removed_lines.KIND
     (name,) = os.listdir(folder)
     (folder / name).write_bytes((folder / name).read_bytes()[:-1] + b"x")
     assert ready_home.run("import", "--undo").returncode == 13

@@ -195,10 +195,10 @@ def test_what_changes_a_key_takes_its_exact_name_and_harms_no_other(
 
 def test_a_second_revoke_of_a_name_is_not_found_and_harms_no_other_key(one_key: Home, main: Main) -> None:
     one_key.add("openai-2", SECOND)
-    assert main(one_key, "revoke", "openai") == 0
+    assert main(one_key, "revoke", "openai", "--yes") == 0
     assert one_key.rows().keys[0].is_default
     before = one_key.vault.read_bytes()
-    assert main(one_key, "revoke", "openai") == NotFound.exit_status
+    assert main(one_key, "revoke", "openai", "--yes") == NotFound.exit_status
     assert one_key.vault.read_bytes() == before
     assert one_key.secrets() == {"openai-2": SECOND}
 
@@ -401,8 +401,8 @@ def test_acts_without_a_ledger_are_written_to_it_once_and_in_order_by_the_next_w
     for name in ("one", "two", "three"):
         home.add(name, FIRST)
     _ledger_gone(home, away)
-    assert main(home, "revoke", "one") == 0
-    assert main(home, "revoke", "two") == 0
+    assert main(home, "revoke", "one", "--yes") == 0
+    assert main(home, "revoke", "two", "--yes") == 0
     assert [(item.act, item.subject) for item in _queued(home)] == [("revoke", "one"), ("revoke", "two")]
     _ledger_back(home, away)
     assert home.secrets() == {"three": FIRST}

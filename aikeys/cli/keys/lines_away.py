@@ -15,17 +15,18 @@ if TYPE_CHECKING:
     from aikeys.imports.removal import Held
     from aikeys.imports.removed_lines import Record
     from aikeys.vault.opening import Opened, Place
+    from aikeys.vault.sealed_records import SealedRecords
 
 
 def take_out(where: Place, opened: Opened, planned: Sequence[Planned]) -> None:
     """Take the lines of these keys out of their files; what stays is named with the reason."""
     from aikeys.ledger.store import Act
 
-    _forget_old(where)
+    _records(where).forget_old(clock.now_s())
     fresh = _read_back(where, opened)
     run, changed = os.urandom(4).hex(), 0
-    for number, (path, held) in enumerate(sorted(_by_file(planned, fresh).items())):
-        changed += _from_one(where, fresh, path, held, f"{run}", number)
+    for path, held in sorted(_by_file(planned, fresh).items()):
+        changed += _from_one(where, fresh, path, held, run)
     if changed:
         names = ",".join(sorted({item.name for item in planned}))
         where.ledger.open().event(Act("remove-lines", names, f"files={changed}"), signer=opened.signer())
@@ -56,7 +57,7 @@ def _by_file(planned: Sequence[Planned], opened: Opened) -> dict[str, list[Held]
     return found
 
 
-def _from_one(where: Place, opened: Opened, path: str, held: list[Held], run: str, number: int) -> bool:
+def _from_one(where: Place, opened: Opened, path: str, held: list[Held], run: str) -> bool:
     from aikeys.imports import removed_lines, rewriting
     from aikeys.imports.removal import rest_of, without
     from aikeys.storage.canonical import sha256
@@ -74,11 +75,12 @@ def _from_one(where: Place, opened: Opened, path: str, held: list[Held], run: st
         run, clock.now_s(), path, sha256(original.data), rest_of(after.data, after.removed), after.removed,
         tuple((key.name, key.version) for key in opened.rows.keys if key.name in {one.name for one in held}),
     )  # fmt: skip
-    name = removed_lines.write(where.home, record, opened.vault_key, opened.rows.header.vault_id, number)
+    records = _records(where)
+    name = records.write(opened, record.at_s + removed_lines.KEPT_S, removed_lines.packed(record))
     try:
         rewriting.replace(original, after.data)
     except AikeysError as error:
-        removed_lines.forget(where.home, name)
+        records.forget(name)
         terminal.warn(f"{error.message}; {error.hint}")
         return False
     terminal.say(f"took {_named(held)} out of {path}")
@@ -94,15 +96,16 @@ def put_back(where: Place, opened: Opened) -> None:
     from aikeys.imports import removed_lines
     from aikeys.ledger.store import Act
 
-    _forget_old(where)
-    every = list(removed_lines.read_all(where.home, opened.vault_key, opened.rows.header.vault_id))
+    records = _records(where)
+    records.forget_old(clock.now_s())
+    every = [(name, removed_lines.unpacked(data)) for name, data in records.read(opened)]
     if not every:
         raise NotFound("no lines were taken out of files in the last 30 days", "aikeys import --remove takes them out")
     newest = every[0][1].run
     done = 0
     for name, record in every:
         if record.run == newest and _into_one(opened, record):
-            removed_lines.forget(where.home, name)
+            records.forget(name)
             done += 1
     if done:
         where.ledger.open().event(Act("put-lines-back", "", f"files={done}"), signer=opened.signer())
@@ -134,7 +137,8 @@ def _into_one(opened: Opened, record: Record) -> bool:
     return True
 
 
-def _forget_old(where: Place) -> None:
-    from aikeys.imports.removed_lines import forget_old
+def _records(where: Place) -> SealedRecords:
+    from aikeys.imports.removed_lines import KIND
+    from aikeys.vault.sealed_records import SealedRecords
 
-    forget_old(where.home, clock.now_s())
+    return SealedRecords(where.home, KIND)
