@@ -29,6 +29,7 @@ _KEY_STARTS = ("sk-", "sk_", "AIza", "gsk_", "xai-", "hf_", "pplx-", "r8_", "nva
 # llm's names for keys where they differ from the provider's name in the catalogue
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _SPACED = re.compile(r"[ \t;]")
+_SETS = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)[\"']?[ \t]*[=:]")
 _GENERAL = ("GITHUB_TOKEN", "GH_TOKEN")
 _LLM_NAMES = {"claude": "anthropic", "google": "gemini"}
 
@@ -172,10 +173,10 @@ def _loose(
 
 
 def _names_a_key(text: str, line: int, catalogue: _Catalogue) -> bool:
+    """Tell whether a line sets a variable of a provider, whatever is wrong with it."""
     content = _LINE_END.split(text)[line - 1]
-    return any(
-        variable in content for provider in catalogue.values() for variable in (*provider.env, *provider.also_env)
-    )
+    known = {variable for provider in catalogue.values() for variable in (*provider.env, *provider.also_env)}
+    return any(found[1] in known for found in _SETS.finditer(content))
 
 
 def from_environment(environ: Mapping[str, str], catalogue: _Catalogue) -> FoundKeys:
