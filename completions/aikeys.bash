@@ -33,6 +33,7 @@ _aikeys() {
     /add:--provider) mapfile -t COMPREPLY < <(compgen -W 'anthropic azure-openai baseten bedrock cerebras cohere databricks deepgram deepinfra deepseek elevenlabs fireworks gemini github-models groq holysheep huggingface llama-cpp lmstudio minimax mistral moonshot nebius novita nvidia ollama openai openrouter other perplexity qwen replicate siliconflow stepfun together vercel vllm volcengine voyage xai zhipu' -- "$cur"); return ;;
     /add:--region) :; return ;;
     /add:--base-url) :; return ;;
+    /add:--file) :; return ;;
     /add:--team) :; return ;;
     /add:--project) :; return ;;
     /add:--environment) :; return ;;
@@ -55,6 +56,7 @@ _aikeys() {
     /import:--from) mapfile -t COMPREPLY < <(compgen -W 'dotenv env llm' -- "$cur"); return ;;
     /scan:--format) mapfile -t COMPREPLY < <(compgen -W 'text json github' -- "$cur"); return ;;
     /exec:--env) :; return ;;
+    /exec:--as-file) :; return ;;
     /exec:--env-file) compopt -o default; return ;;
     /exec:--budget) :; return ;;
     /exec:--model) :; return ;;
@@ -190,7 +192,7 @@ _aikeys() {
   case $path in
     '') if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--home -q --quiet -v --verbose --no-input -y --yes --version -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'init add list show edit verify rotate revoke import scan exec env use allow token gateway login logout unlock lock prompt estimate models providers report ledger log audit top budget alert prices unlock-method passphrase backup restore config doctor demo completion' -- "$cur"); fi ;;
     /init) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--passphrase --keyring --key-file -h --help' -- "$cur"); else :; fi ;;
-    /add) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--provider --region --base-url --stdin --team --project --environment --user --rotate-every --expires --var --no-verify --allow-http -h --help' -- "$cur"); else :; fi ;;
+    /add) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--provider --region --base-url --stdin --file --team --project --environment --user --rotate-every --expires --var --no-verify --allow-http -h --help' -- "$cur"); else :; fi ;;
     /list) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--due --balance --json -h --help' -- "$cur"); else :; fi ;;
     /ls) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--due --balance --json -h --help' -- "$cur"); else :; fi ;;
     /show) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--reveal --raw --json -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
@@ -200,7 +202,7 @@ _aikeys() {
     /revoke) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--grace --now --undo -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
     /import) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--from -r --recursive --remove --undo --dry-run -h --help' -- "$cur"); else compopt -o default; fi ;;
     /scan) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--git --history --agents --all-files --format --json -h --help' -- "$cur"); else compopt -o default; fi ;;
-    /exec) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--all --env --env-file --clean-env --nested --unmetered --metered --budget --model --ttl --rpm --when-unknown -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
+    /exec) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--all --env --as-file --env-file --clean-env --nested --unmetered --metered --budget --model --ttl --rpm --when-unknown -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
     /env) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--all --env --shell --unmetered --json -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
     /use) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else mapfile -t COMPREPLY < <(aikeys "${at[@]}" __names 2>/dev/null | while IFS= read -r word; do [[ $word == "$cur"* ]] && echo "$word"; done); fi ;;
     /allow) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--allow-file --remove --list --json -h --help' -- "$cur"); else compopt -o default; fi ;;

@@ -73,6 +73,7 @@ complete -c aikeys -n '__aikeys_at \'add/\'' -l provider -r -f -a 'anthropic azu
 complete -c aikeys -n '__aikeys_at \'add/\'' -l region -r -f -d 'The provider\'s region.'
 complete -c aikeys -n '__aikeys_at \'add/\'' -l base-url -r -f -d 'Another address than the provider\'s.'
 complete -c aikeys -n '__aikeys_at \'add/\'' -l stdin -d 'Read the key from standard input.'
+complete -c aikeys -n '__aikeys_at \'add/\'' -l file -r -f -d 'Take a file as it is: a service account, a certificate.'
 complete -c aikeys -n '__aikeys_at \'add/\'' -l team -r -f -d 'Label: team.'
 complete -c aikeys -n '__aikeys_at \'add/\'' -l project -r -f -d 'Label: project.'
 complete -c aikeys -n '__aikeys_at \'add/\'' -l environment -r -f -d 'Label: environment.'
@@ -142,6 +143,7 @@ complete -c aikeys -n '__aikeys_at \'scan/\'' -s h -l help -d 'Show this message
 complete -c aikeys -n '__aikeys_at \'scan/\'' -F
 complete -c aikeys -n '__aikeys_at \'exec/\'' -l all -d 'Lend every key that fits beside the others.'
 complete -c aikeys -n '__aikeys_at \'exec/\'' -l env -r -f -d 'Put the key NAME into VAR.'
+complete -c aikeys -n '__aikeys_at \'exec/\'' -l as-file -r -f -d 'Put the path of a file in memory with the key NAME into VAR.'
 complete -c aikeys -n '__aikeys_at \'exec/\'' -l env-file -r -F -d 'Variables from FILE; aikeys://NAME is the key NAME.'
 complete -c aikeys -n '__aikeys_at \'exec/\'' -l clean-env -d 'Pass on only PATH, HOME, TERM and the like.'
 complete -c aikeys -n '__aikeys_at \'exec/\'' -l nested -d 'Allow it inside another aikeys exec.'

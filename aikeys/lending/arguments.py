@@ -20,6 +20,7 @@ _SHORT = {"q": "quiet", "v": "verbose", "h": "help"}
 _WITH_VALUE = {
     "--env": "VAR=NAME",
     "--env-file": "FILE",
+    "--as-file": "VAR=NAME",
     "--home": "DIR",
     "--budget": "USD",
     "--model": "M",
@@ -52,6 +53,7 @@ class ExecArguments(NamedTuple):
     metered: bool = False
     limits: tuple[tuple[str, str], ...] = ()
     env_files: tuple[str, ...] = ()
+    as_files: tuple[str, ...] = ()
 
 
 class _Found:
@@ -64,6 +66,7 @@ class _Found:
         self.flags: set[str] = set()
         self.limits: list[tuple[str, str]] = []
         self.env_files: list[str] = []
+        self.as_files: list[str] = []
 
 
 def parse(argv: Sequence[str]) -> ExecArguments:
@@ -99,6 +102,7 @@ def parse(argv: Sequence[str]) -> ExecArguments:
         metered="metered" in found.flags,
         limits=tuple(found.limits),
         env_files=tuple(found.env_files),
+        as_files=tuple(found.as_files),
     )
 
 
@@ -111,6 +115,8 @@ def _check(found: _Found, command: tuple[str, ...]) -> None:
         )
     if {"metered", "unmetered"} <= found.flags:
         raise UsageError("--metered and --unmetered exclude each other", "give one of them")
+    if found.as_files and "metered" in found.flags:
+        raise UsageError("--as-file and --metered exclude each other", "a metered program gets a token, in a variable")
     if found.limits and "metered" not in found.flags:
         raise UsageError(f"{found.limits[0][0]} limits a run that is metered", "add --metered")
     options = [option for option, _ in found.limits if option != "--model"]
@@ -153,7 +159,9 @@ def _take_value(found: _Found, option: str, value: str, *, joined: bool) -> None
         return
     variable, _, name = value.partition("=")
     if not variable or not name:
-        raise UsageError(f"--env {value} is not of the form VAR=NAME", "such as --env MY_KEY=openai")
+        raise UsageError(f"{option} {value} is not of the form VAR=NAME", f"such as {option} MY_KEY=openai")
+    if option == "--as-file":
+        found.as_files.append(variable)
     other = found.env.setdefault(variable, name)
     if other != name:
         raise UsageError(f"{other} and {name} are both to be set in {variable}", "give each key its own variable")

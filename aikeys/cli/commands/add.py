@@ -8,7 +8,7 @@ import typer
 
 from aikeys.cli import home, terminal
 from aikeys.cli.help import epilog, new_app
-from aikeys.errors import ExistsAlready, NotFound
+from aikeys.errors import ExistsAlready, NotFound, UsageError
 
 if TYPE_CHECKING:
     from aikeys.providers.catalogue import Provider
@@ -32,6 +32,9 @@ def add(
         str, typer.Option("--base-url", metavar="URL", help="Another address than the provider's.")
     ] = "",
     stdin: Annotated[bool, typer.Option("--stdin", help="Read the key from standard input.")] = False,
+    file: Annotated[
+        str, typer.Option("--file", metavar="F", help="Take a file as it is: a service account, a certificate.")
+    ] = "",
     team: Annotated[str, typer.Option(metavar="T", help="Label: team.")] = "",
     project: Annotated[str, typer.Option(metavar="P", help="Label: project.")] = "",
     environment: Annotated[str, typer.Option(metavar="E", help="Label: environment.")] = "",
@@ -69,6 +72,12 @@ def add(
 
     key_name(name)
     variables = variables_of(var or ())
+    if file and (stdin or provider != "other"):
+        form = f"aikeys add {name} --provider other --file F --var VAR"
+        raise UsageError(
+            "a file is a secret of no provider of models" if not stdin else "--file and --stdin exclude each other",
+            form,
+        )
     where = home.place()
     made = require_or_offer(where)
     given_labels = {"team": team, "project": project, "environment": environment, "user": user}
@@ -80,7 +89,7 @@ def add(
     _refuse_taken(opened.rows, name)
     _say_unless_known(catalogue, name, provider)
     asked = f"{name} ({provider})" if provider and provider != name else name
-    secret = home.read_secret(f"Key for {asked}", from_stdin=stdin)
+    secret = _of_file(file) if file else home.read_secret(f"Key for {asked}", from_stdin=stdin)
     chosen = choose_provider(catalogue, name, provider, secret)
     url = address(chosen, region, base_url, allow_http=allow_http)
     check_format(chosen, secret)
@@ -98,6 +107,24 @@ def add(
     store(where, opened, new)
     terminal.say(f"added {name} ({chosen.title})")
     say_without_address(chosen, name, url)
+
+
+def _of_file(path: str) -> Secret:
+    """Return a file's bytes as a secret; NotFound, UsageError."""
+    from aikeys.secret import Secret
+
+    try:
+        with open(path, "rb") as file:
+            data = file.read(terminal.SECRET_LIMIT_BYTES + 1)
+    except OSError as error:
+        raise NotFound(f"cannot read {terminal.printable(path)}: {error.strerror}", "check --file") from None
+    if not data or len(data) > terminal.SECRET_LIMIT_BYTES or b"\0" in data:
+        raise UsageError(f"{terminal.printable(path)} is not a text of at most 64 KiB", "name the file of the secret")
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        raise UsageError(f"{terminal.printable(path)} is not text in UTF-8", "name the file of the secret") from None
+    return Secret(data)
 
 
 def command_line(name: str, given: dict[str, str], flags: list[str]) -> str:

@@ -13,7 +13,7 @@ from aikeys.cli import home, raw_run, terminal
 from aikeys.cli.lent_keys import chosen, lend_keys, opened_for, program_for, wanted_by, with_env_files
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from aikeys.cli.around import Around
     from aikeys.lending.arguments import ExecArguments
@@ -60,11 +60,20 @@ def _lend(arguments: ExecArguments) -> NoReturn:
         raw_run.refuse_limited(ledger, opened, keys)
     lent = lend_keys(opened, keys)
     env = environment.child_environment(parent, lent, renamed, arguments.clean_env, plain)
+    for variable in arguments.as_files:
+        env[os.fsencode(variable)] = os.fsencode(_as_file(variable, env))
     raw_run.record(ledger, opened, keys, f"program={_program(arguments)}")
     for variable in environment.replaced(parent, env, lent):
         terminal.detail(f"{variable} of this environment is not passed on: it would send a key to another address")
     terminal.detail(f"lends {', '.join(key.name for key in keys)} to {arguments.command[0]}")
     child.replace_process(program, arguments.command, env, core_limit)
+
+
+def _as_file(variable: str, env: Mapping[bytes, bytes]) -> str:
+    """Return the path of a file with what a variable would have held."""
+    from aikeys.lending.memory_files import path_of
+
+    return path_of(variable, env[os.fsencode(variable)])
 
 
 def _program(arguments: ExecArguments) -> str:

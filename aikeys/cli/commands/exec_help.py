@@ -12,6 +12,7 @@ app = new_app()
 _EXAMPLES = (
     ("aikeys exec openai -- python app.py", "OPENAI_API_KEY and its base URL, for this program only"),
     ("aikeys exec --env TEST_KEY=openai -- pytest", "the key under another name"),
+    ("aikeys exec --as-file GOOGLE_APPLICATION_CREDENTIALS=gcp -- ./job", "a secret of several lines, as a file"),
     ("aikeys exec openai --env-file .env -- npm start", "a .env that says OPENAI_API_KEY=aikeys://openai"),
     ("aikeys exec --all --clean-env -- ./job", "the keys of all providers, and little else of this environment"),
     ("aikeys exec --metered --budget 5 openai -- python agent.py", "a token instead of the key; at $5 it is over"),
@@ -48,6 +49,12 @@ def exec_(
     every: Annotated[bool, typer.Option("--all", help="Lend every key that fits beside the others.")] = False,
     env: Annotated[
         list[str] | None, typer.Option("--env", metavar="VAR=NAME", help="Put the key NAME into VAR.")
+    ] = None,
+    as_file: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--as-file", metavar="VAR=NAME", help="Put the path of a file in memory with the key NAME into VAR."
+        ),
     ] = None,
     env_file: Annotated[
         list[str] | None,
