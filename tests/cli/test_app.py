@@ -91,9 +91,13 @@ def test_a_mistyped_command_is_suggested(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_usage_error_points_to_the_commands_help(capsys: pytest.CaptureFixture[str]) -> None:
-    assert app.main(["completion", "bash", "sk-CANARY-3"]) == 2
+    assert app.main(["completion", "bash", "again"]) == 2
     shown = capsys.readouterr().err
     assert shown == "aikeys: error: unexpected extra argument\naikeys: hint: see aikeys completion --help\n"
+    assert app.main(["completion", "bash", "sk-CANARY-3"]) == 2
+    shown = capsys.readouterr().err
+    assert "in the shell's history now" in shown
+    assert "CANARY" not in shown
 
 
 def test_an_unknown_shell_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

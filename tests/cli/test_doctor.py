@@ -19,6 +19,7 @@ from aikeys.vault import changes
 from aikeys.vault.opening import Opened, place_of
 from aikeys.vault.store import VaultFile
 from aikeys.vault.unlock import key_file, methods, os_keyring
+from tests.conftest import Aikeys
 
 
 def _checks(home: Any) -> dict[str, Any]:
@@ -160,3 +161,18 @@ def test_who_removes_an_unlock_method_hears_what_an_old_copy_still_opens_and_sig
         "--compromised",
     ):
         assert part in said
+
+
+def test_it_says_where_things_are_and_looks_at_the_env_file_beside_it(ready_home: Aikeys) -> None:
+    def said() -> dict[str, str]:
+        printed = json.loads(ready_home.run("doctor", "--json").stdout)
+        return {row["name"]: row["finding"] for row in printed["checks"]}
+
+    home = ready_home.folder / "home"
+    found = said()
+    assert (found["home"], found["ledger file"]) == (str(home), str(home / "ledger.db"))
+    assert found["settings"] == f"none ({home / 'config.toml'})"
+    assert "files" not in found
+    key = "gsk_" + "aB3dE5gH7j" * 5 + "ab"
+    (ready_home.folder / ".env").write_text(f"DEBUG=1\nGROQ_API_KEY={key}\nOTHER={key}\n")
+    assert said()["files"] == f"{ready_home.folder / '.env'} holds 2 keys"

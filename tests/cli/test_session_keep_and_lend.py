@@ -59,13 +59,15 @@ def test_init_says_what_it_made_and_how_to_get_a_recovery_code(bare_home: Aikeys
     assert done.stderr == (
         f"aikeys: made the key file {bare_home.key_file}: whoever has it and the vault has the keys\n"
         f"aikeys: made a vault in {bare_home.home}, opened by key-file\n"
+        f"aikeys: its ledger: {bare_home.home}/ledger.db; settings go into {bare_home.home}/config.toml\n"
         "aikeys: no recovery code was made; make one: aikeys unlock-method add recovery\n"
+        "aikeys: next: aikeys import takes the keys of .env files over, aikeys add NAME asks for one\n"
     )
 
 
 def test_a_key_is_added_lent_rotated_rotated_back_and_revoked(ready_home: Aikeys) -> None:
     done = ready_home.add("openai", canary("one"))
-    assert done.stderr.endswith("aikeys: added openai (OpenAI)\n")
+    assert done.stderr.endswith("aikeys: added openai (OpenAI)\naikeys: next: aikeys exec openai -- COMMAND\n")
     assert ready_home.lent("openai")["OPENAI_API_KEY"] == canary("one")
 
     done = ready_home.run("rotate", "openai", "--stdin", "--no-verify", input=canary("two"))
@@ -192,7 +194,7 @@ def test_doctor_reports_findings_as_25_and_as_json(ready_home: Aikeys) -> None:
     printed = json.loads(done.stdout)
     assert (done.returncode, printed["schema"]) == (25, "aikeys.doctor/1")
     assert {row["name"]: row["ok"] for row in printed["checks"]} == {
-        "vault": True, "ledger": True, "unlock": False, "open": True,
+        "vault": True, "home": True, "ledger file": True, "settings": True, "ledger": True, "unlock": False, "open": True,
     }  # fmt: skip
     assert "aikeys unlock-method add recovery" in done.stderr
 

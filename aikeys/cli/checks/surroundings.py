@@ -1,4 +1,4 @@
-"""Checks of the variables of this shell."""
+"""Checks of what is around a command: where its files are, the variables of its shell, the .env file beside it."""
 
 from __future__ import annotations
 
@@ -27,3 +27,29 @@ def environment_checks(where: Place, rows: Rows) -> Iterator[Check]:
         for variable in (*provider.env, *provider.base_url_env) if provider else ():
             if os.environ.get(variable):
                 yield Check("environment", f"{variable} is set in this shell", f"unset {variable}; use aikeys exec")
+
+
+def place_checks(where: Place) -> Iterator[Check]:
+    """Yield where home, ledger and settings are."""
+    from aikeys.config import CONFIG_FILE
+
+    settings = os.path.join(where.home, CONFIG_FILE)
+    yield Check("home", where.home)
+    yield Check("ledger file", where.ledger.path)
+    yield Check("settings", settings if os.path.exists(settings) else f"none ({settings})")
+
+
+def file_beside_checks(where: Place) -> Iterator[Check]:
+    """Yield whether the .env file of this folder holds keys."""
+    from aikeys.cli.render.counted import counted
+    from aikeys.imports.places import of_file
+    from aikeys.imports.scanning import Scanner
+
+    try:
+        path = os.path.join(os.getcwd(), ".env")
+        scanner = Scanner(home.catalogue(where), {})
+    except (OSError, AikeysError):
+        return
+    found = sum(len(scanner.findings(part.data)) for part in of_file(path))
+    if found:
+        yield Check("files", f"{path} holds {counted(found, 'key')}", "aikeys import --remove")

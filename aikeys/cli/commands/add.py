@@ -107,6 +107,7 @@ def add(
     store(where, opened, new)
     terminal.say(f"added {name} ({chosen.title})")
     say_without_address(chosen, name, url)
+    terminal.say(f"next: aikeys exec {name} -- COMMAND")
 
 
 def _of_file(path: str) -> Secret:

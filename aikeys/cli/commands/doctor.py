@@ -49,7 +49,7 @@ def _checks(where: Place) -> Iterator[Check]:
     from aikeys.cli.checks.files import file_checks
     from aikeys.cli.checks.keys import key_checks, secret_checks
     from aikeys.cli.checks.ledger import ledger_checks
-    from aikeys.cli.checks.surroundings import environment_checks
+    from aikeys.cli.checks.surroundings import environment_checks, file_beside_checks, place_checks
     from aikeys.cli.checks.tokens import token_checks
     from aikeys.cli.checks.unlocking import opened_quietly, unlock_checks
     from aikeys.vault.opening import picture
@@ -66,6 +66,7 @@ def _checks(where: Place) -> Iterator[Check]:
         yield from file_checks(where)
         return
     yield Check("vault", f"{counted(len(rows.keys), 'key')}, epoch {rows.manifest.epoch}")
+    yield from place_checks(where)
     yield from file_checks(where)
     yield from ledger_checks(where, rows)
     opened = opened_quietly(rows)
@@ -75,3 +76,4 @@ def _checks(where: Place) -> Iterator[Check]:
         yield from secret_checks(where, opened)
     yield from token_checks(where)
     yield from environment_checks(where, rows)
+    yield from file_beside_checks(where)

@@ -93,6 +93,13 @@ def import_(
         lines_away.take_out(where, opened, [*new, *held])
     found_keys.say_what_to_delete([*new, *held], but_lines=is_out)
     found_keys.say_sum(found, [*new, *held])
+    _say_next([*new, *held], is_out=is_out)
+
+
+def _say_next(taken: list[Planned], *, is_out: bool) -> None:
+    if taken:
+        names = " ".join(item.name for item in taken[:3])
+        terminal.say(f"next: aikeys exec {names} -- COMMAND{'' if is_out else '; aikeys import --remove'}")
 
 
 def _wants_them_out(taken: list[Planned]) -> bool:

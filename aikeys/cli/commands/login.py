@@ -49,6 +49,7 @@ def login(
     _check(Gateway(address, secret))
     where = logins.keep(home.folder(), address, secret, in_file=file)
     terminal.say(f"logged in at {address}; the token is in {where if file else 'the keyring of the system'}")
+    terminal.say("next: aikeys models shows what you may ask, aikeys budget check what is left")
     if os.environ.get("AIKEYS_GATEWAY", "").strip():
         terminal.warn("AIKEYS_GATEWAY is set and overrides this login")
 

@@ -13,6 +13,7 @@ from aikeys.cli.keys.unlock_methods import (
     passphrase_method,
     show_recovery,
 )
+from aikeys.config import CONFIG_FILE
 from aikeys.errors import BadConfiguration, Cancelled, ExistsAlready, UsageError
 from aikeys.vault.unlock.methods import KEYRING, NewMethod
 
@@ -68,8 +69,10 @@ def make(*, passphrase: bool = False, keyring: bool = False, key_file: str = "")
             terminal.say(f"removed the key file {methods[0].place} again")
         raise
     terminal.say(f"made a vault in {where.home}, opened by {' and '.join(method.kind for method in methods)}")
+    terminal.say(f"its ledger: {where.ledger.path}; settings go into {os.path.join(where.home, CONFIG_FILE)}")
     if not code:
         terminal.say("no recovery code was made; make one: aikeys unlock-method add recovery")
+    terminal.say("next: aikeys import takes the keys of .env files over, aikeys add NAME asks for one")
     return opened
 
 
