@@ -53,7 +53,7 @@ _aikeys() {
     /edit:--expires) :; return ;;
     /rotate:--grace) :; return ;;
     /revoke:--grace) :; return ;;
-    /import:--from) mapfile -t COMPREPLY < <(compgen -W 'dotenv env llm' -- "$cur"); return ;;
+    /import:--from) mapfile -t COMPREPLY < <(compgen -W 'dotenv env llm pass keyring' -- "$cur"); return ;;
     /scan:--format) mapfile -t COMPREPLY < <(compgen -W 'text json github' -- "$cur"); return ;;
     /exec:--env) :; return ;;
     /exec:--as-file) :; return ;;

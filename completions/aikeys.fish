@@ -126,7 +126,7 @@ complete -c aikeys -n '__aikeys_at \'revoke/\'' -l now -d 'Destroy its secret at
 complete -c aikeys -n '__aikeys_at \'revoke/\'' -l undo -d 'Bring it back, within its grace.'
 complete -c aikeys -n '__aikeys_at \'revoke/\'' -s h -l help -d 'Show this message and exit.'
 complete -c aikeys -n '__aikeys_at \'revoke/\'' -f -a '(aikeys __names 2>/dev/null)'
-complete -c aikeys -n '__aikeys_at \'import/\'' -l from -r -f -a 'dotenv env llm' -d 'What they are.'
+complete -c aikeys -n '__aikeys_at \'import/\'' -l from -r -f -a 'dotenv env llm pass keyring' -d 'What they are.'
 complete -c aikeys -n '__aikeys_at \'import/\'' -s r -l recursive -d 'Search folders, too.'
 complete -c aikeys -n '__aikeys_at \'import/\'' -l remove -d 'Take the lines out of the files, too; --undo puts them back.'
 complete -c aikeys -n '__aikeys_at \'import/\'' -l undo -d 'Put back what --remove took out last, within 30 days.'

@@ -184,6 +184,22 @@ def from_environment(environ: Mapping[str, str], catalogue: _Catalogue) -> Found
     return _sort_out([_Entry(name, hidden(value), 0, 0) for name, value in environ.items()], "", catalogue)
 
 
+def from_names(values: Mapping[str, str], store: str, catalogue: _Catalogue) -> FoundKeys:
+    """Find keys among the entries of another store, by their values and the words of their names."""
+    names = {name: provider for name in values if (provider := _named_provider(name, catalogue))}
+    entries = [_Entry(name, hidden(value), 0, 0) for name, value in values.items()]
+    found = _sort_out(entries, "", catalogue, names)
+    return FoundKeys(
+        tuple(one._replace(file=store) for one in found.candidates),
+        tuple(one._replace(file=store) for one in found.skipped),
+    )
+
+
+def _named_provider(name: str, catalogue: _Catalogue) -> str:
+    words = re.split(r"[^a-z0-9]+", name.lower())
+    return next((known for word in words if (known := _llm_provider(word, catalogue))), "")
+
+
 def from_llm(text: str, file: str, catalogue: _Catalogue) -> FoundKeys:
     """Find keys in the `keys.json` of simonw/llm, which maps a name to a key."""
     import json

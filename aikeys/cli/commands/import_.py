@@ -19,6 +19,7 @@ _EXAMPLES = (
     ("aikeys import -r ~/src ~/.zshrc --dry-run", "what is found in a tree and a shell's file; nothing is taken"),
     ("aikeys import --remove", "the keys go out of .env, too; --undo brings them back"),
     ("aikeys import --from llm", "the keys of the llm command"),
+    ("aikeys import --from pass", "entries of pass that are named after a provider"),
     ("doppler secrets download --format env --no-file | aikeys import -", "NAME=value lines of any other tool"),
 )
 _NOTES = """
@@ -40,7 +41,9 @@ def import_(
     files: Annotated[
         list[str] | None, typer.Argument(metavar="[FILE]...", help="Files; .env without one; - for standard input.")
     ] = None,
-    source: Annotated[str, typer.Option("--from", metavar="dotenv|env|llm", help="What they are.")] = "dotenv",
+    source: Annotated[
+        str, typer.Option("--from", metavar="dotenv|env|llm|pass|keyring", help="What they are.")
+    ] = "dotenv",
     recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Search folders, too.")] = False,
     remove: Annotated[
         bool, typer.Option("--remove", help="Take the lines out of the files, too; --undo puts them back.")

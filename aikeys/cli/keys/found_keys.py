@@ -30,8 +30,15 @@ def read(source: str, files: list[str], catalogue: _Catalogue, *, recursive: boo
 
     if source == "env":
         return sources.from_environment(os.environ, catalogue)
+    if source in ("pass", "keyring"):
+        from aikeys.imports import other_stores
+
+        values = other_stores.from_pass(files, catalogue) if source == "pass" else other_stores.from_keyring(files)
+        return sources.from_names(values, source, catalogue)
     if source not in ("dotenv", "llm"):
-        raise UsageError(f"--from {terminal.printable(source)} is not known", "choose dotenv, env or llm")
+        raise UsageError(
+            f"--from {terminal.printable(source)} is not known", "choose dotenv, env, llm, pass or keyring"
+        )
     paths = files or ["." if recursive else ".env" if source == "dotenv" else _llm_keys()]
     finder = sources.from_dotenv if source == "dotenv" else sources.from_llm
     parts = [
@@ -215,7 +222,7 @@ def say_sum(found: FoundKeys, taken: Sequence[Planned]) -> None:
 
 
 def _place(file: str, line: int) -> str:
-    return f"{file}:{line}" if file else "the environment"
+    return f"{file}:{line}" if line else file or "the environment"
 
 
 def _where(item: Planned) -> str:
@@ -227,7 +234,7 @@ def say_what_to_delete(planned: Sequence[Planned], *, but_lines: bool = False) -
     found = [each for item in planned for each in (item.candidate, *item.also)]
     lines: list[str] = []
     for each in found:
-        if each.file:
+        if each.line:
             last = "" if each.line == each.end_line else f"-{each.end_line}"
             lines.append(f"  {each.file}:{each.line}{last} {each.variable}")
     with_address = [item.candidate for item in planned if item.action == "add" and item.candidate.base_url]
