@@ -24,7 +24,7 @@ _aikeys() {
       continue
     fi
     case "$path/$word" in
-      /init|/add|/list|/ls|/show|/edit|/verify|/rotate|/revoke|/import|/scan|/exec|/env|/use|/allow|/token|/token/issue|/token/create|/token/list|/token/show|/token/revoke|/token/prune|/gateway|/login|/logout|/unlock|/lock|/prompt|/estimate|/models|/providers|/report|/ledger|/ledger/verify|/ledger/head|/ledger/export|/ledger/import|/ledger/archive|/ledger/resolve|/ledger/erase|/log|/audit|/top|/budget|/budget/set|/budget/list|/budget/remove|/budget/check|/alert|/alert/add|/alert/list|/alert/remove|/alert/test|/alert/deliver|/prices|/prices/status|/prices/show|/prices/update|/unlock-method|/unlock-method/list|/unlock-method/add|/unlock-method/remove|/passphrase|/backup|/restore|/config|/config/export|/config/apply|/doctor|/demo|/completion) path=$path/$word ;;
+      /init|/add|/list|/ls|/show|/edit|/verify|/rotate|/revoke|/import|/scan|/exec|/env|/use|/allow|/token|/token/issue|/token/create|/token/list|/token/show|/token/revoke|/token/prune|/gateway|/login|/logout|/unlock|/lock|/prompt|/estimate|/models|/providers|/report|/ledger|/ledger/verify|/ledger/head|/ledger/export|/ledger/import|/ledger/archive|/ledger/resolve|/ledger/erase|/log|/audit|/top|/budget|/budget/set|/budget/list|/budget/remove|/budget/check|/alert|/alert/add|/alert/list|/alert/remove|/alert/test|/alert/deliver|/prices|/prices/status|/prices/show|/prices/update|/unlock-method|/unlock-method/list|/unlock-method/add|/unlock-method/remove|/passphrase|/backup|/restore|/config|/config/export|/config/apply|/doctor|/help|/demo|/completion) path=$path/$word ;;
     esac
   done
   case $path:$prev in
@@ -190,7 +190,7 @@ _aikeys() {
     /passphrase:--new-file) compopt -o default; return ;;
   esac
   case $path in
-    '') if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--home -q --quiet -v --verbose --no-input -y --yes --version -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'init add list show edit verify rotate revoke import scan exec env use allow token gateway login logout unlock lock prompt estimate models providers report ledger log audit top budget alert prices unlock-method passphrase backup restore config doctor demo completion' -- "$cur"); fi ;;
+    '') if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--home -q --quiet -v --verbose --no-input -y --yes --version -h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'init add list show edit verify rotate revoke import scan exec env use allow token gateway login logout unlock lock prompt estimate models providers report ledger log audit top budget alert prices unlock-method passphrase backup restore config doctor help demo completion' -- "$cur"); fi ;;
     /init) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--passphrase --keyring --key-file -h --help' -- "$cur"); else :; fi ;;
     /add) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--provider --region --base-url --stdin --file --team --project --environment --user --rotate-every --expires --var --no-verify --allow-http -h --help' -- "$cur"); else :; fi ;;
     /list) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--due --balance --json -h --help' -- "$cur"); else :; fi ;;
@@ -260,6 +260,7 @@ _aikeys() {
     /config/export) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else :; fi ;;
     /config/apply) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--dry-run --json -h --help' -- "$cur"); else compopt -o default; fi ;;
     /doctor) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--json -h --help' -- "$cur"); else :; fi ;;
+    /help) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else :; fi ;;
     /demo) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '--keep -h --help' -- "$cur"); else :; fi ;;
     /completion) if [[ $cur == -* ]]; then mapfile -t COMPREPLY < <(compgen -W '-h --help' -- "$cur"); else mapfile -t COMPREPLY < <(compgen -W 'bash zsh fish' -- "$cur"); fi ;;
   esac

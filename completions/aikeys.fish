@@ -4,7 +4,7 @@ function __aikeys_at
     for word in (commandline -opc)[2..-1]
         test "$word" = --; and return 1
         set -l longer (string join -- / $path $word)
-        contains -- "$longer" 'init' 'add' 'list' 'ls' 'show' 'edit' 'verify' 'rotate' 'revoke' 'import' 'scan' 'exec' 'env' 'use' 'allow' 'token' 'token/issue' 'token/create' 'token/list' 'token/show' 'token/revoke' 'token/prune' 'gateway' 'login' 'logout' 'unlock' 'lock' 'prompt' 'estimate' 'models' 'providers' 'report' 'ledger' 'ledger/verify' 'ledger/head' 'ledger/export' 'ledger/import' 'ledger/archive' 'ledger/resolve' 'ledger/erase' 'log' 'audit' 'top' 'budget' 'budget/set' 'budget/list' 'budget/remove' 'budget/check' 'alert' 'alert/add' 'alert/list' 'alert/remove' 'alert/test' 'alert/deliver' 'prices' 'prices/status' 'prices/show' 'prices/update' 'unlock-method' 'unlock-method/list' 'unlock-method/add' 'unlock-method/remove' 'passphrase' 'backup' 'restore' 'config' 'config/export' 'config/apply' 'doctor' 'demo' 'completion'; and set -a path $word
+        contains -- "$longer" 'init' 'add' 'list' 'ls' 'show' 'edit' 'verify' 'rotate' 'revoke' 'import' 'scan' 'exec' 'env' 'use' 'allow' 'token' 'token/issue' 'token/create' 'token/list' 'token/show' 'token/revoke' 'token/prune' 'gateway' 'login' 'logout' 'unlock' 'lock' 'prompt' 'estimate' 'models' 'providers' 'report' 'ledger' 'ledger/verify' 'ledger/head' 'ledger/export' 'ledger/import' 'ledger/archive' 'ledger/resolve' 'ledger/erase' 'log' 'audit' 'top' 'budget' 'budget/set' 'budget/list' 'budget/remove' 'budget/check' 'alert' 'alert/add' 'alert/list' 'alert/remove' 'alert/test' 'alert/deliver' 'prices' 'prices/status' 'prices/show' 'prices/update' 'unlock-method' 'unlock-method/list' 'unlock-method/add' 'unlock-method/remove' 'passphrase' 'backup' 'restore' 'config' 'config/export' 'config/apply' 'doctor' 'help' 'demo' 'completion'; and set -a path $word
     end
     test (string join / -- $path "") = "$argv[1]"
 end
@@ -56,6 +56,7 @@ complete -c aikeys -n '__aikeys_at \'\'' -a 'backup' -d 'Write an encrypted back
 complete -c aikeys -n '__aikeys_at \'\'' -a 'restore' -d 'Bring a backup back in place of the vault that is here.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'config' -d 'Export budgets, alerts, aliases and prices as one file, and apply such a file.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'doctor' -d 'Look for what is wrong or unsafe: files, chain, unlock methods, keys and tokens that are due, stray variables.'
+complete -c aikeys -n '__aikeys_at \'\'' -a 'help' -d 'Show a page of the manual, or the help of a command.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'demo' -d 'See the whole of aikeys in seconds: keys, exec, prompt, a token, a gateway, a budget that stops a runaway loop.'
 complete -c aikeys -n '__aikeys_at \'\'' -a 'completion' -d 'Print the completion script of a shell.'
 complete -c aikeys -n '__aikeys_at \'\'' -l home -r -F -d 'Use the vault in this directory.'
@@ -435,6 +436,7 @@ complete -c aikeys -n '__aikeys_at \'config/apply/\'' -s h -l help -d 'Show this
 complete -c aikeys -n '__aikeys_at \'config/apply/\'' -F
 complete -c aikeys -n '__aikeys_at \'doctor/\'' -l json -d 'Print JSON.'
 complete -c aikeys -n '__aikeys_at \'doctor/\'' -s h -l help -d 'Show this message and exit.'
+complete -c aikeys -n '__aikeys_at \'help/\'' -s h -l help -d 'Show this message and exit.'
 complete -c aikeys -n '__aikeys_at \'demo/\'' -l keep -d 'Leave vault and ledger there afterwards.'
 complete -c aikeys -n '__aikeys_at \'demo/\'' -s h -l help -d 'Show this message and exit.'
 complete -c aikeys -n '__aikeys_at \'completion/\'' -s h -l help -d 'Show this message and exit.'

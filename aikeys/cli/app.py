@@ -69,6 +69,7 @@ COMMANDS: dict[str, Command] = {
     "restore": Command("restore", VAULT, "Bring a backup back"),
     "config": Command("config_", VAULT, "Keep budgets, alerts, aliases and prices in a file"),
     "doctor": Command("doctor", VAULT, "Look for what is wrong or unsafe"),
+    "help": Command("help_", VAULT, "Show a page of the manual, or a command's help"),
     "demo": Command("demo", VAULT, "See all of aikeys at work, in a throw-away vault"),
     "completion": Command("completion", VAULT, "Print the completion script of a shell"),
 }

@@ -48,6 +48,7 @@ COMMANDS: Mapping[str, Scopes | None] = {
     "estimate": FREE,
     "models": ("chat:read",),
     "providers": FREE,
+    "help": FREE,
     "report": ("usage:own",),
     "ledger verify": ("audit:read",),
     "ledger head": ("audit:read",),

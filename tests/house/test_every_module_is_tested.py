@@ -21,6 +21,7 @@ COVERED_BY = {
     "aikeys.cli.alerting": "alerts/test_alert_cli.py",
     "aikeys.vault.revoked_keys": "cli/test_revoke.py",
     "aikeys.vault.sealed_records": "cli/test_revoke.py",
+    "aikeys.cli.render.manual": "cli/test_help_command.py",
     "aikeys.cli.keys.project_files": "cli/test_allow.py",
     "aikeys.imports.places": "cli/test_scan.py",
     "aikeys.cli.keys.lines_away": "imports/test_import_removes.py",
