@@ -37,3 +37,32 @@ def test_exec_shows_the_secret_only_where_the_child_prints_it(ready_home: Aikeys
     shown = [line for line in lines if CANARY in line]
     assert len(shown) == 1, shown
     assert "write(1, " in shown[0]
+
+
+def test_import_and_scan_write_the_secret_nowhere_and_undo_only_into_its_file(
+    ready_home: Aikeys, tmp_path: Path
+) -> None:
+    file = ready_home.folder / ".env"
+    file.write_text(f"# mine\nOPENAI_API_KEY={canary()}\n")
+    lines = traced(ready_home, tmp_path / "trace", "import", "--yes", "--remove", str(file))
+    assert not [line for line in lines if CANARY in line]
+    lines = traced(ready_home, tmp_path / "trace", "scan", str(ready_home.folder))
+    assert not [line for line in lines if CANARY in line]
+    lines = traced(ready_home, tmp_path / "trace", "import", "--undo")
+    shown = [line for line in lines if CANARY in line]
+    assert len(shown) == 1, shown
+    assert canary() in file.read_text()
+
+
+def test_a_file_in_memory_is_the_only_one_with_the_secret(ready_home: Aikeys, tmp_path: Path) -> None:
+    ready_home.add("openai", canary())
+    trace = tmp_path / "trace"
+    words = ["strace", "-f", "-e", "trace=execve,write,pwrite64,memfd_create", "-s", "4096", "-o", str(trace)]
+    done = ready_home.run_argv([*words, *ready_home.argv("exec", "--as-file", "K=openai", "--", "true")])
+    if "ptrace" in done.stderr and "not permitted" in done.stderr:
+        pytest.skip("ptrace is not permitted here")
+    assert done.returncode == 0, done.stderr
+    lines = trace.read_text(encoding="utf-8", errors="replace").splitlines()
+    (made,) = [line for line in lines if "memfd_create(" in line]
+    (shown,) = [line for line in lines if CANARY in line]
+    assert f"write({made.rpartition('= ')[2].strip()}, " in shown
