@@ -7,7 +7,7 @@ just before midnight is seen; the occasion keeps it to one message. Nothing is r
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from aikeys.alerts import anomalies, outbox
 from aikeys.alerts.anomalies import ALL, RULES, Finding, Spend, SpendLabels, TokenPace
@@ -64,7 +64,7 @@ def _paces(connection: sqlite3.Connection, now_us: int, first_day: int) -> Itera
     for who, limit in connection.execute("SELECT who, limit_pusd FROM budget WHERE who LIKE 'token:%'"):
         token = who.removeprefix("token:")
         limits[token] = min(limits.get(token, int(limit)), int(limit))
-    if not limits:
+    if not limits or not _may_run_away(connection, limits, now_us):
         return
     spent = connection.execute(
         "SELECT w.text, sum(c.cost_pusd >> 32), sum(c.cost_pusd & 4294967295), "
@@ -77,6 +77,23 @@ def _paces(connection: sqlite3.Connection, now_us: int, first_day: int) -> Itera
         limit_pusd = limits.get(token, limits.get("*"))
         if limit_pusd is not None:
             yield TokenPace(token, joined(*halves[2:]), joined(*halves[:2]), limit_pusd)
+
+
+def _may_run_away(connection: sqlite3.Connection, limits: Mapping[str, int], now_us: int) -> bool:
+    """Tell whether a token spent enough in the hours that the last hour touches: the sums by hour, not the calls.
+
+    A call and its corrections share an hour, so that these sums are never below those of the last hour.
+    """
+    sums = connection.execute(
+        "SELECT w.text, sum(r.cost_high), sum(r.cost_low) FROM rollup_token_hour r JOIN word w ON w.id = r.token "
+        "WHERE r.hour >= ? GROUP BY r.token",
+        ((now_us - HOUR_US) // HOUR_US,),
+    )
+    for token, *halves in sums:
+        limit_pusd, most_pusd = limits.get(token, limits.get("*")), joined(*halves)
+        if limit_pusd is not None and anomalies.runs_away(TokenPace(token, most_pusd, most_pusd, limit_pusd)):
+            return True
+    return False
 
 
 def _unusual(found: Finding) -> Due:

@@ -6,7 +6,7 @@ import pytest
 
 from aikeys.alerts.channels import CommandChannel
 from aikeys.alerts.messages import ANOMALY, BUDGET, VELOCITY, decode
-from aikeys.alerts.watch import put_all, watch
+from aikeys.alerts.watch import _paces, put_all, watch
 from aikeys.ledger.calendar import Calendar
 from aikeys.ledger.calls import Call, Context, Labels
 from aikeys.ledger.recording import append_call
@@ -124,3 +124,26 @@ def test_a_budget_for_each_token_counts_where_it_has_none_of_its_own(book: Book)
     spend(book, "5", NOW_US, "t1")
     spend(book, "5", NOW_US, "t2")
     assert [once.split(":")[1] for once in look(book)] == ["t1"]
+
+
+def test_no_call_is_read_where_no_token_spent_enough_in_its_hours(book: Book) -> None:
+    """Whoever asks every ten seconds asks the sums by hour first."""
+    book.add(COMMAND, on=(VELOCITY,))
+    budget(book, "token:t1", "20")
+    spend(book, "0.20", NOW_US - 60_000_000, "t1")
+    asked: list[str] = []
+
+    def looked() -> int:
+        asked.clear()
+        with book.ledger.reading() as connection:
+            connection.set_trace_callback(asked.append)
+            try:
+                return len(list(_paces(connection, NOW_US, 0)))
+            finally:
+                connection.set_trace_callback(None)
+
+    assert looked() == 0
+    assert not [text for text in asked if "FROM call" in text]
+    spend(book, "0.90", NOW_US - 60_000_000, "t1")
+    assert looked() == 1
+    assert [text for text in asked if "FROM call" in text]
