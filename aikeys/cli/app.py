@@ -39,7 +39,7 @@ COMMANDS: dict[str, Command] = {
     "verify": Command("verify", KEEP, "Ask the providers whether keys work"),
     "rotate": Command("rotate", KEEP, "Replace a key by a new one"),
     "revoke": Command("revoke", KEEP, "Remove a key from the vault"),
-    "import": Command("import_", KEEP, "Take keys over from .env files, the environment or llm"),
+    "import": Command("import_", KEEP, "Take keys over from files and other tools"),
     "scan": Command("scan", KEEP, "Find keys in files, histories and transcripts"),
     "exec": Command("exec_", LEND, "Run a program with keys in its environment"),
     "env": Command("env_", LEND, "Print keys as variables for a shell"),
