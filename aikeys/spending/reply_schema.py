@@ -118,7 +118,7 @@ def _validator(schema: Mapping[str, Json]) -> Any:
 
     known = _class_of(schema)
     types = known.TYPE_CHECKER.redefine("integer", _is_integer)
-    exact = extend(known, type_checker=types)  # type: ignore[no-untyped-call]
+    exact = extend(known, type_checker=types)
     return exact(schema, registry=Registry())  # a registry that fetches nothing
 
 
