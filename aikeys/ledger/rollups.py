@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from aikeys.ledger.calendar import HOUR_US, Calendar, period_start
@@ -38,6 +39,7 @@ _TABLES = {
     "rollup_day": ("day", "slot"), "rollup_wide": ("day", "slot"), "rollup_month": ("month", "slot"),
     "rollup_token": ("day", "token"), "rollup_tag": ("day", "tag"),
 }  # fmt: skip
+_NEVER_HOUR = (1 << 62) // HOUR_US
 _HOURLY = {"rollup_hour": "slot", "rollup_token_hour": "token"}
 OF_CALLS = f"""sum(iif(corrects = 0, 1, (status IN ('{REBOOKED}', '{REBOOKED_FAILED}'))
     - (status IN ('{REVERSED}', '{REVERSED_FAILED}')))),
@@ -201,9 +203,11 @@ def declare_tag(writer: Writer, name: str) -> None:
         pairs = {pair for row in connection.execute(used).fetchall() for pair in text_pairs(row[0]) if pair[0] == name}
         for pair in sorted(pairs):
             word_id(connection, "=".join(pair))
-        for (day, tag, source), sums in _made(connection)["rollup_tag"].items():
-            if _word(connection, tag).startswith(f"{name}="):
-                add(connection, "rollup_tag", (day, tag, source, *sums))
+        naming = _naming(connection)
+        for each in _days(connection):
+            for (day, tag, source), sums in _made(connection, naming, each)["rollup_tag"].items():
+                if _word(connection, tag).startswith(f"{name}="):
+                    add(connection, "rollup_tag", (day, tag, source, *sums))
 
 
 def _end_tag(writer: Writer, name: str) -> None:
@@ -247,14 +251,36 @@ def _stored_hours_from(connection: sqlite3.Connection) -> int:
 
 
 def first_wrong(connection: sqlite3.Connection) -> tuple[int, str] | None:
-    """Return day and table of a roll-up that is not the sum of its calls (and of what was archived), or None."""
-    made = _made(connection)
-    for table, (time, column) in _TABLES.items():
-        stored = _keyed(connection.execute(f"SELECT {time}, {column}, source, {SUMS} FROM {table}"))  # noqa: S608
-        wrong = [key for key in {*stored, *made[table]} if stored.get(key) != made[table].get(key)]
-        if wrong:
-            return min(wrong)[0], table
+    """Return day and table of a roll-up that is not the sum of its calls (and of what was archived), or None.
+
+    A day at a time, and a month of the few rows without persons: memory does not grow with the ledger.
+    """
+    naming = _naming(connection)
+    for month, days in groupby(_days(connection), lambda day: period_start("month", day)):
+        of_month = _Adding()
+        for day in days:
+            made = _made(connection, naming, day)
+            of_month.add_all(made.pop("rollup_month"))
+            for table, rows in made.items():
+                if _stored(connection, table, day) != rows:
+                    return day, table
+        if _stored(connection, "rollup_month", month) != of_month.rows():
+            return month, "rollup_month"
     return next((found for table in _HOURLY if (found := _first_wrong_hour(connection, table))), None)
+
+
+def _days(connection: sqlite3.Connection) -> list[int]:
+    """Return every day of a call, of archived ones and of a roll-up; the first of a month for those by month."""
+    daily = [table for table, (time, _) in _TABLES.items() if time == "day"]
+    queries = [f"SELECT DISTINCT day FROM {table}" for table in ("call", "archived", *daily)]  # noqa: S608
+    queries.append("SELECT month FROM rollup_month ORDER BY 1")
+    return [row[0] for row in connection.execute(" UNION ".join(queries))]
+
+
+def _stored(connection: sqlite3.Connection, table: str, start: int) -> Rows:
+    time, column = _TABLES[table]
+    query = f"SELECT {time}, {column}, source, {SUMS} FROM {table} WHERE {time} = ?"  # noqa: S608
+    return _keyed(connection.execute(query, (start,)))
 
 
 def are_hours_kept_from(connection: sqlite3.Connection, latest_us: int) -> bool:
@@ -269,54 +295,92 @@ def _first_wrong_hour(connection: sqlite3.Connection, table: str) -> tuple[int, 
     if forgotten is not None:
         return forgotten // 24, table
     column, first = _HOURLY[table], hours_from(connection)
-    query = f"SELECT hour, {column}, source, {SUMS} FROM {table} WHERE hour >= ?"  # noqa: S608
-    stored, made = _keyed(connection.execute(query, (first,))), _keyed(hours_made(connection, table, first))
-    wrong = [key for key in {*stored, *made} if stored.get(key) != made.get(key)]
-    return (min(wrong)[0] // 24, table) if wrong else None
+    query = f"SELECT hour, {column}, source, {SUMS} FROM {table} WHERE hour >= ? AND hour < ?"  # noqa: S608
+    latest = f"SELECT max(hour) FROM {table} UNION ALL SELECT max(at_us) / {HOUR_US} FROM call"  # noqa: S608
+    last = max((row[0] for row in connection.execute(latest) if row[0] is not None), default=first - 1)
+    for start in range(first, last + 1, 24):
+        stored = _keyed(connection.execute(query, (start, start + 24)))
+        made = _keyed(hours_made(connection, table, start, start + 24))
+        wrong = [key for key in {*stored, *made} if stored.get(key) != made.get(key)]
+        if wrong:
+            return min(wrong)[0] // 24, table
+    return None
 
 
-def hours_made(connection: sqlite3.Connection, table: str, first: int) -> Iterator[tuple[Any, ...]]:
-    """Make an hourly roll-up from the calls, beginning with an hour."""
+def hours_made(
+    connection: sqlite3.Connection, table: str, first: int, end: int = _NEVER_HOUR
+) -> Iterator[tuple[Any, ...]]:
+    """Make an hourly roll-up from the calls of hours ≥ `first` and < `end`."""
     column = _HOURLY[table]
     yield from connection.execute(
         f"SELECT call.at_us / {HOUR_US} AS hour, c.{column}, source, {OF_CALLS} FROM call "  # noqa: S608
-        "JOIN context c ON c.id = call.context WHERE call.day >= ? AND at_us >= ? "
+        "JOIN context c ON c.id = call.context WHERE call.day >= ? AND call.day <= ? AND at_us >= ? AND at_us < ? "
         + ("AND c.token <> (SELECT id FROM word WHERE text = '') " if column == "token" else "")
         + "GROUP BY 1, 2, 3",
-        (first // 24 - 1, first * HOUR_US),
+        (first // 24 - 1, end // 24 + 1, first * HOUR_US, end * HOUR_US),
     )
 
 
-def _made(connection: sqlite3.Connection) -> dict[str, Rows]:
-    """Make the daily roll-ups from the calls: SQL adds per context, the rest is few rows."""
-    declared = _declared(connection)
+class _Naming(NamedTuple):
+    """What numbers mean, read once: declared tags, words and their numbers, and slots without their persons."""
+
+    declared: set[str]
+    words: dict[int, str]
+    numbers: dict[str, int]
+    wide: dict[int, int]
+
+
+def _naming(connection: sqlite3.Connection) -> _Naming:
     words: dict[int, str] = dict(connection.execute("SELECT id, text FROM word"))
-    numbers = {text: number for number, text in words.items()}
-    contexts = {row[0]: row[1:] for row in connection.execute("SELECT id, slot, token, tags FROM context")}
-    made: dict[str, defaultdict[tuple[int, int, str], list[int]]]
-    made = {table: defaultdict(lambda: [0] * _COUNT) for table in _TABLES}
-    wide = dict(connection.execute("SELECT id, wide FROM slot").fetchall())
-    for day, slot, token, tags, source, *sums in _groups(connection, contexts):
-        month = period_start("month", day)
-        without = wide.get(slot, 0)
+    wide: dict[int, int] = dict(connection.execute("SELECT id, wide FROM slot").fetchall())
+    return _Naming(_declared(connection), words, {text: number for number, text in words.items()}, wide)
+
+
+class _Adding:
+    """Rows of a roll-up as they are added up."""
+
+    def __init__(self) -> None:
+        self._rows: defaultdict[RowKey, list[int]] = defaultdict(lambda: [0] * _COUNT)
+
+    def add(self, key: RowKey, sums: Iterable[int]) -> None:
+        row = self._rows[key]
+        row[:] = [one + other for one, other in zip(row, sums, strict=True)]
+
+    def add_all(self, rows: Rows) -> None:
+        for key, sums in rows.items():
+            self.add(key, sums)
+
+    def rows(self) -> Rows:
+        return {key: tuple(row) for key, row in self._rows.items()}
+
+
+def _made(connection: sqlite3.Connection, naming: _Naming, day: int) -> dict[str, Rows]:
+    """Make a day's part of the daily roll-ups and of the month's: SQL adds per context, the rest is few rows."""
+    made = {table: _Adding() for table in _TABLES}
+    month = period_start("month", day)
+    for slot, token, tags, source, *sums in _groups(connection, day):
+        without = naming.wide.get(slot, 0)
         keys = [("rollup_day", day, slot), ("rollup_wide", day, without), ("rollup_month", month, without)]
-        if words.get(token):
+        if naming.words.get(token):
             keys.append(("rollup_token", day, token))
-        texts = [f"{name}={value}" for name, value in text_pairs(words.get(tags, "")) if name in declared]
-        keys += [("rollup_tag", day, numbers.get(text, _NO_WORD)) for text in texts]
+        pairs = text_pairs(naming.words.get(tags, ""))
+        texts = [f"{name}={value}" for name, value in pairs if name in naming.declared]
+        keys += [("rollup_tag", day, naming.numbers.get(text, _NO_WORD)) for text in texts]
         for table, start, number in keys:
-            row = made[table][start, number, source]
-            row[:] = [one + other for one, other in zip(row, sums, strict=True)]
-    return {table: {key: tuple(row) for key, row in rows.items()} for table, rows in made.items()}
+            made[table].add((start, number, source), sums)
+    return {table: adding.rows() for table, adding in made.items()}
 
 
-def _groups(connection: sqlite3.Connection, contexts: dict[int, tuple[int, int, int]]) -> Iterator[tuple[Any, ...]]:
-    """Yield (day, slot, token, tags, source, sums…) of the calls that are here and of those archived."""
-    query = f"SELECT day, context, source, {OF_CALLS} FROM call GROUP BY 1, 2, 3"  # noqa: S608
-    for day, context, *rest in connection.execute(query):
-        yield (day, *contexts[context], *rest)
-    query = f"SELECT day, slot, token, tags, source, {SUMS} FROM archived"  # noqa: S608
-    yield from connection.execute(query)
+def _groups(connection: sqlite3.Connection, day: int) -> Iterator[tuple[Any, ...]]:
+    """Yield (slot, token, tags, source, sums…) of a day's calls that are here and of those archived."""
+    query = (
+        f"SELECT c.slot, c.token, c.tags, g.* FROM (SELECT source, {OF_CALLS}, context FROM call WHERE day = ? "  # noqa: S608
+        "GROUP BY context, source) g JOIN context c ON c.id = g.context"
+    )
+    for *row, _context in connection.execute(query, (day,)):
+        yield tuple(row)
+    query = f"SELECT slot, token, tags, source, {SUMS} FROM archived WHERE day = ?"  # noqa: S608
+    yield from connection.execute(query, (day,))
 
 
 def _keyed(rows: Iterable[tuple[int, ...]]) -> Rows:

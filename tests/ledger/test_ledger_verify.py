@@ -12,14 +12,16 @@ import pytest
 from aikeys import sealing
 from aikeys.errors import Damaged, UsageError
 from aikeys.ledger import raw_runs
-from aikeys.ledger.calls import call_hash
+from aikeys.ledger.calendar import Calendar
+from aikeys.ledger.calls import Call, Context, Labels, call_hash
 from aikeys.ledger.entries import Entry, Head, chain_hash, checkpoint_message, genesis
 from aikeys.ledger.importing import import_calls
 from aikeys.ledger.receipts import parse_receipt, receipt_of, receipt_text
 from aikeys.ledger.recording import append_call
-from aikeys.ledger.rollups import _made, add, declare_tag
-from aikeys.ledger.store import Act
+from aikeys.ledger.rollups import _days, _made, _naming, add, declare_tag, first_wrong
+from aikeys.ledger.store import Act, Ledger
 from aikeys.ledger.verify import Known, context_digests, verify
+from aikeys.providers.usage import Usage
 from tests.ledger.conftest import SIGNER, START_US, Book, call
 
 Edit = Callable[[sqlite3.Connection], Any]
@@ -212,9 +214,11 @@ def cut_tail(connection: sqlite3.Connection, after: int) -> None:
     for table in ("entry", "call"):
         connection.execute(f"DELETE FROM {table} WHERE id > ?", (after,))  # noqa: S608
     connection.execute("DELETE FROM checkpoint WHERE number > ?", (after,))
-    made = _made(connection)
-    for table, rows in made.items():
+    naming, days = _naming(connection), _days(connection)
+    made = [_made(connection, naming, day) for day in days]
+    for table in made[0]:
         connection.execute(f"DELETE FROM {table}")  # noqa: S608
+    for table, rows in ((table, rows) for tables in made for table, rows in tables.items()):
         for key, sums in rows.items():
             add(connection, table, (*key, *sums))
     for table in ("rollup_hour", "rollup_token_hour"):
@@ -329,3 +333,31 @@ def test_an_imported_id_shortened_by_hand_is_found(book: Book) -> None:
         connection.execute("UPDATE imported SET id = 'a'")
     with pytest.raises(Damaged, match="imported"):
         book.verify()
+
+
+def test_the_memory_of_a_verdict_does_not_grow_with_the_days(tmp_path: Path) -> None:
+    """Roll-ups are compared a day at a time."""
+    import tracemalloc
+
+    ledger = Ledger(str(tmp_path)).open_or_create(b"l" * 16)
+    calendar = Calendar(ledger.zone)
+
+    def peak_bytes(days: range) -> int:
+        for day in days:
+            with ledger.writing() as writer:
+                for user in range(100):
+                    at_us = (20_000 + day) * 86_400_000_000 + user
+                    context = Context(Labels("support", "", "", f"u{user}"), key="openai", provider="openai", model="m")
+                    append_call(writer, Call(at_us, at_us, context, Usage(1, 0, 0, 0, 1, 0), cost_pusd=user), calendar)
+        with ledger.reading() as connection:
+            first_wrong(connection)  # what is read once is in the memory of SQLite now
+            tracemalloc.start()
+            try:
+                assert first_wrong(connection) is None
+                return tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+
+    few = peak_bytes(range(3))
+    assert peak_bytes(range(3, 60)) < 1.5 * few
+    ledger.close()
