@@ -15,7 +15,7 @@ from typing import Any
 
 from aikeys.errors import CannotDecide, Damaged
 from aikeys.ledger import lost_ledgers
-from aikeys.ledger.calendar import HOUR_US, Calendar, date_of
+from aikeys.ledger.calendar import HOUR_US, Calendar, date_of, period_start
 from aikeys.ledger.calls import NO_UNITS_SQL, read_extra, text_pairs
 from aikeys.ledger.own_contexts import contexts_of_labels, contexts_of_tokens
 from aikeys.ledger.questions import (
@@ -193,9 +193,13 @@ class Reading:
         return self._rolled(asked, "rollup_hour", "hour", (asked.start_us // HOUR_US, asked.end_us // HOUR_US))
 
     def _by_slot(self, asked: SumQuery) -> LedgerSums:
-        """Where nobody asks for persons, from the sums without them: those do not grow with a company."""
+        """Where nobody asks for persons, from the sums without them, by month for whole months: those stay few."""
         is_wide = "user" not in asked.needs
-        found = self._rolled(asked, "rollup_wide" if is_wide else "rollup_day", "day", (asked.first, asked.end))
+        span = (asked.first, asked.end)
+        if is_wide and "day" not in asked.by and all(day == period_start("month", day) for day in span):
+            found = self._rolled(asked, "rollup_month", "month", span)
+        else:
+            found = self._rolled(asked, "rollup_wide" if is_wide else "rollup_day", "day", span)
         return found._replace(is_wide=is_wide)
 
     def _rolled(self, asked: SumQuery, table: str, at: str, span: tuple[int, int]) -> LedgerSums:

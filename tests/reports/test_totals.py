@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from aikeys import clock
 from aikeys.ledger import queries
-from aikeys.ledger.calendar import Calendar
+from aikeys.ledger.calendar import Calendar, period_end, period_start
 from aikeys.ledger.calls import COST_SOURCES, Call, Context, Labels
 from aikeys.ledger.questions import CALLS, ROLL_UPS, Figures, SumQuery
 from aikeys.ledger.ranges import RangeWords
@@ -185,3 +185,24 @@ def test_a_question_without_persons_reads_sums_that_do_not_grow_with_them(make_l
         each.cost_pusd for each in with_them.cells.values()
     )
     assert without.slots != with_them.slots
+
+
+def test_whole_months_are_read_from_the_sums_by_month(make_ledger: Make) -> None:
+    ledger = make_ledger(OCTOBER)
+    with queries.reading(ledger) as books:
+        day = books.first_day() or 0
+        first, after = period_start("month", day), period_end("month", day)
+        asked: list[str] = []
+        books._connection.set_trace_callback(asked.append)
+        found = []
+        for span in ((first, after), (first + 1, after), (first, after - 1)):
+            asked.clear()
+            found.append(books.sums(SumQuery(("team",), (), *span, Calendar(ZONE))))
+            assert any("rollup_month" in text for text in asked) == (span == (first, after))
+        by_day = books.sums(SumQuery(("team", "day"), (), first, after, Calendar(ZONE)))
+        books._connection.set_trace_callback(None)
+    whole = {keys[0]: figures.cost_pusd for (keys, _), figures in found[0].cells.items()}
+    days: dict[str, int] = {}
+    for (keys, _), figures in by_day.cells.items():
+        days[keys[0]] = days.get(keys[0], 0) + figures.cost_pusd
+    assert {**whole} == days != {}
