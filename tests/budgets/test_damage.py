@@ -73,7 +73,7 @@ def test_a_text_that_is_gone_is_said(limited: Ledger) -> None:
 @pytest.mark.parametrize(
     ("statement", "place"),
     [
-        ("UPDATE rollup_wide SET source = 'zz'", "'zz', which is not a cost source"),
+        ("UPDATE rollup_month SET source = 'zz'", "'zz', which is not a cost source"),
         ("UPDATE ledger SET zone = 'Mars/X'", "'Mars/X'"),
     ],
 )
