@@ -35,6 +35,7 @@ _WORDS = (
     re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+=-]{14,}"),
 )
 _LONGEST_LINE = 1 << 16
+_MOST = 500
 
 
 class Assignment(NamedTuple):
@@ -66,6 +67,8 @@ def assignments(text: str, number: int) -> Iterator[Assignment]:
             if any(start < other_end and end > other for other, other_end in taken):
                 continue
             taken.append((start, end))
+            if len(taken) > _MOST:  # no file that a program reads; keys in it are still found as words
+                return
             yield Assignment(match["name"], hidden(_plain(match)), number, start, end, _is_comment(line, start))
 
 

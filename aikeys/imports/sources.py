@@ -85,7 +85,8 @@ def from_dotenv(text: str, file: str, catalogue: _Catalogue) -> FoundKeys:
     entries, told = list(read.entries), dict(read.bare)
     covered = {number for entry in entries for number in range(entry.line, entry.end_line + 1)} | told.keys()
     skipped = [Skipped("", file, line, "a key without a variable: write NAME=value") for line in told]
-    for number, line in enumerate(_LINE_END.split(text), 1):
+    lines = _LINE_END.split(text)
+    for number, line in enumerate(lines, 1):
         if number in covered:
             continue
         for one in assignments(line, number):
@@ -96,13 +97,14 @@ def from_dotenv(text: str, file: str, catalogue: _Catalogue) -> FoundKeys:
                 told.setdefault(number, one.value)
     found = _sort_out(sorted(entries, key=lambda one: one.line), file, catalogue)
     seen = {(one.line, one.secret.reveal()) for one in found.candidates}
-    loose = _loose(text, file, catalogue, seen | {(number, value.reveal()) for number, value in told.items()}, entries)
+    loose = _loose(lines, file, catalogue, seen | {(number, value.reveal()) for number, value in told.items()}, entries)
     heard = {one.line for one in found.candidates}
     heard |= {one.line for one in (*found.skipped, *skipped, *loose)}
+    known = {variable for provider in catalogue.values() for variable in (*provider.env, *provider.also_env)}
     unread = [
         Skipped("", file, line, "the line cannot be read: a quote may be missing")
         for line in read.unread
-        if line not in heard and (is_dotenv(file) or _names_a_key(text, line, catalogue))
+        if line not in heard and (is_dotenv(file) or _names_a_key(lines[line - 1], known))
     ]
     every = (*skipped, *found.skipped, *loose, *unread)
     return FoundKeys(found.candidates, tuple(sorted(every, key=lambda one: one.line)))
@@ -153,18 +155,19 @@ def _counts(variable: str, value: Secret, catalogue: _Catalogue) -> bool:
 
 
 def _loose(
-    text: str, file: str, catalogue: _Catalogue, seen: set[tuple[int, bytes]], entries: Iterable[_Entry]
+    lines: list[str], file: str, catalogue: _Catalogue, seen: set[tuple[int, bytes]], entries: Iterable[_Entry]
 ) -> list[Skipped]:
     """Name the recognised keys that no variable holds by themselves: in a header, an address, a comment."""
     spans = {number: entry for entry in entries for number in range(entry.line, entry.end_line + 1)}
     known = {value for _, value in seen} | {entry.value.reveal() for entry in spans.values()}
     found: list[Skipped] = []
-    for number, line in enumerate(_LINE_END.split(text), 1):
+    for number, line in enumerate(lines, 1):
         for word in words(line, number):
             value = word.value.reveal()
             title = recognition.guess(catalogue, value.decode())
-            told = [other for line_of, other in seen if line_of == number and other in value]
-            if title is None or title not in catalogue or told or value in known:
+            if title is None or title not in catalogue or value in known:
+                continue
+            if any(line_of == number and other in value for line_of, other in seen):
                 continue
             seen.add((number, value))
             reason = f"a key of {catalogue[title].title} that no variable holds by itself"
@@ -172,11 +175,9 @@ def _loose(
     return found
 
 
-def _names_a_key(text: str, line: int, catalogue: _Catalogue) -> bool:
+def _names_a_key(line: str, known: set[str]) -> bool:
     """Tell whether a line sets a variable of a provider, whatever is wrong with it."""
-    content = _LINE_END.split(text)[line - 1]
-    known = {variable for provider in catalogue.values() for variable in (*provider.env, *provider.also_env)}
-    return any(found[1] in known for found in _SETS.finditer(content))
+    return any(found[1] in known for found in _SETS.finditer(line))
 
 
 def from_environment(environ: Mapping[str, str], catalogue: _Catalogue) -> FoundKeys:
@@ -290,7 +291,7 @@ def _refusal(value: Secret) -> str:
         return "a placeholder"
     if recognition.has_outer_quote(text):
         return "begins or ends with a quote that belongs to no pair"
-    return recognition.unfit(text)
+    return recognition.unfit(text) or ("" if text.isprintable() else "holds a character that cannot be seen")
 
 
 def _unknown(variable: str, value: Secret, *, is_key: bool) -> str:

@@ -299,3 +299,33 @@ def test_the_real_catalogue_recognises_and_keeps_shared_shapes_with_their_variab
     assert [one.provider for one in found.candidates] == ["anthropic", "deepseek", "anthropic"]
     assert found.skipped == (sources.Skipped("GROQ_API_KEY", "/p/.env", 3, "a placeholder"),)
     assert "CANARY" not in repr(found)
+
+
+def test_a_character_that_cannot_be_seen_is_in_no_key() -> None:
+    found = sources.from_dotenv("OPENAI_API_KEY=sk-\x1b]0;x\x07abcdefghijklmnop\n", "/p/.env", CATALOGUE)
+    assert (found.candidates, len(found.skipped)) == ((), 1)
+    assert "cannot be seen" in found.skipped[0].reason
+
+
+class _Counting:
+    """A pattern that counts how often a text is taken apart by it."""
+
+    def __init__(self, pattern: re.Pattern[str]) -> None:
+        self.pattern, self.splits = pattern, 0
+
+    def split(self, text: str) -> list[str | None]:
+        self.splits += 1
+        return self.pattern.split(text)
+
+    def findall(self, text: str) -> list[str]:
+        return self.pattern.findall(text)
+
+
+@pytest.mark.parametrize("line", ['foo bar "\n', "x = [1, 'a', {}]\n", "A=b\n", "\n", 'OPENAI_API_KEY: "\n'])
+def test_a_text_is_taken_apart_once_however_many_lines_cannot_be_read(
+    line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counting = _Counting(sources._LINE_END)
+    monkeypatch.setattr(sources, "_LINE_END", counting)
+    sources.from_dotenv(line * 300, "/p/notes", CATALOGUE)
+    assert counting.splits == 1
