@@ -63,6 +63,15 @@ class Scanner:
             found += self._of_line(line, number)
         return found
 
+    def may_hold(self, data: bytes) -> bool:
+        """Tell whether a text has what begins a key, or a variable for one: else there is nothing to read it for."""
+        if encoding_of(data) != "utf-8":
+            return True
+        more = (b"_API_KEY", b"sk-", b"sk_", b"pplx-")
+        return any(needle in data for needle in (*self._needles, *more)) or bool(
+            self._shapes is not None and self._shapes.search(data)
+        )
+
     def _hit_lines(self, data: bytes) -> Iterator[tuple[int, bytes]]:
         hits = {data.rfind(b"\n", 0, position) + 1 for position in self._positions(data)}
         number, counted = 1, 0

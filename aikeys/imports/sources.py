@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -132,19 +133,24 @@ def _bindings(text: str, catalogue: _Catalogue) -> _Read:
     entries: list[_Entry] = []
     bare: list[tuple[int, Secret]] = []
     unread: list[int] = []
-    for binding in parse_stream(StringIO(text, newline="")):
+    starts = [0, *(match.end() for match in _LINE_END.finditer(text))]
+    offset = 0
+    for binding in parse_stream(StringIO(text, newline="")):  # its own line numbers count some line ends twice
         original = binding.original.string
         body = original.lstrip()
-        line = binding.original.line + _newlines(original[: len(original) - len(body)])
+        first = offset + len(original) - len(body)
+        line = bisect_right(starts, first)
+        end_line = bisect_right(starts, first + max(len(body.rstrip()) - 1, 0))
+        offset += len(original)
         if binding.error:
-            unread.append(line)
+            unread += [line] if body else []
         elif binding.key and binding.value is None and recognition.guess(catalogue, binding.key) is not None:
             bare.append((line, hidden(binding.key)))
         elif binding.key and binding.value is not None and _VARIABLE.match(binding.key):
             value = binding.value.strip()
-            if not _newlines(body.rstrip()) and _SPACED.search(value) and not references.reason(value):
+            if line == end_line and _SPACED.search(value) and not references.reason(value):
                 continue  # in a shell's words the value ended earlier
-            entries.append(_Entry(binding.key, hidden(binding.value), line, line + _newlines(body.rstrip())))
+            entries.append(_Entry(binding.key, hidden(binding.value), line, end_line))
     return _Read(tuple(entries), tuple(bare), tuple(unread))
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aikeys.errors import BadConfiguration
 from aikeys.imports import sources
@@ -317,6 +320,9 @@ class _Counting:
         self.splits += 1
         return self.pattern.split(text)
 
+    def finditer(self, text: str) -> Iterator[re.Match[str]]:
+        return self.pattern.finditer(text)
+
     def findall(self, text: str) -> list[str]:
         return self.pattern.findall(text)
 
@@ -329,3 +335,37 @@ def test_a_text_is_taken_apart_once_however_many_lines_cannot_be_read(
     monkeypatch.setattr(sources, "_LINE_END", counting)
     sources.from_dotenv(line * 300, "/p/notes", CATALOGUE)
     assert counting.splits == 1
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "A=b",
+                "'",
+                '"',
+                " ",
+                "\t",
+                "\n",
+                "\r",
+                "\r\n",
+                "\x0b",
+                "\x0c",
+                "\x1c",
+                "\x85",
+                "\u2028",
+                "#",
+                "export ",
+                "=",
+                "\\",
+                "\ufeff",
+            ]
+        )
+    )
+)
+def test_any_text_is_read(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    found = sources.from_dotenv(text, "/p/notes", CATALOGUE)
+    for one in (*found.candidates, *found.skipped):
+        assert 1 <= one.line <= len(re.split(r"\r\n|\n|\r", text))

@@ -27,6 +27,7 @@ def read(source: str, files: list[str], catalogue: _Catalogue, *, recursive: boo
     """Return what is found; NotFound, UsageError for a file that cannot be read."""
     from aikeys.imports import sources
     from aikeys.imports.decoding import text_of
+    from aikeys.imports.scanning import Scanner
 
     if source == "env":
         return sources.from_environment(os.environ, catalogue)
@@ -40,11 +41,13 @@ def read(source: str, files: list[str], catalogue: _Catalogue, *, recursive: boo
             f"--from {terminal.printable(source)} is not known", "choose dotenv, env, llm, pass or keyring"
         )
     paths = files or ["." if recursive else ".env" if source == "dotenv" else _llm_keys()]
+    scanner = Scanner(catalogue, {}) if recursive else None
     finder = sources.from_dotenv if source == "dotenv" else sources.from_llm
     parts = [
         finder(text_of(data), path, catalogue)
         for given in paths
         for path, data in _contents(given, recursive=recursive)
+        if scanner is None or scanner.may_hold(data)
     ]
     return sources.FoundKeys(
         tuple(each for part in parts for each in part.candidates),
