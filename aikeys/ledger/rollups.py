@@ -261,6 +261,8 @@ def first_wrong(connection: sqlite3.Connection) -> tuple[int, str] | None:
         for day in days:
             made = _made(connection, naming, day)
             of_month.add_all(made.pop("rollup_month"))
+            if day != month:
+                made["rollup_month"] = {}
             for table, rows in made.items():
                 if _stored(connection, table, day) != rows:
                     return day, table
@@ -296,8 +298,11 @@ def _first_wrong_hour(connection: sqlite3.Connection, table: str) -> tuple[int, 
         return forgotten // 24, table
     column, first = _HOURLY[table], hours_from(connection)
     query = f"SELECT hour, {column}, source, {SUMS} FROM {table} WHERE hour >= ? AND hour < ?"  # noqa: S608
-    latest = f"SELECT max(hour) FROM {table} UNION ALL SELECT max(at_us) / {HOUR_US} FROM call"  # noqa: S608
-    last = max((row[0] for row in connection.execute(latest) if row[0] is not None), default=first - 1)
+    latest_us = connection.execute("SELECT coalesce(max(at_us), 0) FROM call").fetchone()[0]
+    last = max(latest_us // HOUR_US, first - 1)
+    beyond = connection.execute(f"SELECT min(hour) FROM {table} WHERE hour > ?", (last,)).fetchone()[0]  # noqa: S608
+    if beyond is not None:
+        return beyond // 24, table
     for start in range(first, last + 1, 24):
         stored = _keyed(connection.execute(query, (start, start + 24)))
         made = _keyed(hours_made(connection, table, start, start + 24))

@@ -70,6 +70,34 @@ def call_insert(connection: sqlite3.Connection) -> None:
 
 
 EDITS: dict[str, tuple[Edit, str]] = {
+    "a month's sum a second time, on another day": (
+        lambda db: db.execute(
+            f"INSERT INTO rollup_month SELECT month + 5, {', '.join(row[1] for row in db.execute('PRAGMA table_info(rollup_month)').fetchall()[1:])} "  # noqa: S608
+            "FROM rollup_month LIMIT 1"
+        ),
+        "rollup_month",
+    ),
+    "a sum of an hour far away": (
+        lambda db: db.execute(
+            f"INSERT INTO rollup_hour SELECT 4194304, {', '.join(row[1] for row in db.execute('PRAGMA table_info(rollup_hour)').fetchall()[1:])} "  # noqa: S608
+            "FROM rollup_hour LIMIT 1"
+        ),
+        "rollup_hour",
+    ),
+    "a token's sum of the last hour there is": (
+        lambda db: db.execute(
+            f"INSERT INTO rollup_token_hour SELECT 9223372036854775807, {', '.join(row[1] for row in db.execute('PRAGMA table_info(rollup_token_hour)').fetchall()[1:])} "  # noqa: S608
+            "FROM rollup_token_hour LIMIT 1"
+        ),
+        "no calendar has",
+    ),
+    "a sum of a day far away": (
+        lambda db: db.execute(
+            f"INSERT INTO rollup_day SELECT 1125899906842624, {', '.join(row[1] for row in db.execute('PRAGMA table_info(rollup_day)').fetchall()[1:])} "  # noqa: S608
+            "FROM rollup_day LIMIT 1"
+        ),
+        "no calendar has",
+    ),
     "the cost of a call": (lambda db: db.execute("UPDATE call SET cost_pusd = 1 WHERE id = 2"), "entry 2 "),
     "the tokens of a call": (lambda db: db.execute("UPDATE call SET reasoning = 0 WHERE id = 5"), "entry 5 "),
     "the time of a call": (lambda db: db.execute("UPDATE call SET at_us = at_us + 1 WHERE id = 3"), "entry 3 "),
